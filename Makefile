@@ -1,0 +1,76 @@
+# Every target sets up what it needs: a Debian machine with Python 3.11 and make is enough.
+SHELL := /bin/bash
+PY := .venv/bin/python
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+ARGS ?=
+# Debian packages that the tests use; python3-venv makes .venv.
+PACKAGES := mosquitto
+STUBS := micropython-esp32-stubs==1.29.0.post1 micropython-stdlib-stubs==1.29.0.post2
+
+.PHONY: demo test lint types bench bench-thread bench-heap soak soak-trace wheel system clean
+
+.venv/bin/python:
+	@python3 -m venv .venv || { rm -rf .venv; \
+	  echo "make: python3 cannot make a virtual environment: apt-get install python3-venv" >&2; exit 1; }
+
+.venv/.demo: pyproject.toml | .venv/bin/python
+	@echo "installing kapok into .venv ..."
+	@$(PIP) --editable .
+	@touch $@
+
+.venv/.dev: pyproject.toml | .venv/bin/python
+	@echo "installing kapok and its developer tools into .venv ..."
+	@$(PIP) --editable '.[dev]'
+	@touch $@ .venv/.demo
+
+# The stubs never go into the environment itself: they would shadow the standard library.
+typings/.done: pyproject.toml Makefile | .venv/bin/python
+	@$(PIP) --no-deps --upgrade --target typings $(STUBS)
+	@touch $@
+
+# As root: install what is missing. Otherwise: say in one line what is.
+system:
+	@missing=""; for p in $(PACKAGES); do \
+	  dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then \
+	  if [ "$$(id -u)" = 0 ]; then echo "installing Debian packages:$$missing"; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; \
+	  else echo "make: Debian packages are missing: sudo apt-get install$$missing" >&2; exit 1; fi; fi
+
+demo: .venv/.demo
+	@.venv/bin/kapok demo $(ARGS)
+
+test: system .venv/.dev typings/.done
+	@$(PY) -m pytest -n 2 --dist worksteal $(ARGS)
+
+lint: .venv/.dev
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) tests/lint/firmware_rules.py firmware
+
+types: .venv/.dev typings/.done
+	$(PY) -m mypy
+	$(PY) -m pyright -p pyrightconfig.json
+
+# Minutes long: kill -9, broker kills, power cuts, a wipe; then the same without receipts.
+bench-thread: system .venv/.dev
+	@$(PY) -m tests.bench.thread $(ARGS)
+
+# The smallest heap with which each role completes a wake.
+bench-heap: .venv/.dev
+	@$(PY) -m tests.bench.heap $(ARGS)
+
+bench: bench-heap bench-thread
+
+# A recorded level trace through the whole thread; ARGS names another CSV file.
+soak-trace: .venv/.dev
+	@$(PY) -m tests.bench.trace $(ARGS)
+
+soak: system .venv/.dev typings/.done soak-trace
+	@$(PY) -m pytest -n 2 -m soak --override-ini addopts="-ra" $(ARGS)
+
+wheel: .venv/.dev
+	@$(PY) -m build --wheel --outdir dist . >/dev/null && ls dist/*.whl
+
+clean:
+	rm -rf .venv typings dist build

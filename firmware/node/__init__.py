@@ -1,0 +1,1 @@
+"""The Kapok node application: one complete slot of .mpy files."""

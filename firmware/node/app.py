@@ -1,0 +1,73 @@
+"""Composition of the application, and what lies between two wakes: deep sleep or idling."""
+
+import asyncio
+import gc
+import os
+
+import esp32
+import machine
+from micropython import const
+
+from node import clock, config
+from node.cycle import Cycle
+from node.roles import open_role
+from node.store.lazy import LazyJournal
+from node.store.rtcstate import RtcState
+
+_IDLE_MS = const(10_000)  # a mains node feeds its watchdog at least this often while it idles
+
+
+def _epoch() -> int:
+    return int.from_bytes(os.urandom(4), "big")
+
+
+class App:
+    """One life between a boot and a deep sleep."""
+
+    def __init__(self) -> None:
+        self.config = config.load()
+        self._wdt = machine.WDT(timeout=self.config["awake_s"] * 1000)
+        self.state = RtcState(machine.RTC().memory)
+        self.state.load()
+        self.journal = LazyJournal("/journal", self.state, _epoch)
+        self.role = open_role(self.config, self.state, self.journal)
+        self.cycle = Cycle(self.config, self.state, self.journal, self.role, self._link)
+
+    def _link(self):
+        from node.link.session import Session
+
+        return Session(self.config, config.credentials)
+
+    async def run(self) -> None:
+        """A battery node: one wake, then deep sleep. A mains node: wakes without end."""
+        reason = machine.wake_reason()
+        while True:
+            await self.cycle.run(reason)
+            until = self.cycle.next_wake()
+            self.journal.remember()
+            self.state.save()
+            if not self.role.mains:
+                self._sleep(until)
+            gc.collect()
+            await self._idle(until)
+            reason = machine.TIMER_WAKE
+
+    def _sleep(self, until: "int | None") -> None:
+        self.role.arm()
+        button = self.config["pins"].get("button")
+        if button is not None:
+            pin = machine.Pin(button, machine.Pin.IN, machine.Pin.PULL_DOWN)
+            esp32.wake_on_ext1((pin,), esp32.WAKEUP_ANY_HIGH)
+        self.state.save()
+        if until is None:
+            machine.deepsleep()
+        else:
+            machine.deepsleep(max(clock.until_ms(until), 10))
+
+    async def _idle(self, until: "int | None") -> None:
+        # Only here is the watchdog fed: a wake that does not end is bitten, however busy it looks.
+        self._wdt.feed()
+        while until is None or clock.until_ms(until) > 0:
+            left = _IDLE_MS if until is None else clock.until_ms(until)
+            await asyncio.sleep_ms(min(left, _IDLE_MS))
+            self._wdt.feed()

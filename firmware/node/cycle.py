@@ -1,0 +1,134 @@
+"""One wake: sense, store, link, deliver, receive. It ends by itself before the watchdog's cap."""
+
+import asyncio
+import os
+
+import machine
+from micropython import const
+
+from node import clock
+from node.errors import DeliverTimeout, NodeError
+from node.wire import receipt, report
+
+_BUTTON = machine.EXT1_WAKE  # somebody stands at the node and wants it to report now
+_REPORT_BYTES = const(900)  # one report fits one send of every modem, TLS and MQTT included
+_REPORT_RECORDS = const(48)
+_RECEIPT_MS = const(40_000)
+_CLOSE_MS = const(15_000)  # kept of the cap for shutting the link down
+_RETRY_S = const(60)
+_RETRY_MOST_S = const(21600)
+
+
+class Cycle:
+    """What a node does each time it wakes. `open_link` is a callable: most wakes need none."""
+
+    def __init__(self, config: dict, state, journal, role, open_link) -> None:
+        self._config = config
+        self._state = state
+        self._journal = journal
+        self._role = role
+        self._open_link = open_link
+        self._sensed = False
+
+    async def run(self, reason: int) -> None:
+        """One wake for `reason` (machine.wake_reason())."""
+        self._sensed = False
+        self._state.set("wakes", self._state.get("wakes", 0) + 1)
+        if clock.is_set():
+            self._sense(reason)
+        if self._contact_due(reason):
+            cap_ms = self._config["awake_s"] * 1000 - _CLOSE_MS
+            try:
+                await asyncio.wait_for_ms(self._contact(reason), cap_ms)
+                self._contacted()
+            except asyncio.TimeoutError:
+                self._failed(DeliverTimeout.code)
+            except NodeError as e:
+                self._failed(e.code)
+        if not self._sensed:
+            self._guess_time()
+            self._sense(reason)
+
+    def next_wake(self) -> "int | None":
+        """When the node must be awake again, in s since 1970; None: only for its sensor."""
+        due = self._role.due(clock.now())
+        if self._journal.depth:
+            contact = max(self._state.get("next_report", 0), self._state.get("retry", 0))
+            due = contact if due is None else min(due, contact)
+        return due
+
+    def _sense(self, reason: int) -> None:
+        quality = report.GOOD if self._state.get("clock_sure") else report.ESTIMATED
+        self._role.sense(clock.now(), reason, quality)
+        self._sensed = True
+
+    def _contact_due(self, reason: int) -> bool:
+        if reason == _BUTTON or not clock.is_set():
+            return True
+        now = clock.now()
+        if now < self._state.get("retry", 0):
+            return False
+        depth = self._journal.depth
+        late = depth and now >= self._state.get("next_report", 0)
+        return bool(late or depth >= self._config["report_records"])
+
+    async def _contact(self, reason: int) -> None:
+        link = self._open_link()
+        try:
+            await link.open()
+            self._set_clock(await link.network_time())
+            if not self._sensed:
+                self._sense(reason)
+            if self._journal.depth:
+                await self._deliver(await link.door())
+        finally:
+            await link.close()
+
+    async def _deliver(self, door) -> None:
+        journal = self._journal()
+        while journal.depth:
+            bodies = journal.oldest(_REPORT_BYTES, _REPORT_RECORDS)
+            message = report.encode(journal.epoch, clock.now(), bodies, self._status(journal))
+            answer = receipt.decode(await door.deliver(message, _RECEIPT_MS))
+            if not journal.trim(answer.epoch, answer.ranges):
+                raise DeliverTimeout("the receipt covers nothing that was sent")
+
+    def _status(self, journal) -> "dict[int, int]":
+        return {
+            report.DEPTH: journal.depth,
+            report.DROPPED: sum(journal.dropped.values()),
+            report.RESET_CAUSE: machine.reset_cause(),
+            report.WAKES: self._state.get("wakes", 0),
+            report.FAILED_WAKES: self._state.get("failed", 0),
+            report.CORRUPT: journal.corrupt,
+        }
+
+    def _set_clock(self, seconds: "int | None") -> None:
+        # Network time comes in whole seconds: a smaller correction would only add jitter.
+        if seconds is None or seconds < clock.FLOOR:
+            return
+        if abs(seconds - clock.now()) > 2 or not self._state.get("clock_sure"):
+            clock.set(seconds)
+        self._state.set("clock_sure", 1)
+
+    def _guess_time(self) -> None:
+        # No network since power came on: go on from the newest record, and say that it is a guess.
+        if not clock.is_set():
+            body = self._journal().last_body
+            clock.set(max(report.body_time(body) if body else 0, clock.FLOOR))
+            self._state.set("clock_sure", 0)
+
+    def _contacted(self) -> None:
+        self._state.set("fails", 0)
+        self._state.set("retry", 0)
+        self._state.set("next_report", clock.now() + self._config["report_s"])
+
+    def _failed(self, code: int) -> None:
+        fails = self._state.get("fails", 0)
+        wait = min(_RETRY_S << min(fails, 10), _RETRY_MOST_S)
+        # A quarter of jitter, so that a street that lost its cell does not come back as one.
+        wait += wait * os.urandom(1)[0] // 1024
+        self._state.set("fails", fails + 1)
+        self._state.set("failed", self._state.get("failed", 0) + 1)
+        self._state.set("error", code)
+        self._state.set("retry", clock.now() + wait)

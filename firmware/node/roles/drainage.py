@@ -1,0 +1,43 @@
+"""A drainage point: the water level, on a grid of time or whenever its sensor wakes the node."""
+
+import esp32
+import machine
+
+from node.roles.grid import Grid
+from node.sense.analog import AnalogInput
+from node.wire import quantity, report
+
+
+class Drainage:
+    """Level in mm from an analogue input."""
+
+    mains = False
+
+    def __init__(self, config: dict, state, journal) -> None:
+        pins = config["pins"]
+        self._journal = journal
+        self._grid = Grid(config["sample_s"], state, journal) if config["sample_s"] else None
+        self._wake_pin = pins.get("wake")
+        self._level = AnalogInput(
+            pins["level"], config["level_low_uv"], config["level_high_uv"], config["level_mm"]
+        )
+
+    def sense(self, now: int, reason: int, quality: int) -> None:
+        """Record the level if the sensor called or the grid's slot is still open."""
+        called = reason == machine.EXT0_WAKE
+        if not called and not (self._grid and self._grid.open(now)):
+            return
+        values = [(quantity.LEVEL, self._level.read())]
+        self._journal().append(report.encode_body(now, quality, values))
+        if self._grid:
+            self._grid.taken(now)
+
+    def due(self, now: int) -> "int | None":
+        """The next slot, or None when only the sensor wakes the node."""
+        return self._grid.next(now) if self._grid else None
+
+    def arm(self) -> None:
+        """The sensor's own comparator ends deep sleep."""
+        if self._wake_pin is not None:
+            pin = machine.Pin(self._wake_pin, machine.Pin.IN, machine.Pin.PULL_DOWN)
+            esp32.wake_on_ext0(pin, esp32.WAKEUP_ANY_HIGH)

@@ -1,0 +1,76 @@
+"""A gas meter: pulses of a reed contact into a register that never goes back."""
+
+import esp32
+import machine
+from micropython import const
+
+from node import clock
+from node.config import NAMESPACE
+from node.roles.grid import Grid
+from node.sense.pulse import PulseInput
+from node.wire import quantity, report
+
+_HOUR = const(3600)
+_LATE = const(300)  # a freeze taken later than this after its hour is an estimate, in s
+
+
+class GasMeter:
+    """Register in pulses: in RTC memory at every pulse, in NVS at every freeze."""
+
+    mains = False
+
+    def __init__(self, config: dict, state, journal) -> None:
+        self._state = state
+        self._journal = journal
+        self._litres = config["litres_per_pulse"]
+        self._grid = Grid(_HOUR, state, journal)
+        self._pulses = PulseInput(
+            config["pins"]["pulse"], state, machine.wake_reason() == machine.EXT0_WAKE
+        )
+        if state.get("pulses") is None:
+            state.set("pulses", self._stored())
+
+    def sense(self, now: int, reason: int, quality: int) -> None:
+        """Freeze the register if an hour has begun, then count the pulses that came since."""
+        # The freeze first: the pulse that woke the node belongs to the hour that has begun.
+        if clock.is_set():
+            if self._grid.last() < 0:
+                self._grid.taken(now)  # the first hour of a new meter began before the meter did
+            elif self._grid.open(now):
+                self._freeze(now, quality)
+        self.count()
+
+    def count(self) -> None:
+        """Add what the contact gave since the last call to the register in RTC memory."""
+        fresh = self._pulses.take()
+        if fresh:
+            self._state.set("pulses", self._state.get("pulses") + fresh)
+            self._state.save()
+
+    def due(self, now: int) -> int:
+        """The next full hour."""
+        return self._grid.next(now)
+
+    def arm(self) -> None:
+        """The next pulse ends deep sleep."""
+        self.count()
+        self._pulses.arm()
+
+    def _freeze(self, now: int, quality: int) -> None:
+        hour = now - now % _HOUR
+        if now - hour > _LATE:
+            quality = report.ESTIMATED
+        pulses = self._state.get("pulses")
+        # NVS before the journal: a register that has been reported never goes back.
+        nvs = esp32.NVS(NAMESPACE)
+        nvs.set_i32("pulses", pulses)
+        nvs.commit()
+        values = [(quantity.GAS_VOLUME, pulses * self._litres)]
+        self._journal().append(report.encode_body(hour, quality, values))
+        self._grid.taken(now)
+
+    def _stored(self) -> int:
+        try:
+            return esp32.NVS(NAMESPACE).get_i32("pulses")
+        except OSError:
+            return 0

@@ -1,0 +1,34 @@
+"""Sampling on a grid of time: each slot once, however often the node restarts within it."""
+
+from node import clock
+from node.wire import report
+
+
+class Grid:
+    """Slots of `period` seconds since 1970. The newest record tells which slot was taken last."""
+
+    def __init__(self, period: int, state, journal) -> None:
+        self.period = period
+        self._state = state
+        self._journal = journal
+
+    def last(self) -> int:
+        """The slot last recorded, or -1. RTC memory knows; after a cold boot the journal does."""
+        slot = self._state.get("slot")
+        if slot is None:
+            body = self._journal().last_body
+            slot = report.body_time(body) // self.period if body else -1
+            self._state.set("slot", slot)
+        return slot
+
+    def open(self, now: int) -> bool:
+        """Whether the slot of `now` has no record yet. Without a clock nobody can tell: yes."""
+        return not clock.is_set() or now // self.period > self.last()
+
+    def taken(self, now: int) -> None:
+        """The slot of `now` has its record."""
+        self._state.set("slot", now // self.period)
+
+    def next(self, now: int) -> int:
+        """When the next slot begins, in s since 1970."""
+        return (now // self.period + 1) * self.period

@@ -1,0 +1,81 @@
+"""A lamppost: follows its dimming plan and records on, dim and supply voltage on a grid."""
+
+from node import clock
+from node.errors import ConfigError
+from node.roles.grid import Grid
+from node.sense.analog import AnalogInput
+from node.sense.luminaire import Luminaire
+from node.wire import quantity, report
+
+_DAY = 86400
+
+
+def dim_at(plan: list, second: int) -> int:
+    """Permille that `plan` asks for at `second` of the UTC day; the last step of a day runs on.
+
+    A plan is [second, permille, second, permille, ...], ascending; an empty one is off.
+    """
+    dim = plan[-1] if plan else 0
+    for i in range(0, len(plan), 2):
+        if plan[i] > second:
+            break
+        dim = plan[i + 1]
+    return dim
+
+
+def check_plan(plan: list) -> None:
+    """ConfigError unless `plan` is pairs of ascending seconds of the day and 0..1000 permille."""
+    last = -1
+    if len(plan) % 2:
+        raise ConfigError("lamp_plan takes second and permille pairs")
+    for i in range(0, len(plan), 2):
+        second, dim = plan[i], plan[i + 1]
+        if not isinstance(second, int) or not last < second < _DAY:
+            raise ConfigError("lamp_plan: seconds ascend within a day")
+        if not isinstance(dim, int) or not 0 <= dim <= 1000:
+            raise ConfigError("lamp_plan: dim is 0..1000 permille")
+        last = second
+
+
+class Lamppost:
+    """Mains powered: it never sleeps deeply, since the lamp must go on burning."""
+
+    mains = True
+
+    def __init__(self, config: dict, state, journal) -> None:
+        pins = config["pins"]
+        check_plan(config["lamp_plan"])
+        self._plan = config["lamp_plan"]
+        self._journal = journal
+        self._grid = Grid(config["sample_s"] or 900, state, journal)
+        self._lamp = Luminaire(pins["relay"], pins["dim"])
+        self._supply = AnalogInput(
+            pins["supply"], config["level_low_uv"], config["level_high_uv"], config["level_mm"]
+        )
+
+    def sense(self, now: int, reason: int, quality: int) -> None:
+        """Drive the lamp as the plan says; record the slot once."""
+        dim = dim_at(self._plan, now % _DAY) if clock.is_set() else 1000  # no clock: keep it light
+        if dim != self._lamp.dim:
+            self._lamp.set(dim)
+        if not self._grid.open(now):
+            return
+        values = [
+            (quantity.LAMP_ON, 1 if dim else 0),
+            (quantity.LAMP_DIM, dim),
+            (quantity.SUPPLY, self._supply.read()),
+        ]
+        self._journal().append(report.encode_body(now, quality, values))
+        self._grid.taken(now)
+
+    def due(self, now: int) -> int:
+        """The next slot or the next step of the plan, whichever comes first."""
+        due = self._grid.next(now)
+        midnight = now - now % _DAY
+        for second in self._plan[::2]:
+            if now < midnight + second < due:
+                due = midnight + second
+        return due
+
+    def arm(self) -> None:
+        """Nothing ends a deep sleep that never comes."""

@@ -1,0 +1,1 @@
+"""The Kapok fleet manager: identities, readings, alarms, updates, migration of terminals."""
