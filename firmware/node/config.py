@@ -23,9 +23,9 @@ _SCHEMA = {
     "attach_s": (int, 20, 300),
     "pins": (dict, 16),
     "litres_per_pulse": (int, 1, 1000),
-    "level_mm": (int, 1, 100000),  # full scale of the level sensor
-    "level_low_uv": (int, 0, 3300000),  # its output at 0, e.g. 4 mA over 150 ohm
-    "level_high_uv": (int, 1, 3300000),  # and at full scale
+    "full_scale": (int, 1, 10000000),  # of the analogue sensor, in its quantity's integer unit
+    "low_uv": (int, 0, 3300000),  # its output at 0, e.g. 4 mA over 150 ohm
+    "high_uv": (int, 1, 3300000),  # and at full scale
     "lamp_plan": (list, 48),
 }
 _DEFAULTS = {
@@ -36,9 +36,9 @@ _DEFAULTS = {
     "awake_s": 300,
     "attach_s": 180,
     "litres_per_pulse": 10,
-    "level_mm": 10000,
-    "level_low_uv": 600000,
-    "level_high_uv": 3000000,
+    "full_scale": 10000,
+    "low_uv": 600000,
+    "high_uv": 3000000,
     "lamp_plan": [],
 }
 
@@ -72,6 +72,8 @@ def check(values: object) -> dict:
     for key in _SCHEMA:
         if key not in result:
             raise ConfigError("%s is missing" % key)
+    if result["high_uv"] <= result["low_uv"]:
+        raise ConfigError("high_uv is not above low_uv")
     if result["role"] not in ROLES:
         raise ConfigError("unknown role %r" % result["role"])
     return result

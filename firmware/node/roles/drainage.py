@@ -19,7 +19,7 @@ class Drainage:
         self._grid = Grid(config["sample_s"], state, journal) if config["sample_s"] else None
         self._wake_pin = pins.get("wake")
         self._level = AnalogInput(
-            pins["level"], config["level_low_uv"], config["level_high_uv"], config["level_mm"]
+            pins["level"], config["low_uv"], config["high_uv"], config["full_scale"]
         )
 
     def sense(self, now: int, reason: int, quality: int) -> None:

@@ -11,6 +11,7 @@ from node.sense.pulse import PulseInput
 from node.wire import quantity, report
 
 _HOUR = const(3600)
+_SETTLE = const(10)  # looks at the contact until it kept still while it was counted
 _LATE = const(300)  # a freeze taken later than this after its hour is an estimate, in s
 
 
@@ -53,8 +54,12 @@ class GasMeter:
 
     def arm(self) -> None:
         """The next pulse ends deep sleep."""
-        self.count()
-        self._pulses.arm()
+        for _ in range(_SETTLE):
+            closed = self._pulses.closed()
+            self.count()
+            if self._pulses.closed() == closed:
+                break
+        self._pulses.arm(closed)
 
     def _freeze(self, now: int, quality: int) -> None:
         hour = now - now % _HOUR

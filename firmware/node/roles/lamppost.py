@@ -50,7 +50,7 @@ class Lamppost:
         self._grid = Grid(config["sample_s"] or 900, state, journal)
         self._lamp = Luminaire(pins["relay"], pins["dim"])
         self._supply = AnalogInput(
-            pins["supply"], config["level_low_uv"], config["level_high_uv"], config["level_mm"]
+            pins["supply"], config["low_uv"], config["high_uv"], config["full_scale"]
         )
 
     def sense(self, now: int, reason: int, quality: int) -> None:

@@ -21,7 +21,7 @@ class PulseInput:
         # the node waits for it to open, and that edge is no pulse. Woken by something else it may
         # find the contact closed by an edge that fell into the boot.
         waited_for_open = state.get("pulse_level", 1) == 0
-        closed = self._pin.value() == 1
+        closed = self.closed()
         self._first = 1 if not waited_for_open and (woken or closed) else 0
         self._seen = 0
 
@@ -32,8 +32,17 @@ class PulseInput:
         self._seen = total
         return fresh
 
-    def arm(self) -> None:
-        """Let the next change end deep sleep: a contact left closed wakes nobody."""
-        level = 0 if self._pin.value() else 1
-        self._state.set("pulse_level", level)
-        esp32.wake_on_ext0(self._pin, esp32.WAKEUP_ANY_HIGH if level else esp32.WAKEUP_ALL_LOW)
+    def closed(self) -> bool:
+        """Whether the contact is closed now."""
+        return self._pin.value() == 1
+
+    def arm(self, closed: bool) -> None:
+        """Let the next change end deep sleep: a contact left closed wakes nobody.
+
+        `closed` is its state when it was counted last. If it has changed since, the node wakes at
+        once, and counts that edge by the same rule.
+        """
+        self._state.set("pulse_level", 0 if closed else 1)
+        esp32.wake_on_ext0(
+            self._pin, esp32.WAKEUP_ALL_LOW if closed else esp32.WAKEUP_ANY_HIGH
+        )

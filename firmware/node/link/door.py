@@ -1,0 +1,115 @@
+"""The node's door to the fleet: a report goes out, the receipt for it comes back."""
+
+import asyncio
+import time
+
+from micropython import const
+
+from node.errors import DeliverTimeout, LinkError, MqttError
+from node.link.match import answers
+from node.link.mqtt import Mqtt
+from node.link.tls import wrap
+
+_SOCKET_MS = const(75_000)  # QIOPEN: 150 s at worst, users settle for 60..75 s
+_TLS_MS = const(90_000)  # about 3 kB there and back, and two signatures
+_MQTT_MS = const(30_000)
+_CLOSE_MS = const(5_000)
+_KEEPALIVE_S = const(300)  # longer than any silence between two reports of one contact
+
+
+class Door:
+    """What every transport offers. Errors are LinkErrors."""
+
+    async def open(self) -> None:
+        """Connect to the fleet."""
+        raise NotImplementedError
+
+    async def deliver(self, report: bytes, deadline_ms: int) -> bytes:
+        """The receipt for `report`; DeliverTimeout when none came. One report at a time."""
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """Say good-bye, free the socket. Never raises a LinkError."""
+        raise NotImplementedError
+
+
+class MqttDoor(Door):
+    """MQTT over TLS. `config`: host, port, node, and the DER bytes key, cert and ca."""
+
+    def __init__(self, modem, config: dict) -> None:
+        self._modem = modem
+        self._config = config
+        self._receipts = "k1/%s/down/receipt" % config["node"]
+        self._reports = "k1/%s/up/report" % config["node"]
+        self._socket = None
+        self._stream = None
+        self._mqtt = None
+        self._report = None  # the one whose receipt is awaited
+        self._receipt = None
+        self._lost: "LinkError | None" = None
+        self._woken = asyncio.Event()  # the receipt is there, or the connection is lost
+
+    async def open(self) -> None:
+        """Socket, TLS, MQTT, subscription: SocketError, TlsError or MqttError says what failed.
+
+        Cancelled, it leaves the clearing up to `close`.
+        """
+        c = self._config
+        try:
+            self._socket = await self._modem.connect(c["host"], c["port"], _SOCKET_MS)
+            self._stream = wrap(self._socket, c["host"], c["ca"], c["cert"], c["key"], _TLS_MS)
+            self._mqtt = Mqtt(self._stream, c["node"], self._on_message, self._on_lost)
+            await self._mqtt.connect(_KEEPALIVE_S, True, _TLS_MS + _MQTT_MS)
+            await self._mqtt.subscribe("k1/%s/down/#" % c["node"], 0, _MQTT_MS)
+        except LinkError:
+            await self.close()
+            raise
+
+    async def deliver(self, report: bytes, deadline_ms: int) -> bytes:
+        """The receipt for `report`. MqttError: not even the broker answered, or the link broke."""
+        if self._mqtt is None:
+            raise MqttError("the door is not open")
+        start = time.ticks_ms()
+        self._receipt = None
+        self._report = report
+        self._woken.clear()
+        try:
+            await self._mqtt.publish(self._reports, report, 1, deadline_ms)
+            left = deadline_ms - time.ticks_diff(time.ticks_ms(), start)
+            if not self._woken.is_set():
+                await asyncio.wait_for_ms(self._woken.wait(), max(left, 0))
+        except asyncio.TimeoutError:
+            raise DeliverTimeout("no receipt within %d ms" % deadline_ms)
+        finally:
+            self._report = None
+        if self._receipt is None:
+            raise self._lost or MqttError("the connection is lost")
+        return self._receipt
+
+    async def close(self) -> None:
+        """DISCONNECT, then the socket; at most 10 s, and the modem's deadline for its socket."""
+        mqtt, stream, socket = self._mqtt, self._stream, self._socket
+        self._mqtt = self._stream = self._socket = None
+        try:
+            if mqtt is not None:
+                await mqtt.disconnect(_CLOSE_MS)
+        except LinkError:
+            pass  # there is nobody left to say good-bye to
+        try:
+            if stream is not None:
+                await stream.close()
+            elif socket is not None:
+                await socket.close()
+        except LinkError:
+            pass  # the socket is lost, and so closed
+
+    def _on_message(self, topic: str, payload: bytes) -> None:
+        if topic != self._receipts or self._report is None or self._receipt is not None:
+            return
+        if answers(payload, self._report):
+            self._receipt = payload
+            self._woken.set()
+
+    def _on_lost(self, error: LinkError) -> None:
+        self._lost = error
+        self._woken.set()

@@ -1,0 +1,62 @@
+"""Quectel EC200 and its like (EC800, EG91x), LTE Cat 1. Grammar: EC2x TCP/IP Application Note."""
+
+from micropython import const
+
+from node.errors import AtError
+from node.link import replies
+from node.link.modem import SHORT_MS
+from node.link.modems.quectel import Quectel
+
+_ACTIVATE_MS = const(150_000)
+_OFF_MS = const(15_000)
+
+
+class Ec200(Quectel):
+    """Sockets need context 1, set by QICSGP and activated by QIACT."""
+
+    MAX_SEND = 1460
+    SOCKET_IDS = (0, 1, 2, 3, 4, 5)
+    CONTEXT = 1
+    RECV_COMMAS = 0
+    WAKE_TRIES = 40  # 20 s: its UART answers about 12 s after power
+    RESET_MS = 300
+    PWRKEY_MS = 600  # at least 500 ms
+
+    async def network_time(self) -> "int | None":
+        """As Modem.network_time; QLTS=1 is the network's time carried on, in UTC."""
+        written = replies.written_time(await self._line("AT+QLTS=1", "+QLTS:"))
+        return None if written is None else written[0]
+
+    async def _rouse(self) -> None:
+        if "dtr" in self._pins:
+            self._pins["dtr"].value(0)
+
+    async def _set_up(self) -> None:
+        await super()._set_up()
+        await self._quietly("AT+QSCLK=0")
+
+    async def _doze(self) -> None:
+        if "dtr" in self._pins:
+            # It stays registered and sleeps while DTR is high.
+            await self.at.command("AT+QSCLK=1", SHORT_MS)
+            self._pins["dtr"].value(1)
+        else:
+            # Without DTR nothing could wake it from sleep: the radio goes off instead.
+            await self.at.command("AT+CFUN=0", _OFF_MS)
+
+    async def _use_apn(self, apn: str) -> None:
+        values = replies.fields(await self._line("AT+QICSGP=1", "+QICSGP:"))
+        if len(values) > 1 and values[1].lower() == apn.lower():
+            return
+        await self.at.command('AT+CGDCONT=1,"IP","%s"' % apn, SHORT_MS)
+        await self.at.command('AT+QICSGP=1,1,"%s","","",0' % apn, SHORT_MS)
+
+    async def _activate(self) -> None:
+        try:
+            lines = await self.at.command("AT+QIACT?", SHORT_MS, expect="+QIACT:")
+        except AtError:
+            lines = []
+        for line in lines:
+            if replies.fields(line)[:2] == [str(self.CONTEXT), "1"]:
+                return
+        await self.at.command("AT+QIACT=%d" % self.CONTEXT, _ACTIVATE_MS)

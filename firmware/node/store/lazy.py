@@ -1,0 +1,32 @@
+"""The journal, opened only by a wake that needs it: a pulse is counted without touching flash."""
+
+
+class LazyJournal:
+    """Call it for the Journal; `depth` is known from RTC memory until then."""
+
+    def __init__(self, path: str, state, epoch_source) -> None:
+        self._path = path
+        self._state = state
+        self._epoch_source = epoch_source
+        self._journal = None
+
+    def __call__(self):
+        """The Journal, opened on the first call."""
+        if self._journal is None:
+            from node.store.journal import Journal
+
+            self._journal = Journal(self._path, epoch_source=self._epoch_source)
+        return self._journal
+
+    @property
+    def depth(self) -> int:
+        """Records without a receipt."""
+        depth = self._state.get("depth")
+        if self._journal is not None or depth is None:
+            return self().depth
+        return depth
+
+    def remember(self) -> None:
+        """Note the depth for the next wake; to be called before RTC memory is saved."""
+        if self._journal is not None:
+            self._state.set("depth", self._journal.depth)

@@ -1,0 +1,5 @@
+"""`python -m fleet` is `kapok`."""
+
+from fleet.cli.main import main
+
+main()

@@ -1,0 +1,201 @@
+"""`kapok demo`: a fleet and three virtual nodes, a live table, and a count of what was lost."""
+
+import asyncio
+import contextlib
+import sqlite3
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from hil.fleet_process import FleetProcess
+from hil.provisioning import enrol
+from hil.virtual import scenes
+from hil.virtual.node import VirtualNode, mac_of
+from hil.virtual.pace import Clocked
+from hil.virtual.stimulus import read_trace
+
+AREA = ("440106", "Tianhe")
+RATE = 3600  # an hour passes in a second
+JUMP_S = 1.0  # real seconds that any jump takes at most: traces have gaps of weeks
+DRAIN_S = 90.0  # real seconds that the last reports may take
+START = 300  # virtual s before the first row of a trace: a cold start attaches first
+
+
+class DemoError(RuntimeError):
+    """The demo cannot go on; one line says why."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Readings of all nodes."""
+
+    sensed: int
+    stored: int
+    lost: int
+    duplicated: int
+
+    def line(self) -> str:
+        """The demo's last line."""
+        return (
+            f"sensed {self.sensed} stored {self.stored} "
+            f"lost {self.lost} duplicated {self.duplicated}"
+        )
+
+
+def count(database: Path, nodes: list[VirtualNode], end_us: dict[str, int]) -> Counts:
+    """Compare what the scenes gave with what an SQL query of its own finds in the database."""
+    sensed = stored = distinct = lost = 0
+    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        for node in nodes:
+            end = end_us[node.node_id]
+            rows, different = connection.execute(
+                "SELECT count(*), count(DISTINCT quantity || '@' || time_us) FROM reading"
+                " WHERE terminal_id = ? AND time_us < ?",
+                (node.node_id, node.scene.bound(end)),
+            ).fetchone()
+            given = node.scene.sensed(end)
+            sensed, stored, distinct = sensed + given, stored + rows, distinct + different
+            lost += max(0, given - different)
+    return Counts(sensed, stored, lost, stored - distinct)
+
+
+def stored_of(database: Path, node_id: str) -> tuple[int, int | None]:
+    """Readings of a node in the database, and when the newest came in (us since 1970 UTC)."""
+    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        rows, newest = connection.execute(
+            "SELECT count(*), max(received_us) FROM reading WHERE terminal_id = ?", (node_id,)
+        ).fetchone()
+    return rows, newest
+
+
+def make_scenes(trace: Path | None) -> list[scenes.Scene]:
+    """A gas meter, a drainage point and a lamppost that start at the same virtual time."""
+    if trace is None:
+        start = int(time.time()) // 3600 * 3600 * scenes.SECOND
+        rows: Iterator[tuple[int, float]] = scenes.quiet_river(start + START * scenes.SECOND, 1)
+    else:
+        levels = list(read_trace(trace))
+        if not levels:
+            raise DemoError(f"{trace}: the trace has no values")
+        rows = iter(levels)
+        start = levels[0][0] - START * scenes.SECOND
+    return [scenes.gas_meter(start, 1), scenes.drainage(start, rows), scenes.lamppost(start, 1)]
+
+
+class DemoPace:
+    """RATE virtual seconds in a real one, until `hurry` is set."""
+
+    def __init__(self) -> None:
+        self.hurry = asyncio.Event()
+
+    async def before_jump(self, board: Clocked, until_us: int) -> None:
+        """Wait as long as the jump takes at this rate, JUMP_S at most."""
+        seconds = min((until_us - board.now_us) / scenes.SECOND / RATE, JUMP_S)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.hurry.wait(), seconds)
+
+
+class Demo:
+    """One run in `folder`, for `seconds` or until it is cancelled."""
+
+    def __init__(self, folder: Path, seconds: float | None, trace: Path | None) -> None:
+        self.folder = folder
+        self.seconds = seconds
+        self.scenes = make_scenes(trace)
+        self.fleet = FleetProcess(folder / "fleet", "--port", "0", "--broker-port", "0")
+        self.nodes: list[VirtualNode] = []
+        self.console = Console()
+        self._wake = asyncio.Event()
+        self._pace = DemoPace()
+
+    def stop(self) -> None:
+        """Let the run end early, with its summary."""
+        self._wake.set()
+
+    async def run(self) -> Counts:
+        """The whole demo; DemoError, FleetError or BoardError when it cannot run."""
+        say = self.console.print
+        say("making a data folder and a certificate authority ...")
+        await self.fleet.command("init")
+        await self.fleet.command("area", "add", *AREA)
+        say("starting the fleet ...")
+        addresses = await self.fleet.start()
+        try:
+            for i, scene in enumerate(self.scenes):
+                await self._add_node(i, scene, addresses)
+            return await self._watch()
+        finally:
+            for node in self.nodes:
+                await node.board.stop()
+            await self.fleet.stop()
+
+    async def _add_node(self, i: int, scene: scenes.Scene, addresses: dict[str, Any]) -> None:
+        mac = mac_of(f"demo {scene.role}")
+        node = VirtualNode(self.folder / scene.role, mac, scene, seed=i, pace=self._pace)
+        self.console.print(f"enrolling {scene.role} {node.node_id} ...")
+        credentials = await enrol(self.fleet, node.node_id, scene.role, AREA[0])
+        node.provision(credentials, "localhost", addresses["broker_port"])
+        self.nodes.append(node)
+        node.board.start()
+
+    async def _watch(self) -> Counts:
+        with Live(self._table(), console=self.console, auto_refresh=False) as live:
+            end = None if self.seconds is None else time.monotonic() + self.seconds
+            while not self._wake.is_set() and (end is None or time.monotonic() < end):
+                await self._pause(0.5)
+                live.update(self._table(), refresh=True)
+            ends = {}
+            for node in self.nodes:
+                ends[node.node_id] = node.board.now_us
+                node.scene.end(node.board.now_us)
+            self._pace.hurry.set()
+            counts = count(self.database, self.nodes, ends)
+            limit = time.monotonic() + DRAIN_S
+            while counts.stored < counts.sensed and time.monotonic() < limit:
+                await asyncio.sleep(0.2)
+                counts = count(self.database, self.nodes, ends)
+                live.update(self._table(), refresh=True)
+        return counts
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), seconds)
+
+    @property
+    def database(self) -> Path:
+        """The file that the fleet writes."""
+        return self.fleet.data / "kapok.db"
+
+    def _table(self) -> Table:
+        table = Table(title="Kapok demo: an hour passes in a second; Ctrl-C ends it")
+        for heading in ("node", "role", "its clock (UTC)", "last report"):
+            table.add_column(heading)
+        for heading in ("sensed", "stored", "receipted", "journal"):
+            table.add_column(heading, justify="right")
+        for node in self.nodes:
+            table.add_row(*self._row(node))
+        return table
+
+    def _row(self, node: VirtualNode) -> list[str]:
+        rows, newest = stored_of(self.database, node.node_id)
+        journal = node.journal()
+        each = node.scene.readings
+        receipted = max(0, journal.next_sequence - 1 - journal.depth) * each
+        clock = time.gmtime(node.board.now_us // scenes.SECOND)
+        age = "" if newest is None else f"{max(0, time.time() - newest / 1e6):.0f} s ago"
+        return [
+            node.node_id,
+            node.scene.role,
+            time.strftime("%Y-%m-%d %H:%M", clock),
+            age,
+            str(node.scene.sensed(node.board.now_us)),
+            str(rows),
+            str(receipted),
+            str(journal.depth),
+        ]

@@ -1,0 +1,82 @@
+"""`kapok serve` as a process of its own on a data folder: started, stopped, killed."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+READY_S = 60.0  # interpreter start, imports and migrations on a busy machine
+
+
+class FleetError(RuntimeError):
+    """The fleet did not do what was asked; the text is its last line."""
+
+
+class FleetProcess:
+    """One fleet on `data`; `settings` are options of `kapok serve`. Its log lies beside `data`."""
+
+    def __init__(self, data: Path, *settings: str) -> None:
+        self.data = data
+        self._settings = settings
+        self._process: asyncio.subprocess.Process | None = None
+        self.log = data.with_name(data.name + ".log")
+
+    async def command(self, *arguments: str) -> str:
+        """Run `kapok ARGUMENTS` on this data folder and give its output."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "fleet", *arguments,
+            env={**os.environ, "KAPOK_DATA": str(self.data)},
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        out, err = await process.communicate()
+        if process.returncode:
+            lines = err.decode().strip().splitlines() or ["no message"]
+            raise FleetError(f"kapok {arguments[0]}: {lines[-1]}")
+        return out.decode()
+
+    async def start(self) -> dict[str, Any]:
+        """Serve; returns when it is ready, with what run.json says."""
+        run = self.data / "run.json"
+        run.unlink(missing_ok=True)
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "fleet", "serve", *self._settings,
+                env={**os.environ, "KAPOK_DATA": str(self.data)},
+                stdout=asyncio.subprocess.PIPE, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        try:
+            line = await asyncio.wait_for(_first_line(self._process), READY_S)
+        except TimeoutError:
+            await self.kill()
+            raise FleetError(
+                f"kapok serve was not ready in {READY_S:.0f} s; see {self.log}"
+            ) from None
+        if not line:
+            await self._process.wait()
+            last = self.log.read_text(errors="replace").strip().splitlines() or ["no message"]
+            raise FleetError(f"kapok serve: {last[-1]}")
+        result: dict[str, Any] = json.loads(run.read_text())
+        return result
+
+    async def stop(self) -> int:
+        """SIGTERM; gives the exit code."""
+        return await self._end(signal.SIGTERM)
+
+    async def kill(self) -> int:
+        """kill -9: no goodbye, no flush."""
+        return await self._end(signal.SIGKILL)
+
+    async def _end(self, number: int) -> int:
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        if process.returncode is None:
+            process.send_signal(number)
+        return await process.wait()
+
+
+async def _first_line(process: asyncio.subprocess.Process) -> bytes:
+    return await process.stdout.readline() if process.stdout else b""

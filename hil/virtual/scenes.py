@@ -1,0 +1,160 @@
+"""What surrounds a virtual node of each role: its board, its configuration, and its stimulus.
+
+A scene counts what it gives: a bench knows what must arrive without asking the firmware.
+"""
+
+import random
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from hil.virtual.stimulus import Adc, Change, Pulse
+
+SECOND = 1_000_000
+HOUR = 3600 * SECOND
+LOW_UV, HIGH_UV = 600_000, 3_000_000  # 4-20 mA over 150 ohm
+LAMP_PERIOD = 900 * SECOND
+LITRES_PER_PULSE = 10
+FULL_SCALE_MV = 400_000  # of the divider that measures a lamppost's supply
+
+
+@dataclass
+class Scene:
+    """One node's surroundings from `start_us` (virtual, us since 1970 UTC) until `end` is called.
+
+    `given` has (time in us, value) of every sample that the node must report, one for each of
+    `readings` quantities; `bound` says from an end on which reading times no longer count.
+    """
+
+    role: str
+    board: str
+    config: dict[str, Any]
+    start_us: int
+    readings: int = 1
+    given: list[tuple[int, int]] = field(default_factory=list)
+    pulses: int = 0
+    bound: Callable[[int], int] = lambda end_us: end_us + 1
+    _schedule: Iterator[tuple[int, Change]] = field(default_factory=lambda: iter(()))
+    _end_us: int | None = None
+
+    def schedule(self) -> Iterator[tuple[int, Change]]:
+        """The changes for the board's stimulus, until the end."""
+        for at, change in self._schedule:
+            if self._end_us is not None and at > self._end_us:
+                return
+            yield at, change
+
+    def end(self, at_us: int) -> None:
+        """Nothing is given after `at_us`."""
+        self._end_us = at_us
+
+    def sensed(self, until_us: int) -> int:
+        """Readings that the stimulus gave by then."""
+        return self.readings * sum(at <= until_us for at, _ in self.given)
+
+
+def microvolts(value_mm: int, full_scale_mm: int) -> int:
+    """What the level sensor puts out at `value_mm`, beyond its range clipped to the ADC's."""
+    raw = LOW_UV + value_mm * (HIGH_UV - LOW_UV) // full_scale_mm
+    return max(0, min(raw, 3_300_000))
+
+
+def gas_meter(start_us: int, seed: int) -> Scene:
+    """Pulses of 10 l, one in some minutes, more around noon and evening; a freeze every hour."""
+    chance = random.Random(seed)
+    scene = Scene(
+        "gas-meter",
+        "esp32s3-bc660k",
+        {"litres_per_pulse": LITRES_PER_PULSE, "report_s": 21600, "report_records": 6},
+        start_us,
+    )
+
+    def schedule() -> Iterator[tuple[int, Change]]:
+        at = start_us
+        while True:
+            hour = at // HOUR % 24
+            mean = 300 if hour in (11, 12, 18, 19, 20) else 1500
+            step = max(5 * SECOND, int(chance.expovariate(1 / mean) * SECOND))
+            for boundary in range(at // HOUR + 1, (at + step) // HOUR + 1):
+                scene.given.append((boundary * HOUR, scene.pulses * LITRES_PER_PULSE))
+            at += step
+            scene.pulses += 1
+            yield at, Pulse(4, 500_000)
+
+    scene._schedule = schedule()
+    return scene
+
+
+def drainage(start_us: int, levels: Iterable[tuple[int, float]]) -> Scene:
+    """A level trace, (us since 1970 UTC, m): the sensor wakes the node at each row's time."""
+    rows = [(at, round(value * 1000)) for at, value in levels]
+    full_scale = max([10_000] + [value * 5 // 4 for _, value in rows])
+    scene = Scene(
+        "drainage",
+        "esp32s3-bc660k",
+        {
+            "sample_s": 0,
+            "report_s": 21600,
+            "report_records": 6,
+            "full_scale": full_scale,
+            "low_uv": LOW_UV,
+            "high_uv": HIGH_UV,
+        },
+        start_us,
+    )
+
+    def schedule() -> Iterator[tuple[int, Change]]:
+        for at, value in rows:
+            scene.given.append((at, value))
+            yield at, Adc(1, microvolts(value, full_scale), wake_pin=5)
+
+    scene._schedule = schedule()
+    return scene
+
+
+def lamppost(start_us: int, seed: int) -> Scene:
+    """A supply voltage that wanders around 220 V, one value for each quarter of an hour."""
+    chance = random.Random(seed)
+    scene = Scene(
+        "lamppost",
+        "esp32-ec200",
+        {
+            "sample_s": LAMP_PERIOD // SECOND,
+            "report_s": 7200,
+            "report_records": 8,
+            "full_scale": FULL_SCALE_MV,
+            "low_uv": 0,
+            "high_uv": 3_000_000,
+            # 18:00 to 23:00 full, then half until 06:00, local time at UTC+8.
+            "lamp_plan": [36000, 1000, 54000, 500, 79200, 0],
+        },
+        start_us,
+        readings=3,
+        bound=lambda end_us: (end_us // LAMP_PERIOD + 1) * LAMP_PERIOD,
+    )
+
+    def schedule() -> Iterator[tuple[int, Change]]:
+        slot = start_us // LAMP_PERIOD
+        at = start_us
+        while True:
+            millivolts = chance.randint(210_000, 230_000)
+            scene.given.append((max(slot * LAMP_PERIOD, start_us), millivolts))
+            yield at, Adc(34, millivolts * 3_000_000 // FULL_SCALE_MV)
+            slot += 1
+            at = slot * LAMP_PERIOD - SECOND
+
+    scene._schedule = schedule()
+    return scene
+
+
+def quiet_river(start_us: int, seed: int) -> Iterator[tuple[int, float]]:
+    """A level for every hour: a slow tide, a storm now and then, a sensor that jumps at times."""
+    chance = random.Random(seed)
+    level, rise = 1.8, 0.0
+    for hour in range(24 * 366):
+        if chance.random() < 0.01:
+            rise = chance.uniform(0.2, 0.8)
+        level = max(0.9, level + rise - (level - 1.8) * 0.1 + chance.uniform(-0.02, 0.02))
+        rise *= 0.5
+        jump = chance.uniform(0.5, 3.0) if chance.random() < 0.005 else 0.0
+        yield start_us + hour * HOUR + chance.randint(0, 60) * SECOND, min(level + jump, 9.0)
