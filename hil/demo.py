@@ -55,7 +55,7 @@ def count(database: Path, nodes: list[VirtualNode], end_us: dict[str, int]) -> C
         for node in nodes:
             end = end_us[node.node_id]
             rows, different = connection.execute(
-                "SELECT count(*), count(DISTINCT quantity || '@' || time_us) FROM reading"
+                "SELECT count(*), count(DISTINCT quantity || '@' || time_us) FROM readings"
                 " WHERE terminal_id = ? AND time_us < ?",
                 (node.node_id, node.scene.bound(end)),
             ).fetchone()
@@ -69,7 +69,7 @@ def stored_of(database: Path, node_id: str) -> tuple[int, int | None]:
     """Readings of a node in the database, and when the newest came in (us since 1970 UTC)."""
     with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         rows, newest = connection.execute(
-            "SELECT count(*), max(received_us) FROM reading WHERE terminal_id = ?", (node_id,)
+            "SELECT count(*), max(received_us) FROM readings WHERE terminal_id = ?", (node_id,)
         ).fetchone()
     return rows, newest
 

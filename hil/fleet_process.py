@@ -20,7 +20,7 @@ class FleetProcess:
 
     def __init__(self, data: Path, *settings: str) -> None:
         self.data = data
-        self._settings = settings
+        self.settings = settings
         self._process: asyncio.subprocess.Process | None = None
         self.log = data.with_name(data.name + ".log")
 
@@ -43,7 +43,7 @@ class FleetProcess:
         run.unlink(missing_ok=True)
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "fleet", "serve", *self._settings,
+                sys.executable, "-m", "fleet", "serve", *self.settings,
                 env={**os.environ, "KAPOK_DATA": str(self.data)},
                 stdout=asyncio.subprocess.PIPE, stderr=log, start_new_session=True,
             )  # fmt: skip

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-from sqlalchemy import MetaData, create_engine, event
+from sqlalchemy import MetaData, create_engine
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+
+from fleet.db import sqlite
 
 
 class Base(DeclarativeBase):
@@ -28,14 +29,14 @@ class Database:
     def __init__(self, url: str) -> None:
         self.engine = create_engine(url)
         if self.engine.dialect.name == "sqlite":
-            event.listen(self.engine, "connect", _sqlite_pragmas)
-            event.listen(self.engine, "begin", _sqlite_begin)
+            sqlite.prepare(self.engine)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
 
     @contextmanager
     def begin(self) -> Iterator[Session]:
         """A session whose transaction commits at the end, or rolls back on an exception."""
         with self._sessions.begin() as session:
+            session.connection(execution_options={"writes": True})
             yield session
 
     @contextmanager
@@ -48,18 +49,3 @@ class Database:
     def close(self) -> None:
         """Close all pooled connections."""
         self.engine.dispose()
-
-
-def _sqlite_pragmas(connection: Any, _record: object) -> None:
-    # The driver's own transaction handling would delay BEGIN and commit before DDL: take it over.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=FULL")  # a receipt promises that a power cut loses nothing
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.execute("PRAGMA busy_timeout=5000")
-    cursor.close()
-
-
-def _sqlite_begin(connection: Any) -> None:
-    connection.exec_driver_sql("BEGIN")

@@ -80,6 +80,9 @@ class MqttDoor(Door):
                 await asyncio.wait_for_ms(self._woken.wait(), max(left, 0))
         except asyncio.TimeoutError:
             raise DeliverTimeout("no receipt within %d ms" % deadline_ms)
+        except LinkError:
+            if self._receipt is None:  # with it in hand, a missing PUBACK is no loss
+                raise
         finally:
             self._report = None
         if self._receipt is None:

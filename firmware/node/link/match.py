@@ -1,4 +1,4 @@
-"""Whether a receipt is the answer to a report. It walks the report: decoded, one fills the heap."""
+"""Whether a receipt answers a report. It walks the report, which decoded would fill the heap."""
 
 from node.wire import receipt
 from node.wire.report import ReportError

@@ -4,7 +4,7 @@ import esp32
 import machine
 from micropython import const
 
-_FILTER_NS = const(10000)  # a glitch shorter than this is no pulse; PCNT's filter reaches 12.8 us
+_FILTER = const(800)  # 80 MHz cycles, 10 us: a shorter glitch is no pulse; 1023 at most
 
 
 class PulseInput:
@@ -12,9 +12,7 @@ class PulseInput:
 
     def __init__(self, pin: int, state, woken: bool) -> None:
         self._pin = machine.Pin(pin, machine.Pin.IN, machine.Pin.PULL_DOWN)
-        self._counter = esp32.PCNT(
-            0, pin=self._pin, rising=esp32.PCNT.INCREMENT, filter=_FILTER_NS
-        )
+        self._counter = esp32.PCNT(0, pin=self._pin, rising=esp32.PCNT.INCREMENT, filter=_FILTER)
         self._counter.start()
         self._state = state
         # The edge that woke the chip came before the counter ran. Asleep with the contact closed
@@ -43,6 +41,4 @@ class PulseInput:
         once, and counts that edge by the same rule.
         """
         self._state.set("pulse_level", 0 if closed else 1)
-        esp32.wake_on_ext0(
-            self._pin, esp32.WAKEUP_ALL_LOW if closed else esp32.WAKEUP_ANY_HIGH
-        )
+        esp32.wake_on_ext0(self._pin, esp32.WAKEUP_ALL_LOW if closed else esp32.WAKEUP_ANY_HIGH)

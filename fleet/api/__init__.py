@@ -1,0 +1,1 @@
+"""The HTTP API: health, metrics and read routes, described by OpenAPI at /docs."""

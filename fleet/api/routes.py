@@ -1,0 +1,152 @@
+"""Read routes. Every list is a page: at most 1,000 rows, continued by `after`."""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import FastAPI, HTTPException, Query, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from fleet.db.base import Database
+from fleet.registry import operations as registry
+from fleet.telemetry import operations as telemetry
+
+Limit = Annotated[int, Query(ge=1, le=registry.PAGE)]
+
+
+class AreaOut(BaseModel):
+    """An area."""
+
+    code: str
+    name: str
+
+
+class NodeOut(BaseModel):
+    """A node; times in us since 1970 UTC; `status` as its newest report told."""
+
+    id: str
+    role: str
+    state: str
+    area: str
+    asset_id: int | None
+    last_report_us: int | None
+    status: dict[str, int]
+
+
+class ReadingOut(BaseModel):
+    """A reading; `value` is an integer in 10**-decimals of the quantity's unit."""
+
+    id: int
+    asset_id: int
+    node: str
+    quantity: str
+    time_us: int
+    value: int
+    text: str
+    quality: str
+    trust: str
+    received_us: int
+    clock_off: bool
+
+
+class Page(BaseModel):
+    """Some readings; `after` continues behind them, None at the end."""
+
+    readings: list[ReadingOut]
+    after: str | None
+
+
+def reading_out(row: Any) -> ReadingOut:
+    """A row of `readings` as the API and the CLI show it."""
+    return ReadingOut(
+        id=row.id,
+        asset_id=row.asset_id,
+        node=row.terminal_id,
+        quantity=telemetry.quantity_name(row.quantity),
+        time_us=row.time_us,
+        value=row.value,
+        text=telemetry.written(row.quantity, row.value),
+        quality=telemetry.QUALITIES[row.quality],
+        trust=telemetry.TRUSTS[row.trust],
+        received_us=row.received_us,
+        clock_off=row.clock_off,
+    )
+
+
+def create(database: Database, health: Callable[[], dict[str, Any]], version: str) -> FastAPI:
+    """The application. `health` tells of the fleet's parts; `ok` in it decides the status code."""
+    app = FastAPI(title="Kapok", version=version)
+
+    @app.exception_handler(SQLAlchemyError)
+    def database_gone(_request: object, _error: SQLAlchemyError) -> JSONResponse:
+        return JSONResponse({"detail": "the database does not answer: see the log"}, 503)
+
+    @app.get("/healthz")
+    def healthz(response: Response) -> dict[str, Any]:
+        """200 when the database answers and the ingest is connected to the broker, else 503."""
+        state = health()
+        try:
+            with database.read() as session:
+                session.execute(text("SELECT 1"))
+            state["database"] = True
+        except SQLAlchemyError:
+            state["database"] = state["ok"] = False
+        response.status_code = 200 if state["ok"] else 503
+        return state
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        """Prometheus text format."""
+        from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/api/areas")
+    def areas(after: str = "", limit: Limit = 100) -> list[AreaOut]:
+        """Areas by code."""
+        with database.read() as session:
+            rows = registry.list_areas(session, after, limit)
+            return [AreaOut(code=row.code, name=row.name) for row in rows]
+
+    @app.get("/api/nodes")
+    def nodes(
+        after: str = "", limit: Limit = 100, area: str = "", role: str = ""
+    ) -> list[NodeOut]:
+        """Nodes by id; `area` takes all whose code begins so."""
+        with database.read() as session:
+            rows = registry.list_nodes(session, after, limit, area, role)
+            return [NodeOut(**row._asdict()) for row in rows]
+
+    @app.get("/api/nodes/{node_id}")
+    def node(node_id: str) -> NodeOut:
+        """One node."""
+        with database.read() as session:
+            try:
+                return NodeOut(**registry.show_node(session, node_id)._asdict())
+            except registry.RegistryError as e:
+                raise HTTPException(404, str(e)) from None
+
+    @app.get("/api/readings")
+    def readings(
+        node: str = "",
+        asset: int | None = None,
+        quantity: str = "",
+        since_us: int | None = None,
+        until_us: int | None = None,
+        after: Annotated[str, Query(pattern=r"^(\d{1,18}-\d{1,18})?$")] = "",
+        limit: Limit = 100,
+    ) -> Page:
+        """Readings by time."""
+        code = telemetry.quantity_code(quantity) if quantity else None
+        if quantity and code is None:
+            raise HTTPException(404, f"no such quantity: {quantity[:40]!r}")
+        wanted = telemetry.Filter(asset, node, code, since_us, until_us)
+        start = tuple(int(part) for part in after.split("-")) if after else (-1, -1)
+        with database.read() as session:
+            rows = telemetry.page(session, wanted, (start[0], start[1]), limit)
+            last = f"{rows[-1].time_us}-{rows[-1].id}" if len(rows) == limit else None
+            return Page(readings=[reading_out(row) for row in rows], after=last)
+
+    return app

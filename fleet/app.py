@@ -1,0 +1,213 @@
+"""Composition root of `kapok serve`: broker, ingest and API in one process on one data folder."""
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from fleet.api import routes
+from fleet.api.metrics import Counters
+from fleet.broker.embedded import BrokerSettings, EmbeddedBroker
+from fleet.db import migrate
+from fleet.db.base import Database
+from fleet.identity import operations as identity
+from fleet.identity.authority import Authority
+from fleet.identity.files import PUBLIC, write_atomic
+from fleet.identity.revocation import RevokedSerials
+from fleet.settings import Settings, SettingsError
+from fleet.setup import prepare_certificates
+from fleet.uplink.ingest import Ingest
+from fleet.uplink.subscriber import BrokerAddress, Subscriber
+
+REVOCATION_S = 2.0  # a revocation by another process is seen this late at most
+CRL_S = 12 * 3600.0
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn that says when it listens, and leaves signals to the composition."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's; then `ready` is set."""
+        await super().startup(sockets)
+        self.ready.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone."""
+        yield
+
+
+@contextlib.contextmanager
+def locked(data: Path) -> Iterator[None]:
+    """Hold the data folder; SettingsError when another fleet serves from it."""
+    try:
+        file = (data / "lock").open("a+")
+    except OSError as e:
+        raise SettingsError(f"cannot write in {data}: {e.strerror}") from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise SettingsError(f"another kapok serve runs on {data}: stop it first") from None
+        yield
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A bound TCP socket; SettingsError when the address is taken."""
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        sock.bind((host, port))
+    except (OSError, OverflowError) as e:
+        sock.close()
+        reason = getattr(e, "strerror", None) or str(e)
+        raise SettingsError(f"the API cannot listen on {host}:{port}: {reason}") from None
+    return sock
+
+
+async def serve(settings: Settings, ready: Callable[[dict[str, Any]], None]) -> None:
+    """Serve until SIGTERM or SIGINT. `ready` is told the addresses once all parts run."""
+    with locked(settings.data), contextlib.closing(Database(settings.database_url)) as database:
+        migrate.check(database)
+        authority = Authority.load(settings.pki)
+        prepare_certificates(authority, settings)
+        sock = listen(settings.api_host, settings.api_port)
+        await _Composition(settings, database, authority, sock).run(ready)
+
+
+class _Composition:
+    """The parts, started in order and stopped in the opposite one."""
+
+    def __init__(
+        self, settings: Settings, database: Database, authority: Authority, sock: socket.socket
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._authority = authority
+        self._socket = sock
+        self._revoked = RevokedSerials()
+        self._ingest = Ingest(database)
+        self._broker: EmbeddedBroker | None = None
+        self._subscriber: Subscriber | None = None
+
+    async def run(self, ready: Callable[[dict[str, Any]], None]) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            stack.callback(self._socket.close)
+            self._refresh()
+            self._write_crl()
+            broker_address = await self._start_broker(stack)
+            self._subscriber = Subscriber(broker_address, self._ingest)
+            self._subscriber.start()
+            stack.push_async_callback(asyncio.to_thread, self._subscriber.stop)
+            upkeep = asyncio.create_task(self._upkeep())
+            stack.callback(upkeep.cancel)
+            counters = Counters(
+                {
+                    "ingest": lambda: self._ingest.counts,
+                    "uplink": lambda: self._subscriber.counts if self._subscriber else {},
+                    "broker_refusals": lambda: self._broker.refusals if self._broker else {},
+                }
+            )
+            counters.register()
+            stack.callback(counters.unregister)
+            await self._serve_api(broker_address, ready)
+
+    async def _start_broker(self, stack: contextlib.AsyncExitStack) -> BrokerAddress:
+        settings, service = self._settings, self._authority.service
+        if settings.external is not None:
+            host, port = settings.external
+        else:
+            server = self._authority.server
+            self._broker = EmbeddedBroker(
+                BrokerSettings(
+                    certificate=server.certificate,
+                    key=server.key,
+                    authorities=self._authority.bundle_path,
+                    host=settings.broker_host,
+                    port=settings.broker_port,
+                ),
+                self._revoked,
+            )
+            await self._broker.start()
+            stack.push_async_callback(self._broker.stop)
+            host, port = settings.broker_names[0], self._broker.port
+        return BrokerAddress(
+            host, port, self._authority.bundle_path, service.certificate, service.key
+        )
+
+    async def _serve_api(
+        self, broker: BrokerAddress, ready: Callable[[dict[str, Any]], None]
+    ) -> None:
+        from importlib.metadata import version
+
+        app = routes.create(self._database, self._health, version("kapok"))
+        server = _Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
+        loop = asyncio.get_running_loop()
+
+        def end() -> None:
+            server.should_exit = True
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, end)
+        serving = asyncio.create_task(server.serve(sockets=[self._socket]))
+        starting = asyncio.create_task(server.ready.wait())
+        await asyncio.wait({serving, starting}, return_when=asyncio.FIRST_COMPLETED)
+        starting.cancel()
+        addresses = {
+            "pid": os.getpid(),
+            "api": f"http://{self._settings.api_host}:{self._socket.getsockname()[1]}",
+            "api_port": self._socket.getsockname()[1],
+            "broker_host": broker.host,
+            "broker_port": broker.port,
+        }
+        try:
+            write_atomic(self._settings.run_file, json.dumps(addresses).encode(), PUBLIC)
+            ready(addresses)
+            await serving
+        finally:
+            self._settings.run_file.unlink(missing_ok=True)
+            server.should_exit = True
+            await asyncio.wait([serving])
+
+    def _health(self) -> dict[str, Any]:
+        connected = self._subscriber is not None and self._subscriber.connected.is_set()
+        return {"ok": connected, "broker": connected}
+
+    def _refresh(self) -> None:
+        with self._database.read() as session:
+            fresh = self._revoked.refresh(session)
+        if fresh and self._broker is not None:
+            self._broker.drop_revoked()
+
+    def _write_crl(self) -> None:
+        with self._database.read() as session:
+            self._authority.write_crl(identity.revocation_list(session))
+
+    async def _upkeep(self) -> None:
+        import structlog
+        from sqlalchemy.exc import SQLAlchemyError
+
+        log = structlog.get_logger("upkeep")
+        loop = asyncio.get_running_loop()
+        next_crl = loop.time() + CRL_S
+        while True:
+            await asyncio.sleep(REVOCATION_S)
+            try:
+                self._refresh()
+                if loop.time() >= next_crl:
+                    self._write_crl()
+                    next_crl = loop.time() + CRL_S
+            except (SQLAlchemyError, OSError) as e:
+                log.error("revocations cannot be read", reason=str(e).splitlines()[0])

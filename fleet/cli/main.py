@@ -1,0 +1,61 @@
+"""`kapok`: the group, and the commands by name. A command's module is loaded when it is called."""
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+COMMANDS = {
+    "area": ("fleet.cli.area", "area", "Areas: add, list."),
+    "demo": ("fleet.cli.demo", "demo", "Three virtual nodes report to a fleet."),
+    "init": ("fleet.cli.init", "init", "Make a data folder, or bring one up to date."),
+    "node": ("fleet.cli.node", "node", "Nodes: add, list, show, revoke."),
+    "readings": ("fleet.cli.readings", "readings", "Show readings."),
+    "serve": ("fleet.cli.serve", "serve", "Run broker, ingest and API."),
+}
+
+
+class _Lazy(click.RichGroup):
+    """Knows its commands by name alone, so that `kapok --help` is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        return getattr(importlib.import_module(module), attribute)
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="KAPOK_DATA",
+    default="kapok-data",
+    show_default=True,
+    help="Data folder; also by the environment variable KAPOK_DATA.",
+)
+@click.version_option(package_name="kapok", prog_name="kapok")
+@click.pass_context
+def kapok(ctx: click.Context, data: Path) -> None:
+    """Edge-gateway firmware and a fleet manager for urban sensors.
+
+    Exit codes: 0 done, 1 refused or not found, 2 wrong usage.
+
+    Example: kapok init && kapok serve
+    """
+    ctx.obj = data
+
+
+def main() -> None:
+    """Entry point: no traceback ever reaches a user who made a mistake."""
+    try:
+        kapok(prog_name="kapok")
+    except BrokenPipeError:
+        # The reader of our output is gone, as with `kapok readings | head`.
+        sys.stderr.close()
+        sys.exit(0)

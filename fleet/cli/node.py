@@ -1,0 +1,164 @@
+"""`kapok node`."""
+
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from fleet.cli.common import (
+    database,
+    iso,
+    json_option,
+    one_line_errors,
+    say_json,
+    say_table,
+    settings,
+)
+
+
+@click.group()
+def node() -> None:
+    """Nodes: register, list, show, revoke.
+
+    Example: kapok node list
+    """
+
+
+def _as_json(found: Any) -> dict[str, Any]:
+    return {**found._asdict(), "last_report": iso(found.last_report_us)}
+
+
+@node.command()
+@click.argument("node_id")
+@click.option("--role", required=True, help="gas-meter, drainage or lamppost.")
+@click.option("--area", required=True, help="Area code, such as 440106.")
+@click.option("--asset", default="", help="Name of what it measures; default: role and node id.")
+@click.option(
+    "--csr",
+    required=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False, readable=True),
+    help="PEM certificate request made with the node's own key, CN = node id.",
+)
+@click.option(
+    "--cert-out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where to write the PEM certificate; default: standard output.",
+)
+@json_option
+@one_line_errors
+def add(
+    node_id: str, role: str, area: str, asset: str, csr: Path, cert_out: Path | None, as_json: bool
+) -> None:
+    """Register a node, give it an asset, and sign its certificate.
+
+    All or nothing: without a good request nothing is registered.
+
+    Example: kapok node add 1gntj14d2p --role drainage --area 440106 --csr node.csr
+    """
+    from fleet.identity.authority import Authority
+    from fleet.identity.errors import IdentityError
+    from fleet.identity.files import PUBLIC, write_atomic
+    from fleet.identity.operations import enrol
+    from fleet.registry.operations import add_node
+
+    chosen = settings()
+    request = csr.read_bytes()
+    with database(needs=chosen) as db, db.begin() as session:
+        found = add_node(session, node_id, role, area, asset)
+        issued = enrol(session, Authority.load(chosen.pki), request)
+        if issued.subject != node_id:
+            raise IdentityError(f"{csr} is a request of {issued.subject}, not of {node_id}")
+        if cert_out is not None:
+            write_atomic(cert_out, issued.pem, PUBLIC)  # before the commit: all or nothing
+    if as_json:
+        say_json({**_as_json(found), "certificate": issued.pem.decode()})
+    elif cert_out is None:
+        click.echo(issued.pem.decode(), nl=False)
+    else:
+        click.echo(f"node {node_id} registered in {area}; certificate: {cert_out}")
+
+
+@node.command("list")
+@click.option("--area", default="", help="Only nodes whose area code begins so.")
+@click.option("--role", default="", help="Only nodes of this role.")
+@click.option("--after", default="", help="Continue behind this node id.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
+@json_option
+@one_line_errors
+def list_(area: str, role: str, after: str, limit: int, as_json: bool) -> None:
+    """List nodes by node id.
+
+    Example: kapok node list --area 4401 --role drainage
+    """
+    from fleet.registry.operations import list_nodes
+
+    with database() as db, db.read() as session:
+        found = list_nodes(session, after, limit, area, role)
+    if as_json:
+        say_json([_as_json(one) for one in found])
+        return
+    headings = ["node", "role", "state", "area", "asset", "last report", "journal"]
+    rows = [
+        [one.id, one.role, one.state, one.area, str(one.asset_id or ""), iso(one.last_report_us),
+         str(one.status.get("0", ""))]
+        for one in found
+    ]  # fmt: skip
+    say_table("nodes", headings, rows)
+
+
+@node.command()
+@click.argument("node_id")
+@json_option
+@one_line_errors
+def show(node_id: str, as_json: bool) -> None:
+    """Show a node and its certificates.
+
+    Example: kapok node show 1gntj14d2p
+    """
+    from fleet.identity.operations import certificates_of
+    from fleet.registry.operations import show_node
+
+    with database() as db, db.read() as session:
+        found = show_node(session, node_id)
+        certificates = [
+            {
+                "serial": c.serial,
+                "live": c.active_for is not None,
+                "not_after": iso(c.not_after_us),
+            }
+            for c in certificates_of(session, node_id)
+        ]
+    if as_json:
+        say_json({**_as_json(found), "certificates": certificates})
+        return
+    for name, value in _as_json(found).items():
+        click.echo(f"{name:<16}{value}")
+    for one in certificates:
+        state = "live" if one["live"] else "not live"
+        click.echo(f"{'certificate':<16}{one['serial']} {state}, until {one['not_after']}")
+
+
+@node.command()
+@click.argument("node_id")
+@click.option("--reason", default="unspecified", show_default=True, help="As in RFC 5280, 5.3.1.")
+@one_line_errors
+def revoke(node_id: str, reason: str) -> None:
+    """Revoke a node's certificate; its reports are refused from now on.
+
+    A broker other than the embedded one must read pki/crl.pem again (Mosquitto: SIGHUP).
+
+    Example: kapok node revoke 1gntj14d2p --reason key-compromise
+    """
+    from fleet.identity.authority import Authority
+    from fleet.identity.operations import revocation_list
+    from fleet.identity.operations import revoke as revoke_certificate
+    from fleet.registry.operations import set_state
+
+    chosen = settings()
+    with database(needs=chosen) as db:
+        with db.begin() as session:
+            set_state(session, node_id, "revoked")
+            serials = revoke_certificate(session, node_id, reason)
+        with db.read() as session:
+            Authority.load(chosen.pki).write_crl(revocation_list(session))
+    click.echo(f"node {node_id} revoked, {len(serials)} certificate(s)")

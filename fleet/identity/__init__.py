@@ -1,0 +1,1 @@
+"""Who is who: the certificate authority, certificates of nodes and services, revocation."""

@@ -1,0 +1,1 @@
+"""The registry: areas, sites, assets, terminals, and which terminal serves which asset."""

@@ -1,0 +1,172 @@
+"""Operations of the registry, in the caller's transaction."""
+
+import json
+import re
+import time
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from sqlalchemy import Select, select, update
+from sqlalchemy.orm import Session
+
+from fleet.registry.tables import Area, Asset, Installation, Site, Terminal
+from fleet.wire import nodeid
+
+ROLES = ("gas-meter", "drainage", "lamppost")
+STATES = ("active", "quarantined", "revoked", "retired")
+PAGE = 1000  # rows of any list at most
+_AREA = re.compile(r"[0-9]{2,12}")
+
+
+class RegistryError(ValueError):
+    """Refused; the text says what was wrong and what to do."""
+
+
+class Node(NamedTuple):
+    """A terminal as lists show it; times in us since 1970 UTC."""
+
+    id: str
+    role: str
+    state: str
+    area: str
+    asset_id: int | None
+    last_report_us: int | None
+    status: Mapping[str, int]
+
+
+class Standing(NamedTuple):
+    """What the ingest needs to know of a terminal."""
+
+    state: str
+    asset_id: int | None
+
+
+def now_us() -> int:
+    """The fleet's clock."""
+    return time.time_ns() // 1000
+
+
+def check_text(text: str, what: str) -> str:
+    """`text` if it is a printable name of 1..100 characters."""
+    if not 0 < len(text) <= 100 or not text.isprintable() or text != text.strip():
+        raise RegistryError(f"{what} takes 1 to 100 printable characters, not {text[:40]!r}")
+    return text
+
+
+def check_node_id(text: str) -> str:
+    """`text` if it is a node id."""
+    try:
+        nodeid.to_mac(text)
+    except nodeid.NodeIdError as e:
+        raise RegistryError(f"{text[:20]!r} is no node id: {e}") from None
+    return text
+
+
+def add_area(session: Session, code: str, name: str) -> Area:
+    """Add an area, or rename it."""
+    if not _AREA.fullmatch(code):
+        raise RegistryError(f"area code {code[:20]!r}: 2 to 12 digits, such as 440106")
+    area = session.get(Area, code)
+    if area is None:
+        area = Area(code=code, name=check_text(name, "the area's name"))
+        session.add(area)
+    area.name = check_text(name, "the area's name")
+    session.flush()
+    return area
+
+
+def list_areas(session: Session, after: str = "", limit: int = PAGE) -> list[Area]:
+    """Areas by code, those behind `after`."""
+    query = select(Area).where(Area.code > after).order_by(Area.code).limit(min(limit, PAGE))
+    return list(session.scalars(query))
+
+
+def add_node(session: Session, node_id: str, role: str, area: str, asset: str = "") -> Node:
+    """Register a node with an asset of its own (named `asset`, or as the node) and install it."""
+    check_node_id(node_id)
+    if role not in ROLES:
+        raise RegistryError(f"role {role[:20]!r}: one of {', '.join(ROLES)}")
+    if session.get(Area, area) is None:
+        raise RegistryError(f"area {area[:20]!r} is unknown: kapok area add {area[:20]} NAME")
+    if session.get(Terminal, node_id) is not None:
+        raise RegistryError(f"node {node_id} is registered already: kapok node show {node_id}")
+    name = check_text(asset or f"{role} {node_id}", "the asset's name")
+    site = Site(area_code=area, name=name)
+    session.add(site)
+    session.flush()
+    thing = Asset(site_id=site.id, kind=role, name=name)
+    session.add(thing)
+    session.add(
+        Terminal(
+            id=node_id, kind="node", role=role, state="active", area_code=area, added_us=now_us()
+        )
+    )
+    session.flush()
+    session.add(
+        Installation(
+            terminal_id=node_id, asset_id=thing.id, from_us=now_us(), open_for=node_id,
+            register_offset=0,
+        )
+    )  # fmt: skip
+    session.flush()
+    return show_node(session, node_id)
+
+
+def _nodes() -> Select[Terminal, int]:
+    return select(Terminal, Installation.asset_id).outerjoin(
+        Installation, Installation.open_for == Terminal.id
+    )
+
+
+def _node(row: Terminal, asset_id: int | None) -> Node:
+    status = json.loads(row.status) if row.status else {}
+    return Node(row.id, row.role, row.state, row.area_code, asset_id, row.last_report_us, status)
+
+
+def show_node(session: Session, node_id: str) -> Node:
+    """One node; RegistryError when it is not registered."""
+    found = session.execute(_nodes().where(Terminal.id == check_node_id(node_id))).first()
+    if found is None:
+        raise RegistryError(f"node {node_id} is not registered: kapok node add {node_id} ...")
+    return _node(found[0], found[1])
+
+
+def list_nodes(
+    session: Session, after: str = "", limit: int = PAGE, area: str = "", role: str = ""
+) -> list[Node]:
+    """Nodes by id, those behind `after`; `area` takes everything whose code begins so."""
+    query = _nodes().where(Terminal.id > after)
+    if area:
+        query = query.where(Terminal.area_code.startswith(area, autoescape=True))
+    if role:
+        query = query.where(Terminal.role == role)
+    rows = session.execute(query.order_by(Terminal.id).limit(min(limit, PAGE)))
+    return [_node(terminal, asset_id) for terminal, asset_id in rows]
+
+
+def set_state(session: Session, node_id: str, state: str) -> None:
+    """From the next report on the ingest treats the node so; all but `active` are refused."""
+    if state not in STATES:
+        raise RegistryError(f"state {state[:20]!r}: one of {', '.join(STATES)}")
+    show_node(session, node_id)
+    session.execute(update(Terminal).where(Terminal.id == node_id).values(state=state))
+
+
+def standings(session: Session, node_ids: Iterable[str]) -> dict[str, Standing]:
+    """State and asset of those of `node_ids` that are registered."""
+    rows = session.execute(
+        select(Terminal.id, Terminal.state, Installation.asset_id)
+        .outerjoin(Installation, Installation.open_for == Terminal.id)
+        .where(Terminal.id.in_(list(node_ids)))
+    )
+    return {node_id: Standing(state, asset_id) for node_id, state, asset_id in rows}
+
+
+def note_reports(session: Session, newest: Mapping[str, tuple[int, Mapping[int, int]]]) -> None:
+    """Remember when each node reported last (us), and the status that it told."""
+    for node_id, (when, status) in newest.items():
+        session.execute(
+            update(Terminal)
+            .where(Terminal.id == node_id)
+            .values(last_report_us=when, status=json.dumps(status))
+        )

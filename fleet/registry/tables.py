@@ -1,0 +1,66 @@
+"""Tables of the registry. Times are integer microseconds UTC."""
+
+from sqlalchemy import BigInteger, ForeignKey, Integer, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from fleet.db.base import Base
+
+
+class Area(Base):
+    """An administrative area: city 4401, district 440106, street 440106001."""
+
+    __tablename__ = "areas"
+
+    code: Mapped[str] = mapped_column(String(12), primary_key=True)
+    name: Mapped[str] = mapped_column(String(100))
+
+
+class Site(Base):
+    """A place in an area."""
+
+    __tablename__ = "sites"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    area_code: Mapped[str] = mapped_column(ForeignKey("areas.code"), index=True)
+    name: Mapped[str] = mapped_column(String(100))
+
+
+class Asset(Base):
+    """What is measured or controlled: a metering point, a manhole, a lamppost."""
+
+    __tablename__ = "assets"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    site_id: Mapped[int] = mapped_column(ForeignKey("sites.id"), index=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    name: Mapped[str] = mapped_column(String(100))
+
+
+class Terminal(Base):
+    """What communicates. `status` is the newest report's, as JSON; both empty before the first."""
+
+    __tablename__ = "terminals"
+
+    id: Mapped[str] = mapped_column(String(10), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(10))
+    role: Mapped[str] = mapped_column(String(16))
+    state: Mapped[str] = mapped_column(String(12))
+    area_code: Mapped[str] = mapped_column(ForeignKey("areas.code"), index=True)
+    added_us: Mapped[int] = mapped_column(BigInteger)
+    last_report_us: Mapped[int | None] = mapped_column(BigInteger)
+    status: Mapped[str | None] = mapped_column(Text)
+
+
+class Installation(Base):
+    """A terminal serves an asset from `from_us` to `to_us` (None: still)."""
+
+    __tablename__ = "installations"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    terminal_id: Mapped[str] = mapped_column(ForeignKey("terminals.id"), index=True)
+    asset_id: Mapped[int] = mapped_column(ForeignKey("assets.id"), index=True)
+    from_us: Mapped[int] = mapped_column(BigInteger)
+    to_us: Mapped[int | None] = mapped_column(BigInteger)
+    # The terminal while this is its open installation, else NULL: a constraint, not a check.
+    open_for: Mapped[str | None] = mapped_column(String(10), unique=True)
+    register_offset: Mapped[int] = mapped_column(BigInteger, default=0)

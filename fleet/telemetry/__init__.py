@@ -1,0 +1,1 @@
+"""Readings by asset and quantity."""

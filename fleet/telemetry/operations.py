@@ -1,0 +1,101 @@
+"""Store readings, and page through them."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from fleet.telemetry.tables import Reading
+from fleet.wire import quantity as quantities
+
+LEGACY, TLS, SIGNED = 0, 1, 2  # trust
+QUALITIES = ("good", "estimated", "suspect")
+TRUSTS = ("legacy", "tls", "signed")
+PAGE = 1000
+AHEAD_US = 3600 * 1_000_000
+BEHIND_US = 400 * 86400 * 1_000_000
+
+
+class New(NamedTuple):
+    """A reading to be stored; times in us since 1970 UTC, `value` scaled."""
+
+    asset_id: int
+    terminal_id: str
+    quantity: int
+    time_us: int
+    value: int
+    quality: int
+    trust: int
+    received_us: int
+
+    @property
+    def clock_off(self) -> bool:
+        """Whether its time is far from the fleet's: stored all the same, and marked."""
+        age = self.received_us - self.time_us
+        return age < -AHEAD_US or age > BEHIND_US
+
+
+class Filter(NamedTuple):
+    """What to page through; None and empty select all. Times in us, `until_us` excluded."""
+
+    asset_id: int | None = None
+    terminal_id: str = ""
+    quantity: int | None = None
+    since_us: int | None = None
+    until_us: int | None = None
+
+
+def store(session: Session, readings: Iterable[New]) -> int:
+    """Insert; the number of rows."""
+    rows = [{**reading._asdict(), "clock_off": reading.clock_off} for reading in readings]
+    if rows:
+        session.execute(insert(Reading), rows)
+    return len(rows)
+
+
+def page(
+    session: Session, wanted: Filter, after: tuple[int, int] = (-1, -1), limit: int = PAGE
+) -> list[Reading]:
+    """Readings by (time, id), those behind `after`, PAGE at most."""
+    query = select(Reading)
+    for column, value in (
+        (Reading.asset_id, wanted.asset_id),
+        (Reading.terminal_id, wanted.terminal_id or None),
+        (Reading.quantity, wanted.quantity),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    if wanted.since_us is not None:
+        query = query.where(Reading.time_us >= wanted.since_us)
+    if wanted.until_us is not None:
+        query = query.where(Reading.time_us < wanted.until_us)
+    time_us, identifier = after
+    query = query.where(
+        (Reading.time_us > time_us) | ((Reading.time_us == time_us) & (Reading.id > identifier))
+    )
+    query = query.order_by(Reading.time_us, Reading.id).limit(min(limit, PAGE))
+    return list(session.scalars(query))
+
+
+def quantity_code(name: str) -> int | None:
+    """The code of a quantity's name or number, None for neither."""
+    if name.isascii() and name.isdigit():
+        return int(name)
+    for code, (known, _unit, _decimals) in quantities.QUANTITIES.items():
+        if known == name:
+            return code
+    return None
+
+
+def quantity_name(code: int) -> str:
+    """Its name, or the number where this fleet knows none."""
+    return quantities.QUANTITIES[code][0] if code in quantities.QUANTITIES else str(code)
+
+
+def written(code: int, value: int) -> str:
+    """The value with its decimals and unit, exact: 1830 of quantity 2 is '1.830 m'."""
+    _name, unit, decimals = quantities.QUANTITIES.get(code, ("", "", 0))
+    digits = f"{abs(value):0{decimals + 1}d}"
+    whole = digits if not decimals else f"{digits[:-decimals]}.{digits[-decimals:]}"
+    return f"{'-' if value < 0 else ''}{whole} {unit}".strip()

@@ -1,0 +1,25 @@
+"""The table of readings. A value is an integer in 10**-decimals of its quantity's unit."""
+
+from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, Integer, SmallInteger, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from fleet.db.base import Base
+
+
+class Reading(Base):
+    """One value. Several at one (asset, quantity, time) are legal: sequences tell repeats."""
+
+    __tablename__ = "readings"
+    __table_args__ = (Index("ix_readings_series", "asset_id", "quantity", "time_us"),)
+
+    id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    asset_id: Mapped[int] = mapped_column(ForeignKey("assets.id"))
+    terminal_id: Mapped[str] = mapped_column(String(10), index=True)
+    quantity: Mapped[int] = mapped_column(Integer)
+    time_us: Mapped[int] = mapped_column(BigInteger)
+    value: Mapped[int] = mapped_column(BigInteger)
+    quality: Mapped[int] = mapped_column(SmallInteger)
+    trust: Mapped[int] = mapped_column(SmallInteger)
+    received_us: Mapped[int] = mapped_column(BigInteger)
+    # The node's time lies far from the fleet's: over an hour ahead or 400 days behind.
+    clock_off: Mapped[bool] = mapped_column(Boolean)

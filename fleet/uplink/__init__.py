@@ -1,0 +1,1 @@
+"""Uplink: from a broker's message to committed readings and a receipt."""

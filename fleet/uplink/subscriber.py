@@ -1,0 +1,183 @@
+"""Between the broker and the ingest: takes reports, gives receipts, acknowledges last of all.
+
+paho's thread only queues. One ingest thread takes a batch, commits it, publishes the receipts, and
+then acknowledges to the broker; whatever happens before leaves the messages unacknowledged.
+"""
+
+import queue
+import ssl
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import paho.mqtt.client as mqtt
+import structlog
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+from sqlalchemy.exc import SQLAlchemyError
+
+from fleet.uplink import topics
+from fleet.uplink.ingest import Ingest, Message, Outcome
+
+BATCH = 500
+GATHER_S = 0.02  # how long a batch waits for company
+QUEUE = 5000
+RETRY_S = (0.2, 10.0)  # first and longest pause while the database does not take a batch
+
+log = structlog.get_logger("uplink")
+
+
+@dataclass(frozen=True)
+class BrokerAddress:
+    """Where the broker is, and the PEM files of the fleet's own client identity."""
+
+    host: str
+    port: int
+    authorities: Path
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True)
+class _Arrived:
+    message: Message
+    mid: int
+    connection: int
+
+
+class Subscriber:
+    """The fleet's MQTT client. `start` and `stop` from any thread."""
+
+    def __init__(self, address: BrokerAddress, ingest: Ingest) -> None:
+        self._address = address
+        self._ingest = ingest
+        self._queue: queue.Queue[_Arrived] = queue.Queue(QUEUE)
+        self._stopping = threading.Event()
+        self._connection = 0  # counts connections: an acknowledgement belongs to one of them
+        self._worker = threading.Thread(target=self._work, name="ingest", daemon=True)
+        self.connected = threading.Event()
+        self.counts: Counter[str] = Counter()
+        context = ssl.create_default_context(cafile=str(address.authorities))
+        context.load_cert_chain(address.certificate, address.key)
+        # A persistent session: a broker that supports it keeps reports while the fleet restarts.
+        self._client = mqtt.Client(
+            CallbackAPIVersion.VERSION2, client_id="fleet", clean_session=False, manual_ack=True
+        )
+        self._client.tls_set_context(context)
+        self._client.reconnect_delay_set(1, 5)
+        self._client.max_queued_messages_set(QUEUE)
+        self._client.on_connect = self._on_connect
+        self._client.on_disconnect = self._on_disconnect
+        self._client.on_message = self._on_message
+
+    def start(self) -> None:
+        """Connect in the background, again and again."""
+        self._worker.start()
+        self._client.connect_async(self._address.host, self._address.port, keepalive=30)
+        self._client.loop_start()
+
+    def stop(self) -> None:
+        """Finish the batch at hand and disconnect; what is queued stays with the broker."""
+        self._stopping.set()
+        if self._worker.is_alive():
+            self._worker.join(10)
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _on_connect(
+        self,
+        client: mqtt.Client,
+        _userdata: object,
+        _flags: mqtt.ConnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        if reason.is_failure:
+            log.warning("the broker refuses the fleet", reason=str(reason))
+            return
+        self._connection += 1
+        client.subscribe(topics.REPORTS, qos=1)
+        self.connected.set()
+        log.info("connected to the broker", port=self._address.port)
+
+    def _on_disconnect(
+        self,
+        _client: mqtt.Client,
+        _userdata: object,
+        _flags: mqtt.DisconnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        self.connected.clear()
+        if not self._stopping.is_set():
+            log.warning("the broker is gone", reason=str(reason))
+
+    def _on_message(
+        self, client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage
+    ) -> None:
+        try:
+            node_id = topics.node_of_report(message.topic)
+        except UnicodeDecodeError:
+            node_id = None
+        if node_id is None:
+            self.counts["foreign topic"] += 1
+            client.ack(message.mid, message.qos)
+            return
+        arrived = _Arrived(
+            Message(node_id, bytes(message.payload), time.time_ns() // 1000),
+            message.mid,
+            self._connection,
+        )
+        try:
+            # Waiting here stops reading from the socket: the broker feels it, nothing is dropped.
+            self._queue.put(arrived, timeout=5)
+        except queue.Full:
+            self.counts["queue full"] += 1  # not acknowledged, no receipt: the node repeats it
+
+    def _gather(self) -> list[_Arrived]:
+        try:
+            batch = [self._queue.get(timeout=0.2)]
+        except queue.Empty:
+            return []
+        end = time.monotonic() + GATHER_S
+        while len(batch) < BATCH:
+            try:
+                batch.append(self._queue.get(timeout=max(0.0, end - time.monotonic())))
+            except queue.Empty:
+                break
+        return batch
+
+    def _work(self) -> None:
+        while not self._stopping.is_set():
+            batch = self._gather()
+            if batch:
+                outcomes = self._process([arrived.message for arrived in batch])
+                if outcomes is None:
+                    return  # stopping: nothing is acknowledged
+                self._answer(batch, outcomes)
+
+    def _process(self, messages: list[Message]) -> list[Outcome] | None:
+        pause = RETRY_S[0]
+        while not self._stopping.is_set():
+            try:
+                return self._ingest.process(messages)
+            except (SQLAlchemyError, OSError) as e:
+                self.counts["database retries"] += 1
+                first = (str(e).splitlines() or [type(e).__name__])[0]
+                log.error("the database does not take a batch", reason=first, next_try_s=pause)
+            self._stopping.wait(pause)
+            pause = min(pause * 2, RETRY_S[1])
+        return None
+
+    def _answer(self, batch: list[_Arrived], outcomes: list[Outcome]) -> None:
+        for arrived, outcome in zip(batch, outcomes, strict=True):
+            if outcome.receipt is not None:
+                self._client.publish(
+                    topics.receipt_of(arrived.message.node_id), outcome.receipt, qos=0
+                )
+            # An acknowledgement of an earlier connection could hit another message of this one.
+            if arrived.connection == self._connection:
+                self._client.ack(arrived.mid, 1)

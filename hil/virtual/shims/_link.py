@@ -1,0 +1,110 @@
+"""The VM's end of the channel: request and reply, the virtual time they carry, and idling.
+
+Virtual time is that of the last reply plus the real time since, at most 5 ms of it, so that
+computing hardly counts: a loaded machine makes no false timeout.
+"""
+
+import os
+import struct
+
+import _ops
+import utime
+
+_CAP = 5000  # us
+
+boot_us = 0  # virtual time at which this boot began
+sinks = {}  # UART number -> callable(bytes)
+edges = {}  # pin number -> callable(flags)
+flash = None
+_file = None
+_base = 0
+_real = 0
+_head = bytearray(11)
+_ITEM = 4
+
+
+def attach(fd):
+    """Use the socket that the board handed to this process."""
+    global _file  # noqa: PLW0603
+    _file = open(fd, "r+b")  # noqa: SIM115
+
+
+def _read(size):
+    data = _file.read(size)
+    if len(data) != size:  # the board is gone: so is its chip, whatever the firmware would catch
+        os.system("kill -9 $PPID")
+    return data
+
+
+def call(op, payload=b""):
+    """One request; bytes of its reply. OSError when the board refuses."""
+    global _base, _real  # noqa: PLW0603
+    size = len(payload)
+    struct.pack_into("<HBq", _head, 0, size, op, stamp())
+    _file.write(_head + payload if size else _head)
+    size, status, _base = struct.unpack("<HBq", _read(11))
+    body = _read(size) if size else b""
+    _real = utime.ticks_us()
+    if status:
+        if status == _ops.ERROR:
+            raise OSError(*struct.unpack("<h", body))
+        after, mode = struct.unpack("<IB", body[:5])
+        flash.cut_after = flash.operations + after
+        flash.cut_mode = _ops.CUT_MODES[mode]
+        body = body[5:]
+    return body
+
+
+def stamp():
+    """Virtual time in us since 1970, without asking."""
+    real = utime.ticks_us() - _real
+    return _base + (real if real < _CAP else _CAP)
+
+
+def now():
+    """Virtual time in us since 1970; a loop that spins on it sees time pass."""
+    if utime.ticks_us() - _real >= _CAP:
+        call(_ops.NOW)
+    return stamp()
+
+
+def since_boot():
+    """Virtual time in us since this boot began."""
+    return now() - boot_us
+
+
+def stale():
+    """Whether more than 1 ms of real time passed since the board last answered."""
+    return utime.ticks_us() - _real > 1000
+
+
+def idle(until, flags=0):
+    """Wait for virtual time `until` (-1: for ever) or an event; hand out what arrived."""
+    body = call(_ops.IDLE, struct.pack("<qB", until, flags))
+    at = 0
+    while at < len(body):
+        kind, number, size = struct.unpack_from("<BBH", body, at)
+        at += _ITEM
+        if kind == _ops.RX:
+            sink = sinks.get(number)
+            if sink:
+                sink(body[at : at + size])
+        else:
+            handler = edges.get(number)
+            if handler:
+                handler(body[at])
+        at += size
+
+
+def sleep_until(until):
+    """Wait for virtual time `until`; UART bytes are buffered meanwhile."""
+    while True:
+        idle(until)
+        if stamp() >= until:
+            return
+
+
+def halt():
+    """What follows a request without reply: the board kills this process."""
+    while True:
+        _read(1)

@@ -1,0 +1,47 @@
+"""Operation numbers of the board's channel: the same file on the VM and on the host.
+
+A request is `<HBq`: payload length, operation, the VM's time; a reply is `<HBq`: payload length,
+status, the board's time. Times are microseconds since 1970 UTC. Payloads stand at the operations.
+"""
+
+HELLO = 1  # -> JSON of what this boot needs to know
+NOW = 2
+IDLE = 3  # <qB until (-1: for ever), flags -> items: <BBH kind, number, length + data
+UART_INIT = 4  # <BIH unit, baud rate, rxbuf
+UART_WRITE = 5  # <B unit + bytes
+UART_OVERRUN = 6  # <BI unit, bytes dropped
+PIN_MODE = 7  # <BBBB pin, mode, pull, hold
+PIN_WRITE = 8  # <BB pin, level
+PIN_READ = 9  # <B pin -> <B level
+PIN_IRQ = 10  # <BB pin, trigger (0: off)
+ADC_READ = 11  # <B pin -> <i microvolts
+PWM = 12  # <BIH pin, frequency, duty of 65535
+WDT_START = 13  # <I timeout in ms
+WDT_FEED = 14
+RTC_SET = 15  # <q RTC minus board time, in us
+MEMORY_GET = 16  # -> bytes
+MEMORY_SET = 17  # bytes
+NVS_GET = 18  # <B type + namespace \0 key -> value
+NVS_SET = 19  # <B type + namespace \0 key \0 value
+NVS_ERASE = 20  # <B 0 + namespace \0 key
+NVS_COMMIT = 21  # <B 0 + namespace \0
+WAKE = 22  # <BB source, level + one byte a pin
+SLEEP = 23  # <Bq deep, milliseconds (0: no timer); a deep sleep has no reply
+RESET = 24  # <B cause; no reply
+COUNTERS = 25  # <II flash pages programmed, blocks erased, since this boot
+CUT = 26  # <II as above: the power fails now; no reply
+PCNT_INIT = 27  # <BBBB unit, pin, rising, falling
+PCNT_RUN = 28  # <BB unit, running
+PCNT_VALUE = 29  # <BB unit, clear -> <i count
+CRASH = 30  # text: the firmware ended, by this exception or by itself
+STARTED = 31  # <I bytes of heap that the shims take, as boot.py begins
+
+OK = 0
+ERROR = 1  # <h errno
+ARM = 2  # <IB operations until the power is cut, mode; then the reply proper
+
+RX, EDGE = 0, 1  # kinds of items in an IDLE reply: UART bytes; a pin's edge flags
+WAKE_ON_RX = 1  # flag of IDLE: UART bytes end it
+CUT_MODES = ("clean", "half-page", "half-erase")
+EXT0, EXT1, GPIO = 0, 1, 2  # sources of WAKE
+INTEGER, BLOB = 0, 1  # types in NVS

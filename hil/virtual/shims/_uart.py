@@ -1,0 +1,126 @@
+"""`machine.UART`: a stream over the board's channel, its receive buffer bounded by `rxbuf`."""
+
+import io
+import struct
+
+import _link
+import _ops
+
+_POLL_IN = 1
+_POLL_OUT = 4
+_RXBUF = 256  # bytes; the port's default
+_units = {}
+
+
+class UART(io.IOBase):
+    RTS = 1
+    CTS = 2
+    INV_TX = 1
+    INV_RX = 2
+    INV_RTS = 4
+    INV_CTS = 8
+    IRQ_RX = 1
+    IRQ_RXIDLE = 2
+    IRQ_BREAK = 4
+
+    def __init__(self, id, baudrate=115200, bits=8, parity=None, stop=1, *, tx=None, rx=None,
+                 rts=None, cts=None, txbuf=256, rxbuf=0, timeout=0, timeout_char=0, invert=0,
+                 flow=0):  # fmt: skip
+        if not 0 <= id <= 2:
+            raise ValueError("UART(%d) does not exist" % id)
+        old = _units.get(id)
+        self._id = id
+        self._rx = old._rx if old else bytearray()
+        self._rxbuf = _RXBUF
+        self._timeout = self._timeout_char = 0
+        self._handler = None
+        self.init(baudrate, rxbuf=rxbuf, timeout=timeout, timeout_char=timeout_char)
+        _units[id] = self
+
+    def init(self, baudrate=115200, bits=8, parity=None, stop=1, *, tx=None, rx=None, rts=None,
+             cts=None, txbuf=256, rxbuf=0, timeout=0, timeout_char=0, invert=0,
+             flow=0):  # fmt: skip
+        self._rxbuf = max(rxbuf, 129) if rxbuf else self._rxbuf  # the FIFO has 128 bytes
+        self._timeout = timeout
+        self._timeout_char = timeout_char
+        _link.call(_ops.UART_INIT, struct.pack("<BIH", self._id, baudrate, self._rxbuf))
+        _link.sinks[self._id] = self._sink
+
+    def deinit(self):
+        _link.sinks.pop(self._id, None)
+        self._rx = bytearray()
+
+    def _sink(self, data):
+        room = self._rxbuf - len(self._rx)
+        if len(data) > room:
+            _link.call(_ops.UART_OVERRUN, struct.pack("<BI", self._id, len(data) - room))
+            data = data[:room]
+        self._rx.extend(data)
+        if self._handler:
+            self._handler(self)
+
+    def _wait(self, ms):
+        """Until a byte is there, at most `ms` of virtual time."""
+        until = _link.now() + ms * 1000
+        while not self._rx:
+            _link.idle(until, _ops.WAKE_ON_RX)
+            if _link.stamp() >= until:
+                break
+        return len(self._rx)
+
+    def any(self):
+        return len(self._rx) or self._wait(0)
+
+    def readinto(self, buf, nbytes=-1):
+        size = len(buf) if nbytes < 0 else min(nbytes, len(buf))
+        got = 0
+        wait = self._timeout
+        while got < size and (self._rx or self._wait(wait)):
+            part = min(size - got, len(self._rx))
+            buf[got : got + part] = self._rx[:part]
+            self._rx = self._rx[part:]
+            got += part
+            wait = self._timeout_char
+        return got or None
+
+    def read(self, nbytes=-1):
+        if nbytes is None or nbytes < 0:
+            nbytes = len(self._rx) or self._wait(self._timeout)
+        buf = bytearray(nbytes)
+        got = self.readinto(buf)
+        return bytes(buf[:got]) if got else None
+
+    def readline(self, size=-1):
+        line = b""
+        while len(line) != size:
+            byte = self.read(1)
+            if byte is None:
+                break
+            line += byte
+            if byte == b"\n":
+                break
+        return line or None
+
+    def write(self, buf):
+        view = memoryview(buf)
+        for at in range(0, len(view), 4096):
+            _link.call(_ops.UART_WRITE, bytes((self._id,)) + view[at : at + 4096])
+        return len(view)
+
+    def ioctl(self, request, arg):
+        if request == 3:
+            return arg & (_POLL_OUT | (_POLL_IN if self._rx else 0))
+        return 0 if request in (1, 4) else -1  # flush, close; -1: no such request
+
+    def flush(self):
+        return None
+
+    def txdone(self):
+        return True
+
+    def sendbreak(self):
+        return None
+
+    def irq(self, handler=None, trigger=0, hard=False):
+        self._handler = handler
+        return handler

@@ -1,0 +1,86 @@
+"""Runs one scenario of the node's door and prints what came of it as one line of JSON.
+
+`micropython -m door_client FOLDER`; tests/support/door_vm.py writes the folder.
+"""
+
+import asyncio
+import gc
+import json
+import sys
+import time
+
+from door_net import TcpModem
+from node.errors import NodeError
+from node.link import door as door_module
+from node.link import tls
+
+FOLDER = sys.argv[1]
+
+
+def load(name):
+    """The bytes of one file of the folder."""
+    with open(FOLDER + "/" + name, "rb") as file:
+        return file.read()
+
+
+def sabotage(name):
+    """Switch one guard off, to show that the test notices."""
+    if name == "no verification":
+        ssl = tls.ssl
+        tls.ssl = type("ssl", (), {})
+        tls.ssl.SSLContext = ssl.SSLContext
+        tls.ssl.PROTOCOL_TLS_CLIENT = ssl.PROTOCOL_TLS_CLIENT
+        tls.ssl.CERT_REQUIRED = ssl.CERT_NONE
+    elif name == "any receipt":
+        door_module.answers = lambda answer, report: True
+
+
+async def shake(config, modem):
+    """Handshake, then have `payload` echoed."""
+    socket = await modem.connect(config["host"], config["port"], 5000)
+    credentials = (load("ca"), load("cert"), load("key"))
+    payload = load("payload")
+    try:
+        stream = tls.wrap(socket, config["host"], *credentials, config["deadline_ms"])
+        try:
+            await stream.write(payload)
+            answer = await stream.readexactly(len(payload))
+        finally:
+            await stream.close()
+    finally:
+        await socket.close()
+    return {"ok": answer == payload}
+
+
+async def deliver(config, modem):
+    """Open, deliver every report, close."""
+    config.update({name: load(name) for name in ("ca", "cert", "key")})
+    door = door_module.MqttDoor(modem, config)
+    got = []
+    try:
+        await door.open()
+        for i in range(config["reports"]):
+            receipt = await door.deliver(load("report" + str(i)), config["deadline_ms"])
+            got.append(receipt.hex())
+    finally:
+        await door.close()
+    return {"receipts": got}
+
+
+async def main(config):
+    sabotage(config["sabotage"])
+    modem = TcpModem(config["most"], config["step"], config["fail_after"])
+    run = shake if config["scenario"] == "shake" else deliver
+    start = time.ticks_ms()
+    try:
+        result = await asyncio.wait_for_ms(run(config, modem), 20000)
+    except NodeError as e:
+        result = {"error": type(e).__name__, "cause": e.cause, "text": str(e)}
+    except TimeoutError:
+        result = {"error": "hang"}
+    result["ms"] = time.ticks_diff(time.ticks_ms(), start)
+    gc.collect()
+    print(json.dumps(result))
+
+
+asyncio.run(main(json.loads(load("config"))))
