@@ -16,7 +16,7 @@ import uvicorn
 from fleet.api import routes
 from fleet.api.metrics import Counters
 from fleet.broker.embedded import BrokerSettings, EmbeddedBroker
-from fleet.db import migrate
+from fleet.db import revision
 from fleet.db.base import Database
 from fleet.identity import operations as identity
 from fleet.identity.authority import Authority
@@ -65,12 +65,13 @@ def locked(data: Path) -> Iterator[None]:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A bound TCP socket; SettingsError when the address is taken."""
+    """A listening TCP socket; SettingsError when the address is taken."""
     sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((host, port))
-    except (OSError, OverflowError) as e:
+        sock.listen(128)  # bound alone, it would not keep another process from the same port
+    except (OSError, ValueError, OverflowError) as e:
         sock.close()
         reason = getattr(e, "strerror", None) or str(e)
         raise SettingsError(f"the API cannot listen on {host}:{port}: {reason}") from None
@@ -80,7 +81,7 @@ def listen(host: str, port: int) -> socket.socket:
 async def serve(settings: Settings, ready: Callable[[dict[str, Any]], None]) -> None:
     """Serve until SIGTERM or SIGINT. `ready` is told the addresses once all parts run."""
     with locked(settings.data), contextlib.closing(Database(settings.database_url)) as database:
-        migrate.check(database)
+        revision.check(database)
         authority = Authority.load(settings.pki)
         prepare_certificates(authority, settings)
         sock = listen(settings.api_host, settings.api_port)
@@ -142,7 +143,7 @@ class _Composition:
             )
             await self._broker.start()
             stack.push_async_callback(self._broker.stop)
-            host, port = settings.broker_names[0], self._broker.port
+            host, port = settings.own_broker_host, self._broker.port
         return BrokerAddress(
             host, port, self._authority.bundle_path, service.certificate, service.key
         )
@@ -153,7 +154,10 @@ class _Composition:
         from importlib.metadata import version
 
         app = routes.create(self._database, self._health, version("kapok"))
-        server = _Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
+        config = uvicorn.Config(
+            app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5
+        )
+        server = _Server(config)
         loop = asyncio.get_running_loop()
 
         def end() -> None:
@@ -165,11 +169,13 @@ class _Composition:
         starting = asyncio.create_task(server.ready.wait())
         await asyncio.wait({serving, starting}, return_when=asyncio.FIRST_COMPLETED)
         starting.cancel()
+        if serving.done():  # it never started: do not say that it did
+            return await serving
         addresses = {
             "pid": os.getpid(),
             "api": f"http://{self._settings.api_host}:{self._socket.getsockname()[1]}",
             "api_port": self._socket.getsockname()[1],
-            "broker_host": broker.host,
+            "broker_host": self._settings.broker_names[0] if self._broker else broker.host,
             "broker_port": broker.port,
         }
         try:
@@ -185,11 +191,9 @@ class _Composition:
         connected = self._subscriber is not None and self._subscriber.connected.is_set()
         return {"ok": connected, "broker": connected}
 
-    def _refresh(self) -> None:
+    def _refresh(self) -> int:
         with self._database.read() as session:
-            fresh = self._revoked.refresh(session)
-        if fresh and self._broker is not None:
-            self._broker.drop_revoked()
+            return self._revoked.refresh(session)
 
     def _write_crl(self) -> None:
         with self._database.read() as session:
@@ -197,7 +201,6 @@ class _Composition:
 
     async def _upkeep(self) -> None:
         import structlog
-        from sqlalchemy.exc import SQLAlchemyError
 
         log = structlog.get_logger("upkeep")
         loop = asyncio.get_running_loop()
@@ -205,9 +208,12 @@ class _Composition:
         while True:
             await asyncio.sleep(REVOCATION_S)
             try:
-                self._refresh()
+                # A thread may wait for the database; the broker lives in this loop.
+                fresh = await asyncio.to_thread(self._refresh)
+                if fresh and self._broker is not None:
+                    self._broker.drop_revoked()
                 if loop.time() >= next_crl:
-                    self._write_crl()
+                    await asyncio.to_thread(self._write_crl)
                     next_crl = loop.time() + CRL_S
-            except (SQLAlchemyError, OSError) as e:
-                log.error("revocations cannot be read", reason=str(e).splitlines()[0])
+            except Exception as e:  # whatever it is: a dead task would never revoke again
+                log.error("revocations cannot be read", reason=repr(e)[:300])

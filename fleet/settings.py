@@ -1,11 +1,16 @@
 """Settings of a fleet: the data folder, and `kapok.toml` in it."""
 
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
 
 CONFIG = "kapok.toml"
+_HOST = re.compile(r"[0-9A-Za-z:]([0-9A-Za-z:.-]{0,251}[0-9A-Za-z:])?")
 TEMPLATE = """\
 # Kapok data folder. Options of `kapok serve` win over this file. Port 0: any free one.
 [api]
@@ -39,9 +44,22 @@ class Settings:
     external: tuple[str, int] | None
 
     @property
-    def database_url(self) -> str:
-        """SQLAlchemy's URL of the database."""
-        return f"sqlite:///{database_path(self.data)}"
+    def database_url(self) -> "URL":
+        """SQLAlchemy's URL of the database; an object, for a folder's name may hold any sign."""
+        from sqlalchemy.engine import URL
+
+        return URL.create("sqlite", database=str(database_path(self.data)))
+
+    @property
+    def own_broker_host(self) -> str:
+        """The address at which the fleet itself reaches the embedded broker."""
+        everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+        return everywhere.get(self.broker_host, self.broker_host)
+
+    @property
+    def certificate_names(self) -> tuple[str, ...]:
+        """What the embedded broker's certificate must answer to."""
+        return tuple(dict.fromkeys((*self.broker_names, self.own_broker_host)))
 
     @property
     def pki(self) -> Path:
@@ -74,27 +92,38 @@ def load(
         raise SettingsError(f"{data} is no Kapok data folder: kapok --data {data} init") from None
     except OSError as e:
         raise SettingsError(f"cannot read {path}: {e.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
-        raise SettingsError(f"{path}: {e}") from None
-    api, broker_table = _table(raw, "api", path), _table(raw, "broker", path)
+    except (ValueError, RecursionError) as e:  # of TOML, of UTF-8, of a number without end
+        raise SettingsError(f"{path}: {str(e).splitlines()[0]}") from None
+    _known(raw, ("api", "broker"), path)
+    api = _table(raw, "api", ("host", "port"), path)
+    broker_table = _table(raw, "broker", ("address", "host", "port", "names"), path)
     names = broker_table.get("names", ["localhost", "127.0.0.1"])
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise SettingsError(f"{path}: broker.names is a list of texts")
+    if not isinstance(names, list) or not names or not all(_is_host(name) for name in names):
+        raise SettingsError(f"{path}: broker.names is a list of host names and IP addresses")
     return Settings(
         data,
-        _text(api, "host", "127.0.0.1", path),
+        _host(api, "host", "127.0.0.1", path),
         _port(api.get("port", 8080) if port is None else port, "api.port"),
-        _text(broker_table, "host", "127.0.0.1", path),
-        _port(broker_table.get("port", 8883) if broker_port is None else broker_port, "port"),
+        _host(broker_table, "host", "127.0.0.1", path),
+        _port(
+            broker_table.get("port", 8883) if broker_port is None else broker_port, "broker.port"
+        ),
         tuple(names),
         _external(broker or _text(broker_table, "address", "embedded", path)),
     )
 
 
-def _table(raw: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
+def _known(table: dict[str, Any], keys: tuple[str, ...], path: Path) -> None:
+    for key in table:
+        if key not in keys:
+            raise SettingsError(f"{path}: no such key: {key[:40]!r}; one of {', '.join(keys)}")
+
+
+def _table(raw: dict[str, Any], name: str, keys: tuple[str, ...], path: Path) -> dict[str, Any]:
     value = raw.get(name, {})
     if not isinstance(value, dict):
         raise SettingsError(f"{path}: {name} is a table")
+    _known(value, keys, path)
     return value
 
 
@@ -102,6 +131,18 @@ def _text(table: dict[str, Any], key: str, default: str, path: Path) -> str:
     value = table.get(key, default)
     if not isinstance(value, str) or not value:
         raise SettingsError(f"{path}: {key} is a text")
+    return value
+
+
+def _is_host(value: object) -> bool:
+    # Two dots in a row would raise a UnicodeError deep inside the socket module.
+    return isinstance(value, str) and bool(_HOST.fullmatch(value)) and ".." not in value
+
+
+def _host(table: dict[str, Any], key: str, default: str, path: Path) -> str:
+    value = _text(table, key, default, path)
+    if not _is_host(value):
+        raise SettingsError(f"{path}: {key} {value[:60]!r} is no host name and no IP address")
     return value
 
 
@@ -115,6 +156,7 @@ def _external(address: str) -> tuple[str, int] | None:
     if address == "embedded":
         return None
     host, _, port = address.rpartition(":")
-    if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+    host = host.removeprefix("[").removesuffix("]")  # [::1]:8883
+    if not _is_host(host) or not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) < 65536:
         raise SettingsError(f"broker {address[:60]!r}: 'embedded' or HOST:PORT")
     return host, int(port)

@@ -3,13 +3,15 @@
 import os
 from pathlib import Path
 
-from fleet.db.migrate import upgrade
 from fleet.identity.authority import Authority
+from fleet.identity.files import PUBLIC, write_atomic
 from fleet.settings import CONFIG, TEMPLATE, Settings, SettingsError, load
 
 
 def init(data: Path) -> list[str]:
     """Make what is missing; one line for each thing, whether made or found."""
+    from fleet.db.migrate import upgrade  # slow to import, and this module is not only for this
+
     done = []
     try:
         if data.exists() and not data.is_dir():
@@ -21,7 +23,7 @@ def init(data: Path) -> list[str]:
         if (data / CONFIG).exists():
             done.append(f"settings: {data / CONFIG} (found)")
         else:
-            (data / CONFIG).write_text(TEMPLATE, encoding="utf-8")
+            write_atomic(data / CONFIG, TEMPLATE.encode(), PUBLIC)
             done.append(f"settings: {data / CONFIG}")
     except OSError as e:
         raise SettingsError(f"cannot make {data}: {e.strerror}") from None
@@ -37,7 +39,7 @@ def init(data: Path) -> list[str]:
 
 def prepare_certificates(authority: Authority, settings: Settings) -> None:
     """Issue the broker's and the fleet's certificates if missing or near their end."""
-    if authority.renewal_due(authority.server, settings.broker_names):
-        authority.issue_server(settings.broker_names)
+    if authority.renewal_due(authority.server, settings.certificate_names):
+        authority.issue_server(settings.certificate_names)
     if authority.renewal_due(authority.service):
         authority.issue_service()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -22,6 +23,7 @@ from hil.virtual.stimulus import read_trace
 
 AREA = ("440106", "Tianhe")
 RATE = 3600  # an hour passes in a second
+TELL_S = 10.0  # where there is no terminal, a line tells the progress this often
 JUMP_S = 1.0  # real seconds that any jump takes at most: traces have gaps of weeks
 DRAIN_S = 90.0  # real seconds that the last reports may take
 START = 300  # virtual s before the first row of a trace: a cold start attaches first
@@ -65,13 +67,14 @@ def count(database: Path, nodes: list[VirtualNode], end_us: dict[str, int]) -> C
     return Counts(sensed, stored, lost, stored - distinct)
 
 
-def stored_of(database: Path, node_id: str) -> tuple[int, int | None]:
-    """Readings of a node in the database, and when the newest came in (us since 1970 UTC)."""
+def stored_of(database: Path, node_id: str, before_us: int) -> tuple[int, int | None]:
+    """Readings of a node before a time, and when its newest came in (us since 1970 UTC)."""
     with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         rows, newest = connection.execute(
-            "SELECT count(*), max(received_us) FROM readings WHERE terminal_id = ?", (node_id,)
+            "SELECT sum(time_us < ?), max(received_us) FROM readings WHERE terminal_id = ?",
+            (before_us, node_id),
         ).fetchone()
-    return rows, newest
+    return rows or 0, newest
 
 
 def make_scenes(trace: Path | None) -> list[scenes.Scene]:
@@ -112,7 +115,9 @@ class Demo:
         self.nodes: list[VirtualNode] = []
         self.console = Console()
         self._wake = asyncio.Event()
+        self._told = time.monotonic()
         self._pace = DemoPace()
+        self._ends: dict[str, int] = {}  # when each node's stimulus ended, virtual us
 
     def stop(self) -> None:
         """Let the run end early, with its summary."""
@@ -149,19 +154,30 @@ class Demo:
             end = None if self.seconds is None else time.monotonic() + self.seconds
             while not self._wake.is_set() and (end is None or time.monotonic() < end):
                 await self._pause(0.5)
-                live.update(self._table(), refresh=True)
-            ends = {}
+                self._show(live)
             for node in self.nodes:
-                ends[node.node_id] = node.board.now_us
+                self._ends[node.node_id] = node.board.now_us
                 node.scene.end(node.board.now_us)
             self._pace.hurry.set()
-            counts = count(self.database, self.nodes, ends)
+            counts = count(self.database, self.nodes, self._ends)
             limit = time.monotonic() + DRAIN_S
             while counts.stored < counts.sensed and time.monotonic() < limit:
                 await asyncio.sleep(0.2)
-                counts = count(self.database, self.nodes, ends)
-                live.update(self._table(), refresh=True)
+                counts = count(self.database, self.nodes, self._ends)
+                self._show(live)
+            live.update(self._table())
+        if not self.console.is_terminal:
+            self.console.print()  # a Live that is no terminal's leaves its last line open
         return counts
+
+    def _show(self, live: Live) -> None:
+        if self.console.is_terminal:
+            live.update(self._table(), refresh=True)
+        elif time.monotonic() - self._told > TELL_S:
+            self._told = time.monotonic()
+            rows = [self._row(node) for node in self.nodes]
+            told = (f"{row[1]} {row[4]}/{row[5]}/{row[6]}" for row in rows)
+            self.console.print("sensed/stored/receipted:", ", ".join(told), soft_wrap=True)
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -173,17 +189,23 @@ class Demo:
         return self.fleet.data / "kapok.db"
 
     def _table(self) -> Table:
-        table = Table(title="Kapok demo: an hour passes in a second; Ctrl-C ends it")
-        for heading in ("node", "role", "its clock (UTC)", "last report"):
-            table.add_column(heading)
-        for heading in ("sensed", "stored", "receipted", "journal"):
-            table.add_column(heading, justify="right")
+        table = Table(
+            title="Kapok demo: an hour passes in a second; Ctrl-C ends it",
+            box=SIMPLE_HEAD,
+            padding=(0, 1, 0, 0),
+            pad_edge=False,
+        )
+        for heading in ("node", "role", "its clock", "reported"):
+            table.add_column(heading, no_wrap=True)
+        for heading in ("sensed", "stored", "receipted", "depth"):
+            table.add_column(heading, justify="right", no_wrap=True)
         for node in self.nodes:
             table.add_row(*self._row(node))
         return table
 
     def _row(self, node: VirtualNode) -> list[str]:
-        rows, newest = stored_of(self.database, node.node_id)
+        until = self._ends.get(node.node_id, node.board.now_us)
+        rows, newest = stored_of(self.database, node.node_id, node.scene.bound(until))
         journal = node.journal()
         each = node.scene.readings
         receipted = max(0, journal.next_sequence - 1 - journal.depth) * each
@@ -192,10 +214,10 @@ class Demo:
         return [
             node.node_id,
             node.scene.role,
-            time.strftime("%Y-%m-%d %H:%M", clock),
+            time.strftime("%m-%d %H:%M", clock),
             age,
-            str(node.scene.sensed(node.board.now_us)),
+            str(node.scene.sensed(until)),
             str(rows),
-            str(receipted),
+            str(min(receipted, rows)),
             str(journal.depth),
         ]

@@ -83,13 +83,17 @@ def create(database: Database, health: Callable[[], dict[str, Any]], version: st
     def database_gone(_request: object, _error: SQLAlchemyError) -> JSONResponse:
         return JSONResponse({"detail": "the database does not answer: see the log"}, 503)
 
+    @app.exception_handler(telemetry.TelemetryError)
+    def refused(_request: object, error: telemetry.TelemetryError) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, 422)
+
     @app.get("/healthz")
     def healthz(response: Response) -> dict[str, Any]:
         """200 when the database answers and the ingest is connected to the broker, else 503."""
         state = health()
         try:
             with database.read() as session:
-                session.execute(text("SELECT 1"))
+                session.execute(text("SELECT 1 FROM areas LIMIT 1"))  # reads the file
             state["database"] = True
         except SQLAlchemyError:
             state["database"] = state["ok"] = False
@@ -135,18 +139,15 @@ def create(database: Database, health: Callable[[], dict[str, Any]], version: st
         quantity: str = "",
         since_us: int | None = None,
         until_us: int | None = None,
-        after: Annotated[str, Query(pattern=r"^(\d{1,18}-\d{1,18})?$")] = "",
+        after: str = "",
         limit: Limit = 100,
     ) -> Page:
         """Readings by time."""
         code = telemetry.quantity_code(quantity) if quantity else None
-        if quantity and code is None:
-            raise HTTPException(404, f"no such quantity: {quantity[:40]!r}")
         wanted = telemetry.Filter(asset, node, code, since_us, until_us)
-        start = tuple(int(part) for part in after.split("-")) if after else (-1, -1)
         with database.read() as session:
-            rows = telemetry.page(session, wanted, (start[0], start[1]), limit)
-            last = f"{rows[-1].time_us}-{rows[-1].id}" if len(rows) == limit else None
+            rows = telemetry.page(session, wanted, telemetry.read_cursor(after), limit)
+            last = telemetry.cursor(rows[-1]) if len(rows) == limit else None
             return Page(readings=[reading_out(row) for row in rows], after=last)
 
     return app

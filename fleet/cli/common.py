@@ -31,11 +31,11 @@ def settings() -> Settings:
 @contextmanager
 def database(*, needs: Settings | None = None) -> Iterator[Any]:
     """The fleet's database, its schema checked."""
-    from fleet.db import migrate
+    from fleet.db import revision
     from fleet.db.base import Database
 
     with closing(Database((needs or settings()).database_url)) as opened:
-        migrate.check(opened)
+        revision.check(opened)
         yield opened
 
 
@@ -49,16 +49,19 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
         from fleet.broker.errors import BrokerError
         from fleet.identity.errors import IdentityError
         from fleet.registry.operations import RegistryError
+        from fleet.telemetry.operations import TelemetryError
 
         try:
             return command(*args, **kwargs)
-        except (SettingsError, RegistryError, IdentityError, BrokerError) as e:
+        except (SettingsError, RegistryError, TelemetryError, IdentityError, BrokerError) as e:
             raise click.ClickException(str(e)) from None
         except SQLAlchemyError as e:
             reason = str(getattr(e, "orig", None) or e).splitlines()[0]
             raise click.ClickException(f"the database in {data_folder()}: {reason}") from None
         except BrokenPipeError:
             raise
+        except UnicodeEncodeError:
+            raise click.ClickException("an argument is not UTF-8 text") from None
         except OSError as e:
             where = f" {e.filename}" if e.filename else ""
             raise click.ClickException(f"cannot use{where}: {e.strerror or e}") from None
@@ -75,13 +78,14 @@ def say_table(title: str, headings: list[str], rows: list[list[str]]) -> None:
     """A table for people, as wide as it needs: pipes must not cut it."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(*headings, title=title, title_justify="left")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(Text(cell) for cell in row))  # a name may look like markup
     console = Console()
     if not console.is_terminal:
-        console = Console(width=200)
+        console = Console(width=10_000)
     console.print(table)
 
 

@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,27 @@ COMMANDS = {
 }
 
 
-class _Lazy(click.RichGroup):
-    """Knows its commands by name alone, so that `kapok --help` is quick."""
+class _Kapok(click.RichGroup):
+    """Knows its commands by name, so that the start is quick; says what went wrong in one line."""
+
+    def main(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, standalone_mode: bool = True, **extra: Any
+    ) -> Any:
+        """As click's, but that an error is one line, whatever the terminal's width."""
+        if not standalone_mode:
+            return super().main(args, standalone_mode=False, **extra)
+        try:
+            code = super().main(args, standalone_mode=False, **extra)
+        except click.ClickException as e:
+            text = " ".join(e.format_message().split())
+            if isinstance(e, click.UsageError) and e.ctx is not None:
+                text = f"{text} ({e.ctx.command_path} --help)"
+            click.echo(f"kapok: {text}", err=True)
+            sys.exit(e.exit_code)
+        except click.Abort:
+            click.echo("kapok: interrupted", err=True)
+            sys.exit(1)
+        sys.exit(code if isinstance(code, int) else 0)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted(COMMANDS)
@@ -30,7 +50,7 @@ class _Lazy(click.RichGroup):
         return getattr(importlib.import_module(module), attribute)
 
 
-@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Kapok, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--data",
     type=click.Path(path_type=Path, file_okay=False),
@@ -53,9 +73,4 @@ def kapok(ctx: click.Context, data: Path) -> None:
 
 def main() -> None:
     """Entry point: no traceback ever reaches a user who made a mistake."""
-    try:
-        kapok(prog_name="kapok")
-    except BrokenPipeError:
-        # The reader of our output is gone, as with `kapok readings | head`.
-        sys.stderr.close()
-        sys.exit(0)
+    kapok(prog_name="kapok")

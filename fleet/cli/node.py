@@ -56,20 +56,25 @@ def add(
     Example: kapok node add 1gntj14d2p --role drainage --area 440106 --csr node.csr
     """
     from fleet.identity.authority import Authority
+    from fleet.identity.csr import MAX_BYTES
     from fleet.identity.errors import IdentityError
     from fleet.identity.files import PUBLIC, write_atomic
     from fleet.identity.operations import enrol
     from fleet.registry.operations import add_node
 
     chosen = settings()
-    request = csr.read_bytes()
+    with csr.open("rb") as file:
+        request = file.read(MAX_BYTES + 1)  # `--csr /dev/zero` must end too
     with database(needs=chosen) as db, db.begin() as session:
         found = add_node(session, node_id, role, area, asset)
         issued = enrol(session, Authority.load(chosen.pki), request)
         if issued.subject != node_id:
             raise IdentityError(f"{csr} is a request of {issued.subject}, not of {node_id}")
         if cert_out is not None:
-            write_atomic(cert_out, issued.pem, PUBLIC)  # before the commit: all or nothing
+            try:  # before the commit: all or nothing
+                write_atomic(cert_out, issued.pem, PUBLIC)
+            except OSError as e:
+                raise IdentityError(f"cannot write {cert_out}: {e.strerror}") from None
     if as_json:
         say_json({**_as_json(found), "certificate": issued.pem.decode()})
     elif cert_out is None:
@@ -141,8 +146,9 @@ def show(node_id: str, as_json: bool) -> None:
 @node.command()
 @click.argument("node_id")
 @click.option("--reason", default="unspecified", show_default=True, help="As in RFC 5280, 5.3.1.")
+@json_option
 @one_line_errors
-def revoke(node_id: str, reason: str) -> None:
+def revoke(node_id: str, reason: str, as_json: bool) -> None:
     """Revoke a node's certificate; its reports are refused from now on.
 
     A broker other than the embedded one must read pki/crl.pem again (Mosquitto: SIGHUP).
@@ -150,7 +156,7 @@ def revoke(node_id: str, reason: str) -> None:
     Example: kapok node revoke 1gntj14d2p --reason key-compromise
     """
     from fleet.identity.authority import Authority
-    from fleet.identity.operations import revocation_list
+    from fleet.identity.operations import revocation_list, serial_text
     from fleet.identity.operations import revoke as revoke_certificate
     from fleet.registry.operations import set_state
 
@@ -161,4 +167,7 @@ def revoke(node_id: str, reason: str) -> None:
             serials = revoke_certificate(session, node_id, reason)
         with db.read() as session:
             Authority.load(chosen.pki).write_crl(revocation_list(session))
-    click.echo(f"node {node_id} revoked, {len(serials)} certificate(s)")
+    if as_json:
+        say_json({"id": node_id, "revoked": [serial_text(serial) for serial in serials]})
+    else:
+        click.echo(f"node {node_id} revoked, {len(serials)} certificate(s)")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import MetaData, create_engine
+from sqlalchemy import URL, MetaData, create_engine
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
 from fleet.db import sqlite
@@ -26,7 +26,7 @@ class Base(DeclarativeBase):
 class Database:
     """Sessions on one database URL, each one transaction."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str | URL) -> None:
         self.engine = create_engine(url)
         if self.engine.dialect.name == "sqlite":
             sqlite.prepare(self.engine)
@@ -41,10 +41,9 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A session that never commits."""
+        """A session that never commits; what it read stays readable after its end."""
         with self._sessions() as session:
             yield session
-            session.rollback()
 
     def close(self) -> None:
         """Close all pooled connections."""

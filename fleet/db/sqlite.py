@@ -36,21 +36,16 @@ class _File:
         self._identity: tuple[int, int] | None = None
 
     def guard(self, engine: Engine) -> None:
-        event.listen(engine, "do_connect", self._before_connect)
+        event.listen(engine, "do_connect", self._before)
         event.listen(engine, "connect", self._connected)
-        event.listen(engine.pool, "checkout", self._checkout)
-
-    def _before_connect(self, *_args: object) -> None:
-        self._check()  # SQLite would make a new, empty file
+        event.listen(engine.pool, "checkout", self._before)
+        event.listen(engine, "commit", self._before)
 
     def _connected(self, _connection: Any, _record: object) -> None:
         if self._identity is None:
             self._identity = self._found()
 
-    def _checkout(self, *_args: object) -> None:
-        self._check()
-
-    def _check(self) -> None:
+    def _before(self, *_args: object) -> None:
         if self._identity is not None and self._found() != self._identity:
             raise DatabaseGone(f"{self._path} was deleted or replaced: put it back, or restart")
 

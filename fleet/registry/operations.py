@@ -164,9 +164,9 @@ def standings(session: Session, node_ids: Iterable[str]) -> dict[str, Standing]:
 
 def note_reports(session: Session, newest: Mapping[str, tuple[int, Mapping[int, int]]]) -> None:
     """Remember when each node reported last (us), and the status that it told."""
-    for node_id, (when, status) in newest.items():
-        session.execute(
-            update(Terminal)
-            .where(Terminal.id == node_id)
-            .values(last_report_us=when, status=json.dumps(status))
-        )
+    rows = [
+        {"id": node_id, "last_report_us": when, "status": json.dumps(status)}
+        for node_id, (when, status) in newest.items()
+    ]
+    if rows:
+        session.execute(update(Terminal), rows)  # one statement, by primary key

@@ -1,5 +1,6 @@
 """Store readings, and page through them."""
 
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -15,6 +16,13 @@ TRUSTS = ("legacy", "tls", "signed")
 PAGE = 1000
 AHEAD_US = 3600 * 1_000_000
 BEHIND_US = 400 * 86400 * 1_000_000
+
+
+_CURSOR = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
+
+
+class TelemetryError(ValueError):
+    """Refused; the text says what was wrong."""
 
 
 class New(NamedTuple):
@@ -58,6 +66,9 @@ def page(
     session: Session, wanted: Filter, after: tuple[int, int] = (-1, -1), limit: int = PAGE
 ) -> list[Reading]:
     """Readings by (time, id), those behind `after`, PAGE at most."""
+    for number in (wanted.asset_id, wanted.quantity, wanted.since_us, wanted.until_us):
+        if number is not None and not -(1 << 63) <= number < 1 << 63:
+            raise TelemetryError("a number of over 64 bits selects nothing")
     query = select(Reading)
     for column, value in (
         (Reading.asset_id, wanted.asset_id),
@@ -71,21 +82,38 @@ def page(
     if wanted.until_us is not None:
         query = query.where(Reading.time_us < wanted.until_us)
     time_us, identifier = after
+    # The first condition is the one that an index can follow.
     query = query.where(
-        (Reading.time_us > time_us) | ((Reading.time_us == time_us) & (Reading.id > identifier))
+        Reading.time_us >= time_us, (Reading.time_us > time_us) | (Reading.id > identifier)
     )
     query = query.order_by(Reading.time_us, Reading.id).limit(min(limit, PAGE))
     return list(session.scalars(query))
 
 
-def quantity_code(name: str) -> int | None:
-    """The code of a quantity's name or number, None for neither."""
-    if name.isascii() and name.isdigit():
+def cursor(last: Reading) -> str:
+    """What continues a page behind its last reading: `<time in us>-<id>`."""
+    return f"{last.time_us}-{last.id}"
+
+
+def read_cursor(text: str) -> tuple[int, int]:
+    """The `after` of `page` in the text that `cursor` gave; empty is the beginning."""
+    if not text:
+        return -1, -1
+    found = _CURSOR.fullmatch(text)
+    if not found:
+        raise TelemetryError(f"{text[:40]!r} is no `after` of an earlier page")
+    return int(found[1]), int(found[2])
+
+
+def quantity_code(name: str) -> int:
+    """The code of a quantity's name or number."""
+    if re.fullmatch("[0-9]{1,5}", name):
         return int(name)
     for code, (known, _unit, _decimals) in quantities.QUANTITIES.items():
         if known == name:
             return code
-    return None
+    known_names = ", ".join(name for name, _unit, _decimals in quantities.QUANTITIES.values())
+    raise TelemetryError(f"quantity {name[:40]!r}: a number, or one of {known_names}")
 
 
 def quantity_name(code: int) -> str:

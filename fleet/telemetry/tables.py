@@ -10,11 +10,16 @@ class Reading(Base):
     """One value. Several at one (asset, quantity, time) are legal: sequences tell repeats."""
 
     __tablename__ = "readings"
-    __table_args__ = (Index("ix_readings_series", "asset_id", "quantity", "time_us"),)
+    # A page is read along one of these, whatever selects it: never by sorting the table.
+    __table_args__ = (
+        Index("ix_readings_series", "asset_id", "quantity", "time_us"),
+        Index("ix_readings_terminal", "terminal_id", "time_us"),
+        Index("ix_readings_time", "time_us"),
+    )
 
     id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
     asset_id: Mapped[int] = mapped_column(ForeignKey("assets.id"))
-    terminal_id: Mapped[str] = mapped_column(String(10), index=True)
+    terminal_id: Mapped[str] = mapped_column(String(10))
     quantity: Mapped[int] = mapped_column(Integer)
     time_us: Mapped[int] = mapped_column(BigInteger)
     value: Mapped[int] = mapped_column(BigInteger)

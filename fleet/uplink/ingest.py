@@ -4,41 +4,30 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from sqlalchemy import delete, func, select
-from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy import select, tuple_
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 from sqlalchemy.orm import Session
 
 from fleet.db.base import Database
 from fleet.registry import operations as registry
 from fleet.telemetry import operations as telemetry
 from fleet.uplink import ranges
-from fleet.uplink.tables import DeadLetter, StoredSequences
+from fleet.uplink.deadletters import bury
+from fleet.uplink.message import Message
+from fleet.uplink.tables import StoredSequences
 from fleet.wire import cbor, receipt, report
 
-DEAD_LETTERS_PER_NODE = 20
-KEPT_BYTES = 16384  # of an undecodable message
-
-
-class Message(NamedTuple):
-    """A report as it came in; `received_us` by the fleet's clock."""
-
-    node_id: str
-    payload: bytes
-    received_us: int
+# Of one (node, epoch). A node leaves a gap where its full journal dropped something, tens of them
+# in a life. It sends its oldest records first, so the oldest gap is the one that nothing fills any
+# more: beyond this number it is closed, and the row stays bounded whatever a node does.
+MAX_RANGES = 1_000
 
 
 class Outcome(NamedTuple):
-    """`kind`: stored, repeated, undecodable, unknown or refused; two have a receipt."""
+    """`kind`: stored, repeated, undecodable, poison, unknown or refused; two have a receipt."""
 
     kind: str
     receipt: bytes | None = None
-
-
-class Parsed(NamedTuple):
-    """A message whose report could be read."""
-
-    message: Message
-    report: report.Report
 
 
 class Ingest:
@@ -51,20 +40,28 @@ class Ingest:
     def process(self, messages: list[Message]) -> list[Outcome]:
         """One transaction for all; the outcomes, in order, once that is committed.
 
-        Raises what the database raises when it is locked, full or gone: then nothing is stored
-        and the same call may be made again. A message that alone cannot be stored spoils none
-        of its neighbours.
+        Raises what the database raises when it is locked, full or gone: then the same call may
+        be made again, as often as it takes. A message that alone cannot be stored is kept as a
+        dead letter and spoils none of its neighbours.
         """
         try:
             outcomes, readings = self._commit(messages)
-        except (IntegrityError, DataError):
+        except Exception as e:
+            if _is_the_database(e):
+                raise
             if len(messages) == 1:
-                self.counts["refused"] += 1
-                return [Outcome("refused")]
+                return [self._poison(messages[0], e)]
             return [outcome for message in messages for outcome in self.process([message])]
         self.counts.update(outcome.kind for outcome in outcomes)
         self.counts["readings"] += readings
         return outcomes
+
+    def _poison(self, message: Message, error: Exception) -> Outcome:
+        reason = (str(error).splitlines() or [""])[0]
+        with self._database.begin() as session:
+            bury(session, message, f"{type(error).__name__}: {reason}")
+        self.counts["poison"] += 1
+        return Outcome("poison")
 
     def _commit(self, messages: list[Message]) -> tuple[list[Outcome], int]:
         with self._database.begin() as session:
@@ -79,7 +76,8 @@ class _Batch:
     def __init__(self, session: Session, messages: Iterable[Message]) -> None:
         self._session = session
         self._standings = registry.standings(session, {m.node_id for m in messages})
-        self._stored: dict[tuple[str, int], StoredSequences] = {}
+        self._reports = {m: _decoded(m) for m in messages if self._is_active(m.node_id)}
+        self._stored = self._rows()
         self._readings: list[telemetry.New] = []
         self._newest: dict[str, tuple[int, dict[int, int]]] = {}
 
@@ -88,12 +86,11 @@ class _Batch:
         standing = self._standings.get(message.node_id)
         if standing is None:
             return Outcome("unknown")
-        if standing.state != "active" or standing.asset_id is None:
+        if standing.asset_id is None or not self._is_active(message.node_id):
             return Outcome("refused")
-        try:
-            parsed = report.decode(message.payload)
-        except report.ReportError as e:
-            self._bury(message, str(e))
+        parsed = self._reports[message]
+        if isinstance(parsed, report.ReportError):
+            bury(self._session, message, str(parsed))
             return Outcome("undecodable")
         self._newest[message.node_id] = (message.received_us, parsed.status)
         return self._keep(message, parsed, standing.asset_id)
@@ -108,7 +105,11 @@ class _Batch:
             return Outcome("repeated")
         row = self._row(message.node_id, parsed.epoch)
         known = ranges.pairs(_numbers(row.ranges))
+        sent = ranges.from_numbers(r.sequence for r in parsed.records)
         fresh = [r for r in parsed.records if not ranges.contains(known, r.sequence)]
+        if fresh:
+            together = ranges.bounded(ranges.union(known, sent), MAX_RANGES)
+            row.ranges = cbor.encode(ranges.flatten(together))
         for record in fresh:
             for quantity, value in record.values:
                 self._readings.append(
@@ -117,45 +118,53 @@ class _Batch:
                         record.quality, telemetry.TLS, message.received_us,
                     )
                 )  # fmt: skip
-        sent = ranges.from_numbers(r.sequence for r in parsed.records)
-        if fresh:
-            row.ranges = cbor.encode(ranges.flatten(ranges.union(known, sent)))
         # What is over a receipt's limit is repeated by the node, and receipted then.
         answer = receipt.encode(parsed.epoch, sent[: receipt.MAX_RANGES])
         return Outcome("stored" if fresh else "repeated", answer)
 
+    def _is_active(self, node_id: str) -> bool:
+        standing = self._standings.get(node_id)
+        return standing is not None and standing.state == "active"
+
+    def _rows(self) -> dict[tuple[str, int], StoredSequences]:
+        """The rows of every (node, epoch) of the batch, locked until the commit."""
+        keys = {
+            (message.node_id, parsed.epoch)
+            for message, parsed in self._reports.items()
+            if isinstance(parsed, report.Report)
+        }
+        key = tuple_(StoredSequences.node_id, StoredSequences.epoch)
+        query = select(StoredSequences).where(key.in_(sorted(keys))).with_for_update()
+        return {(row.node_id, row.epoch): row for row in self._session.scalars(query)}
+
     def _row(self, node_id: str, epoch: int) -> StoredSequences:
-        """The row of (node, epoch), locked until the commit."""
+        """The row of (node, epoch), a new one where there is none."""
         key = (node_id, epoch)
         if key not in self._stored:
-            query = select(StoredSequences).where(
-                StoredSequences.node_id == node_id, StoredSequences.epoch == epoch
-            )
-            row = self._session.scalar(query.with_for_update())
-            if row is None:
-                row = StoredSequences(node_id=node_id, epoch=epoch, ranges=cbor.encode([]))
-                self._session.add(row)
-                self._session.flush()
+            row = StoredSequences(node_id=node_id, epoch=epoch, ranges=cbor.encode([]))
+            self._session.add(row)
             self._stored[key] = row
         return self._stored[key]
 
-    def _bury(self, message: Message, reason: str) -> None:
-        self._session.add(
-            DeadLetter(
-                node_id=message.node_id,
-                received_us=message.received_us,
-                reason=reason[:200],
-                payload=message.payload[:KEPT_BYTES],
-            )
-        )
-        self._session.flush()
-        of_node = DeadLetter.node_id == message.node_id
-        count = self._session.scalar(select(func.count()).where(of_node)) or 0
-        if count > DEAD_LETTERS_PER_NODE:
-            oldest = select(DeadLetter.id).where(of_node).order_by(DeadLetter.id).limit(1)
-            self._session.execute(delete(DeadLetter).where(DeadLetter.id.in_(oldest)))
+
+def _decoded(message: Message) -> report.Report | report.ReportError:
+    try:
+        return report.decode(message.payload)
+    except report.ReportError as e:
+        return e
+
+
+def _is_the_database(error: Exception) -> bool:
+    """Whether the database is at fault, and not one message."""
+    if isinstance(error, StatementError) and not isinstance(error, DBAPIError):
+        return False  # a value that never reached the database
+    if isinstance(error, SQLAlchemyError):
+        return not isinstance(error, IntegrityError | DataError)
+    return isinstance(error, OSError | MemoryError)
 
 
 def _numbers(raw: bytes) -> list[int]:
     value = cbor.decode(raw)
-    return value if isinstance(value, list) else []
+    if not isinstance(value, list):
+        raise ValueError("stored sequences are damaged")
+    return value

@@ -34,6 +34,14 @@ def union(one: Ranges, other: Ranges) -> Ranges:
     return result
 
 
+def bounded(ranges: Ranges, most: int) -> Ranges:
+    """At most `most` ranges: the lowest ones become one, the gaps between them count as filled."""
+    extra = len(ranges) - most
+    if extra <= 0:
+        return ranges
+    return [(ranges[0][0], ranges[extra][1]), *ranges[extra + 1 :]]
+
+
 def flatten(ranges: Ranges) -> list[int]:
     """[first, last, first, last, ...]."""
     return [number for pair in ranges for number in pair]

@@ -5,22 +5,24 @@ then acknowledges to the broker; whatever happens before leaves the messages una
 """
 
 import queue
+import socket
 import ssl
 import threading
 import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import paho.mqtt.client as mqtt
 import structlog
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
-from sqlalchemy.exc import SQLAlchemyError
 
 from fleet.uplink import topics
-from fleet.uplink.ingest import Ingest, Message, Outcome
+from fleet.uplink.ingest import Ingest, Outcome
+from fleet.uplink.message import Message
 
 BATCH = 500
 GATHER_S = 0.02  # how long a batch waits for company
@@ -45,6 +47,7 @@ class BrokerAddress:
 class _Arrived:
     message: Message
     mid: int
+    qos: int  # 0 for what a node sent so: it has no mid, and acknowledging 0 is a protocol error
     connection: int
 
 
@@ -56,9 +59,10 @@ class Subscriber:
         self._ingest = ingest
         self._queue: queue.Queue[_Arrived] = queue.Queue(QUEUE)
         self._stopping = threading.Event()
+        self._unreachable = False
         self._connection = 0  # counts connections: an acknowledgement belongs to one of them
         self._worker = threading.Thread(target=self._work, name="ingest", daemon=True)
-        self.connected = threading.Event()
+        self.connected = threading.Event()  # while reports can come
         self.counts: Counter[str] = Counter()
         context = ssl.create_default_context(cafile=str(address.authorities))
         context.load_cert_chain(address.certificate, address.key)
@@ -69,7 +73,10 @@ class Subscriber:
         self._client.tls_set_context(context)
         self._client.reconnect_delay_set(1, 5)
         self._client.max_queued_messages_set(QUEUE)
+        self._client.on_socket_open = _send_at_once
         self._client.on_connect = self._on_connect
+        self._client.on_connect_fail = self._on_connect_fail
+        self._client.on_subscribe = self._on_subscribe
         self._client.on_disconnect = self._on_disconnect
         self._client.on_message = self._on_message
 
@@ -99,9 +106,30 @@ class Subscriber:
             log.warning("the broker refuses the fleet", reason=str(reason))
             return
         self._connection += 1
+        self._unreachable = False
         client.subscribe(topics.REPORTS, qos=1)
+
+    def _on_connect_fail(self, _client: mqtt.Client, _userdata: object) -> None:
+        self.counts["broker unreachable"] += 1
+        if not self._unreachable:  # once for each time that it goes, not for each try
+            self._unreachable = True
+            log.warning(
+                "the broker cannot be reached", host=self._address.host, port=self._address.port
+            )
+
+    def _on_subscribe(
+        self,
+        _client: mqtt.Client,
+        _userdata: object,
+        _mid: int,
+        reasons: list[ReasonCode],
+        _properties: Properties | None,
+    ) -> None:
+        if any(reason.is_failure for reason in reasons):
+            log.error("the broker lets the fleet see no reports", topic=topics.REPORTS)
+            return
         self.connected.set()
-        log.info("connected to the broker", port=self._address.port)
+        log.info("connected to the broker", host=self._address.host, port=self._address.port)
 
     def _on_disconnect(
         self,
@@ -129,13 +157,18 @@ class Subscriber:
         arrived = _Arrived(
             Message(node_id, bytes(message.payload), time.time_ns() // 1000),
             message.mid,
+            message.qos,
             self._connection,
         )
-        try:
-            # Waiting here stops reading from the socket: the broker feels it, nothing is dropped.
-            self._queue.put(arrived, timeout=5)
-        except queue.Full:
-            self.counts["queue full"] += 1  # not acknowledged, no receipt: the node repeats it
+        # Waiting here stops reading from the socket. In the end the broker drops the connection,
+        # and the next one begins afresh. To drop a message instead would leave it in the broker's
+        # window for ever, which a hundred of them would close.
+        while not self._stopping.is_set():
+            try:
+                self._queue.put(arrived, timeout=0.2)
+                return
+            except queue.Full:
+                self.counts["queue full"] += 1
 
     def _gather(self) -> list[_Arrived]:
         try:
@@ -157,17 +190,24 @@ class Subscriber:
                 outcomes = self._process([arrived.message for arrived in batch])
                 if outcomes is None:
                     return  # stopping: nothing is acknowledged
-                self._answer(batch, outcomes)
+                try:
+                    self._answer(batch, outcomes)
+                except Exception as e:  # paho, amid a reconnect: the nodes will repeat
+                    log.error("receipts could not be sent", reason=repr(e)[:300])
 
     def _process(self, messages: list[Message]) -> list[Outcome] | None:
         pause = RETRY_S[0]
         while not self._stopping.is_set():
             try:
                 return self._ingest.process(messages)
-            except (SQLAlchemyError, OSError) as e:
+            except Exception as e:  # whatever it is, this thread must live to try again
                 self.counts["database retries"] += 1
-                first = (str(e).splitlines() or [type(e).__name__])[0]
-                log.error("the database does not take a batch", reason=first, next_try_s=pause)
+                first = (str(e).splitlines() or [""])[0]
+                log.error(
+                    "the database does not take a batch",
+                    reason=f"{type(e).__name__}: {first}"[:300],
+                    next_try_s=pause,
+                )
             self._stopping.wait(pause)
             pause = min(pause * 2, RETRY_S[1])
         return None
@@ -180,4 +220,9 @@ class Subscriber:
                 )
             # An acknowledgement of an earlier connection could hit another message of this one.
             if arrived.connection == self._connection:
-                self._client.ack(arrived.mid, 1)
+                self._client.ack(arrived.mid, arrived.qos)
+
+
+def _send_at_once(_client: mqtt.Client, _userdata: object, sock: Any) -> None:
+    # Nagle's algorithm would hold a receipt back until the peer's delayed acknowledgement, 40 ms.
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -12,6 +12,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,11 +20,15 @@ from fleet.paths import firmware_dir
 from hil.fleet_process import FleetProcess
 from hil.provisioning import enrol
 from hil.virtual.node import VirtualNode, mac_of
+from hil.virtual.pace import Clocked
 from hil.virtual.scenes import HOUR
 from tests.bench.mosquitto_process import MosquittoProcess
 from tests.bench.town import Tally, grid_scene, tally
 
 AREA = ("440106", "Tianhe")
+HASTE = 5.0  # a receipt that never comes is waited for 40 s: 8 real ones
+DEAF_HOURS = 12  # how far nodes may go while nobody reads, virtual
+DEAF_BYTES = 12_000  # what they send meanwhile: about 3,500 a contact with its report
 DRAIN_S = 180.0  # real seconds for the last reports after the last slot
 CUT_MODES = ("clean", "half-page", "half-erase")
 
@@ -88,6 +93,42 @@ def without_receipts(folder: Path) -> Path:
     return sources
 
 
+class Horizon:
+    """A pace: no virtual clock jumps beyond it, so that all nodes live through every fault."""
+
+    def __init__(self) -> None:
+        self._limit_us = 0
+        self._moved = asyncio.Event()
+        self._waiting = 0
+        self._arrived = asyncio.Event()
+
+    def move(self, limit_us: int) -> None:
+        """Clocks may go up to `limit_us`."""
+        self._limit_us = max(self._limit_us, limit_us)
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    def lift(self) -> None:
+        """Clocks may go on for ever."""
+        self.move(1 << 62)
+
+    async def before_jump(self, board: Clocked, until_us: int) -> None:
+        """Wait until the horizon lies behind `until_us`."""
+        while until_us > self._limit_us:
+            self._waiting += 1
+            self._arrived.set()
+            try:
+                await self._moved.wait()
+            finally:
+                self._waiting -= 1
+
+    async def reached(self, boards: int) -> None:
+        """Wait until so many boards stand at the horizon."""
+        while self._waiting < boards:
+            self._arrived.clear()
+            await self._arrived.wait()
+
+
 class Thread:
     """One run in `folder`. `sources`: firmware to run, None for the project's own."""
 
@@ -100,6 +141,9 @@ class Thread:
         self.faults = {"fleet kills": 0, "broker kills": 0, "power cuts": 0, "in flash writes": 0}
         self.excused: dict[str, int] = {}
         self.held = 0
+        self.horizon = Horizon()
+        self._cuts: list[asyncio.Task[None]] = []
+        self._armed: set[str] = set()  # nodes that are to lose power, or have just lost it
 
     async def run(self) -> Outcome:
         """All of it; BoardError, FleetError or TimeoutError when the rig itself fails."""
@@ -116,7 +160,7 @@ class Thread:
         try:
             for node in self.nodes:
                 node.board.start()
-            await asyncio.gather(self._servers_die(), self._nodes_die(), self._wipe())
+            await self._timeline()
             await self._drain()
         finally:
             for node in self.nodes:
@@ -131,7 +175,15 @@ class Thread:
             scene = grid_scene("lamppost" if is_lamppost(i) else "drainage", self.plan.slots)
             folder = self.folder / f"node{i:02d}"
             mac = mac_of(f"thread {i}")
-            node = VirtualNode(folder, mac, scene, seed=self.plan.seed + i, sources=self.sources)
+            node = VirtualNode(
+                folder,
+                mac,
+                scene,
+                seed=self.plan.seed + i,
+                pace=self.horizon,
+                haste=HASTE,
+                sources=self.sources,
+            )
             credentials = await enrol(self.fleet, node.node_id, scene.role, AREA[0])
             node.provision(credentials, "localhost", self.broker.port)
             self.nodes.append(node)
@@ -139,58 +191,88 @@ class Thread:
     def _tally(self) -> Tally:
         return tally(self.fleet.data / "kapok.db", self.nodes, self.plan.slots, self.excused)
 
-    def _slots_passed(self) -> int:
-        passed = [(n.board.now_us - n.scene.start_us) // HOUR for n in self.nodes]
-        return sum(min(p, self.plan.slots) for p in passed)
+    # What goes wrong, spread evenly over the nodes' time.
 
-    async def _progress(self, share: float) -> None:
-        """Wait until so much of all slots has passed."""
-        wanted = share * self.plan.slots * len(self.nodes)
-        while self._slots_passed() < wanted:
-            await asyncio.sleep(0.05)
+    async def _timeline(self) -> None:
+        """Let virtual time go on by one step before each fault, and to the end after the last."""
+        faults = self._faults()
+        for i, fault in enumerate(faults):
+            await self._step((i + 1) / (len(faults) + 1))
+            await fault()
+        await asyncio.gather(*self._cuts)
+        self.horizon.lift()
 
-    async def _servers_die(self) -> None:
-        kinds = ["fleet"] * self.plan.fleet_kills + ["broker"] * self.plan.broker_kills
-        self.rng.shuffle(kinds)
+    def _faults(self) -> list[Callable[[], Awaitable[None]]]:
+        plan = self.plan
         # Half of the broker's kills come while the fleet is down: then a PUBACK is worth least.
-        doubled = self.plan.broker_kills // 2
-        for i, kind in enumerate(kinds):
-            await self._progress((i + 1) / (len(kinds) + 1))
-            if kind == "fleet":
-                self.faults["fleet kills"] += 1
-                await self.fleet.kill()
-                if doubled and "broker" in kinds[i + 1 :]:
-                    doubled -= 1
-                    kinds[i + 1 + kinds[i + 1 :].index("broker")] = "none"
-                    # Some nodes publish to a broker whose one reader is dead.
-                    await self._progress((i + 1.4) / (len(kinds) + 1))
-                    await self._kill_broker()
-                await self.fleet.start()
-            elif kind == "broker":
-                await self._kill_broker()
+        doubled = min(plan.broker_kills // 2, plan.fleet_kills)
+        faults: list[Callable[[], Awaitable[None]]] = [self._both_die] * doubled
+        faults += [self._fleet_dies] * (plan.fleet_kills - doubled)
+        faults += [self._broker_dies] * (plan.broker_kills - doubled)
+        faults += [self._node_dies] * (plan.power_cuts - plan.power_cuts // 2)
+        faults += [self._node_dies_writing] * (plan.power_cuts // 2)
+        self.rng.shuffle(faults)
+        faults.insert(len(faults) // 2, self._wipe)
+        return faults
 
-    async def _kill_broker(self) -> None:
+    async def _step(self, share: float) -> None:
+        """Go on to `share` of all hours; return when half of the nodes are there."""
+        start = self.nodes[0].scene.start_us
+        limit = start + int(share * self.plan.slots) * HOUR
+        self.horizon.move(limit)
+        await self.horizon.reached(len(self.nodes) // 2)
+
+    async def _fleet_dies(self) -> None:
+        self.faults["fleet kills"] += 1
+        await self.fleet.kill()
+        await self.fleet.start()
+
+    async def _broker_dies(self) -> None:
         self.faults["broker kills"] += 1
         await self.broker.kill()
         await self.broker.start()
 
-    async def _nodes_die(self) -> None:
-        for i in range(self.plan.power_cuts):
-            await self._progress((i + 1) / (self.plan.power_cuts + 1))
-            node = self.rng.choice(self.nodes)
-            if i % 2:
-                node.board.cut_at_flash_operation(
-                    self.rng.randint(0, 12), self.rng.choice(CUT_MODES)
-                )
-                await node.board.run_until(lambda board=node.board: board.state == "off", 300)  # type: ignore[misc]
-                self.faults["in flash writes"] += 1
-            else:
-                await node.board.power_cut()
-            self.faults["power cuts"] += 1
-            node.board.start()
+    async def _both_die(self) -> None:
+        """The fleet dies; nodes publish to a broker whose one reader is dead; then it dies too."""
+        self.faults["fleet kills"] += 1
+        await self.fleet.kill()
+        before = sum(n.twin.up_bytes for n in self.nodes)
+        self.horizon.move(max(n.board.now_us for n in self.nodes) + DEAF_HOURS * HOUR)
+        while sum(n.twin.up_bytes for n in self.nodes) < before + DEAF_BYTES:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)  # sockets are real: nothing virtual tells of them
+        await self._broker_dies()
+        await self.fleet.start()
+
+    def _victim(self) -> VirtualNode:
+        """A node that no cut awaits; the first one is kept for the wipe."""
+        node = self.rng.choice([n for n in self.nodes[1:] if n.node_id not in self._armed])
+        self._armed.add(node.node_id)
+        return node
+
+    async def _node_dies(self) -> None:
+        node = self._victim()
+        await node.board.power_cut()
+        self._back(node)
+
+    async def _node_dies_writing(self) -> None:
+        node = self._victim()
+        node.board.cut_at_flash_operation(self.rng.randint(0, 12), self.rng.choice(CUT_MODES))
+
+        async def die() -> None:
+            board = node.board
+            await board.run_until(lambda: board.state == "off", 600)
+            self.faults["in flash writes"] += 1
+            self._back(node)
+
+        # In the background: virtual time may have to go on before the node writes.
+        self._cuts.append(asyncio.create_task(die()))
+
+    def _back(self, node: VirtualNode) -> None:
+        self.faults["power cuts"] += 1
+        self._armed.discard(node.node_id)
+        node.board.start()
 
     async def _wipe(self) -> None:
-        await self._progress(0.5)
         node = self.nodes[0]
         await node.board.run_until(lambda: node.board.state == "asleep", 300)
         await node.board.power_cut()
@@ -200,7 +282,6 @@ class Thread:
         node.board.start()
 
     async def _drain(self) -> None:
-        await self._progress(1.0)
         limit = time.monotonic() + DRAIN_S
         before = -1
         while time.monotonic() < limit:

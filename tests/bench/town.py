@@ -12,8 +12,8 @@ from hil.virtual.scenes import FULL_SCALE_MV, HOUR, SECOND, Scene, microvolts
 from hil.virtual.stimulus import Adc, Change
 
 START = 1_780_300_800  # 2026-06-01 08:00:00 UTC
-LEVEL_STEP = 5  # mm between the values of two slots: above the ADC's 3.2 mm
-SUPPLY_STEP = 200  # mV, likewise
+LEVEL_STEP = 10  # mm between the values of two slots: over twice the ADC's 3.2 mm
+SUPPLY_STEP = 400  # mV, likewise
 FIRST_LEVEL, FIRST_SUPPLY = 500, 100_000
 QUANTITY = {"drainage": 2, "lamppost": 5}
 STEP = {"drainage": LEVEL_STEP, "lamppost": SUPPLY_STEP}

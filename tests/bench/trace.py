@@ -46,7 +46,7 @@ async def run(folder: Path, rows: list[tuple[int, float]]) -> list[str]:
     await fleet.command("area", "add", *AREA)
     addresses = await fleet.start()
     scene = scenes.drainage(rows[0][0] - 300 * SECOND, rows)
-    scene.config["report_records"] = 48
+    scene.config.update(report_records=48, report_s=604_800)
     node = VirtualNode(folder / "node", mac_of("trace"), scene)
     try:
         credentials = await enrol(fleet, node.node_id, "drainage", AREA[0])

@@ -1,4 +1,4 @@
-"""Rules of the firmware that no general linter knows. `python tests/lint/firmware_rules.py FOLDER`.
+"""Rules of the firmware beyond a general linter: `python tests/lint/firmware_rules.py [FOLDER]`.
 
 No floats: the chip's are 32 bits wide and the PC's 64, so a float that decides anything decides
 differently on the two. No print: the console belongs to the technician. No bare except, and no

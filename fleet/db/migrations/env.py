@@ -5,8 +5,7 @@ from alembic import context
 from fleet.db.base import Database
 from fleet.db.models import Base
 
-url = context.config.get_main_option("sqlalchemy.url") or ""
-database = Database(url)
+database = Database(context.config.attributes["url"])
 with database.engine.connect() as connection:
     context.configure(
         connection=connection,
