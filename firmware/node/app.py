@@ -6,15 +6,12 @@ import os
 
 import esp32
 import machine
-from micropython import const
 
 from node import clock, config
 from node.cycle import Cycle
 from node.roles import open_role
 from node.store.lazy import LazyJournal
 from node.store.rtcstate import RtcState
-
-_IDLE_MS = const(10_000)  # a mains node feeds its watchdog at least this often while it idles
 
 
 def _epoch() -> int:
@@ -67,7 +64,8 @@ class App:
     async def _idle(self, until: "int | None") -> None:
         # Only here is the watchdog fed: a wake that does not end is bitten, however busy it looks.
         self._wdt.feed()
+        longest = self.config["awake_s"] * 500  # half of the watchdog's time, in ms
         while until is None or clock.until_ms(until) > 0:
-            left = _IDLE_MS if until is None else clock.until_ms(until)
-            await asyncio.sleep_ms(min(left, _IDLE_MS))
+            left = longest if until is None else clock.until_ms(until)
+            await asyncio.sleep_ms(min(left, longest))
             self._wdt.feed()

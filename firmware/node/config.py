@@ -1,50 +1,17 @@
-"""What provisioning wrote to NVS, checked: the configuration and the node's credentials."""
+"""What provisioning wrote to NVS: the configuration, checked, and the node's credentials."""
 
 import esp32
+from micropython import const
 
 from node.errors import ConfigError
+from node.modules import forget
 from node.wire import cbor
 
 NAMESPACE = "kapok"
-ROLES = ("gas-meter", "drainage", "lamppost")
-
-# key: (type, least, most) for integers, (type, longest) for texts.
-_SCHEMA = {
-    "node": (str, 10),
-    "role": (str, 16),
-    "modem": (str, 16),
-    "apn": (str, 63),
-    "host": (str, 253),
-    "port": (int, 1, 65535),
-    "sample_s": (int, 0, 86400),  # 0: only when the sensor wakes the node
-    "report_s": (int, 60, 604800),
-    "report_records": (int, 1, 1000),
-    "awake_s": (int, 30, 600),
-    "attach_s": (int, 20, 300),
-    "pins": (dict, 16),
-    "litres_per_pulse": (int, 1, 1000),
-    "full_scale": (int, 1, 10000000),  # of the analogue sensor, in its quantity's integer unit
-    "low_uv": (int, 0, 3300000),  # its output at 0, e.g. 4 mA over 150 ohm
-    "high_uv": (int, 1, 3300000),  # and at full scale
-    "lamp_plan": (list, 48),
-}
-_DEFAULTS = {
-    "apn": "",
-    "sample_s": 3600,
-    "report_s": 21600,
-    "report_records": 24,
-    "awake_s": 300,
-    "attach_s": 180,
-    "litres_per_pulse": 10,
-    "full_scale": 10000,
-    "low_uv": 600000,
-    "high_uv": 3000000,
-    "lamp_plan": [],
-}
+_LONGEST = const(1024)  # bytes of a blob
 
 
-def _blob(nvs: esp32.NVS, key: str, size: int) -> bytes:
-    buffer = bytearray(size)
+def _blob(nvs: esp32.NVS, key: str, buffer: bytearray) -> bytes:
     try:
         length = nvs.get_blob(key, buffer)
     except OSError:
@@ -52,43 +19,21 @@ def _blob(nvs: esp32.NVS, key: str, size: int) -> bytes:
     return bytes(memoryview(buffer)[:length])
 
 
-def check(values: object) -> dict:
-    """`values` with defaults filled in; ConfigError names the first key that is out of bounds."""
-    if not isinstance(values, dict):
-        raise ConfigError("configuration is not a map")
-    result = dict(_DEFAULTS)
-    result.update(values)
-    for key, value in result.items():
-        rule = _SCHEMA.get(key)
-        if rule is None:
-            raise ConfigError("unknown key %r" % (key,))
-        if not isinstance(value, rule[0]) or isinstance(value, bool):
-            raise ConfigError("%s has the wrong type" % key)
-        if rule[0] is int:
-            if not rule[1] <= value <= rule[2]:
-                raise ConfigError("%s outside %d..%d" % (key, rule[1], rule[2]))
-        elif len(value) > rule[1]:
-            raise ConfigError("%s is longer than %d" % (key, rule[1]))
-    for key in _SCHEMA:
-        if key not in result:
-            raise ConfigError("%s is missing" % key)
-    if result["high_uv"] <= result["low_uv"]:
-        raise ConfigError("high_uv is not above low_uv")
-    if result["role"] not in ROLES:
-        raise ConfigError("unknown role %r" % result["role"])
-    return result
-
-
 def load() -> dict:
     """The configuration of this node; ConfigError when it was not provisioned or is damaged."""
+    from node import schema
+
     try:
-        values = cbor.decode(_blob(esp32.NVS(NAMESPACE), "cfg", 1024))
+        values = cbor.decode(_blob(esp32.NVS(NAMESPACE), "cfg", bytearray(_LONGEST)))
     except cbor.CborError as e:
         raise ConfigError("configuration is damaged: %s" % e)
-    return check(values)
+    checked = schema.check(values)
+    forget("node.schema")
+    return checked
 
 
 def credentials() -> dict:
     """DER bytes: private key, certificate, and the CA that signs the fleet's servers."""
     nvs = esp32.NVS(NAMESPACE)
-    return {name: _blob(nvs, name, 1024) for name in ("key", "cert", "ca")}
+    buffer = bytearray(_LONGEST)
+    return {name: _blob(nvs, name, buffer) for name in ("key", "cert", "ca")}

@@ -7,8 +7,8 @@ import machine
 from micropython import const
 
 from node import clock
-from node.errors import DeliverTimeout, NodeError
-from node.wire import receipt, report
+from node.errors import DeliverTimeout, JournalError, NodeError
+from node.wire import receipt, uplink
 
 _BUTTON = machine.EXT1_WAKE  # somebody stands at the node and wants it to report now
 _REPORT_BYTES = const(900)  # one report fits one send of every modem, TLS and MQTT included
@@ -29,10 +29,14 @@ class Cycle:
         self._role = role
         self._open_link = open_link
         self._sensed = False
+        self._began = (
+            0  # of this wake, in s since 1970; behind clock.FLOOR before the clock is set
+        )
 
     async def run(self, reason: int) -> None:
         """One wake for `reason` (machine.wake_reason())."""
         self._sensed = False
+        self._began = clock.now()
         self._state.set("wakes", self._state.get("wakes", 0) + 1)
         if clock.is_set():
             self._sense(reason)
@@ -45,22 +49,33 @@ class Cycle:
                 self._failed(DeliverTimeout.code)
             except NodeError as e:
                 self._failed(e.code)
-        if not self._sensed:
+            # The contact took its time: the sensor may have called, or a slot have begun.
             self._guess_time()
+            if self._role.called():
+                reason = machine.EXT0_WAKE
+            elif self._sensed:
+                reason = machine.TIMER_WAKE
             self._sense(reason)
 
     def next_wake(self) -> "int | None":
         """When the node must be awake again, in s since 1970; None: only for its sensor."""
         due = self._role.due(clock.now())
-        if self._journal.depth:
-            contact = max(self._state.get("next_report", 0), self._state.get("retry", 0))
+        retry = self._state.get("retry", 0)
+        # A report that is due rides on the next wake that senses: a wake of its own would cost a
+        # boot. One that failed, or that no sensing wake will carry, has its own.
+        if self._journal.depth and (retry or due is None):
+            contact = max(self._state.get("next_report", 0), retry)
             due = contact if due is None else min(due, contact)
         return due
 
     def _sense(self, reason: int) -> None:
-        quality = report.GOOD if self._state.get("clock_sure") else report.ESTIMATED
-        self._role.sense(clock.now(), reason, quality)
+        quality = uplink.GOOD if self._state.get("clock_sure") else uplink.ESTIMATED
         self._sensed = True
+        try:
+            self._role.sense(clock.now(), reason, quality)
+        except JournalError as e:
+            # No room for it, and counted as dropped: the contact is what makes room.
+            self._state.set("error", e.code)
 
     def _contact_due(self, reason: int) -> bool:
         if reason == _BUTTON or not clock.is_set():
@@ -77,6 +92,7 @@ class Cycle:
         try:
             await link.open()
             self._set_clock(await link.network_time())
+            self._guess_time()
             if not self._sensed:
                 self._sense(reason)
             if self._journal.depth:
@@ -88,19 +104,19 @@ class Cycle:
         journal = self._journal()
         while journal.depth:
             bodies = journal.oldest(_REPORT_BYTES, _REPORT_RECORDS)
-            message = report.encode(journal.epoch, clock.now(), bodies, self._status(journal))
+            message = uplink.encode(journal.epoch, clock.now(), bodies, self._status(journal))
             answer = receipt.decode(await door.deliver(message, _RECEIPT_MS))
             if not journal.trim(answer.epoch, answer.ranges):
                 raise DeliverTimeout("the receipt covers nothing that was sent")
 
     def _status(self, journal) -> "dict[int, int]":
         return {
-            report.DEPTH: journal.depth,
-            report.DROPPED: sum(journal.dropped.values()),
-            report.RESET_CAUSE: machine.reset_cause(),
-            report.WAKES: self._state.get("wakes", 0),
-            report.FAILED_WAKES: self._state.get("failed", 0),
-            report.CORRUPT: journal.corrupt,
+            uplink.DEPTH: journal.depth,
+            uplink.DROPPED: sum(journal.dropped.values()),
+            uplink.RESET_CAUSE: machine.reset_cause(),
+            uplink.WAKES: self._state.get("wakes", 0),
+            uplink.FAILED_WAKES: self._state.get("failed", 0),
+            uplink.CORRUPT: journal.corrupt,
         }
 
     def _set_clock(self, seconds: "int | None") -> None:
@@ -115,13 +131,15 @@ class Cycle:
         # No network since power came on: go on from the newest record, and say that it is a guess.
         if not clock.is_set():
             body = self._journal().last_body
-            clock.set(max(report.body_time(body) if body else 0, clock.FLOOR))
+            clock.set(max(uplink.body_time(body) if body else 0, clock.FLOOR))
             self._state.set("clock_sure", 0)
 
     def _contacted(self) -> None:
         self._state.set("fails", 0)
         self._state.set("retry", 0)
-        self._state.set("next_report", clock.now() + self._config["report_s"])
+        # From the wake's beginning: the next report falls on a wake that senses as well.
+        began = self._began if self._began >= clock.FLOOR else clock.now()
+        self._state.set("next_report", began + self._config["report_s"])
 
     def _failed(self, code: int) -> None:
         fails = self._state.get("fails", 0)

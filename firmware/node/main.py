@@ -1,8 +1,14 @@
 """Entry of the slot: boot.py calls `run`, which ends in deep sleep or in an exception."""
 
-import asyncio
+import gc
 
-from node.app import App
+# Collected often, the heap stays dense: else it fills up with garbage between what stays, and TLS
+# finds no room for its 3 kB.
+gc.threshold(4096)
+
+import asyncio  # noqa: E402
+
+from node.app import App  # noqa: E402
 
 
 def run() -> None:

@@ -35,8 +35,9 @@ class VirtualBoard:
     """A board in `folder`, which holds `flash.bin` (see `firmware.make_flash`) and `nvs.json`.
 
     `mac`: 6 bytes. `start`: virtual time at first, us since 1970 UTC. `twins`: by UART number.
-    `wires`: output pin to (UART number, name) of the twin's input. `console`: called with each
-    line that the firmware prints. Make it inside a running loop.
+    `wires`: output pin to (UART number, name) of the twin's input. `haste`: virtual seconds that
+    pass in a real one while a real socket is open. `console`: called with each line printed.
+    Make it inside a running loop.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class VirtualBoard:
         twins: Mapping[int, UartTwin] | None = None,
         wires: Mapping[int, tuple[int, str]] | None = None,
         pace: Pace | None = None,
+        haste: float = 1.0,
         console: Callable[[str], None] | None = None,
     ) -> None:
         if len(mac) != 6:
@@ -67,9 +69,9 @@ class VirtualBoard:
         self._chip = CHIPS[chip]
         self._vfs = partitions.find(self.table, "vfs")
         loop = asyncio.get_running_loop()
-        self.clock = VirtualClock(start, loop.time)
+        self.clock = VirtualClock(start, lambda: loop.time() * haste)
         jump = None if pace is None else lambda until: pace.before_jump(self, until)
-        self._idler = Idler(self.clock, loop, jump)
+        self._idler = Idler(self.clock, loop, jump, haste)
         self.pins = Pins(self._output)
         self.rtc = RtcDomain(self._chip.ext1_any_low)
         self._wires = dict(wires or {})

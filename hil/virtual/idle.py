@@ -28,15 +28,18 @@ class Wait:
 
 
 class Idler:
-    """Moves `clock` while a wait is on. `jump` is a pace's coroutine function, or None."""
+    """Moves `clock` while a wait is on. `jump` is a pace's coroutine function, or None; `haste` is
+    how much faster than real time virtual time runs while it does not jump."""
 
     def __init__(
         self,
         clock: VirtualClock,
         loop: asyncio.AbstractEventLoop,
         jump: Callable[[int], Coroutine[Any, Any, None]] | None,
+        haste: float = 1.0,
     ) -> None:
         self.clock = clock
+        self._haste = haste
         self.real_sockets = 0
         self.on_step: Callable[[], None] = lambda: None
         self._loop = loop
@@ -132,7 +135,7 @@ class Idler:
             limit = min(local) if local else 1 << 62
             self.clock.run_real(limit)
             if local:
-                delay = (limit - self.clock.now_us) / 1_000_000
+                delay = (limit - self.clock.now_us) / 1_000_000 / self._haste
                 self._timer = self._loop.call_later(delay, self._real_time_came, limit)
             return None
         return min(local) if local else None

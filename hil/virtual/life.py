@@ -3,7 +3,6 @@
 import json
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 
 from hil.virtual.idle import Idler, Wait
 from hil.virtual.peripherals import Peripherals
@@ -34,7 +33,7 @@ class Life:
         console: Callable[[bytes], None],
         on_change: Callable[[], None],
         fail: Callable[[Exception], None],
-        shims: Path,
+        shims: bytes,
         heapsize: str,
     ) -> None:
         self._idler = idler

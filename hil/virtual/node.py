@@ -50,6 +50,7 @@ class VirtualNode:
         seed: int = 0,
         heapsize: str = "320k",
         pace: Pace | None = None,
+        haste: float = 1.0,
         console: Callable[[str], None] | None = None,
         sources: Path | None = None,
     ) -> None:
@@ -74,6 +75,7 @@ class VirtualNode:
             stimulus=Stimulus(scene.schedule()),
             twins={UART: self.twin},
             pace=pace,
+            haste=haste,
             console=console,
         )
 

@@ -11,17 +11,29 @@ from collections.abc import Callable
 from pathlib import Path
 
 # The VM lives in a Python extension. Its standard input is a lifeline: the pipe's end closes when
-# this process dies, however it dies, and then the kernel kills the VM (F_SETSIG is 10).
-_BOOTSTRAP = """
-import fcntl, os, sys
+# this process dies, however it dies, and then the kernel kills the VM (F_SETSIG is 10). The shims
+# are a ROMFS image outside the VM's heap: their bytecode executes in place, as in a chip's flash.
+_BOOTSTRAP = '''
+import ctypes, fcntl, os, sys
 fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
 fcntl.fcntl(0, 10, 9)
 fcntl.fcntl(0, fcntl.F_SETFL, fcntl.fcntl(0, fcntl.F_GETFL) | os.O_ASYNC)
-site, heap, fd = sys.argv[1:]
+site, heap, fd, rom = sys.argv[1:]
 sys.path.insert(0, site)
 from micropython_run import run_main
-sys.exit(run_main(["micropython", "-X", "heapsize=" + heap, "-m", "run", fd]))
-"""
+size = os.fstat(int(rom)).st_size
+image = ctypes.create_string_buffer(os.pread(int(rom), size, 0), size)
+code = """
+import sys, uctypes, vfs
+rom = vfs.VfsRom(uctypes.bytearray_at(%d, %d))
+vfs.mount(rom, "/rom")
+sys.path[:] = ["/rom", ".frozen"]
+import run
+vfs.umount("/rom")
+run.start(rom, %d)
+""" % (ctypes.addressof(image), size, int(fd))
+sys.exit(run_main(["micropython", "-X", "heapsize=" + heap, "-c", code]))
+'''
 
 
 class VmMissing(RuntimeError):
@@ -40,7 +52,7 @@ class VmProcess:
 
     def __init__(
         self,
-        shims: Path,
+        shims: bytes,
         heapsize: str,
         on_output: Callable[[bytes], None],
         on_exit: Callable[[int], None],
@@ -50,15 +62,17 @@ class VmProcess:
         self._on_exit = on_exit
         self.channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         self.channel.setblocking(False)
-        environment = {"MICROPYPATH": f"{shims}:.frozen", "TZ": "UTC0", "PATH": os.defpath}
-        arguments = [_site(), heapsize, str(theirs.fileno())]
+        environment = {"MICROPYPATH": ".frozen", "TZ": "UTC0", "PATH": os.defpath}
+        rom = os.memfd_create("shims")
         try:
+            os.pwrite(rom, shims, 0)
+            arguments = [_site(), heapsize, str(theirs.fileno()), str(rom)]
             self._popen = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", _BOOTSTRAP, *arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                pass_fds=(theirs.fileno(),),
+                pass_fds=(theirs.fileno(), rom),
                 env=environment,
                 bufsize=0,
             )
@@ -67,6 +81,7 @@ class VmProcess:
             raise
         finally:
             theirs.close()
+            os.close(rom)
         assert self._popen.stdout is not None  # noqa: S101  it is a pipe
         self._console = self._popen.stdout.fileno()
         os.set_blocking(self._console, False)

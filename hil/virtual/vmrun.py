@@ -3,7 +3,6 @@
 import asyncio
 import struct
 from collections.abc import Callable
-from pathlib import Path
 from typing import NamedTuple
 
 from hil.virtual.channel import Channel
@@ -33,7 +32,7 @@ class VmRun:
 
     def __init__(
         self,
-        shims: Path,
+        shims: bytes,
         heapsize: str,
         idler: Idler,
         peripherals: Peripherals,
@@ -66,6 +65,8 @@ class VmRun:
             self._idler.cancel()
             self.channel.close()
             self.process.kill()
+        elif end.kind == "killed" and self._end.kind != "cut":
+            self._end = end  # the power fails while a run that ended is still being taken down
 
     def _exited(self, returncode: int) -> None:
         self._watch.cancel()

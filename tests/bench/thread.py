@@ -29,7 +29,8 @@ AREA = ("440106", "Tianhe")
 HASTE = 5.0  # a receipt that never comes is waited for 40 s: 8 real ones
 DEAF_HOURS = 12  # how far nodes may go while nobody reads, virtual
 DEAF_BYTES = 12_000  # what they send meanwhile: about 3,500 a contact with its report
-DRAIN_S = 180.0  # real seconds for the last reports after the last slot
+AFTER_HOURS = 72  # virtual, after the last slot: reports are due twice a day, retries every 6 h
+QUIET_S = 12.0
 CUT_MODES = ("clean", "half-page", "half-erase")
 
 
@@ -99,7 +100,7 @@ class Horizon:
     def __init__(self) -> None:
         self._limit_us = 0
         self._moved = asyncio.Event()
-        self._waiting = 0
+        self.waiting = 0  # boards that stand at it
         self._arrived = asyncio.Event()
 
     def move(self, limit_us: int) -> None:
@@ -108,23 +109,19 @@ class Horizon:
         self._moved.set()
         self._moved = asyncio.Event()
 
-    def lift(self) -> None:
-        """Clocks may go on for ever."""
-        self.move(1 << 62)
-
     async def before_jump(self, board: Clocked, until_us: int) -> None:
         """Wait until the horizon lies behind `until_us`."""
         while until_us > self._limit_us:
-            self._waiting += 1
+            self.waiting += 1
             self._arrived.set()
             try:
                 await self._moved.wait()
             finally:
-                self._waiting -= 1
+                self.waiting -= 1
 
     async def reached(self, boards: int) -> None:
         """Wait until so many boards stand at the horizon."""
-        while self._waiting < boards:
+        while self.waiting < boards:
             self._arrived.clear()
             await self._arrived.wait()
 
@@ -200,7 +197,8 @@ class Thread:
             await self._step((i + 1) / (len(faults) + 1))
             await fault()
         await asyncio.gather(*self._cuts)
-        self.horizon.lift()
+        start = self.nodes[0].scene.start_us
+        self.horizon.move(start + (self.plan.slots + AFTER_HOURS) * HOUR)
 
     def _faults(self) -> list[Callable[[], Awaitable[None]]]:
         plan = self.plan
@@ -238,8 +236,12 @@ class Thread:
         await self.fleet.kill()
         before = sum(n.twin.up_bytes for n in self.nodes)
         self.horizon.move(max(n.board.now_us for n in self.nodes) + DEAF_HOURS * HOUR)
-        while sum(n.twin.up_bytes for n in self.nodes) < before + DEAF_BYTES:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)  # sockets are real: nothing virtual tells of them
+        arrived = asyncio.create_task(self.horizon.reached(len(self.nodes)))
+        while sum(n.twin.up_bytes for n in self.nodes) < before + DEAF_BYTES:
+            await asyncio.wait({arrived}, timeout=0.02)  # nothing virtual tells of real sockets
+            if arrived.done():
+                break
+        arrived.cancel()
         await self._broker_dies()
         await self.fleet.start()
 
@@ -274,7 +276,6 @@ class Thread:
 
     async def _wipe(self) -> None:
         node = self.nodes[0]
-        await node.board.run_until(lambda: node.board.state == "asleep", 300)
         await node.board.power_cut()
         self.held = node.journal().depth * node.scene.readings
         self.excused[node.node_id] = node.board.now_us // HOUR
@@ -282,14 +283,16 @@ class Thread:
         node.board.start()
 
     async def _drain(self) -> None:
-        limit = time.monotonic() + DRAIN_S
-        before = -1
-        while time.monotonic() < limit:
+        """Until all has arrived, or nothing came for QUIET_S though every node had its days."""
+        seen, since = -1, time.monotonic()
+        while True:
             now = self._tally()
             if now.lost == sum(n for k, n in now.by_node.items() if k in self.excused):
                 return
-            if now.stored != before:
-                before, limit = now.stored, max(limit, time.monotonic() + DRAIN_S / 3)
+            if now.stored != seen or self.horizon.waiting < len(self.nodes):
+                seen, since = now.stored, time.monotonic()
+            elif time.monotonic() - since > QUIET_S:
+                return
             await asyncio.sleep(1)
 
 

@@ -1,9 +1,9 @@
 """Cuts the power at every flash operation of a journal's life, on the real VfsLfs2.
 
-`micropython journal_campaign.py FIRMWARE SHIMS SCENE SABOTAGE`. Before each step of the scene the flash is
-copied; the step is run on such copies once for each flash operation and cut mode. After the cut a
-copy of what the flash holds goes into a fresh device, is mounted, and the journal on it is held
-against what it was before the step and what it is after it. Prints one line of JSON.
+`micropython journal_campaign.py FIRMWARE SHIMS SCENE SABOTAGE`. Before each step of the scene the
+flash is copied; the step is run on such copies once for each flash operation and cut mode. After
+the cut a fresh device gets what the flash holds and is mounted, and the journal on it is held
+against what it was before the step and what it is after it. The last line printed is JSON.
 """
 
 import io
@@ -20,7 +20,7 @@ from flashdev import MODES, FlashDevice
 from node.errors import JournalError
 from node.store.journal import Journal
 
-BLOCKS = 40
+SIZE = 16 * 4096
 ALL = 1 << 30
 
 # appends, a receipt after so many, segment bytes, segments at most
@@ -39,11 +39,11 @@ def cut():
 
 
 class Board:
-    """A flash with these bytes, mounted at /f."""
+    """A board with a flash of its own that holds `image`, mounted at /f."""
 
     def __init__(self, image, segment_bytes, max_segments):
-        self.image = io.BytesIO(image)
-        self.device = FlashDevice(self.image, 0, len(image), cut)
+        self._flash = io.BytesIO(image)
+        self.device = FlashDevice(self._flash, 0, SIZE, cut)
         self._limits = (segment_bytes, max_segments)
         file_system = vfs.VfsLfs2(self.device, progsize=32, readsize=32, lookahead=32)
         vfs.mount(file_system, "/f")
@@ -52,9 +52,10 @@ class Board:
         return Journal("/f/journal", self._limits[0], self._limits[1], lambda: 0xBADCAFE1)
 
     def off(self):
-        """What the flash holds."""
+        """What the flash holds. Nothing changes it any more: open files are finalised late."""
         vfs.umount("/f")
-        return self.image.getvalue()
+        self.device.dead = True
+        return self._flash.getvalue()
 
 
 def body(n):
@@ -93,84 +94,90 @@ def observe(journal):
 def judge(seen, next_sequence, before, after, given, used):
     """What is wrong with the journal after a cut, or an empty text."""
     written = bool(given) and next_sequence > given
+    if next_sequence <= used:
+        return "sequence given twice"
     allowed = [before, after]
     if given:  # what was dropped for it is gone, the record itself is not there yet
-        allowed.append(after[:2] + [after[2] - 1, after[3], after[4][:-1]])
+        allowed.append([after[0], after[1], after[2] - 1, after[3], after[4][:-1]])
     if seen not in allowed:
         return "lost, doubled or miscounted"
     if written != (given in [sequence for sequence, _ in seen[4]]):
         return "numbering skips or repeats"
-    if next_sequence <= used:
-        return "sequence given twice"
     return ""
 
 
+def formatted():
+    """An empty file system."""
+    flash = io.BytesIO(b"\xff" * SIZE)
+    device = FlashDevice(flash, 0, SIZE, cut)
+    vfs.VfsLfs2.mkfs(device, progsize=32, readsize=32, lookahead=32)
+    return flash.getvalue()
+
+
 class Campaign:
+    """One scene, cut everywhere."""
+
     def __init__(self, scene):
         appends, every, self.segment_bytes, self.max_segments = SCENES[scene]
         self.steps = list(steps(appends, every))
-        self.image = self._format()
         self.used = 0
         self.cuts = 0
-        self.mended = 0
         self.bad = []
         self.operations = {}
         self.erases = {}
-
-    def _format(self):
-        image = io.BytesIO(b"\xff" * (BLOCKS * 4096))
-        device = FlashDevice(image, 0, BLOCKS * 4096, cut)
-        vfs.VfsLfs2.mkfs(device, progsize=32, readsize=32, lookahead=32)
-        return image.getvalue()
 
     def _board(self, image):
         return Board(image, self.segment_bytes, self.max_segments)
 
     def run(self):
-        before = None
+        """All steps; stops at the third fault."""
+        image, before = formatted(), None
         for step in self.steps:
-            board = self._board(self.image)
+            board = self._board(image)
             given = play(board, step)
-            operations, kind = board.device.operations, step[0]
-            self.operations[kind] = self.operations.get(kind, 0) + operations
-            self.erases[kind] = self.erases.get(kind, 0) + board.device.erases
             done = board.off()
+            self._count(step[0], board.device)
+            operations = board.device.operations
             board = self._board(done)
             after = observe(board.open())
             board.off()
             for n in range(operations):
                 for mode in MODES:
-                    self._cut(step, n, mode, before or after, after, given)
+                    what = self._cut(image, step, n, mode, before or after, after, given)
+                    if what:
+                        self.bad.append([step[0], step[1], n, mode, what])
                     if len(self.bad) >= 3:
                         return
-            self.image, before = done, after
+            image, before = done, after
             self.used = given or self.used
 
-    def _cut(self, step, n, mode, before, after, given):
-        board = self._board(self.image)
+    def _count(self, kind, device):
+        self.operations[kind] = self.operations.get(kind, 0) + device.operations
+        self.erases[kind] = self.erases.get(kind, 0) + device.erases
+
+    def _cut(self, image, step, n, mode, before, after, given):
+        """Cut operation `n` of the step; what is wrong then, or an empty text."""
+        self.cuts += 1
+        board = self._board(image)
         board.device.cut_after, board.device.cut_mode = n, mode
-        try:
+        try:  # noqa: SIM105  MicroPython has no contextlib
             play(board, step)
-            where = "not reached"
         except (PowerCut, OSError, JournalError):
             # littlefs was left in the middle of a call: closing the file may fail on top of it.
-            where = "" if board.device.dead else "failed without a cut"
-        board.device.dead = True  # whatever the VM still holds open
-        self.cuts += 1
+            pass
+        if not board.device.dead:
+            return "the step has fewer operations than before"
         try:
             board = self._board(board.off())
             journal = board.open()
             next_sequence = journal.next_sequence
-            what = where or judge(
-                observe(journal), next_sequence, before, after, given, self.used
-            )
+            what = judge(observe(journal), next_sequence, before, after, given, self.used)
             if not what and journal.append(b"next") != next_sequence:
                 what = "does not go on"
             board.off()
         except Exception as e:  # whatever it is, a node must not meet it
             what = repr(e)
-        if what:
-            self.bad.append([step[0], step[1], n, mode, what])
+        return what
 
 
 journal_sabotage.apply(sys.argv[4])

@@ -6,6 +6,12 @@ import binascii
 import os
 import sys
 
+if __name__ == "__main__":
+    sys.path.insert(0, sys.argv[1])
+
+from node.errors import JournalError
+from node.store.journal import Journal
+
 ALL = 1 << 30
 EPOCH = 0xBADCAFE1
 
@@ -13,27 +19,25 @@ EPOCH = 0xBADCAFE1
 class Model:
     """Steps of one journal in `folder`; AssertionError where it does not do what it must."""
 
-    def __init__(self, folder, segment_bytes=256, max_segments=4):
-        from node.errors import JournalError
-        from node.store.journal import Journal
-
-        self._refusal = JournalError
-        self._make = lambda: Journal(folder, segment_bytes, max_segments, lambda: EPOCH)
+    def __init__(self, folder: str, segment_bytes: int = 256, max_segments: int = 4) -> None:
+        self._limits = (segment_bytes, max_segments)
         self._folder = folder
         self._most = max_segments
-        self.live = []  # (sequence, priority, body) without a receipt
+        self.live: list[
+            tuple[int, int, bytes]
+        ] = []  # (sequence, priority, body) without a receipt
         self.given = 0  # the last sequence
         self.dropped = {0: 0, 1: 0, 2: 0}
-        self.newest = None
+        self.newest: bytes | None = None
         self.digest = 0
         self.journal = self._make()
 
-    def append(self, body, priority):
+    def append(self, body: bytes, priority: int) -> None:
         """One record; drops must be due, least important and oldest first."""
         full = self._files() >= self._most
         try:
             sequence = self.journal.append(body, priority)
-        except self._refusal:
+        except JournalError:
             assert full
             assert all(p > priority for _, p, _ in self.live)
             self.dropped[priority] += 1
@@ -45,7 +49,7 @@ class Model:
             assert not count or (full and p <= priority)
             for _ in range(count):
                 assert min(q for _, q, _ in self.live) == p
-                self.live.remove([record for record in self.live if record[1] == p][0])
+                self.live.remove(next(record for record in self.live if record[1] == p))
             self.dropped[p] += count
         self.given = sequence
         self.newest = body
@@ -53,7 +57,7 @@ class Model:
         assert self.journal.last_body == body
         self.check()
 
-    def trim(self, epoch, ranges):
+    def trim(self, epoch: int, ranges: "list[tuple[int, int]]") -> None:
         """A receipt; all of its records up to the first one not covered are forgotten."""
         count = 0
         for sequence, _, _ in self.live:
@@ -64,7 +68,7 @@ class Model:
         del self.live[:count]
         self.check()
 
-    def oldest(self, max_bytes, max_records):
+    def oldest(self, max_bytes: int, max_records: int) -> None:
         """A bounded look at the oldest records."""
         expected = []
         for sequence, _, body in self.live[:max_records]:
@@ -75,14 +79,14 @@ class Model:
         size = sum(len(body) for _, body in expected) + max(max_bytes, 0)
         assert self.journal.oldest(size, max_records) == expected
 
-    def reopen(self):
+    def reopen(self) -> None:
         """A reboot: all that is remembered comes from flash."""
         before = self.journal.last_body
         self.journal = self._make()
         assert self.journal.last_body == before
         self.check()
 
-    def check(self):
+    def check(self) -> None:
         """Everything that the journal says agrees with the model."""
         journal = self.journal
         assert journal.epoch == EPOCH
@@ -97,14 +101,17 @@ class Model:
         seen = (records, sorted(journal.dropped.items()), journal.depth, self._files())
         self.digest = binascii.crc32(repr(seen).encode(), self.digest)
 
-    def _files(self):
+    def _make(self) -> Journal:
+        return Journal(self._folder, self._limits[0], self._limits[1], lambda: EPOCH)
+
+    def _files(self) -> int:
         return len([name for name in os.listdir(self._folder) if len(name) == 17])
 
 
-def random_steps(model, seed, steps):
+def random_steps(model: Model, seed: int, steps: int) -> None:
     """Drive `model` by a generator that both interpreters compute alike."""
 
-    def draw(n):
+    def draw(n: int) -> int:
         nonlocal seed
         seed = (seed * 1103515245 + 12345) & 0x7FFFFFFF
         return (seed >> 8) % n
@@ -125,7 +132,6 @@ def random_steps(model, seed, steps):
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, sys.argv[1])
     played = Model(sys.argv[2])
     random_steps(played, int(sys.argv[3]), int(sys.argv[4]))
     print(played.digest, played.given, sum(played.dropped.values()))

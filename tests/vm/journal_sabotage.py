@@ -1,7 +1,6 @@
-"""Guards of the journal, each switched off by name: what the power-cut campaign must then notice."""
+"""Guards of the journal, each switched off by name: the power-cut campaign must notice it."""
 
 import os
-import struct
 
 
 def apply(name):
@@ -20,22 +19,23 @@ def _trim_deletes_before_it_persists():
     Journal._commit = commit
 
 
-def _ledger_in_place():
-    from node.store import ledger
-
-    class Os:
-        rename = staticmethod(lambda old, new: _copy(old, new))
-
-    ledger.os = Os
-
-
-def _copy(old, new):
+def copy_in_place(old, new):
+    """`os.rename`, were it to write the file again, half by half."""
     with open(old, "rb") as file:
         data = file.read()
     with open(new, "wb") as file:
         file.write(data[:20])
         file.flush()
         file.write(data[20:])
+
+
+def _ledger_in_place():
+    from node.store import ledger
+
+    class Os:
+        rename = staticmethod(copy_in_place)
+
+    ledger.os = Os
 
 
 def _append_not_closed():
@@ -87,22 +87,20 @@ def _drop_without_a_note():
 
 def _numbering_from_records_only():
     from node.store.journal import Journal
-    from node.store.ledger import Ledger
 
-    load = Ledger.load
+    real = Journal._open
 
-    def forgetful(self):
-        known = load(self)
-        self.next = 1
-        self.depth = 0
-        return known
+    def forgetful(self, path, source):
+        real(self, path, source)
+        self.next_sequence = max(self._segments.last) + 1
 
-    def sweep(self):
-        for priority, row in enumerate(self._segments.firsts):
+    def sweep(self):  # the newest record's file too
+        segments = self._segments
+        for priority, row in enumerate(segments.firsts):
             for first in list(row):
-                if not self._segments.count(priority, first, self._ledger.base):
-                    self._segments.remove(priority, first)
+                if not segments.count(priority, first, self._ledger.base):
+                    segments.remove(priority, first)
         return 0
 
-    Ledger.load = forgetful
+    Journal._open = forgetful
     Journal._sweep = sweep

@@ -121,7 +121,7 @@ class AtLines:
         if n:
             self._header = header
             self._need = n
-            self._payload = bytearray()
+            self._payload = bytearray(n)
         else:
             self._on_line(header, b"")
 
@@ -131,12 +131,14 @@ class AtLines:
             if rest[at] == _LF:
                 return at + 1
         part = rest[at : at + self._need]
-        self._payload.extend(part)
+        begin = len(self._payload) - self._need
+        self._payload[begin : begin + len(part)] = part
         self._need -= len(part)
         if not self._need:
-            header = self._header
+            header, payload = self._header, self._payload
             self._header = None
-            self._on_line(header, bytes(self._payload))
+            self._payload = bytearray()
+            self._on_line(header, payload)
         return at + len(part)
 
 

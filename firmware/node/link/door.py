@@ -17,23 +17,7 @@ _CLOSE_MS = const(5_000)
 _KEEPALIVE_S = const(300)  # longer than any silence between two reports of one contact
 
 
-class Door:
-    """What every transport offers. Errors are LinkErrors."""
-
-    async def open(self) -> None:
-        """Connect to the fleet."""
-        raise NotImplementedError
-
-    async def deliver(self, report: bytes, deadline_ms: int) -> bytes:
-        """The receipt for `report`; DeliverTimeout when none came. One report at a time."""
-        raise NotImplementedError
-
-    async def close(self) -> None:
-        """Say good-bye, free the socket. Never raises a LinkError."""
-        raise NotImplementedError
-
-
-class MqttDoor(Door):
+class MqttDoor:
     """MQTT over TLS. `config`: host, port, node, and the DER bytes key, cert and ca."""
 
     def __init__(self, modem, config: dict) -> None:

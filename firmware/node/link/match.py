@@ -1,13 +1,13 @@
 """Whether a receipt answers a report. It walks the report, which decoded would fill the heap."""
 
 from node.wire import receipt
-from node.wire.report import ReportError
+from node.wire.uplink import ReportError
 
 
 def answers(answer: bytes, report: bytes) -> bool:
     """Whether `answer` is a receipt for at least one record of our own `report`.
 
-    Total in `answer`, which comes from outside; `report` is what node.wire.report.encode gave.
+    Total in `answer`, which comes from outside; `report` is what node.wire.uplink.encode gave.
     """
     try:
         got = receipt.decode(answer)

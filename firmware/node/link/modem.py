@@ -40,6 +40,7 @@ class Modem:
     SOCKET_IDS = (0,)
     WAKE_TRIES = 24  # of 500 ms
     IMEI = "AT+CGSN"
+    ENGINE = ""  # what tells the coverage enhancement level
     RESET_MS = _PULSE_MS  # how long the reset pin is held
     PWRKEY_MS = 600
 
@@ -82,7 +83,7 @@ class Modem:
 
     async def network_time(self) -> "int | None":
         """Seconds since 1970 UTC; None before the network has told the time."""
-        written = replies.written_time(await self._line("AT+CCLK?", "+CCLK:"))
+        written = replies.written_time(await self.line("AT+CCLK?", "+CCLK:"))
         if written is None:
             return None
         seconds, quarters = written
@@ -126,23 +127,15 @@ class Modem:
 
     async def identity(self) -> dict:
         """imei, imsi, iccid, model, firmware: texts, None where the modem does not tell."""
-        return {
-            "imei": await self._value(self.IMEI, "+CGSN:"),
-            "imsi": await self._value("AT+CIMI", ""),
-            "iccid": await self._value("AT+QCCID", "+QCCID:"),
-            "model": await self._value("AT+CGMM", ""),
-            "firmware": await self._value("AT+CGMR", ""),
-        }
+        from node.link import diagnosis
+
+        return await diagnosis.identity(self)
 
     async def signal(self) -> dict:
         """rssi_dbm, rsrp_dbm, rsrq_ddb (tenths of dB), ecl 0..2: integers, None where unknown."""
-        rsrp, rsrq = replies.extended_quality(await self._line("AT+CESQ", "+CESQ:"))
-        return {
-            "rssi_dbm": replies.signal_quality(await self._line("AT+CSQ", "+CSQ:")),
-            "rsrp_dbm": rsrp,
-            "rsrq_ddb": rsrq,
-            "ecl": None,
-        }
+        from node.link import diagnosis
+
+        return await diagnosis.signal(self)
 
     # -- for the sockets ------------------------------------------------------------------------
 
@@ -175,7 +168,7 @@ class Modem:
         if await self._registration.denied():
             # A refusal stands until the radio was off: what caused it may be mended by now.
             await self.at.command("AT+CFUN=0", CFUN_MS)
-        if replies.whole(await self._value("AT+CFUN?", "+CFUN:") or "") != 1:
+        if replies.whole(await self.value("AT+CFUN?", "+CFUN:") or "") != 1:
             await self.at.command("AT+CFUN=1", CFUN_MS)
         await self._registration.wait()
         await self._activate()
@@ -222,7 +215,7 @@ class Modem:
         finally:
             pin.value(0)
 
-    async def _line(self, command: str, prefix: str) -> str:
+    async def line(self, command: str, prefix: str) -> str:
         # The first line of the answer, empty where the modem does not know the command.
         try:
             lines = await self.at.command(command, SHORT_MS, expect=prefix)
@@ -230,7 +223,7 @@ class Modem:
             return ""
         return lines[0] if lines else ""
 
-    async def _value(self, command: str, prefix: str) -> "str | None":
+    async def value(self, command: str, prefix: str) -> "str | None":
         # What the answer says; a line of another kind (a URC that nobody handles) does not count.
         try:
             lines = await self.at.command(command, SHORT_MS)

@@ -1,7 +1,7 @@
 """What the replies of 3GPP TS 27.007 mean. Pure and total: a line without sense gives None."""
 
 _MONTH_DAYS = (0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334)
-_FIRST_YEAR = 2024  # an older clock was never set by a network
+_FIRST_YEAR = 2020  # an older clock was never set by a network; clock.FLOOR says the same
 
 
 def whole(text: str) -> "int | None":
@@ -88,22 +88,3 @@ def written_time(line: str) -> "tuple[int, int] | None":
         leap += 1
     days = (year - 1970) * 365 + leap + _MONTH_DAYS[month - 1] + day - 1
     return ((days * 24 + hour) * 60 + minute) * 60 + second, quarters
-
-
-def signal_quality(line: str) -> "int | None":
-    """RSSI in dBm of a `+CSQ:` line; 99 is unknown."""
-    n = whole(fields(line)[0])
-    return -113 + 2 * n if n is not None and 0 <= n <= 31 else None
-
-
-def extended_quality(line: str) -> "tuple[int | None, int | None]":
-    """(RSRP in dBm, RSRQ in tenths of dB) of a `+CESQ:` line; 255 is unknown."""
-    values = fields(line)
-    if len(values) < 6:
-        return None, None
-    rsrq = whole(values[4])
-    rsrp = whole(values[5])
-    return (
-        rsrp - 141 if rsrp is not None and 0 <= rsrp <= 97 else None,
-        5 * rsrq - 200 if rsrq is not None and 0 <= rsrq <= 34 else None,
-    )

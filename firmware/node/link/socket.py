@@ -33,7 +33,7 @@ class Socket:
         step = self._modem.MAX_SEND
         for at in range(0, len(view), step):
             self._check()
-            part = bytes(view[at : at + step])
+            part = view[at : at + step]
             whole = False
             try:
                 await self._modem.transmit(self.number, part)
@@ -56,9 +56,9 @@ class Socket:
                 return b""
             self._changed.clear()
             await self._changed.wait()
-        part = self._held[:n]
-        self._held = self._held[n:]
-        return part
+        held = self._held
+        self._held = held[n:]
+        return held if len(held) <= n else held[:n]
 
     async def close(self) -> None:
         """Free the modem's socket. Never raises a LinkError: what is lost is closed as well."""
@@ -89,7 +89,7 @@ class Socket:
         elif len(self._held) + len(data) > _HELD_MOST:
             self.fail(SocketError("over %d bytes were not read in time" % _HELD_MOST))
         else:
-            self._held += data
+            self._held = self._held + data if self._held else data
             self.received += len(data)
             self._changed.set()
 

@@ -14,7 +14,7 @@ from micropython import const
 from node.errors import LinkError, SocketError, TlsError
 
 _CHUNK = const(1024)  # most bytes of one recv
-_OUT = const(1536)  # holds one flight of the handshake, or one report in its record
+_OUT = const(1024)  # one send of every modem; a longer record takes two
 _SEND_MS = const(120_000)  # a modem at the cell's edge; its own deadlines are shorter
 _FLUSH_MS = const(5_000)
 _IOCTL_CLOSE = const(4)  # MP_STREAM_CLOSE in py/stream.h

@@ -1,8 +1,8 @@
 """What a node is for. A role senses, keeps records in the journal, and names its next moment.
 
 Every role offers `mains` (it stays awake), `sense(now, wake_reason)`, `due(now)` (when it wants to
-sense next, in s since 1970, or None) and `arm()` (prepare what ends deep sleep). One is imported
-at a time: heap is short.
+sense next, in s since 1970, or None), `called()` (whether its sensor called since the last
+question) and `arm()` (prepare what ends deep sleep). One is imported at a time: heap is short.
 """
 
 from node.errors import ConfigError

@@ -5,7 +5,7 @@ import machine
 
 from node.roles.grid import Grid
 from node.sense.analog import AnalogInput
-from node.wire import quantity, report
+from node.wire import quantity, uplink
 
 
 class Drainage:
@@ -17,7 +17,11 @@ class Drainage:
         pins = config["pins"]
         self._journal = journal
         self._grid = Grid(config["sample_s"], state, journal) if config["sample_s"] else None
-        self._wake_pin = pins.get("wake")
+        self._called = False
+        self._wake_pin = None
+        if "wake" in pins:
+            self._wake_pin = machine.Pin(pins["wake"], machine.Pin.IN, machine.Pin.PULL_DOWN)
+            self._wake_pin.irq(self._on_call, machine.Pin.IRQ_RISING)
         self._level = AnalogInput(
             pins["level"], config["low_uv"], config["high_uv"], config["full_scale"]
         )
@@ -28,7 +32,7 @@ class Drainage:
         if not called and not (self._grid and self._grid.open(now)):
             return
         values = [(quantity.LEVEL, self._level.read())]
-        self._journal().append(report.encode_body(now, quality, values))
+        self._journal().append(uplink.encode_body(now, quality, values))
         if self._grid:
             self._grid.taken(now)
 
@@ -39,5 +43,12 @@ class Drainage:
     def arm(self) -> None:
         """The sensor's own comparator ends deep sleep."""
         if self._wake_pin is not None:
-            pin = machine.Pin(self._wake_pin, machine.Pin.IN, machine.Pin.PULL_DOWN)
-            esp32.wake_on_ext0(pin, esp32.WAKEUP_ANY_HIGH)
+            esp32.wake_on_ext0(self._wake_pin, esp32.WAKEUP_ANY_HIGH)
+
+    def called(self) -> bool:
+        """Whether the sensor called while the node was awake, since the last question."""
+        called, self._called = self._called, False
+        return called
+
+    def _on_call(self, _pin) -> None:
+        self._called = True

@@ -8,7 +8,7 @@ from node import clock
 from node.config import NAMESPACE
 from node.roles.grid import Grid
 from node.sense.pulse import PulseInput
-from node.wire import quantity, report
+from node.wire import quantity, uplink
 
 _HOUR = const(3600)
 _SETTLE = const(10)  # looks at the contact until it kept still while it was counted
@@ -52,8 +52,13 @@ class GasMeter:
         """The next full hour."""
         return self._grid.next(now)
 
+    def called(self) -> bool:
+        """Never: what comes while the node is awake is counted."""
+        return False
+
     def arm(self) -> None:
         """The next pulse ends deep sleep."""
+        closed = False
         for _ in range(_SETTLE):
             closed = self._pulses.closed()
             self.count()
@@ -64,14 +69,14 @@ class GasMeter:
     def _freeze(self, now: int, quality: int) -> None:
         hour = now - now % _HOUR
         if now - hour > _LATE:
-            quality = report.ESTIMATED
+            quality = uplink.ESTIMATED
         pulses = self._state.get("pulses")
         # NVS before the journal: a register that has been reported never goes back.
         nvs = esp32.NVS(NAMESPACE)
         nvs.set_i32("pulses", pulses)
         nvs.commit()
         values = [(quantity.GAS_VOLUME, pulses * self._litres)]
-        self._journal().append(report.encode_body(hour, quality, values))
+        self._journal().append(uplink.encode_body(hour, quality, values))
         self._grid.taken(now)
 
     def _stored(self) -> int:

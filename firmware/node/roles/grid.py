@@ -1,7 +1,7 @@
 """Sampling on a grid of time: each slot once, however often the node restarts within it."""
 
 from node import clock
-from node.wire import report
+from node.wire import uplink
 
 
 class Grid:
@@ -17,7 +17,7 @@ class Grid:
         slot = self._state.get("slot")
         if slot is None:
             body = self._journal().last_body
-            slot = report.body_time(body) // self.period if body else -1
+            slot = uplink.body_time(body) // self.period if body else -1
             self._state.set("slot", slot)
         return slot
 

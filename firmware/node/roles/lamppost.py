@@ -5,7 +5,7 @@ from node.errors import ConfigError
 from node.roles.grid import Grid
 from node.sense.analog import AnalogInput
 from node.sense.luminaire import Luminaire
-from node.wire import quantity, report
+from node.wire import quantity, uplink
 
 _DAY = 86400
 
@@ -65,7 +65,7 @@ class Lamppost:
             (quantity.LAMP_DIM, dim),
             (quantity.SUPPLY, self._supply.read()),
         ]
-        self._journal().append(report.encode_body(now, quality, values))
+        self._journal().append(uplink.encode_body(now, quality, values))
         self._grid.taken(now)
 
     def due(self, now: int) -> int:
@@ -76,6 +76,10 @@ class Lamppost:
             if now < midnight + second < due:
                 due = midnight + second
         return due
+
+    def called(self) -> bool:
+        """Never: nothing calls a lamppost."""
+        return False
 
     def arm(self) -> None:
         """Nothing ends a deep sleep that never comes."""

@@ -9,7 +9,7 @@ from micropython import const
 
 from node.errors import JournalError
 from node.store import segment
-from node.store.ledger import Ledger
+from node.store.ledger import Ledger, draw
 from node.store.segments import PRIORITIES, Segments, epoch_of
 
 ROUTINE = const(0)
@@ -18,7 +18,6 @@ ALARM = const(2)
 
 _ENOSPC = const(28)
 _MOST = const(0xFFFFFFFF)
-_DRAWS = const(8)
 _TRIES = const(4)  # files dropped for one record where a full flash says no
 
 
@@ -114,7 +113,7 @@ class Journal:
         base = ledger.base
         if epoch == ledger.epoch:
             for sequence, _ in self._segments.walk(base):
-                if not _covered(sequence, ranges):
+                if not any(first <= sequence <= last for first, last in ranges):
                     break
                 base = sequence
                 count += 1
@@ -136,15 +135,15 @@ class Journal:
         self._ledger = ledger = Ledger(path)
         known = ledger.load()
         if not known:
-            ledger.epoch = epoch_of(names) or _draw(epoch_source)
+            ledger.epoch = epoch_of(names) or draw(epoch_source)
         self._segments = segments = Segments(path, ledger.epoch)
-        segments.find(names)
+        first = segments.find(names)
         self._delete_victim()
         lost = segments.load()
-        newest = max(segments.last)
+        newest = max(first - 1, *segments.last)
         if not known:
             # Numbering may have gone on in files that were dropped, at most a file's worth.
-            newest += len(segments) and self._segment_bytes
+            newest += first and self._segment_bytes
             ledger.depth = len([1 for _ in segments.walk(ledger.base)])
         else:
             ledger.depth += max(newest + 1 - ledger.next, 0)
@@ -159,7 +158,7 @@ class Journal:
             segments.mend()
         except OSError:
             # On a full flash go on with what is known: the next opening finds the same again.
-            if not known and not len(segments):
+            if not known and not first:
                 raise
 
     def _write(self, priority: int, sequence: int, record: bytes) -> None:
@@ -222,7 +221,7 @@ class Journal:
             delete()
 
     def _save(self) -> None:
-        self._ledger.next = self.next_sequence
+        self._ledger.next = min(self.next_sequence, _MOST)
         self._ledger.save()
 
     def _delete_victim(self) -> None:
@@ -243,18 +242,6 @@ class Journal:
                 segments.remove(priority, row[0])
                 segments.last[priority] = 0
         return before - len(segments)
-
-
-def _covered(sequence: int, ranges: "list[tuple[int, int]]") -> bool:
-    return any(first <= sequence <= last for first, last in ranges)
-
-
-def _draw(source) -> int:
-    for _ in range(_DRAWS):
-        epoch = (source() if source else int.from_bytes(os.urandom(4), "big")) & _MOST
-        if epoch:
-            return epoch
-    raise JournalError("the source of random epochs gives zeros only")
 
 
 def _refused(what: str, e: OSError) -> JournalError:

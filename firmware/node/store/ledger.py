@@ -6,12 +6,16 @@ It is replaced as a whole, by a rename that littlefs makes atomic: the commit po
 import os
 import struct
 
+from micropython import const
+
+from node.errors import JournalError
 from node.store.segment import checksum
 
 _FORMAT = "<4sIIIIIIIIBI"  # magic; the fields of Ledger in their order; the CRC-32 follows
 _MAGIC = b"KJ1\n"
 _SIZE = struct.calcsize(_FORMAT)
-_NOBODY = 0xFF
+_NOBODY = const(0xFF)
+_DRAWS = const(8)
 
 
 class Ledger:
@@ -54,3 +58,12 @@ class Ledger:
         with open(self._path + ".new", "wb") as file:
             file.write(raw + struct.pack("<I", checksum(raw, 0)))
         os.rename(self._path + ".new", self._path)
+
+
+def draw(source) -> int:
+    """A new epoch, 1..2^32-1, from `source()` or the chip's random numbers."""
+    for _ in range(_DRAWS):
+        epoch = (source() if source else int.from_bytes(os.urandom(4), "big")) & 0xFFFFFFFF
+        if epoch:
+            return epoch
+    raise JournalError("the source of random epochs gives zeros only")

@@ -14,6 +14,7 @@ from node.store import segment
 
 PRIORITIES = const(3)
 _NAME = "%d%08x%08x"
+_NAME_LENGTH = const(17)
 _UNREADABLE = const(512)  # records that a file may hold which cannot even be read
 
 
@@ -36,14 +37,18 @@ class Segments:
     def __len__(self) -> int:
         return sum([len(row) for row in self.firsts])
 
-    def find(self, names: "list[str]") -> None:
-        """Take the files of this epoch among `names`; no other file is ours to touch."""
+    def find(self, names: "list[str]") -> int:
+        """Take the files of this epoch among `names`; no other file is ours to touch.
+
+        Returns the highest first sequence, 0 without files: all below it have been given.
+        """
         for name in names:
-            priority, epoch, first = parse(name)
-            if epoch == self._epoch:
+            priority, first = _parse(name)
+            if first and _NAME % (priority, self._epoch, first) == name:
                 self.firsts[priority].append(first)
         for row in self.firsts:
             row.sort()
+        return max([row[-1] for row in self.firsts if row] + [0])
 
     def newest(self) -> int:
         """The stream that holds the newest record of all."""
@@ -162,23 +167,26 @@ class Segments:
 
 def epoch_of(names: "list[str]") -> int:
     """The epoch that the names of a journal's files tell, or 0."""
-    return max([0] + [parse(name)[1] for name in names])
+    for name in names:
+        priority, first = _parse(name)
+        epoch = _hex(name[1:9])
+        if first and epoch and _NAME % (priority, epoch, first) == name:
+            return epoch
+    return 0
 
 
-def parse(name: str) -> "tuple[int, int, int]":
-    """(priority, epoch, first) of a segment's name; (0, 0, 0) for any other name."""
+def _parse(name: str) -> "tuple[int, int]":
+    """(priority, first) that `name` tells if it is a segment's; it is if it formats back."""
+    if len(name) == _NAME_LENGTH and name[0] in "012":
+        return int(name[0]), _hex(name[9:])
+    return 0, 0
+
+
+def _hex(text: str) -> int:
     try:
-        number = int(name, 16)
+        return max(int(text, 16), 0)
     except ValueError:
-        return 0, 0, 0
-    priority, epoch, first = number >> 64, number >> 32 & 0xFFFFFFFF, number & 0xFFFFFFFF
-    if (
-        not 0 <= priority < PRIORITIES
-        or not first
-        or "%d%08x%08x" % (priority, epoch, first) != name
-    ):
-        return 0, 0, 0
-    return priority, epoch, first
+        return 0
 
 
 def _pull(heads: list, records) -> None:

@@ -7,7 +7,7 @@ ascending and apart. The node may forget what a range covers, and nothing else.
 from collections import namedtuple
 
 from . import cbor
-from .report import ReportError, whole
+from .uplink import ReportError, whole
 
 VERSION = 1
 MAX_RANGES = 64

@@ -4,23 +4,24 @@ Virtual time is that of the last reply plus the real time since, at most 5 ms of
 computing hardly counts: a loaded machine makes no false timeout.
 """
 
+import json
 import os
 import struct
 
 import _ops
 import utime
+from micropython import const
 
-_CAP = 5000  # us
-
+_CAP = const(5000)  # us
+_JOIN = const(128)  # bytes
 boot_us = 0  # virtual time at which this boot began
 sinks = {}  # UART number -> callable(bytes)
-edges = {}  # pin number -> callable(flags)
+edges = {}  # pin number -> callable(bytes: the flags)
 flash = None
 _file = None
 _base = 0
 _real = 0
 _head = bytearray(11)
-_ITEM = 4
 
 
 def attach(fd):
@@ -36,23 +37,33 @@ def _read(size):
     return data
 
 
-def call(op, payload=b""):
-    """One request; bytes of its reply. OSError when the board refuses."""
+def _ask(op, payload):
+    # One request; how many bytes of its reply are still to be read.
     global _base, _real  # noqa: PLW0603
     size = len(payload)
     struct.pack_into("<HBq", _head, 0, size, op, stamp())
-    _file.write(_head + payload if size else _head)
+    _file.write(_head + payload if 0 < size < _JOIN else _head)
+    if size >= _JOIN:  # joined, it would take as much of the heap again
+        _file.write(payload)
     size, status, _base = struct.unpack("<HBq", _read(11))
-    body = _read(size) if size else b""
     _real = utime.ticks_us()
-    if status:
-        if status == _ops.ERROR:
-            raise OSError(*struct.unpack("<h", body))
-        after, mode = struct.unpack("<IB", body[:5])
-        flash.cut_after = flash.operations + after
-        flash.cut_mode = _ops.CUT_MODES[mode]
-        body = body[5:]
-    return body
+    if status == _ops.ERROR:
+        raise OSError(*struct.unpack("<h", _read(size)))
+    if status == _ops.ARM:
+        flash.arm(*struct.unpack("<IB", _read(5)))
+        size -= 5
+    return size
+
+
+def call(op, payload=b""):
+    """One request; bytes of its reply. OSError when the board refuses."""
+    size = _ask(op, payload)
+    return _read(size) if size else b""
+
+
+def hello():
+    """What the board tells about itself and this boot."""
+    return json.loads(call(_ops.HELLO))
 
 
 def stamp():
@@ -80,20 +91,15 @@ def stale():
 
 def idle(until, flags=0):
     """Wait for virtual time `until` (-1: for ever) or an event; hand out what arrived."""
-    body = call(_ops.IDLE, struct.pack("<qB", until, flags))
-    at = 0
-    while at < len(body):
-        kind, number, size = struct.unpack_from("<BBH", body, at)
-        at += _ITEM
-        if kind == _ops.RX:
-            sink = sinks.get(number)
-            if sink:
-                sink(body[at : at + size])
-        else:
-            handler = edges.get(number)
-            if handler:
-                handler(body[at])
-        at += size
+    left = _ask(_ops.IDLE, struct.pack("<qB", until, flags))
+    items = []  # whoever gets one may ask the board: the reply must have been read by then
+    while left:
+        kind, number, size = struct.unpack("<BBH", _read(4))
+        items.append((edges if kind == _ops.EDGE else sinks, number, _read(size)))
+        left -= 4 + size
+    for takers, number, data in items:
+        if number in takers:
+            takers[number](data)
 
 
 def sleep_until(until):

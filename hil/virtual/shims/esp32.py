@@ -2,21 +2,28 @@
 
 import _link
 import _ops
-from _nvs import NVS  # noqa: F401
-from _partition import Partition  # noqa: F401
-from _pcnt import PCNT  # noqa: F401
-from _pin import chip
+import _rom
+from micropython import const
+
+_LAZY = const(0)
+if _LAZY:  # for who reads: the VM takes them by __getattr__
+    from _esp32_nvs import NVS  # noqa: F401
+    from _esp32_partition import Partition  # noqa: F401
+    from _esp32_pcnt import PCNT  # noqa: F401
 
 WAKEUP_ALL_LOW = False
 WAKEUP_ANY_HIGH = True
-HEAP_EXEC = 1
-HEAP_DATA = 4
+
+
+def __getattr__(name):
+    return _rom.load("esp32", name)
 
 
 def _wake(source, pins, level):
     numbers = bytes([pin._number for pin in pins])
+    fit = _link.hello()["chip"]["rtc_pins"] if numbers else ()
     for number in numbers:
-        if number not in chip["rtc_pins"]:
+        if number not in fit:
             raise ValueError("invalid pin")
     _link.call(_ops.WAKE, bytes((source, 1 if level else 0)) + numbers)
 
@@ -31,16 +38,6 @@ def wake_on_ext1(pins=None, level=WAKEUP_ALL_LOW):
 
 def wake_on_gpio(pins=None, level=WAKEUP_ALL_LOW):
     _wake(_ops.GPIO, pins or (), level)
-
-
-def wake_on_touch(wake):
-    if wake:
-        raise ValueError("no touch sensor on this board")
-
-
-def wake_on_ulp(wake):
-    if wake:
-        raise ValueError("no ULP programme on this board")
 
 
 def raw_temperature():

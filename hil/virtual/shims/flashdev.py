@@ -4,8 +4,11 @@ Programming only clears bits, erasing sets a block of 4096 bytes to ones, and a 
 the middle of either. Runs on the VM.
 """
 
+import struct
+
 BLOCK = 4096
 MODES = ("clean", "half-page", "half-erase")
+_PIECE = b"\xff" * 256  # what is erased at a time: a chip's flash takes no heap for it
 
 _COUNT, _SIZE, _ERASE = 4, 5, 6  # MP_BLOCKDEV_IOCTL_*
 _EIO = 5
@@ -39,6 +42,19 @@ class FlashDevice:
         """Programs and erases since the device was made; one that was cut is not counted."""
         return self.programs + self.erases
 
+    def counters(self):
+        """Programs and erases, packed for the board."""
+        return struct.pack("<II", self.programs, self.erases)
+
+    def arm(self, operations, mode):
+        """Cut the power after so many more operations; `mode` is an index of MODES."""
+        self.cut_after = self.operations + operations
+        self.cut_mode = MODES[mode]
+
+    def part(self, offset, size):
+        """Another part of the same flash, without cuts."""
+        return FlashDevice(self._file, offset, size, self._on_cut)
+
     def readblocks(self, block, buf, offset=0):
         """Fill `buf` from `offset` of `block`."""
         self._seek(block, offset, len(buf))
@@ -51,8 +67,9 @@ class FlashDevice:
             for number in range(block, block + (len(buf) + BLOCK - 1) // BLOCK):
                 self._erase(number)
         if self._cut():
-            half = len(buf) // 2 if self.cut_mode == "half-page" else 0
-            self._die(block, offset, buf[:half])
+            if self.cut_mode == "half-page":
+                self._program(block, offset, buf[: len(buf) // 2])
+            self._die()
         if not self.dead:
             self._program(block, offset, buf)
             self.programs += 1
@@ -69,13 +86,18 @@ class FlashDevice:
 
     def _erase(self, block):
         if self._cut():
-            half = BLOCK // 2 if self.cut_mode == "half-erase" else 0
-            self._die(block, 0, half and b"\xff" * half, True)
+            if self.cut_mode == "half-erase":
+                self._blank(block, BLOCK // 2)
+            self._die()
         if not self.dead:
-            self._seek(block, 0, BLOCK)
-            self._file.write(b"\xff" * BLOCK)
-            self._file.flush()
+            self._blank(block, BLOCK)
             self.erases += 1
+
+    def _blank(self, block, size):
+        self._seek(block, 0, size)
+        for _ in range(size // len(_PIECE)):
+            self._file.write(_PIECE)
+        self._file.flush()
 
     def _program(self, block, offset, buf):
         size = len(buf)
@@ -97,13 +119,7 @@ class FlashDevice:
     def _cut(self):
         return not self.dead and self.cut_after is not None and self.operations >= self.cut_after
 
-    def _die(self, block, offset, part, erased=False):
-        if part and erased:
-            self._seek(block, offset, len(part))
-            self._file.write(part)
-            self._file.flush()
-        elif part:
-            self._program(block, offset, part)
+    def _die(self):
         self.dead = True
         self._on_cut()
         raise OSError(_EIO)

@@ -1,30 +1,97 @@
 """`machine` of the virtual board; its signatures are those of the ESP32 port."""
 
-from _pin import ADC, PWM, Pin  # noqa: F401
-from _power import (  # noqa: F401
-    DEEPSLEEP_RESET,
-    EXT0_WAKE,
-    EXT1_WAKE,
-    HARD_RESET,
-    PIN_WAKE,
-    PWRON_RESET,
-    RTC,
-    SOFT_RESET,
-    TIMER_WAKE,
-    TOUCHPAD_WAKE,
-    ULP_WAKE,
-    WDT,
-    WDT_RESET,
-    deepsleep,
-    disable_irq,
-    enable_irq,
-    freq,
-    idle,
-    lightsleep,
-    reset,
-    reset_cause,
-    soft_reset,
-    unique_id,
-    wake_reason,
-)
-from _uart import UART  # noqa: F401
+import struct
+
+import _link
+import _ops
+import _rom
+from micropython import const
+
+_LAZY = const(0)
+if _LAZY:  # for who reads: the VM takes them by __getattr__
+    from _machine_adc import ADC  # noqa: F401
+    from _machine_pin import Pin  # noqa: F401
+    from _machine_pwm import PWM  # noqa: F401
+    from _machine_rtc import RTC  # noqa: F401
+    from _machine_uart import UART  # noqa: F401
+    from _machine_wdt import WDT  # noqa: F401
+
+PWRON_RESET = 1
+HARD_RESET = 2
+WDT_RESET = 3
+DEEPSLEEP_RESET = 4
+SOFT_RESET = 5
+EXT0_WAKE = 2
+EXT1_WAKE = 3
+TIMER_WAKE = 4
+
+_booted = (0, 0, b"")  # reset cause, wake reason, MAC: set by the bootstrap
+_frequency = 160000000
+
+
+def __getattr__(name):
+    return _rom.load("machine", name)
+
+
+def _counters():
+    """Tell the board what was done to the flash since this boot."""
+    if _link.flash:
+        _link.call(_ops.COUNTERS, _link.flash.counters())
+
+
+def _restart(cause):
+    _counters()
+    _link.call(_ops.RESET, bytes((cause,)))
+    _link.halt()
+
+
+def reset():
+    _restart(HARD_RESET)
+
+
+def soft_reset():
+    _restart(SOFT_RESET)
+
+
+def deepsleep(time_ms=0):
+    _counters()
+    _link.call(_ops.SLEEP, struct.pack("<Bq", 1, time_ms))
+    _link.halt()
+
+
+def lightsleep(time_ms=0):
+    _link.call(_ops.SLEEP, struct.pack("<Bq", 0, time_ms))
+
+
+def reset_cause():
+    return _booted[0]
+
+
+def wake_reason():
+    return _booted[1]
+
+
+def unique_id():
+    return _booted[2]
+
+
+def freq(hz=None):
+    global _frequency  # noqa: PLW0603
+    if hz is None:
+        return _frequency
+    if hz not in (20000000, 40000000, 80000000, 160000000, 240000000):
+        raise ValueError("frequency must be 20MHz, 40MHz, 80Mhz, 160MHz or 240MHz")
+    _frequency = hz
+    return None
+
+
+def idle():
+    _link.sleep_until(_link.now() + 1000)
+
+
+def disable_irq():
+    return 0
+
+
+def enable_irq(state=0):
+    return None

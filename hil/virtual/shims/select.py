@@ -2,12 +2,13 @@
 
 import _link
 import _ops
+from micropython import const
 
 POLLIN = 1
 POLLOUT = 4
 POLLERR = 8
 POLLHUP = 16
-_IOCTL_POLL = 3
+_IOCTL_POLL = const(3)
 
 
 class poll:

@@ -2,11 +2,11 @@
 
 import _link
 import utime
+from micropython import const
 
-_PERIOD = 1 << 30
-_MASK = _PERIOD - 1
-_HALF = _PERIOD >> 1
-_EPOCH = 946684800  # 2000-01-01 in seconds since 1970
+_MASK = const((1 << 30) - 1)
+_HALF = const(1 << 29)
+_EPOCH = const(946684800)  # 2000-01-01 in seconds since 1970
 
 rtc_us = 0  # RTC minus board time; `machine.RTC().datetime` sets it
 

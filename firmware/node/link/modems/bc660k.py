@@ -1,12 +1,8 @@
 """Quectel BC660K-GL, NB-IoT. Grammar: its AT Commands Manual and TCP/IP Application Note."""
 
-from micropython import const
-
 from node.link import replies
 from node.link.modem import CFUN_MS, SHORT_MS
 from node.link.modems.quectel import Quectel
-
-_ECL_FIELD = const(11)  # of +QENG: 0,...
 
 
 class Bc660k(Quectel):
@@ -18,21 +14,13 @@ class Bc660k(Quectel):
     RECV_COMMAS = 3
     WAKE_TRIES = 24  # 12 s: RDY comes within 6 s of a reset, 9 s after QRST
     IMEI = "AT+CGSN=1"
+    ENGINE = "AT+QENG=0"
     RESET_MS = 100  # at least 50 ms
 
     async def network_time(self) -> "int | None":
         """As Modem.network_time. This family's clock runs in UTC; its zone is only told along."""
-        written = replies.written_time(await self._line("AT+CCLK?", "+CCLK:"))
+        written = replies.written_time(await self.line("AT+CCLK?", "+CCLK:"))
         return None if written is None else written[0]
-
-    async def signal(self) -> dict:
-        """As Modem.signal, with the coverage enhancement level."""
-        values = await super().signal()
-        engine = replies.fields(await self._line("AT+QENG=0", "+QENG: 0,"))
-        if len(engine) > _ECL_FIELD:
-            ecl = replies.whole(engine[_ECL_FIELD])
-            values["ecl"] = ecl if ecl in (0, 1, 2) else None
-        return values
 
     async def _rouse(self) -> None:
         if "psm_exit" in self._pins:
@@ -47,7 +35,7 @@ class Bc660k(Quectel):
         await self.at.command("AT+QSCLK=1", SHORT_MS)
 
     async def _use_apn(self, apn: str) -> None:
-        values = replies.fields(await self._line("AT+QCGDEFCONT?", "+QCGDEFCONT:"))
+        values = replies.fields(await self.line("AT+QCGDEFCONT?", "+QCGDEFCONT:"))
         # The modem reads APNs back in upper case.
         if len(values) > 1 and values[1].lower() == apn.lower():
             return

@@ -24,7 +24,7 @@ class Ec200(Quectel):
 
     async def network_time(self) -> "int | None":
         """As Modem.network_time; QLTS=1 is the network's time carried on, in UTC."""
-        written = replies.written_time(await self._line("AT+QLTS=1", "+QLTS:"))
+        written = replies.written_time(await self.line("AT+QLTS=1", "+QLTS:"))
         return None if written is None else written[0]
 
     async def _rouse(self) -> None:
@@ -45,7 +45,7 @@ class Ec200(Quectel):
             await self.at.command("AT+CFUN=0", _OFF_MS)
 
     async def _use_apn(self, apn: str) -> None:
-        values = replies.fields(await self._line("AT+QICSGP=1", "+QICSGP:"))
+        values = replies.fields(await self.line("AT+QICSGP=1", "+QICSGP:"))
         if len(values) > 1 and values[1].lower() == apn.lower():
             return
         await self.at.command('AT+CGDCONT=1,"IP","%s"' % apn, SHORT_MS)

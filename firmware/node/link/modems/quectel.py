@@ -95,7 +95,7 @@ class Quectel(Modem):
 
     async def _flag(self, command: str, prefix: str) -> "int | None":
         # The first number of a query's answer.
-        return replies.whole(replies.fields(await self._line(command, prefix))[0])
+        return replies.whole(replies.fields(await self.line(command, prefix))[0])
 
     async def _quietly(self, command: str) -> None:
         # For settings that not every firmware of the family knows.

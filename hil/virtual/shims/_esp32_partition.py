@@ -1,18 +1,17 @@
 """`esp32.Partition` over the flash image: the table comes from the board's partition CSV."""
 
-table = []  # (type, subtype, address, size, label, encrypted)
-_open = None  # callable(address, size) -> block device, set by the bootstrap
-_BLOCK = 4096
-_APP = 0
-_OTA_0 = 0x10
-_VALIDATE_FAILED = -5379  # ESP_ERR_OTA_VALIDATE_FAILED
+import _link
+from micropython import const
+
+_BLOCK = const(4096)
+_APP = const(0)
+_OTA_0 = const(0x10)
+_VALIDATE_FAILED = const(-5379)  # ESP_ERR_OTA_VALIDATE_FAILED
 
 
-def setup(rows, opener):
-    """Called by the bootstrap before any firmware runs."""
-    global _open  # noqa: PLW0603
-    table.extend([tuple(row) for row in rows])
-    _open = opener
+def _table():
+    # Rows of (type, subtype, address, size, label, encrypted).
+    return [tuple(row) for row in _link.hello()["partitions"]]
 
 
 class Partition:
@@ -22,7 +21,7 @@ class Partition:
     TYPE_DATA = 1
 
     def __init__(self, id, block_size=_BLOCK):
-        for row in table:
+        for row in _table():
             if row[4] == id if isinstance(id, str) else row[:2] == (_APP, _OTA_0):
                 self._row = row
                 break
@@ -36,7 +35,7 @@ class Partition:
     def find(type=0, subtype=0xFF, label=None, block_size=_BLOCK):
         return [
             Partition(row[4], block_size)
-            for row in table
+            for row in _table()
             if row[0] == type and subtype in (0xFF, row[1]) and label in (None, row[4])
         ]
 
@@ -45,7 +44,7 @@ class Partition:
 
     def _blocks(self):
         if self._device is None:
-            self._device = _open(self._row[2], self._row[3])
+            self._device = _link.flash.part(self._row[2], self._row[3])
         return self._device
 
     def readblocks(self, block_num, buf, offset=0):
@@ -64,7 +63,7 @@ class Partition:
         raise OSError(_VALIDATE_FAILED)  # the virtual flash holds no runtime image to boot
 
     def get_next_update(self):
-        subtypes = [row[1] for row in table if row[0] == _APP and row[1] >= _OTA_0]
+        subtypes = [row[1] for row in _table() if row[0] == _APP and row[1] >= _OTA_0]
         if len(subtypes) < 2:
             raise OSError(2)
         other = subtypes[(subtypes.index(self._row[1]) + 1) % len(subtypes)]

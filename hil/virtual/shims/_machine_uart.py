@@ -5,23 +5,16 @@ import struct
 
 import _link
 import _ops
+from micropython import const
 
-_POLL_IN = 1
-_POLL_OUT = 4
-_RXBUF = 256  # bytes; the port's default
+_POLL_IN = const(1)
+_POLL_OUT = const(4)
+_RXBUF = const(256)  # bytes; the port's default
 _units = {}
 
 
 class UART(io.IOBase):
-    RTS = 1
-    CTS = 2
-    INV_TX = 1
-    INV_RX = 2
-    INV_RTS = 4
-    INV_CTS = 8
     IRQ_RX = 1
-    IRQ_RXIDLE = 2
-    IRQ_BREAK = 4
 
     def __init__(self, id, baudrate=115200, bits=8, parity=None, stop=1, *, tx=None, rx=None,
                  rts=None, cts=None, txbuf=256, rxbuf=0, timeout=0, timeout_char=0, invert=0,
@@ -30,7 +23,7 @@ class UART(io.IOBase):
             raise ValueError("UART(%d) does not exist" % id)
         old = _units.get(id)
         self._id = id
-        self._rx = old._rx if old else bytearray()
+        self._rx = old._rx if old else b""
         self._rxbuf = _RXBUF
         self._timeout = self._timeout_char = 0
         self._handler = None
@@ -48,14 +41,14 @@ class UART(io.IOBase):
 
     def deinit(self):
         _link.sinks.pop(self._id, None)
-        self._rx = bytearray()
+        self._rx = b""
 
     def _sink(self, data):
         room = self._rxbuf - len(self._rx)
         if len(data) > room:
             _link.call(_ops.UART_OVERRUN, struct.pack("<BI", self._id, len(data) - room))
             data = data[:room]
-        self._rx.extend(data)
+        self._rx = self._rx + data if self._rx else data
         if self._handler:
             self._handler(self)
 

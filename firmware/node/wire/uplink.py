@@ -1,0 +1,61 @@
+"""What a node writes: the bodies that its journal keeps, and the report that carries them.
+
+The format stands in report.py, the fleet's side: a node's heap has no room for what it never uses.
+"""
+
+from . import cbor
+
+VERSION = 1
+
+GOOD, ESTIMATED, SUSPECT = 0, 1, 2
+
+# Keys of `status`, all optional: how the node fares, in integers.
+DEPTH, DROPPED, RESET_CAUSE, WAKES, FAILED_WAKES, CORRUPT = 0, 1, 2, 3, 4, 5
+
+
+class ReportError(ValueError):
+    """The bytes are no report; the text says what and where."""
+
+
+def encode_body(time: int, quality: int, values: "list[tuple[int, int]]") -> bytes:
+    """The bytes that the journal keeps for one record. `time` in s since 1970 UTC."""
+    flat = [time, quality]
+    for quantity, value in values:
+        flat.append(quantity)
+        flat.append(value)
+    return cbor.encode(flat)
+
+
+def body_time(body: bytes) -> int:
+    """The time of a journal body, in s since 1970 UTC; ReportError if it is none."""
+    try:
+        flat = cbor.decode(body)
+    except cbor.CborError as e:
+        raise ReportError("not strict CBOR: %s" % e)
+    if not isinstance(flat, list) or not flat:
+        raise ReportError("a body is an array that begins with its time")
+    return whole(flat[0], 0, 0xFFFFFFFF, "time")
+
+
+def encode(epoch: int, sent: int, bodies: "list[tuple[int, bytes]]", status: dict) -> bytes:  # type: ignore[type-arg]
+    """A report from (sequence, body bytes) pairs, oldest first."""
+    parts = [
+        cbor.head(5, 5 if status else 4),
+        b"\x00" + cbor.encode(VERSION),
+        b"\x01" + cbor.encode(epoch),
+        b"\x02" + cbor.encode(sent),
+        b"\x03" + cbor.head(4, 2 * len(bodies)),
+    ]
+    for sequence, body in bodies:
+        parts.append(cbor.head(0, sequence))
+        parts.append(body)
+    if status:
+        parts.append(b"\x04" + cbor.encode(status))
+    return b"".join(parts)
+
+
+def whole(value: object, low: int, high: int, what: str) -> int:
+    """`value` if it is an int in low..high (a bool is none), else ReportError naming `what`."""
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ReportError("%s is not an integer in %d..%d" % (what, low, high))
+    return value

@@ -1,0 +1,24 @@
+"""Modules that leave the heap, and come back when they are imported again."""
+
+import sys
+
+from node.modules import forget
+
+
+def test_a_forgotten_module_is_held_by_nothing_and_loads_again() -> None:
+    import node
+    from node import schema as first
+
+    forget("node.schema")
+    assert "node.schema" not in sys.modules
+    assert not hasattr(node, "schema")
+    from node import schema as again
+
+    assert again is not first
+    assert again.ROLES == first.ROLES
+
+
+def test_forgetting_what_was_never_loaded_changes_nothing() -> None:
+    before = dict(sys.modules)
+    forget("node.nothing")
+    assert sys.modules == before
