@@ -91,7 +91,8 @@ def test_an_installed_wheel_needs_no_checkout(tmp_path: Path) -> None:
     script = (
         "import fleet, hil, runpy, sys; from pathlib import Path; "
         f"assert Path(fleet.__file__).is_relative_to({str(site)!r}), fleet.__file__; "
-        "sys.argv = ['kapok', 'demo', '--for', '6']; runpy.run_module('fleet', run_name='__main__')"
+        "sys.argv = ['kapok', 'demo', '--for', '6']; "
+        "runpy.run_module('fleet', run_name='__main__')"
     )
     out = subprocess.run(
         [sys.executable, "-c", script],

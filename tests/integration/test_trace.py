@@ -1,4 +1,4 @@
-"""A level trace through the whole thread: every value once, at its time, with gaps and outliers."""
+"""A level trace through the whole thread: every value once, at its time, gaps and outliers too."""
 
 from pathlib import Path
 
