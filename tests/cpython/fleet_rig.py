@@ -13,6 +13,7 @@ from sqlalchemy import delete
 from fleet.db.base import Database
 from fleet.db.models import Base
 from fleet.registry import operations as registry
+from fleet.uplink.ingest import Outcome
 from fleet.uplink.message import Message
 from fleet.wire import nodeid, receipt, report
 
@@ -113,3 +114,8 @@ def without_its_asset(path: Path, node_id: str) -> None:
         connection.execute(
             "UPDATE installations SET asset_id = 4711 WHERE open_for = ?", (node_id,)
         )
+
+
+def kinds(outcomes: list[Outcome]) -> list[str]:
+    """What became of each message."""
+    return [outcome.kind for outcome in outcomes]

@@ -1,6 +1,5 @@
 """The pipeline behind every door: each record stored once, and no receipt before its commit."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,34 +19,6 @@ from fleet.uplink.tables import DeadLetter, StoredSequences
 from fleet.wire import report
 
 WORST = 0xFFFFFFFF  # the highest epoch, sequence and time
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = rig.open_database(tmp_path)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "kapok.db"
-
-
-@pytest.fixture
-def ingest(database: Database) -> Ingest:
-    return Ingest(database)
-
-
-@pytest.fixture
-def node(database: Database) -> str:
-    (node_id,) = rig.add_nodes(database, 1)
-    return node_id
-
-
-def kinds(outcomes: list[Outcome]) -> list[str]:
-    """What became of each message."""
-    return [outcome.kind for outcome in outcomes]
 
 
 # --- every record once -----------------------------------------------------------------------
@@ -170,7 +141,7 @@ def test_a_node_that_is_not_active_gets_no_receipt_and_nothing_is_stored(
     outcomes = ingest.process(
         [rig.message(bad, payload), rig.message(good, payload), rig.message(bad, b"\xff")]
     )
-    assert kinds(outcomes) == ["refused", "stored", "refused"]
+    assert rig.kinds(outcomes) == ["refused", "stored", "refused"]
     assert outcomes[0].receipt is outcomes[2].receipt is None
     assert set(rig.stored(path)) == {(good, 1, 1)}
     assert rig.query(path, "SELECT count(*) FROM dead_letters") == [(0,)]
@@ -197,7 +168,7 @@ def test_a_state_counts_from_the_next_report_on(
     with database.begin() as session:
         registry.set_state(session, node, "active")
     outcomes = ingest.process([rig.message(node, rig.make_report(1, [1, 2]))])
-    assert kinds(outcomes) == ["stored"]
+    assert rig.kinds(outcomes) == ["stored"]
     assert len(rig.stored(path)) == 2
 
 
@@ -214,7 +185,7 @@ def test_an_undecodable_message_is_kept_and_its_neighbours_are_stored(
             rig.message(node, rig.make_report(1, [2])),
         ]
     )
-    assert kinds(outcomes) == ["stored", "undecodable", "stored"]
+    assert rig.kinds(outcomes) == ["stored", "undecodable", "stored"]
     assert outcomes[1].receipt is None
     assert len(rig.stored(path)) == 2
     ((who, at, reason, payload),) = rig.query(
@@ -231,7 +202,7 @@ def test_what_a_constraint_refuses_spoils_no_neighbour(
     rig.without_its_asset(path, bad)
     batch = [rig.message(n, rig.make_report(1, [i])) for i in (1, 2) for n in (good, bad)]
     outcomes = ingest.process(batch)
-    assert kinds(outcomes) == ["stored", "poison", "stored", "poison"]
+    assert rig.kinds(outcomes) == ["stored", "poison", "stored", "poison"]
     assert [o.receipt is None for o in outcomes] == [False, True, False, True]
     assert set(rig.stored(path)) == {(good, 1, 1), (good, 1, 2)}
     assert rig.query(path, "SELECT node_id FROM dead_letters") == [(bad,), (bad,)]
@@ -253,7 +224,7 @@ def test_what_this_program_trips_over_spoils_no_neighbour(
     outcomes = ingest.process(
         [rig.message(bad, b"bug"), rig.message(good, rig.make_report(1, [1]))]
     )
-    assert kinds(outcomes) == ["poison", "stored"]
+    assert rig.kinds(outcomes) == ["poison", "stored"]
     ((reason,),) = rig.query(path, "SELECT reason FROM dead_letters")
     assert reason.startswith("KeyError")
 
@@ -269,7 +240,7 @@ def test_a_damaged_row_of_sequences_gives_neither_a_receipt_nor_a_second_copy(
         row = session.get(StoredSequences, (bad, 1))
         assert row is not None
         row.ranges = damage
-    assert kinds(ingest.process(both)) == ["repeated", "poison"]
+    assert rig.kinds(ingest.process(both)) == ["repeated", "poison"]
     assert all(n == 1 for n in rig.stored(path).values())
 
 
@@ -296,9 +267,9 @@ def test_gaps_without_end_keep_the_row_bounded_and_close_the_oldest(
 
     monkeypatch.setattr(module, "MAX_RANGES", 10)
     ten = rig.message(node, rig.make_report(1, range(1, 21, 2)))
-    assert kinds(ingest.process([ten])) == ["stored"]
-    assert kinds(ingest.process([rig.message(node, rig.make_report(1, [100]))])) == ["stored"]
+    assert rig.kinds(ingest.process([ten])) == ["stored"]
+    assert rig.kinds(ingest.process([rig.message(node, rig.make_report(1, [100]))])) == ["stored"]
     # 2 lies in the oldest gap, which is closed now; 4 in the next one, which is still open.
-    assert kinds(ingest.process([rig.message(node, rig.make_report(1, [2]))])) == ["repeated"]
-    assert kinds(ingest.process([rig.message(node, rig.make_report(1, [4]))])) == ["stored"]
+    assert rig.kinds(ingest.process([rig.message(node, rig.make_report(1, [2]))])) == ["repeated"]
+    assert rig.kinds(ingest.process([rig.message(node, rig.make_report(1, [4]))])) == ["stored"]
     assert len(rig.stored(path)) == 12

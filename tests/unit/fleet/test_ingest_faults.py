@@ -1,6 +1,6 @@
 """The ingest when the database is locked, full, gone or fails: no receipt, and nothing lost."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,34 +21,6 @@ from fleet.uplink.tables import StoredSequences
 from fleet.wire import cbor
 
 WORST = 0xFFFFFFFF  # the highest epoch, sequence and time
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = rig.open_database(tmp_path)
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "kapok.db"
-
-
-@pytest.fixture
-def ingest(database: Database) -> Ingest:
-    return Ingest(database)
-
-
-@pytest.fixture
-def node(database: Database) -> str:
-    (node_id,) = rig.add_nodes(database, 1)
-    return node_id
-
-
-def kinds(outcomes: list[Outcome]) -> list[str]:
-    """What became of each message."""
-    return [outcome.kind for outcome in outcomes]
 
 
 class Node:
@@ -112,7 +84,7 @@ def test_a_full_disk_gives_no_receipt_and_then_takes_the_same_batch(
         ingest.process(batch)
     assert not rig.stored(path)
     limit[0] = 0
-    assert set(kinds(ingest.process(batch))) == {"stored"}
+    assert set(rig.kinds(ingest.process(batch))) == {"stored"}
     assert len(rig.stored(path)) == 19 * 256
 
 
@@ -126,7 +98,7 @@ def test_a_locked_database_gives_no_receipt_and_then_takes_the_same_batch(
     batch = [rig.message(node, rig.make_report(1, [1, 2]))]
     with rig.writer_elsewhere(tmp_path / "kapok.db"), pytest.raises(OperationalError):
         ingest.process(batch)
-    assert kinds(ingest.process(batch)) == ["stored"]
+    assert rig.kinds(ingest.process(batch)) == ["stored"]
     database.close()
 
 
@@ -143,7 +115,7 @@ def test_a_deleted_database_takes_nothing_more(
     with pytest.raises(DatabaseGone, match="deleted or replaced"):
         ingest.process(batch)
     aside.replace(path)
-    assert kinds(ingest.process(batch)) == ["stored"]
+    assert rig.kinds(ingest.process(batch)) == ["stored"]
 
 
 def test_a_database_that_goes_between_statement_and_commit_gives_no_receipt(
@@ -163,7 +135,7 @@ def test_a_database_that_goes_between_statement_and_commit_gives_no_receipt(
     path.with_suffix(".aside").rename(path)
     assert not rig.stored(path)
     monkeypatch.undo()
-    assert kinds(ingest.process(batch)) == ["stored"]
+    assert rig.kinds(ingest.process(batch)) == ["stored"]
 
 
 def test_a_failure_amid_single_messages_can_be_tried_again(
@@ -188,7 +160,7 @@ def test_a_failure_amid_single_messages_can_be_tried_again(
         process(batch)
     assert set(rig.stored(path)) == {(good, 1, 1)}
     outcomes = process(batch)
-    assert kinds(outcomes) == ["repeated", "poison", "stored", "poison"]
+    assert rig.kinds(outcomes) == ["repeated", "poison", "stored", "poison"]
     assert rig.stored(path) == {(good, 1, 1): 1, (good, 1, 2): 1}
 
 
