@@ -171,6 +171,20 @@ async def test_a_mute_modem_costs_a_bounded_wake_and_no_record(town: Town) -> No
     await town.until(node, lambda: len(town.stored(node, LEVEL)) == 30)
 
 
+async def test_a_modem_that_goes_mute_amid_a_contact_does_not_wake_the_watchdog(
+    town: Town,
+) -> None:
+    rows = [(START + (600 + 3600 * i) * SECOND, 2.0) for i in range(12)]
+    node = await town.node(scenes.drainage(START + 300 * SECOND, rows), awake_s=120)
+    node.board.power_on()
+    await node.board.run_until(lambda: node.twin.up_bytes > 500)  # in the TLS handshake
+    node.twin.mute = True
+    await town.until(node, lambda: node.board.now_us > START + 12 * HOUR)
+    assert not node.board.resets["watchdog"], "the wake ended by the watchdog, not by itself"
+    node.twin.mute = False
+    await town.until(node, lambda: len(town.stored(node, LEVEL)) == 12)
+
+
 async def test_without_a_network_records_are_kept_and_marked_estimated(town: Town) -> None:
     scene = scenes.drainage(
         START + 300 * SECOND, [(START + (600 + 900 * i) * SECOND, 2.0) for i in range(5)]

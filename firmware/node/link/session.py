@@ -1,11 +1,14 @@
 """One contact: modem on, attached, a door to the fleet, modem asleep again whatever happened."""
 
+import asyncio
+
 import machine
 from micropython import const
 
 from node.errors import LinkError
 from node.link.modems import open_modem
 
+_CLOSE_MS = const(12_000)  # of the 15 s that a cycle keeps of its cap
 _BAUD = const(115200)
 _BUFFER = const(4096)  # 115,200 baud fill it in 355 ms: the longest that nothing reads
 
@@ -43,10 +46,13 @@ class Session:
         return self._door
 
     async def close(self) -> None:
-        """Close the door and let the modem sleep; what fails here has nothing left to lose."""
+        """Close the door and let the modem sleep, within _CLOSE_MS; nothing is left to lose."""
         try:
-            if self._door is not None:
-                await self._door.close()
-            await self._modem.sleep()
-        except LinkError:
-            pass
+            await asyncio.wait_for_ms(self._shut(), _CLOSE_MS)
+        except (LinkError, asyncio.TimeoutError):
+            self._modem.at.stop()  # the UART must be free for the next contact
+
+    async def _shut(self) -> None:
+        if self._door is not None:
+            await self._door.close()
+        await self._modem.sleep()
