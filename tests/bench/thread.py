@@ -335,6 +335,10 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="folder that keeps databases, flash and logs")
     a = parser.parse_args()
     plan = Plan(a.nodes, a.readings, a.fleet_kills, a.broker_kills, a.power_cuts, a.seed)
+    try:
+        grid_scene("drainage", plan.slots)
+    except ValueError as e:
+        parser.error(str(e))
     wrong = verdict(*asyncio.run(both(plan, a.keep)))
     print("\n".join(wrong) if wrong else "holds: lost 0 duplicated 0 with receipts, loss without")
     return 1 if wrong else 0

@@ -14,13 +14,16 @@ from hil.virtual.stimulus import Adc, Change
 START = 1_780_300_800  # 2026-06-01 08:00:00 UTC
 LEVEL_STEP = 10  # mm between the values of two slots: over twice the ADC's 3.2 mm
 SUPPLY_STEP = 400  # mV, likewise
-FIRST_LEVEL, FIRST_SUPPLY = 500, 100_000
+FIRST_LEVEL, FIRST_SUPPLY = 500, 40_000
+MOST_SLOTS = 680  # then the supply sensor's 2.3 V come near the end of the ESP32's ADC
 QUANTITY = {"drainage": 2, "lamppost": 5}
 STEP = {"drainage": LEVEL_STEP, "lamppost": SUPPLY_STEP}
 
 
 def grid_scene(role: str, slots: int) -> Scene:
     """A node of `role` that samples every hour; slot i has a value that tells i."""
+    if slots > MOST_SLOTS:
+        raise ValueError(f"{slots} hours a node: take more nodes, {MOST_SLOTS} is the most")
     start_us = START * SECOND + 300 * SECOND
     common = {"sample_s": 3600, "report_s": 43200, "report_records": 10}
     if role == "drainage":
