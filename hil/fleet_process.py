@@ -1,6 +1,7 @@
 """`kapok serve` as a process of its own on a data folder: started, stopped, killed."""
 
 import asyncio
+import ctypes
 import json
 import os
 import signal
@@ -9,6 +10,14 @@ from pathlib import Path
 from typing import Any
 
 READY_S = 60.0  # interpreter start, imports and migrations on a busy machine
+
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def die_with_parent() -> None:
+    """Run in a child before its program: the kernel kills it when this process ends, however."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class FleetError(RuntimeError):
@@ -46,6 +55,7 @@ class FleetProcess:
                 sys.executable, "-m", "fleet", "serve", *self.settings,
                 env={**os.environ, "KAPOK_DATA": str(self.data)},
                 stdout=asyncio.subprocess.PIPE, stderr=log, start_new_session=True,
+                preexec_fn=die_with_parent,
             )  # fmt: skip
         try:
             line = await asyncio.wait_for(_first_line(self._process), READY_S)

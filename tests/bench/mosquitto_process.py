@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 
 from fleet.broker.mosquitto import MosquittoSettings, render
+from hil.fleet_process import die_with_parent
 
 READY_S = 10.0
 
@@ -49,7 +50,13 @@ class MosquittoProcess:
         """Return when it accepts connections."""
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                binary(), "-c", str(self._conf), stdout=log, stderr=log, start_new_session=True
+                binary(),
+                "-c",
+                str(self._conf),
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=die_with_parent,
             )
         async with asyncio.timeout(READY_S):
             while True:
