@@ -70,7 +70,7 @@ class Outcome:
     def lines(self) -> list[str]:
         """What a person reads."""
         done = ", ".join(f"{name} {n}" for name, n in self.faults.items())
-        lines = [f"faults: {done}; {self.seconds:.0f} s", self.tally.line()]
+        lines = [f"faults: {done}; {self.seconds:.0f} s", self.tally.line(self.wiped)]
         if self.wiped:
             missing = self.tally.by_node.get(self.wiped, 0)
             lines.append(f"wiped node: its flash held {self.held} readings, missing {missing}")

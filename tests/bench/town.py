@@ -63,10 +63,11 @@ class Tally:
     wrong: int = 0
     by_node: dict[str, int] = field(default_factory=dict)
 
-    def line(self) -> str:
-        """One line for a person and for a test."""
+    def line(self, wiped: str) -> str:
+        """One line for a person; what the wiped node lost is told apart."""
+        lost = self.lost - self.by_node.get(wiped, 0)
         return (
-            f"sensed {self.sensed} stored {self.stored} lost {self.lost} "
+            f"sensed {self.sensed} stored {self.stored} lost {lost} "
             f"duplicated {self.duplicated} per-asset totals that differ {self.wrong}"
         )
 
