@@ -66,8 +66,8 @@ bench: bench-heap bench-thread
 soak-trace: .venv/.dev
 	@$(PY) -m tests.bench.trace $(ARGS)
 
-soak: system .venv/.dev typings/.done soak-trace
-	@$(PY) -m pytest -n 2 -m soak --override-ini addopts="-ra" $(ARGS)
+# Everything that is too long for every run.
+soak: soak-trace bench-thread
 
 wheel: .venv/.dev
 	@$(PY) -m build --wheel --outdir dist . >/dev/null && ls dist/*.whl
