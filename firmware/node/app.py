@@ -41,7 +41,7 @@ class App:
         while True:
             await self.cycle.run(reason)
             until = self.cycle.next_wake()
-            self.journal.remember()
+            self.journal.put_away()
             self.state.save()
             if not self.role.mains:
                 self._sleep(until)

@@ -8,11 +8,13 @@ from micropython import const
 
 from node import clock
 from node.errors import DeliverTimeout, JournalError, NodeError
+from node.modules import forget
 from node.wire import receipt, uplink
 
 _BUTTON = machine.EXT1_WAKE  # somebody stands at the node and wants it to report now
 _REPORT_BYTES = const(900)  # one report fits one send of every modem, TLS and MQTT included
 _REPORT_RECORDS = const(48)
+_REPORTS = const(2)  # made before the door opens: the journal and TLS do not fit side by side
 _RECEIPT_MS = const(40_000)
 _CLOSE_MS = const(15_000)  # kept of the cap for shutting the link down
 _RETRY_S = const(60)
@@ -41,14 +43,7 @@ class Cycle:
         if clock.is_set():
             self._sense(reason)
         if self._contact_due(reason):
-            cap_ms = self._config["awake_s"] * 1000 - _CLOSE_MS
-            try:
-                await asyncio.wait_for_ms(self._contact(reason), cap_ms)
-                self._contacted()
-            except asyncio.TimeoutError:
-                self._failed(DeliverTimeout.code)
-            except NodeError as e:
-                self._failed(e.code)
+            await self._talk(reason)
             # The contact took its time: the sensor may have called, or a slot have begun.
             self._guess_time()
             if self._role.called():
@@ -62,8 +57,10 @@ class Cycle:
         due = self._role.due(clock.now())
         retry = self._state.get("retry", 0)
         # A report that is due rides on the next wake that senses: a wake of its own would cost a
-        # boot. One that failed, or that no sensing wake will carry, has its own.
-        if self._journal.depth and (retry or due is None):
+        # boot. One that failed, or that no sensing wake will carry, has its own, and so has what
+        # is left of a long silence.
+        depth = self._journal.depth
+        if depth and (retry or due is None or depth >= self._config["report_records"]):
             contact = max(self._state.get("next_report", 0), retry)
             due = contact if due is None else min(due, contact)
         return due
@@ -87,7 +84,29 @@ class Cycle:
         late = depth and now >= self._state.get("next_report", 0)
         return bool(late or depth >= self._config["report_records"])
 
-    async def _contact(self, reason: int) -> None:
+    async def _talk(self, reason: int) -> None:
+        # One contact within the cap, and what follows from it.
+        cap_ms = self._config["awake_s"] * 1000 - _CLOSE_MS
+        answers: list = []
+        error = 0
+        try:
+            await asyncio.wait_for_ms(self._contact(reason, answers), cap_ms)
+        except asyncio.TimeoutError:
+            error = DeliverTimeout.code
+        except NodeError as e:
+            error = e.code
+        forget("node.link")
+        for answer in answers:
+            got = receipt.decode(answer)
+            if not self._journal().trim(got.epoch, got.ranges):
+                error = DeliverTimeout.code  # it covers nothing that was sent
+        if error:
+            self._failed(error)
+        else:
+            self._contacted()
+
+    async def _contact(self, reason: int, answers: list) -> None:
+        # The receipts come into `answers`, whatever becomes of the rest.
         link = self._open_link()
         try:
             await link.open()
@@ -95,19 +114,30 @@ class Cycle:
             self._guess_time()
             if not self._sensed:
                 self._sense(reason)
-            if self._journal.depth:
-                await self._deliver(await link.door())
+            reports = self._reports() if self._journal.depth else []
+            self._journal.put_away()
+            if reports:
+                door = await link.door()
+                while reports:
+                    answers.append(await door.deliver(reports.pop(0), _RECEIPT_MS))
         finally:
             await link.close()
 
-    async def _deliver(self, door) -> None:
+    def _reports(self) -> "list[bytes]":
         journal = self._journal()
-        while journal.depth:
-            bodies = journal.oldest(_REPORT_BYTES, _REPORT_RECORDS)
-            message = uplink.encode(journal.epoch, clock.now(), bodies, self._status(journal))
-            answer = receipt.decode(await door.deliver(message, _RECEIPT_MS))
-            if not journal.trim(answer.epoch, answer.ranges):
-                raise DeliverTimeout("the receipt covers nothing that was sent")
+        rest = journal.oldest(_REPORTS * _REPORT_BYTES, _REPORTS * _REPORT_RECORDS)
+        status = self._status(journal)
+        reports: list = []
+        while rest and len(reports) < _REPORTS:
+            n = size = 0
+            while n < len(rest) and n < _REPORT_RECORDS:
+                size += len(rest[n][1])
+                if size > _REPORT_BYTES:
+                    break
+                n += 1
+            reports.append(uplink.encode(journal.epoch, clock.now(), rest[:n], status))
+            rest = rest[n:]
+        return reports
 
     def _status(self, journal) -> "dict[int, int]":
         return {
@@ -139,7 +169,8 @@ class Cycle:
         self._state.set("retry", 0)
         # From the wake's beginning: the next report falls on a wake that senses as well.
         began = self._began if self._began >= clock.FLOOR else clock.now()
-        self._state.set("next_report", began + self._config["report_s"])
+        more = self._journal.depth >= self._config["report_records"]
+        self._state.set("next_report", began + (0 if more else self._config["report_s"]))
 
     def _failed(self, code: int) -> None:
         fails = self._state.get("fails", 0)

@@ -4,8 +4,10 @@ import sys
 
 
 def forget(name: str) -> None:
-    """Let module `name` (`package.module`) go; the next import loads it from flash again."""
-    module = sys.modules.pop(name, None)
+    """Let module `name` (`package.module`) and all below it go; an import loads them again."""
+    for path in list(sys.modules):
+        if path == name or path.startswith(name + "."):
+            del sys.modules[path]
     package, _, last = name.rpartition(".")
-    if module is not None:
+    if hasattr(sys.modules[package], last):
         delattr(sys.modules[package], last)

@@ -18,6 +18,7 @@ from hil.virtual.nvs import Nvs
 from hil.virtual.pace import Pace
 from hil.virtual.peripherals import Peripherals
 from hil.virtual.pins import Pins
+from hil.virtual.process import Segment
 from hil.virtual.rtc import RtcDomain
 from hil.virtual.shims import _ops
 from hil.virtual.stimulus import Stimulus
@@ -68,6 +69,8 @@ class VirtualBoard:
         self.stimulus = stimulus or Stimulus()
         self._chip = CHIPS[chip]
         self._vfs = partitions.find(self.table, "vfs")
+        romfs = [row for row in self.table if row.label == "romfs"]
+        self._romfs = (romfs[0].offset, romfs[0].size) if romfs else (0, 0)
         loop = asyncio.get_running_loop()
         self.clock = VirtualClock(start, lambda: loop.time() * haste)
         jump = None if pace is None else lambda until: pace.before_jump(self, until)
@@ -88,6 +91,7 @@ class VirtualBoard:
             self._changed,
             self._failed,
             firmware.shims(),
+            Segment(self.flash_path.resolve(), *self._romfs),
             heapsize,
         )
         self._waiters = Waiters()
@@ -219,6 +223,8 @@ class VirtualBoard:
             "flash": str(self.flash_path.resolve()),
             "vfs_offset": self._vfs.offset,
             "vfs_size": self._vfs.size,
+            "romfs_offset": self._romfs[0],
+            "romfs_size": self._romfs[1],
             "partitions": [
                 [row.type, row.subtype, row.offset, row.size, row.label, False]
                 for row in self.table

@@ -75,7 +75,7 @@ def compile_tree(root: Path, names: Iterable[str], out: Path, flags: tuple[str, 
 
 
 def build(firmware_dir: Path, out: Path, slot: str = "a") -> dict[str, bytes]:
-    """Files of a node's file system by path: `/boot.py` as source, `/<slot>/node/**.mpy`.
+    """Files of a node's file system by path: `/boot.py` as source, `/<slot>.romfs`.
 
     `out` is a folder for compiled files, which are reused while the sources stay as they are.
     """
@@ -86,10 +86,24 @@ def build(firmware_dir: Path, out: Path, slot: str = "a") -> dict[str, bytes]:
     if not names:
         raise BuildError(f"{firmware_dir}: no firmware sources (node/*.py) there")
     tree = compile_tree(firmware_dir, names, out, ("-O3",))  # without line numbers: 2 % of heap
-    files = {"/boot.py": (firmware_dir / "boot.py").read_bytes()}
-    for path in sorted(tree.rglob("*.mpy")):
-        files[f"/{slot}/{path.relative_to(tree).as_posix()}"] = path.read_bytes()
-    return files
+    return {
+        "/boot.py": (firmware_dir / "boot.py").read_bytes(),
+        f"/{slot}.romfs": slot_image(
+            {path.relative_to(tree).as_posix(): path.read_bytes() for path in tree.rglob("*.mpy")}
+        ),
+    }
+
+
+def slot_image(files: Mapping[str, bytes]) -> bytes:
+    """A slot as boot.py takes it: a ROMFS image whose first file is its SHA-256.
+
+    The digest (32 bytes, of paths and contents) lies within the first 64 bytes of the image, by
+    which boot.py tells two images apart.
+    """
+    hasher = hashlib.sha256()
+    for name, data in sorted(files.items()):
+        hasher.update(f"{name}\0{len(data)}\0".encode() + data)
+    return romfs.image({"digest": hasher.digest(), **dict(sorted(files.items()))})
 
 
 def cache_dir() -> Path:
@@ -112,7 +126,7 @@ def shims() -> bytes:
             plain = _OPERATION.sub(_number, text.replace("import _ops\n", ""))
             (Path(temporary) / name).write_text(plain)
         tree = compile_tree(Path(temporary), sources, cache_dir() / "shims", ("-O3",))
-    return romfs.image({path.name: path.read_bytes() for path in tree.glob("*.mpy")})
+    return romfs.image({path.name: path.read_bytes() for path in sorted(tree.glob("*.mpy"))})
 
 
 def _number(match: re.Match[str]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from hil.virtual.idle import Idler, Wait
 from hil.virtual.peripherals import Peripherals
+from hil.virtual.process import Segment
 from hil.virtual.rtc import TIMER_WAKE
 from hil.virtual.vmrun import End, VmRun
 
@@ -34,6 +35,7 @@ class Life:
         on_change: Callable[[], None],
         fail: Callable[[Exception], None],
         shims: bytes,
+        segment: Segment,
         heapsize: str,
     ) -> None:
         self._idler = idler
@@ -44,6 +46,7 @@ class Life:
         self._on_change = on_change
         self._fail = fail
         self._shims = shims
+        self._segment = segment
         self.heapsize = heapsize
         self.state = "off"  # off, boot, awake, asleep
         self.run: VmRun | None = None
@@ -101,6 +104,7 @@ class Life:
         try:
             self.run = VmRun(
                 self._shims,
+                self._segment,
                 self.heapsize,
                 self._idler,
                 self._peripherals,

@@ -48,7 +48,7 @@ class VirtualNode:
         scene: Scene,
         *,
         seed: int = 0,
-        heapsize: str = "320k",
+        heapsize: str = "192k",
         pace: Pace | None = None,
         haste: float = 1.0,
         console: Callable[[str], None] | None = None,

@@ -9,29 +9,37 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 # The VM lives in a Python extension. Its standard input is a lifeline: the pipe's end closes when
 # this process dies, however it dies, and then the kernel kills the VM (F_SETSIG is 10). The shims
-# are a ROMFS image outside the VM's heap: their bytecode executes in place, as in a chip's flash.
+# are a ROMFS image outside the VM's heap: their bytecode executes in place, as in a chip's flash,
+# and so does what lies in the flash's own ROMFS partition, which is mapped into memory.
 _BOOTSTRAP = '''
-import ctypes, fcntl, os, sys
+import ctypes, fcntl, mmap, os, sys
 fcntl.fcntl(0, fcntl.F_SETOWN, os.getpid())
 fcntl.fcntl(0, 10, 9)
 fcntl.fcntl(0, fcntl.F_SETFL, fcntl.fcntl(0, fcntl.F_GETFL) | os.O_ASYNC)
-site, heap, fd, rom = sys.argv[1:]
+site, heap, fd, rom, flash, offset, length = sys.argv[1:]
 sys.path.insert(0, site)
 from micropython_run import run_main
 size = os.fstat(int(rom)).st_size
 image = ctypes.create_string_buffer(os.pread(int(rom), size, 0), size)
+length = int(length)
+address = 0
+if length:
+    with open(flash, "r+b") as file:
+        segment = mmap.mmap(file.fileno(), length, offset=int(offset))
+    address = ctypes.addressof(ctypes.c_char.from_buffer(segment))
 code = """
 import sys, uctypes, vfs
 rom = vfs.VfsRom(uctypes.bytearray_at(%d, %d))
-vfs.mount(rom, "/rom")
-sys.path[:] = ["/rom", ".frozen"]
+vfs.mount(rom, "/shims")
+sys.path[:] = ["/shims", ".frozen"]
 import run
-vfs.umount("/rom")
-run.start(rom, %d)
-""" % (ctypes.addressof(image), size, int(fd))
+vfs.umount("/shims")
+run.start(rom, %d, uctypes.bytearray_at(%d, %d) if %d else None)
+""" % (ctypes.addressof(image), size, int(fd), address, length, length)
 sys.exit(run_main(["micropython", "-X", "heapsize=" + heap, "-c", code]))
 '''
 
@@ -47,12 +55,21 @@ def _site() -> str:
     return str(Path(spec.origin).parent)
 
 
+class Segment(NamedTuple):
+    """Part of a flash image that the VM sees in its memory; `size` 0: none."""
+
+    path: Path
+    offset: int  # bytes, a multiple of 4096
+    size: int
+
+
 class VmProcess:
     """A running VM. `on_exit(returncode)` comes once, after the last `on_output`."""
 
     def __init__(
         self,
         shims: bytes,
+        segment: Segment,
         heapsize: str,
         on_output: Callable[[bytes], None],
         on_exit: Callable[[int], None],
@@ -67,6 +84,7 @@ class VmProcess:
         try:
             os.pwrite(rom, shims, 0)
             arguments = [_site(), heapsize, str(theirs.fileno()), str(rom)]
+            arguments += [str(part) for part in segment]
             self._popen = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", _BOOTSTRAP, *arguments],
                 stdin=subprocess.PIPE,

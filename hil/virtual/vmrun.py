@@ -9,7 +9,7 @@ from hil.virtual.channel import Channel
 from hil.virtual.idle import Idler, Wait
 from hil.virtual.nvs import NvsError
 from hil.virtual.peripherals import Peripherals
-from hil.virtual.process import VmProcess
+from hil.virtual.process import Segment, VmProcess
 from hil.virtual.shims import _ops
 
 # A VM that computes for so long, in real time and of its own processor time, hangs in a loop; so
@@ -33,6 +33,7 @@ class VmRun:
     def __init__(
         self,
         shims: bytes,
+        segment: Segment,
         heapsize: str,
         idler: Idler,
         peripherals: Peripherals,
@@ -54,7 +55,7 @@ class VmRun:
         self.erases = 0
         self.base_heap = 0  # bytes that the shims take of the VM's heap; none on a chip
         self.crash = ""
-        self.process = VmProcess(shims, heapsize, on_console, self._exited)
+        self.process = VmProcess(shims, segment, heapsize, on_console, self._exited)
         self.channel = Channel(self.process.channel, self._request)
         self._watch = self._loop.call_later(_LOOK_S, self._look)
 

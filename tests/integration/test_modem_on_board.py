@@ -16,8 +16,7 @@ MAC = bytes.fromhex("a4cf12345678")
 FAMILIES = ["bc660k", "ec200"]
 
 BOOT = """
-import sys
-sys.path[:] = ["/a", ".frozen"]
+sys.path[:] = [mount("a"), ".frozen"]
 import asyncio, json, machine, time
 from node.errors import NodeError
 from node.link.modems import open_modem
@@ -73,7 +72,8 @@ class Rig:
         self.twin = ModemTwin(family, seed=5, **options)
         files = firmware.build(firmware_dir(), folder / "build")
         config = json.dumps({"family": family, "port": echo.port})
-        files["/boot.py"] = (BOOT % config).encode()
+        supervisor = files["/boot.py"].decode().removesuffix("run()\n")
+        files["/boot.py"] = (supervisor + BOOT % config).encode()
         table = partitions.load(hw_dir() / "partitions" / "4MiB.csv", FLASH_SIZE)
         firmware.make_flash(folder / "flash.bin", table, FLASH_SIZE, files)
         self.board = VirtualBoard(

@@ -18,7 +18,8 @@ _KEEPALIVE_S = const(300)  # longer than any silence between two reports of one 
 
 
 class MqttDoor:
-    """MQTT over TLS. `config`: host, port, node, and the DER bytes key, cert and ca."""
+    """MQTT over TLS. `config`: host, port, node, and the DER bytes key, cert and ca, which `open`
+    takes out of it."""
 
     def __init__(self, modem, config: dict) -> None:
         self._modem = modem
@@ -41,7 +42,10 @@ class MqttDoor:
         c = self._config
         try:
             self._socket = await self._modem.connect(c["host"], c["port"], _SOCKET_MS)
-            self._stream = wrap(self._socket, c["host"], c["ca"], c["cert"], c["key"], _TLS_MS)
+            # Taken out: once TLS has them, the heap need not.
+            ca, cert, key = c.pop("ca"), c.pop("cert"), c.pop("key")
+            self._stream = wrap(self._socket, c["host"], ca, cert, key, _TLS_MS)
+            ca = cert = key = None
             self._mqtt = Mqtt(self._stream, c["node"], self._on_message, self._on_lost)
             await self._mqtt.connect(_KEEPALIVE_S, True, _TLS_MS + _MQTT_MS)
             await self._mqtt.subscribe("k1/%s/down/#" % c["node"], 0, _MQTT_MS)

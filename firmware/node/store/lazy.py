@@ -1,4 +1,6 @@
-"""The journal, opened only by a wake that needs it: a pulse is counted without touching flash."""
+"""The journal, in the heap only while it is needed: not for a pulse, and not beside the link."""
+
+from node.modules import forget
 
 
 class LazyJournal:
@@ -26,7 +28,10 @@ class LazyJournal:
             return self().depth
         return depth
 
-    def remember(self) -> None:
-        """Note the depth for the next wake; to be called before RTC memory is saved."""
+    def put_away(self) -> None:
+        """Close it and note its depth; to be called before RTC memory is saved."""
         if self._journal is not None:
             self._state.set("depth", self._journal.depth)
+            self._journal = None
+            for name in ("journal", "segments", "segment", "ledger"):
+                forget("node.store." + name)

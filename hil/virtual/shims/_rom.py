@@ -12,14 +12,14 @@ image = None  # the VfsRom: set by the bootstrap, mounted only while a part is l
 
 def load(module, name):
     """Find `name` for the `__getattr__` of `module`: class Pin of `machine` is in _machine_pin."""
-    vfs.mount(image, "/rom")
-    sys.path.insert(0, "/rom")
+    vfs.mount(image, "/shims")
+    sys.path.insert(0, "/shims")
     try:
         value = getattr(__import__("_%s_%s" % (module, name.lower())), name)
     except ImportError:
         raise AttributeError(name)
     finally:
-        sys.path.remove("/rom")
-        vfs.umount("/rom")
+        sys.path.remove("/shims")
+        vfs.umount("/shims")
     setattr(sys.modules[module], name, value)
     return value

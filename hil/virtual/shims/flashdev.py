@@ -36,6 +36,7 @@ class FlashDevice:
         self.dead = False
         self.programs = 0
         self.erases = 0
+        self._chip = self  # which counts, and has the power
 
     @property
     def operations(self):
@@ -52,8 +53,10 @@ class FlashDevice:
         self.cut_mode = MODES[mode]
 
     def part(self, offset, size):
-        """Another part of the same flash, without cuts."""
-        return FlashDevice(self._file, offset, size, self._on_cut)
+        """Another part of the same flash; its operations count here."""
+        other = FlashDevice(self._file, offset, size, self._on_cut)
+        other._chip = self._chip
+        return other
 
     def readblocks(self, block, buf, offset=0):
         """Fill `buf` from `offset` of `block`."""
@@ -67,12 +70,12 @@ class FlashDevice:
             for number in range(block, block + (len(buf) + BLOCK - 1) // BLOCK):
                 self._erase(number)
         if self._cut():
-            if self.cut_mode == "half-page":
+            if self._chip.cut_mode == "half-page":
                 self._program(block, offset, buf[: len(buf) // 2])
             self._die()
-        if not self.dead:
+        if not self._chip.dead:
             self._program(block, offset, buf)
-            self.programs += 1
+            self._chip.programs += 1
 
     def ioctl(self, op, arg):
         """Block count, block size and erase; other operations have nothing to do."""
@@ -86,12 +89,12 @@ class FlashDevice:
 
     def _erase(self, block):
         if self._cut():
-            if self.cut_mode == "half-erase":
+            if self._chip.cut_mode == "half-erase":
                 self._blank(block, BLOCK // 2)
             self._die()
-        if not self.dead:
+        if not self._chip.dead:
             self._blank(block, BLOCK)
-            self.erases += 1
+            self._chip.erases += 1
 
     def _blank(self, block, size):
         self._seek(block, 0, size)
@@ -117,9 +120,10 @@ class FlashDevice:
         self._file.seek(self._offset + at)
 
     def _cut(self):
-        return not self.dead and self.cut_after is not None and self.operations >= self.cut_after
+        chip = self._chip
+        return not chip.dead and chip.cut_after is not None and chip.operations >= chip.cut_after
 
     def _die(self):
-        self.dead = True
+        self._chip.dead = True
         self._on_cut()
         raise OSError(_EIO)

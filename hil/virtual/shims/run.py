@@ -11,6 +11,7 @@ from asyncio import core
 import _link
 import _ops
 import _rom
+import _vfs
 import esp32  # noqa: F401  imported while the shims can still be found
 import machine
 import network  # noqa: F401
@@ -42,6 +43,8 @@ def _set_up(fd):
     vfs.umount("/")
     vfs.mount(vfs.VfsLfs2(_link.flash, progsize=32, readsize=32, lookahead=32), "/")
     os.chdir("/")
+    _vfs.where = (hello["romfs_offset"], hello["romfs_size"])
+    sys.modules["vfs"] = _vfs
     sys.path[:] = ["", ".frozen", "/lib"]
 
 
@@ -57,9 +60,11 @@ def _execute(name, scope):
     return None
 
 
-def start(rom, fd):
-    """The VM's whole life. `rom` holds the shims; `fd` is the board's end of the channel."""
+def start(rom, fd, segment):
+    """The VM's whole life. `rom` holds the shims; `fd` is the board's end of the channel;
+    `segment` is the partition that the chip would map into memory."""
     _rom.image = rom
+    _vfs.segment = segment
     _set_up(fd)
     gc.collect()
     _link.call(_ops.STARTED, struct.pack("<I", gc.mem_alloc()))

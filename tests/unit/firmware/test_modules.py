@@ -22,3 +22,20 @@ def test_forgetting_what_was_never_loaded_changes_nothing() -> None:
     before = dict(sys.modules)
     forget("node.nothing")
     assert sys.modules == before
+
+
+def test_what_lies_below_a_forgotten_package_goes_with_it() -> None:
+    import node
+    from node.wire import cbor as first
+
+    kept = {name: module for name, module in sys.modules.items() if name.startswith("node.wire")}
+    try:
+        forget("node.wire")
+        assert not [name for name in sys.modules if name.startswith("node.wire")]
+        assert not hasattr(node, "wire")
+        from node.wire import cbor as again
+
+        assert again is not first
+    finally:  # others hold the first ones
+        sys.modules.update(kept)
+        node.wire = kept["node.wire"]

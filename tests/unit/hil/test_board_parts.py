@@ -95,7 +95,8 @@ def test_merged_schedules_are_in_order() -> None:
 
 def test_the_4_mib_table_fits_and_is_aligned() -> None:
     table = partitions.load(ROOT / "hw" / "partitions" / "4MiB.csv", 4 << 20)
-    assert [row.label for row in table] == ["nvs", "otadata", "phy_init", "ota_0", "ota_1", "vfs"]
+    labels = ["nvs", "otadata", "phy_init", "ota_0", "ota_1", "romfs", "vfs"]
+    assert [row.label for row in table] == labels
     assert table[-1].offset + table[-1].size == 4 << 20
     assert partitions.find(table, "ota_1").subtype == 0x11
 
@@ -179,10 +180,14 @@ def test_bytecode_is_cached_by_content_and_errors_name_the_file(tmp_path: Path) 
     (source / "node" / "app.py").write_text("x = 1\n")
     first = firmware.build(source, tmp_path / "out")
     assert first["/boot.py"] == b"print(1)\n"
-    assert first["/a/node/app.mpy"][:2] == b"M\x06"
+    image = first["/a.romfs"]
+    assert image[:3] == b"\xd2\xcd\x31"
+    assert b"app.mpy" in image
     made = list((tmp_path / "out").iterdir())
     assert firmware.build(source, tmp_path / "out") == first
     assert list((tmp_path / "out").iterdir()) == made
+    (source / "node" / "app.py").write_text("x = 2\n")
+    assert firmware.build(source, tmp_path / "out")["/a.romfs"][:64] != image[:64]  # its digest
     (source / "node" / "app.py").write_text("x = = 1\n")
     with pytest.raises(firmware.BuildError, match=re.escape("app.py: SyntaxError")):
         firmware.build(source, tmp_path / "out")

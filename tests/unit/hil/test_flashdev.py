@@ -89,3 +89,15 @@ def test_a_dead_flash_stays_as_it_was() -> None:
     flash.ioctl(6, 0)
     assert content(flash, 0, 0, 1) == b"\xff"
     assert flash.operations == 0
+
+
+def test_all_parts_of_a_flash_lose_their_power_together() -> None:
+    flash = device(after=2)
+    other = flash.part(OFFSET + BLOCK, BLOCK)
+    other.writeblocks(0, b"\x0f", 3)
+    flash.writeblocks(0, b"\x0f", 3)
+    assert flash.operations == 2
+    with pytest.raises(Cut):
+        other.writeblocks(0, b"\x00", 5)
+    flash.writeblocks(0, b"\x00", 5)
+    assert content(flash, 0, 3, 3) == content(flash, 1, 3, 3) == b"\x0f\xff\xff"

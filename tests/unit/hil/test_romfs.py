@@ -15,6 +15,20 @@ for name in sorted(os.listdir("/x")):
     print(name, len(data), sum(data))
 """
 
+_WALK = """
+import os, sys, vfs
+vfs.mount(vfs.VfsRom(bytes(open(sys.argv[1], "rb").read())), "/x")
+def walk(folder):
+    for name, kind, *_ in os.ilistdir(folder):
+        path = folder + "/" + name
+        if kind == 0x4000:
+            walk(path)
+        else:
+            with open(path, "rb") as file:
+                print(path, file.read())
+walk("/x")
+"""
+
 
 def _on_the_vm(image: bytes, folder: Path) -> list[str]:
     (folder / "image").write_bytes(image)
@@ -35,6 +49,16 @@ def test_the_vm_reads_what_was_put_in(tmp_path: Path) -> None:
     files["n" * 130 + ".mpy"] = b"long name"
     expected = [f"{name} {len(data)} {sum(data)}" for name, data in sorted(files.items())]
     assert _on_the_vm(romfs.image(files), tmp_path) == expected
+
+
+def test_folders_hold_files_and_folders(tmp_path: Path) -> None:
+    files = {"z": b"1", "node/app": b"22", "node/link/at": b"333", "node/link/tls": b"4444"}
+    (tmp_path / "image").write_bytes(romfs.image(files))
+    (tmp_path / "walk.py").write_text(_WALK)
+    vm = Path(sys.executable).with_name("micropython")
+    command = [vm, tmp_path / "walk.py", tmp_path / "image"]
+    out = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)
+    assert out.stdout.splitlines() == [f"/x/{name} {data!r}" for name, data in files.items()]
 
 
 def test_the_shims_have_the_operations_by_value(tmp_path: Path) -> None:
