@@ -33,7 +33,7 @@ class App:
     def _link(self):
         from node.link.session import Session
 
-        return Session(self.config, config.credentials)
+        return Session(self.config, config.credentials, self.state)
 
     async def run(self) -> None:
         """A battery node: one wake, then deep sleep. A mains node: wakes without end."""

@@ -7,7 +7,7 @@ import machine
 from micropython import const
 
 from node import clock
-from node.errors import DeliverTimeout, JournalError, NodeError
+from node.errors import AttachRefused, DeliverTimeout, JournalError, NodeError
 from node.modules import forget
 from node.wire import receipt, uplink
 
@@ -45,7 +45,6 @@ class Cycle:
         if self._contact_due(reason):
             await self._talk(reason)
             # The contact took its time: the sensor may have called, or a slot have begun.
-            self._guess_time()
             if self._role.called():
                 reason = machine.EXT0_WAKE
             elif self._sensed:
@@ -73,6 +72,7 @@ class Cycle:
         except JournalError as e:
             # No room for it, and counted as dropped: the contact is what makes room.
             self._state.set("error", e.code)
+            self._state.set("cause", 0)
 
     def _contact_due(self, reason: int) -> bool:
         if reason == _BUTTON or not clock.is_set():
@@ -88,20 +88,21 @@ class Cycle:
         # One contact within the cap, and what follows from it.
         cap_ms = self._config["awake_s"] * 1000 - _CLOSE_MS
         answers: list = []
-        error = 0
+        error = cause = 0
         try:
             await asyncio.wait_for_ms(self._contact(reason, answers), cap_ms)
         except asyncio.TimeoutError:
             error = DeliverTimeout.code
         except NodeError as e:
-            error = e.code
+            error, cause = e.code, e.cause
         forget("node.link")
+        self._guess_time()  # before a time is set by which to come back
         for answer in answers:
             got = receipt.decode(answer)
             if not self._journal().trim(got.epoch, got.ranges):
                 error = DeliverTimeout.code  # it covers nothing that was sent
         if error:
-            self._failed(error)
+            self._failed(error, cause)
         else:
             self._contacted()
 
@@ -140,7 +141,7 @@ class Cycle:
         return reports
 
     def _status(self, journal) -> "dict[int, int]":
-        return {
+        status = {
             uplink.DEPTH: journal.depth,
             uplink.DROPPED: sum(journal.dropped.values()),
             uplink.RESET_CAUSE: machine.reset_cause(),
@@ -148,6 +149,11 @@ class Cycle:
             uplink.FAILED_WAKES: self._state.get("failed", 0),
             uplink.CORRUPT: journal.corrupt,
         }
+        failed = (self._state.get("error", 0), self._state.get("cause", 0))
+        for key, value in enumerate(failed + tuple(self._state.get("rungs", ())), uplink.ERROR):
+            if value:
+                status[key] = value
+        return status
 
     def _set_clock(self, seconds: "int | None") -> None:
         # Network time comes in whole seconds: a smaller correction would only add jitter.
@@ -172,12 +178,15 @@ class Cycle:
         more = self._journal.depth >= self._config["report_records"]
         self._state.set("next_report", began + (0 if more else self._config["report_s"]))
 
-    def _failed(self, code: int) -> None:
+    def _failed(self, code: int, cause: int) -> None:
         fails = self._state.get("fails", 0)
         wait = min(_RETRY_S << min(fails, 10), _RETRY_MOST_S)
+        if code == AttachRefused.code and cause in AttachRefused.FINAL:
+            wait = _RETRY_MOST_S  # time does not heal it: only somebody's hand
         # A quarter of jitter, so that a street that lost its cell does not come back as one.
         wait += wait * os.urandom(1)[0] // 1024
         self._state.set("fails", fails + 1)
         self._state.set("failed", self._state.get("failed", 0) + 1)
         self._state.set("error", code)
+        self._state.set("cause", cause)
         self._state.set("retry", clock.now() + wait)

@@ -57,6 +57,7 @@ class AttachRefused(LinkError):
     """The network refused the terminal; `cause` is the EMM cause (3GPP TS 24.301, 9.9.3.9)."""
 
     code = 15
+    FINAL = (3, 6, 7, 8, 11)  # what time does not heal: the SIM, the terminal, or their pairing
 
 
 class SocketError(LinkError):

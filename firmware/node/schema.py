@@ -17,6 +17,9 @@ _SCHEMA = {
     "report_records": (int, 1, 1000),
     "awake_s": (int, 30, 600),
     "attach_s": (int, 20, 300),
+    "tau_s": (int, 0, 35712000),  # T3412 and T3324 of the PSM to ask for; none or 0: do not ask
+    "active_s": (int, 0, 11160),  # 60 when there is none
+    "bearers": (list, 4),  # names of link/bearers.py, tried in this order; none: "modem"
     "pins": (dict, 16),
     "litres_per_pulse": (int, 1, 1000),
     "full_scale": (int, 1, 10000000),  # of the analogue sensor, in its quantity's integer unit
@@ -24,6 +27,7 @@ _SCHEMA = {
     "high_uv": (int, 1, 3300000),  # and at full scale
     "lamp_plan": (list, 48),
 }
+_OPTIONAL = ("tau_s", "active_s", "bearers")  # what few nodes have costs the others no heap
 _DEFAULTS = {
     "apn": "",
     "sample_s": 3600,
@@ -57,8 +61,11 @@ def check(values: object) -> dict:
         elif len(value) > rule[1]:
             raise ConfigError("%s is longer than %d" % (key, rule[1]))
     for key in _SCHEMA:
-        if key not in result:
+        if key not in result and key not in _OPTIONAL:
             raise ConfigError("%s is missing" % key)
+    for name in result.get("bearers", ()):
+        if not isinstance(name, str) or len(name) > 16:
+            raise ConfigError("bearers has the wrong type")
     if result["high_uv"] <= result["low_uv"]:
         raise ConfigError("high_uv is not above low_uv")
     if result["role"] not in ROLES:

@@ -17,6 +17,9 @@ _SYNC_TRIES = const(3)
 _AT_MS = const(500)  # an awake modem answers `AT` in 22 ms
 _QUIET_MS = const(60)  # 690 byte times at 115,200 baud: what was late has come
 _QUIET_MOST = const(16)  # a modem that chatters for ever does not hold us up
+_TOLD = const(40)  # characters of a command that an error's text repeats
+_RESTARTED = const(-1)
+_GRACE_MS = const(2_000)  # a swallowed AT was answered by a blank line after 1.8 s
 _ERRORS = ("+CME ERROR:", "+CMS ERROR:")
 
 
@@ -24,6 +27,7 @@ class At:
     """`uart` is a machine.UART, or any stream with `async readinto`, `write` and `async drain`."""
 
     def __init__(self, uart) -> None:
+        self.uart = uart
         if hasattr(uart, "drain"):
             self._source = self._sink = uart
         else:
@@ -42,6 +46,9 @@ class At:
         self._error = None
         self._stale = False  # an answer, or a wish for data, may still be outstanding
         self._owed = 0  # bytes of data that the modem may still be waiting for
+        self._ok_due = False  # a command ended by its result: OK or ERROR may come behind it
+        self._asked = False  # that command had no data: data's result is followed by OK at most
+        self._expiry = None  # of the command that ran when the modem restarted
         self.noise = 0
 
     def on_urc(self, prefix: str, handler, payload_length=None, commas: int = 0) -> None:
@@ -60,7 +67,8 @@ class At:
         """Send one command line; its reply's lines, without the closing `OK`.
 
         `expect` keeps only lines with that prefix. `until` names the lines that end the reply, by
-        prefix when they start with `+`; they are kept unless `OK`. `data` is sent at the prompt.
+        prefix when they start with `+` or end with a blank; they are kept unless `OK`. `data` is
+        sent at the prompt. An OK or ERROR that firmware says behind such a line is nobody's.
         Raises AtTimeout, AtError, or ModemMute when the modem does not answer at all any more.
         """
         async with self._lock:
@@ -79,6 +87,14 @@ class At:
         async with self._lock:
             await self._sync(tries)
 
+    async def write(self, data) -> None:
+        """Send bytes that are no command, as they are; ModemMute when the UART takes none."""
+        try:
+            # A byte takes 87 us at 115,200 baud, and 1 ms at 9,600.
+            await asyncio.wait_for_ms(self._put(data), _AT_MS + 2 * len(data))
+        except asyncio.TimeoutError:
+            raise ModemMute("the UART takes no bytes")
+
     def stop(self) -> None:
         """Stop listening until the next command; another reader may take the UART."""
         if self._reader is not None:
@@ -87,6 +103,21 @@ class At:
         self._framing.abort()
         self._stale = True
 
+    def interrupt(self) -> None:
+        """The modem has restarted: the running command ends now, with AtError."""
+        if self._text is not None:
+            self._finish(_RESTARTED)
+
+    def hurry(self) -> None:
+        """As `interrupt`, in 2 s: a command that came in with the restart is still answered."""
+        if self._text is not None:
+            self._expiry = asyncio.create_task(self._expire(self._lines))
+
+    async def _expire(self, lines) -> None:
+        await asyncio.sleep_ms(_GRACE_MS)
+        if self._lines is lines:  # still the same command's
+            self.interrupt()
+
     async def _sync(self, tries: int) -> None:
         self._framing.abort()
         if self._owed:
@@ -94,7 +125,7 @@ class At:
             # To one that does not wait, bare CRs are empty lines.
             fill = b"\r" * self._owed
             self._owed = 0
-            await self._write(fill, _AT_MS)
+            await self.write(fill)
         for _ in range(tries):
             try:
                 await self._exchange("AT", _AT_MS, ("OK",), None)
@@ -117,6 +148,10 @@ class At:
     async def _exchange(self, text: str, deadline_ms: int, until, data) -> "list[str]":
         if self._reader is None:
             self._reader = asyncio.create_task(self._read())
+        if self._ok_due and (self._asked or "OK" in until):
+            await self._quiet()  # firmware differs in which comes first, the result or OK
+        self._ok_due = True
+        self._asked = data is None
         self._lines = []
         self._error = None
         self._until = until
@@ -128,14 +163,16 @@ class At:
         self._stale = True
         try:
             await asyncio.wait_for_ms(self._talk(text, data), deadline_ms)
-            self._stale = stale
+            self._stale = stale or self._error == _RESTARTED
         except asyncio.TimeoutError:
-            raise AtTimeout("%s: not done in %d ms" % (text, deadline_ms))
+            raise AtTimeout("%s: not done in %d ms" % (text[:_TOLD], deadline_ms))
         finally:
             self._text = None
             self._framing.armed = False
+            if not self._done.is_set():
+                self._ok_due = False  # the next command begins by looking for the modem
         if self._error is not None:
-            raise AtError("%s: error %d" % (text, self._error), self._error)
+            raise AtError("%s: error %d" % (text[:_TOLD], self._error), max(0, self._error))
         return self._lines
 
     async def _talk(self, text: str, data) -> None:
@@ -152,12 +189,6 @@ class At:
     async def _put(self, data) -> None:
         self._sink.write(data)
         await self._sink.drain()
-
-    async def _write(self, data, deadline_ms: int) -> None:
-        try:
-            await asyncio.wait_for_ms(self._put(data), deadline_ms)
-        except asyncio.TimeoutError:
-            raise ModemMute("the UART takes no bytes")
 
     async def _read(self) -> None:
         buffer = bytearray(_CHUNK)
@@ -178,12 +209,18 @@ class At:
         for prefix, handler in self._handlers:
             if line.startswith(prefix) and handler(line, payload) is not False:
                 return
-        if self._text is None:
+        if self._text is None or self._done.is_set():
             self.noise += 1
-        elif line != self._text:  # its echo, while ATE0 is not in force
+            if line in ("OK", "ERROR"):
+                self._ok_due = False
+        elif line[:2] != "AT":  # an echo, while ATE0 is not in force
             self._reply(line)
 
     def _reply(self, line: str) -> None:
+        if line == "OK":
+            self._ok_due = False
+            if self._owed:
+                return  # not this command's: its data has not been asked for yet
         if line == "ERROR":
             self._finish(0)
         elif line.startswith(_ERRORS):
@@ -192,7 +229,8 @@ class At:
         else:
             last = False
             for end in self._until:
-                if line == end or (end[0] == "+" and line.startswith(end)):
+                open_end = end[0] == "+" or end[-1] == " "
+                if line == end or (open_end and line.startswith(end)):
                     last = True
             if line != "OK" and (last or len(self._lines) < _LINES_MOST):
                 self._lines.append(line)
@@ -201,6 +239,8 @@ class At:
 
     def _finish(self, error) -> None:
         if not self._done.is_set():
+            if error is not None:
+                self._ok_due = False
             self._error = error
             self._done.set()
             self._prompt.set()

@@ -1,7 +1,8 @@
 """Cuts what a modem sends into lines, prompts and payloads, however its bytes are chunked.
 
 A payload is taken by the length that its header states and is never looked into, so `OK`, `>` or
-`+QIURC` inside one is data. Total and bounded: any bytes give lines, or are dropped and counted.
+`+QIURC` inside one is data. Behind it stands a CR: where anything else does, the UART lost bytes.
+Total and bounded: any bytes give lines, or are dropped and counted.
 """
 
 from micropython import const
@@ -12,10 +13,13 @@ _BLANK = b"\r\n \x00"  # line ends, the prompt's space, and what a waking UART m
 _CR = const(13)
 _LF = const(10)
 _PROMPT = const(62)  # ">"
+_QUOTE = const(34)
 
 
 class AtLines:
     """`on_line(text, payload)` gets each line, `payload` None for most; `on_prompt()` each prompt.
+
+    A payload that was not whole gives its header with None, in place of it or right behind it.
 
     `dropped` counts lines over 600 bytes. A prompt is only seen while `armed`, at a line's start.
     """
@@ -30,6 +34,9 @@ class AtLines:
         self._payload = bytearray()
         self._need = 0  # bytes that the payload still lacks
         self._swallow_lf = False  # the header ended in CR: its LF is not payload
+        self._maybe_quoted = False  # the next byte is the first of a payload on the header's line
+        self._quoted = False  # it was a quote
+        self._told = None  # header of a payload that was handed on, while nothing came behind it
         self.armed = False
         self.dropped = 0
 
@@ -47,6 +54,8 @@ class AtLines:
         self._header = None
         self._need = 0
         self._swallow_lf = False
+        self._maybe_quoted = self._quoted = False
+        self._told = None
         self._skipping = False
         self._rest = b""
         self.armed = False
@@ -59,6 +68,11 @@ class AtLines:
         self._rest = b""
         size = len(rest)
         at = 0
+        if size and self._told is not None:
+            header = self._told
+            self._told = None
+            if rest[0] != _CR:
+                self._on_line(header, None)
         while at < size:
             if self._header is not None:
                 at = self._take(rest, at)
@@ -90,12 +104,14 @@ class AtLines:
             return end
         if end == size:
             return -1
-        text = _text(rest[at:end]).rstrip()
+        text = _text(rest[at:end].rstrip())  # of bytes: both interpreters mean the same blanks
+        if not text:
+            return end + 1
         for prefix, length, commas in self._rules:
             if not commas and rest[at:end].startswith(prefix):
                 n = length(text)
                 if n is not None and 0 <= n <= _PAYLOAD_MOST:
-                    self._begin(text, n)
+                    self._begin(text, n, False)
                     self._swallow_lf = n > 0 and rest[end] == _CR
                     return end + 1
         self._on_line(text, None)
@@ -113,15 +129,16 @@ class AtLines:
                 text = _text(rest[at : stop - 1])
                 n = length(text)
                 if n is not None and 0 <= n <= _PAYLOAD_MOST and stop - at <= _LINE_MOST:
-                    self._begin(text, n)
+                    self._begin(text, n, True)
                     return stop
         return 0
 
-    def _begin(self, header: str, n: int) -> None:
+    def _begin(self, header: str, n: int, inline: bool) -> None:
         if n:
             self._header = header
             self._need = n
             self._payload = bytearray(n)
+            self._maybe_quoted = inline
         else:
             self._on_line(header, b"")
 
@@ -130,6 +147,14 @@ class AtLines:
             self._swallow_lf = False
             if rest[at] == _LF:
                 return at + 1
+        if self._maybe_quoted:
+            # Some firmware puts a payload on the header's line in quotes, which the length does
+            # not count. Two bytes more tell: a line's end, or the last byte and a quote.
+            self._maybe_quoted = False
+            if rest[at] == _QUOTE:
+                self._payload.extend(b"  ")
+                self._need += 2
+                self._quoted = True
         part = rest[at : at + self._need]
         begin = len(self._payload) - self._need
         self._payload[begin : begin + len(part)] = part
@@ -138,6 +163,17 @@ class AtLines:
             header, payload = self._header, self._payload
             self._header = None
             self._payload = bytearray()
+            if self._quoted:
+                self._quoted = False
+                end = bytes(payload[-2:])
+                if end == b"\r\n":
+                    payload = payload[:-2]
+                else:
+                    payload = payload[1:-1] if end[1] == _QUOTE else None
+            elif at + len(part) == len(rest):
+                self._told = header
+            elif rest[at + len(part)] != _CR:
+                payload = None
             self._on_line(header, payload)
         return at + len(part)
 

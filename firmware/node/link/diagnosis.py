@@ -1,36 +1,78 @@
 """What a modem tells of itself and of its cell. No wake needs it: imported when somebody asks."""
 
-from micropython import const
-
+from node.errors import AtError
+from node.link.modem import SHORT_MS
 from node.link.replies import fields, whole
 
-_ECL_FIELD = const(11)  # of +QENG: 0,...
+_CELL = ("rsrp_dbm", "rsrq_ddb", "snr_ddb", "ecl", "cell", "tac", "band", "earfcn", "pci")
 
 
 async def identity(modem) -> dict:
-    """As Modem.identity."""
+    """{imei, imsi, iccid, model, firmware}: texts, None where the modem does not tell."""
+    firmware = await _value(modem, "AT+CGMR", "+CGMR:")
+    if firmware is not None and firmware.startswith("Revision:"):
+        firmware = firmware[9:].strip()  # BC660K AT manual, 2.4
     return {
-        "imei": await modem.value(modem.IMEI, "+CGSN:"),
-        "imsi": await modem.value("AT+CIMI", ""),
-        "iccid": await modem.value("AT+QCCID", "+QCCID:"),
-        "model": await modem.value("AT+CGMM", ""),
-        "firmware": await modem.value("AT+CGMR", ""),
+        "imei": await _value(modem, modem.IMEI, "+CGSN:"),
+        "imsi": await _value(modem, "AT+CIMI", ""),
+        "iccid": await _value(modem, modem.ICCID[0], modem.ICCID[1]),
+        "model": await _value(modem, "AT+CGMM", ""),
+        "firmware": firmware,
     }
 
 
 async def signal(modem) -> dict:
-    """As Modem.signal, with the coverage enhancement level where the family has one."""
-    rsrp, rsrq = extended_quality(await modem.line("AT+CESQ", "+CESQ:"))
-    ecl = None
-    if modem.ENGINE:
-        engine = fields(await modem.line(modem.ENGINE, "+QENG: 0,"))
-        ecl = whole(engine[_ECL_FIELD]) if len(engine) > _ECL_FIELD else None
-    return {
-        "rssi_dbm": signal_quality(await modem.line("AT+CSQ", "+CSQ:")),
-        "rsrp_dbm": rsrp,
-        "rsrq_ddb": rsrq,
-        "ecl": ecl if ecl in (0, 1, 2) else None,
-    }
+    """Integers, None where unknown.
+
+    rssi_dbm (27.007 8.5); rsrp_dbm, rsrq_ddb in tenths of dB (TS 36.133, 9.1.4 and 9.1.7);
+    snr_ddb in tenths of dB; ecl 0..2, the NB-IoT coverage enhancement level; of the serving cell
+    cell (28 bits), tac, band, earfcn and pci. What the family's own command tells goes first.
+    """
+    told = {"rssi_dbm": signal_quality(await modem.line("AT+CSQ", "+CSQ:"))}
+    for key in _CELL:
+        told[key] = None
+    told["rsrp_dbm"], told["rsrq_ddb"] = extended_quality(await modem.line("AT+CESQ", "+CESQ:"))
+    for key, value in (await modem._engine()).items():
+        if value is not None:
+            told[key] = value
+    if told["ecl"] not in (0, 1, 2):
+        told["ecl"] = None
+    return told
+
+
+def pick(line: str, names: str) -> dict:
+    """The fields of `line` by the names of `signal`, in their order, "-" for what is not wanted.
+
+    cell and tac are hexadecimal; rsrp in dBm becomes rsrp_dbm, rsrq and snr in dB become
+    rsrq_ddb and snr_ddb.
+    """
+    values = fields(line)
+    told = {}
+    for at, key in enumerate(names.split()):
+        text = values[at] if at < len(values) else ""
+        if key == "-":
+            continue
+        if key in ("cell", "tac"):
+            told[key] = hexadecimal(text)
+        elif key == "rsrp":
+            told["rsrp_dbm"] = whole(text)
+        elif key in ("rsrq", "snr"):
+            n = whole(text)
+            told[key + "_ddb"] = None if n is None else 10 * n
+        else:
+            told[key] = whole(text)
+    return told
+
+
+def hexadecimal(text: str) -> "int | None":
+    """The number that one to eight hexadecimal digits make."""
+    n = 0
+    for c in text.lower():
+        digit = "0123456789abcdef".find(c)
+        if digit < 0:
+            return None
+        n = n << 4 | digit
+    return n if 1 <= len(text) <= 8 else None
 
 
 def signal_quality(line: str) -> "int | None":
@@ -50,3 +92,17 @@ def extended_quality(line: str) -> "tuple[int | None, int | None]":
         rsrp - 141 if rsrp is not None and 0 <= rsrp <= 97 else None,
         5 * rsrq - 200 if rsrq is not None and 0 <= rsrq <= 34 else None,
     )
+
+
+async def _value(modem, command: str, prefix: str) -> "str | None":
+    # What the answer says; a line of another kind (a URC that nobody handles) does not count.
+    try:
+        lines = await modem.at.command(command, SHORT_MS)
+    except AtError:
+        return None
+    for line in lines:
+        if prefix and line.startswith(prefix):
+            return line[len(prefix) :].strip().strip('"')
+        if line[0] not in "+*^":
+            return line
+    return None

@@ -1,23 +1,27 @@
 """What every modem can do, by 3GPP TS 27.007, and the sockets that it hands out.
 
 A family (link/modems/) adds what 27.007 leaves open. Every wait has a deadline: a modem that goes
-mute ends in ModemMute, whatever it was doing.
+mute ends in ModemMute, whatever it was doing. What not every wake needs is in modules of its own.
 """
 
 import asyncio
 
 from micropython import const
 
-from node.errors import AtError, AttachTimeout, ConfigError, ModemMute, SocketError
-from node.link import replies
+from node.errors import AtError, ConfigError, ModemMute, SocketError
 from node.link.at import At
-from node.link.registration import Registration
 from node.link.socket import Socket
 
-SHORT_MS = const(5_000)  # commands that only touch the modem itself
-CFUN_MS = const(25_000)  # BC660K manual; EC2x need 15 s
-_PULSE_MS = const(100)
+SHORT_MS = const(5_000)  # commands that only touch the modem itself: BC660K, EC2x AT manuals
+CFUN_MS = const(25_000)  # BC660K AT manual; EC2x need 15 s
+_BRIEF_TRIES = const(8)  # of AT, for a modem that was mute in the wake before
 _TEXT_MOST = const(150)
+# What the normal wake does not keep in the heap, or not need at all: method, and its module. One
+# text, since each name of a table would stay in the heap.
+_ELSEWHERE = (
+    " attach:registration network_time:nettime identity:diagnosis signal:diagnosis resolve:dns"
+    " datagram:datagram power_saving:saving edrx:saving dial:ppp hang_up:ppp "
+)
 
 
 def quotable(text: str, name: str) -> str:
@@ -31,86 +35,88 @@ def quotable(text: str, name: str) -> str:
 
 
 class Modem:
-    """`uart` as in At. `pins`: "reset", "pwrkey", "dtr", "psm_exit" -> object with value(level).
+    """`uart` as in At. `pins`: "reset", "pwrkey", "dtr", "psm_exit", "cut" -> value(level).
 
-    All are optional. Level 1 means active: the board's wiring inverts where the module wants low.
+    All are optional. Level 1 means active, and an undriven pin is inactive: the board's wiring
+    inverts where the module wants low. "cut" takes the modem's supply away while it is active.
+
+    Besides what stands below there are, by functions of the same name in modules of their own,
+
+        async attach(apn, deadline_ms)              register and get a data connection
+        async network_time() -> int | None          s since 1970 UTC, None before it was told
+        async resolve(host, deadline_ms) -> str     IPv4 address, from a cache or by DNS
+        async datagram(host, port, deadline_ms) -> Datagram                       UDP to one peer
+        async power_saving(tau_s, active_s) -> (tau_s, active_s) | None    PSM asked for, granted
+        async edrx(cycle_ms) -> (cycle_ms, ptw_ms) | None                         eDRX, likewise
+        async dial(deadline_ms), async hang_up()    PPP, where the family has it: link/ppp.py
+        async identity() -> dict                    imei, imsi, iccid, model, firmware
+        async signal() -> dict                      RSRP and so on, and the serving cell
+
+    A family sets the constants, overrides the hooks at the end as it needs, and adds
+
+        async transmit(number, part)   hand at most MAX_SEND bytes to the TCP socket `number`
+        async release(number)          free the modem's socket `number`, of TCP or UDP
+        async _open(number, host, port)             TCP; SocketError.cause: the modem's code
+        async _open_udp(number, host, port)         UDP; `host` is an IPv4 text
+        async _send_udp(number, host, port, data, release)   as Datagram.send
+        async _resolve(host) -> str                 an IPv4 text; SocketError
+        async _engine() -> dict                     what it tells of `signal` beyond CSQ and CESQ
+
+    It calls on_data(payload) and on_close() of `_sockets[number]`, for TCP and UDP alike.
     """
 
-    MAX_SEND = 1024  # bytes of one send
+    MAX_SEND = 1024  # bytes of one TCP send
+    MAX_DATAGRAM = 1024  # bytes of one UDP send
     SOCKET_IDS = (0,)
-    WAKE_TRIES = 24  # of 500 ms
+    WAKE_TRIES = 24  # of 500 ms: from power or a reset until AT is answered
+    PSM = False  # whether it saves power by PSM (TS 24.301 5.3.11)
+    EDRX = False  # whether by eDRX (TS 24.301 5.3.12)
+    RELEASE = False  # whether `release` of a datagram reaches the network
+    PPP = False  # whether `dial` is possible
     IMEI = "AT+CGSN"
-    ENGINE = ""  # what tells the coverage enhancement level
-    RESET_MS = _PULSE_MS  # how long the reset pin is held
+    ICCID = ("AT+QCCID", "+QCCID:")  # command, and what its answer begins with
+    CLOCK = ("AT+CCLK?", "+CCLK:")
+    CLOCK_UTC = False  # 27.007 says local time; some families mean UTC, and tell the zone along
+    OFF = ""  # the command that switches it off in good order
+    RESET_MS = 100  # how long the reset pin is held
     PWRKEY_MS = 600
 
     def __init__(self, uart, pins=None) -> None:
         self.at = At(uart)
+        self.names = []  # the cache of link/dns.py
+        self.ppp = None  # the network.PPP that has the UART
         self._pins = pins or {}
         self._sockets = {}
         self._awake = False
-        self._registration = Registration(self.at)
+        self._registration = None  # while attaching
         self.at.on_urc("RDY", self._on_restart)
+        self.at.on_urc("+CEREG:", self._on_registration)
 
     # -- for the link ---------------------------------------------------------------------------
 
-    async def wake(self) -> None:
+    async def wake(self, state=None) -> None:
         """Bring the modem to where it takes commands; ModemMute when it cannot be reached.
 
-        At most WAKE_TRIES x 500 ms, twice that with a reset or power pin, and the settings.
+        At most WAKE_TRIES x 500 ms and the settings, and behind that the ladder (link/ladder.py),
+        which counts its rungs in `state` (get, set: RtcState) and goes on there from wake to wake.
         """
         self._awake = False
+        rung = 0 if state is None else state.get("rung", 0)
         await self._rouse()
         try:
-            await self.at.sync(self.WAKE_TRIES)
+            await self.at.sync(_BRIEF_TRIES if rung else self.WAKE_TRIES)
         except ModemMute:
-            if not await self._force():
-                raise
-            await self.at.sync(self.WAKE_TRIES)
+            from node.link import ladder
+
+            await ladder.climb(self, state)
         await self._set_up()
         self._awake = True
-
-    async def attach(self, apn: str, deadline_ms: int) -> None:
-        """Register and get a data connection; an empty `apn` takes what the network gives.
-
-        AttachRefused.cause and AttachTimeout.cause are the EMM cause, 0 where none was given.
-        """
-        quotable(apn, "apn")
-        try:
-            await asyncio.wait_for_ms(self._attach(apn), deadline_ms)
-        except asyncio.TimeoutError:
-            raise AttachTimeout("not attached in %d ms" % deadline_ms, self._registration.cause)
-
-    async def network_time(self) -> "int | None":
-        """Seconds since 1970 UTC; None before the network has told the time."""
-        written = replies.written_time(await self.line("AT+CCLK?", "+CCLK:"))
-        if written is None:
-            return None
-        seconds, quarters = written
-        return seconds - quarters * 900  # 27.007: local time, and its zone
+        if state is not None:
+            state.set("rung", 0)
 
     async def connect(self, host: str, port: int, deadline_ms: int) -> Socket:
         """A TCP connection; SocketError.cause is the modem's result code, 0 for the deadline."""
-        quotable(host, "host")
-        number = None
-        for candidate in self.SOCKET_IDS:
-            if candidate not in self._sockets:
-                number = candidate
-                break
-        if number is None:
-            raise SocketError("all %d sockets are open" % len(self.SOCKET_IDS))
-        socket = Socket(self, number)
-        self._sockets[number] = socket  # the first bytes may come right behind the result
-        opened = False
-        try:
-            await asyncio.wait_for_ms(self._open(number, host, port), deadline_ms)
-            opened = True
-        except asyncio.TimeoutError:
-            raise SocketError("%s:%d: no connection in %d ms" % (host, port, deadline_ms))
-        finally:
-            if not opened:
-                self.forget(socket)
-        return socket
+        return await self.opened(Socket, self._open, host, port, deadline_ms)
 
     async def sleep(self) -> None:
         """Close what is open and let the modem sleep. The UART is free afterwards."""
@@ -125,33 +131,44 @@ class Modem:
             self.lose_sockets("the modem sleeps")
             self.at.stop()
 
-    async def identity(self) -> dict:
-        """imei, imsi, iccid, model, firmware: texts, None where the modem does not tell."""
-        from node.link import diagnosis
-
-        return await diagnosis.identity(self)
-
-    async def signal(self) -> dict:
-        """rssi_dbm, rsrp_dbm, rsrq_ddb (tenths of dB), ecl 0..2: integers, None where unknown."""
-        from node.link import diagnosis
-
-        return await diagnosis.signal(self)
+    def __getattr__(self, name: str):
+        at = _ELSEWHERE.find(" " + name + ":")
+        if at < 0:
+            raise AttributeError(name)
+        path = "node.link." + _ELSEWHERE[at + len(name) + 2 :].split(" ", 1)[0]
+        function = getattr(__import__(path, None, None, (name,)), name)
+        return lambda *args: function(self, *args)
 
     # -- for the sockets ------------------------------------------------------------------------
 
-    async def transmit(self, number: int, part: bytes) -> None:
-        """Hand at most MAX_SEND bytes to the modem's TCP; SocketError when it refuses them."""
-        raise NotImplementedError
+    async def opened(self, kind, opener, host: str, port: int, deadline_ms: int):
+        """A socket of class `kind` that `opener(number, host, port)` has opened in the modem."""
+        quotable(host, "host")
+        number = None
+        for candidate in self.SOCKET_IDS:
+            if candidate not in self._sockets:
+                number = candidate
+                break
+        if number is None:
+            raise SocketError("all %d sockets are open" % len(self.SOCKET_IDS))
+        socket = kind(self, number)
+        self._sockets[number] = socket  # the first bytes may come right behind the result
+        done = False
+        try:
+            await asyncio.wait_for_ms(opener(number, host, port), deadline_ms)
+            done = True
+        except asyncio.TimeoutError:
+            raise SocketError("%s:%d: no connection in %d ms" % (host, port, deadline_ms))
+        finally:
+            if not done:
+                self.forget(socket)
+        return socket
 
-    async def release(self, number: int) -> None:
-        """Free the modem's socket `number`; what it holds of it is lost."""
-        raise NotImplementedError
-
-    def holds(self, socket: Socket) -> bool:
+    def holds(self, socket) -> bool:
         """Whether the modem still has a socket behind `socket`."""
         return self._sockets.get(socket.number) is socket
 
-    def forget(self, socket: Socket) -> None:
+    def forget(self, socket) -> None:
         """`socket` is closed, its number may be used again."""
         if self.holds(socket):
             del self._sockets[socket.number]
@@ -162,50 +179,40 @@ class Modem:
             socket.fail(SocketError(why))
         self._sockets.clear()
 
-    async def _attach(self, apn: str) -> None:
-        if apn:
-            await self._use_apn(apn)
-        if await self._registration.denied():
-            # A refusal stands until the radio was off: what caused it may be mended by now.
-            await self.at.command("AT+CFUN=0", CFUN_MS)
-        if replies.whole(await self.value("AT+CFUN?", "+CFUN:") or "") != 1:
-            await self.at.command("AT+CFUN=1", CFUN_MS)
-        await self._registration.wait()
-        await self._activate()
-
     def _on_restart(self, line: str, payload) -> None:
         # Boot noise on a first start; in the middle of a contact it is a brown-out of the modem.
         self.lose_sockets("the modem restarted")
+        self.at.hurry()
+
+    def _on_registration(self, line: str, payload) -> bool:
+        return self._registration is not None and self._registration.on_urc(line)
 
     # -- for the family -------------------------------------------------------------------------
 
-    async def _open(self, number: int, host: str, port: int) -> None:
-        raise NotImplementedError
+    async def _nothing(self, *args) -> None:
+        pass
 
-    async def _use_apn(self, apn: str) -> None:
-        """Make `apn` (not empty) the one to attach with."""
+    _rouse = _nothing  # before the first AT: pins that end the modem's sleep
+    _use_apn = _nothing  # (apn), not empty: make it the one to attach with
+    _activate = _nothing  # after registration: what is needed before a socket can be opened
+    _sleep_soon = _nothing  # when PSM is asked for: let idling be short
+    _refusal = _nothing  # the EMM cause of a refusal that CEREG did not tell; None or 0: unknown
 
-    async def _activate(self) -> None:
-        """After registration: what the family needs before a socket can be opened."""
+    async def _search(self) -> None:
+        """Switch the radio on; with it begins the search for a network."""
+        await self.at.command("AT+CFUN=1", CFUN_MS)
 
     async def _doze(self) -> None:
         """Let the modem go to its lowest consumption."""
         await self.at.command("AT+CFUN=0", CFUN_MS)
 
-    async def _rouse(self) -> None:
-        """Before the first AT: pins that end the modem's sleep."""
-
     async def _set_up(self) -> None:
-        await self.at.command("ATE0", SHORT_MS)
-        await self.at.command("AT+CMEE=1", SHORT_MS)
+        await self._quietly("ATE0")  # the engine leaves echoes out
+        await self._quietly("AT+CMEE=1")
 
-    async def _force(self) -> bool:
-        # The last means against a mute modem; False when no pin is wired for it.
-        for name, hold_ms in (("reset", self.RESET_MS), ("pwrkey", self.PWRKEY_MS)):
-            if name in self._pins:
-                await self._pulse(name, hold_ms)
-                return True
-        return False
+    async def _quietly(self, command: str) -> None:
+        # For what not every firmware of a family knows, or what may be done already.
+        await self.line(command, "OK")
 
     async def _pulse(self, name: str, hold_ms: int) -> None:
         pin = self._pins[name]
@@ -215,23 +222,10 @@ class Modem:
         finally:
             pin.value(0)
 
-    async def line(self, command: str, prefix: str) -> str:
-        # The first line of the answer, empty where the modem does not know the command.
+    async def line(self, command: str, prefix: str, deadline_ms: int = SHORT_MS) -> str:
+        """The first line of the answer that starts so, empty where the modem gives none."""
         try:
-            lines = await self.at.command(command, SHORT_MS, expect=prefix)
+            lines = await self.at.command(command, deadline_ms, expect=prefix)
         except AtError:
             return ""
         return lines[0] if lines else ""
-
-    async def value(self, command: str, prefix: str) -> "str | None":
-        # What the answer says; a line of another kind (a URC that nobody handles) does not count.
-        try:
-            lines = await self.at.command(command, SHORT_MS)
-        except AtError:
-            return None
-        for line in lines:
-            if prefix and line.startswith(prefix):
-                return line[len(prefix) :].strip().strip('"')
-            if line[0] not in "+*^":
-                return line
-        return None

@@ -5,8 +5,9 @@ import asyncio
 import machine
 from micropython import const
 
-from node.errors import LinkError
+from node.errors import AtError, LinkError
 from node.link.modems import open_modem
+from node.modules import forget
 
 _CLOSE_MS = const(12_000)  # of the 15 s that a cycle keeps of its cap
 _BAUD = const(115200)
@@ -14,45 +15,82 @@ _BUFFER = const(4096)  # 115,200 baud fill it in 355 ms: the longest that nothin
 
 
 class Session:
-    """The modem and the door of one wake. `credentials` is a callable: read when needed."""
+    """The modem and the door of one wake. `credentials` is a callable: read when needed.
 
-    def __init__(self, config: dict, credentials) -> None:
+    `state` (get, set: RtcState) keeps what the next wake must know: where the ladder stood
+    ("rung"), how often each of its rungs was used ("rungs"), and addresses ("names").
+    """
+
+    def __init__(self, config: dict, credentials, state) -> None:
         pins = config["pins"]
-        self._config = config
+        self.config = config
         self._credentials = credentials
+        self._state = state
         uart = machine.UART(
             1, baudrate=_BAUD, tx=pins["tx"], rx=pins["rx"], rxbuf=_BUFFER, txbuf=_BUFFER
         )
-        self._modem = open_modem(config["modem"], uart)
-        self._door = None
+        wired = {}
+        # See Modem. One text: each name of a list would stay in the heap.
+        for name in "dtr psm_exit pwrkey reset cut".split():  # noqa: SIM905
+            if name in pins:
+                wired[name] = pins[name]
+                if name not in "reset cut":  # these the ladder opens
+                    wired[name] = machine.Pin(pins[name], machine.Pin.OUT)
+        self.modem = open_modem(config["modem"], uart, wired)
+        self.modem.names = state.get("names", [])
+        self.opened = []  # what is to be closed before the modem sleeps, the last one first
 
     async def open(self) -> None:
         """Wake the modem and attach; LinkError says why not."""
-        await self._modem.wake()
-        await self._modem.attach(self._config["apn"], self._config["attach_s"] * 1000)
+        config = self.config
+        await self.modem.wake(self._state)
+        await self.modem.attach(config["apn"], config["attach_s"] * 1000)
+        if config.get("tau_s"):
+            from node.link import saving
+
+            try:
+                await saving.ensure_psm(self.modem, config["tau_s"], config.get("active_s", 60))
+            except AtError:
+                pass  # this costs energy, not the contact
 
     async def network_time(self) -> "int | None":
         """Seconds since 1970 UTC by the network, None when it gave none."""
-        return await self._modem.network_time()
+        return await self.modem.network_time()
 
     async def door(self):
         """The open door to the fleet."""
+        # These are done with, and TLS needs the room.
+        for name in "registration nettime ladder saving timers modems".split():  # noqa: SIM905
+            forget("node.link." + name)
+        if self.config.get("bearers"):
+            from node.link import bearers
+
+            return await bearers.door(self)
+        return await self.through(self.modem)
+
+    async def through(self, bearer):
+        """The open door over `bearer`, which has connect() as Modem has it."""
         from node.link.door import MqttDoor
 
-        values = dict(self._config)
+        values = dict(self.config)
         values.update(self._credentials())
-        self._door = MqttDoor(self._modem, values)
-        await self._door.open()
-        return self._door
+        door = MqttDoor(bearer, values)
+        self.opened.append(door)
+        await door.open()
+        return door
 
     async def close(self) -> None:
         """Close the door and let the modem sleep, within _CLOSE_MS; nothing is left to lose."""
         try:
             await asyncio.wait_for_ms(self._shut(), _CLOSE_MS)
         except (LinkError, asyncio.TimeoutError):
-            self._modem.at.stop()  # the UART must be free for the next contact
+            self.modem.at.stop()  # the UART must be free for the next contact
+        if self.modem.names:
+            self._state.set("names", self.modem.names)
 
     async def _shut(self) -> None:
-        if self._door is not None:
-            await self._door.close()
-        await self._modem.sleep()
+        try:
+            while self.opened:
+                await self.opened.pop().close()
+        finally:
+            await self.modem.sleep()

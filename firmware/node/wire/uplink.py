@@ -11,6 +11,9 @@ GOOD, ESTIMATED, SUSPECT = 0, 1, 2
 
 # Keys of `status`, all optional: how the node fares, in integers.
 DEPTH, DROPPED, RESET_CAUSE, WAKES, FAILED_WAKES, CORRUPT = 0, 1, 2, 3, 4, 5
+# Of the newest failed contact. Behind it 7, its cause, and 8 to 12: how often each rung of the
+# modem's ladder was used.
+ERROR = 6
 
 
 class ReportError(ValueError):

@@ -5,44 +5,10 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
+from at_stream import Scripted
 from modem_bench import jumping
 from node.errors import AtError, AtTimeout, ModemMute
 from node.link.at import At
-
-Answer = Callable[[bytes], bytes | None]
-
-
-class Scripted:
-    """A stream whose far end answers each write by `answer(written)`."""
-
-    def __init__(self, answer: Answer) -> None:
-        self.answer = answer
-        self.written = bytearray()
-        self.pending = bytearray()
-        self.arrived = asyncio.Event()
-
-    def write(self, data: bytes) -> None:
-        self.written += data
-        self.push(self.answer(bytes(data)) or b"")
-
-    def push(self, data: bytes) -> None:
-        self.pending += data
-        self.arrived.set()
-
-    def later(self, seconds: float, data: bytes) -> None:
-        asyncio.get_running_loop().call_later(seconds, self.push, data)
-
-    async def drain(self) -> None:
-        pass
-
-    async def readinto(self, buffer: bytearray) -> int:
-        while not self.pending:
-            self.arrived.clear()
-            await self.arrived.wait()
-        n = min(len(buffer), len(self.pending))
-        buffer[:n] = self.pending[:n]
-        del self.pending[:n]
-        return n
 
 
 def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -290,5 +256,150 @@ def test_after_stop_another_reader_may_have_the_uart() -> None:
         await second.command("AT", 500)
         second.stop()
         await first.command("AT", 500)
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    "reply", [b"\r\n+CAOPEN: 0,0\r\n\r\nOK\r\n", b"\r\nOK\r\n\r\n+CAOPEN: 0,0\r\n"]
+)
+def test_a_result_may_come_before_or_after_its_ok(reply: bytes) -> None:
+    """The OK behind a result, 30 ms late, is not the next command's."""
+
+    async def main() -> None:
+        def answer(data: bytes) -> None:
+            if data.startswith(b"AT+CAOPEN"):
+                half = reply.index(b"\n", 3) + 1
+                stream.push(reply[:half])
+                stream.later(0.03, reply[half:])
+            else:
+                stream.later(0.1, b"\r\n+CSQ: 7,99\r\n\r\nOK\r\n")
+
+        stream = Scripted(answer)
+        at = At(stream)
+        for _ in range(3):
+            await at.command("AT+CAOPEN=0", 1000, until=("+CAOPEN: 0,",))
+            assert await at.command("AT+CSQ", 1000) == ["+CSQ: 7,99"]
+        assert seconds() < 0.8
+
+    run(main)
+
+
+def test_an_ok_before_the_prompt_is_not_the_end_of_a_send() -> None:
+    async def main() -> None:
+        def answer(data: bytes) -> bytes | None:
+            if data.startswith(b"AT+CASEND"):
+                stream.later(0.05, b"\r\n> ")
+                return b"\r\nOK\r\n"  # somebody else's
+            return b"\r\nOK\r\n"
+
+        stream = Scripted(answer)
+        await At(stream).command("AT+CASEND=0,5", 1000, data=b"hello")
+        assert bytes(stream.written) == b"AT+CASEND=0,5\rhello"
+
+    run(main)
+
+
+def test_a_restart_ends_the_running_command_and_its_banners_ok_is_nobodys() -> None:
+    async def main() -> None:
+        def answer(data: bytes) -> bytes | None:
+            if data == b"AT+QIACT=1\r":
+                stream.later(1, b"\r\nREBOOT_CAUSE_SECURITY_RESET_PIN\r\nNeul \r\nOK\r\n")
+                return None
+            stream.later(
+                0.02, b"\r\n+CSQ: 7,99\r\n\r\nOK\r\n" if b"CSQ" in data else b"\r\nOK\r\n"
+            )
+            return None
+
+        stream = Scripted(answer)
+        at = At(stream)
+        at.on_urc("REBOOT", lambda line, payload: at.interrupt())
+        with pytest.raises(AtError):
+            await at.command("AT+QIACT=1", 150_000)
+        assert seconds() == pytest.approx(1)
+        assert await at.command("AT+CSQ", 1000) == ["+CSQ: 7,99"]
+        at.interrupt()  # with nothing running: nothing
+
+    run(main)
+
+
+def test_echoes_of_this_and_of_an_earlier_command_are_no_part_of_a_reply() -> None:
+    async def main() -> None:
+        at = At(Scripted(lambda data: b"AT\rAT+CIMI\r\r\n460041234567890\r\n\r\nOK\r\n"))
+        assert await at.command("AT+CIMI", 500) == ["460041234567890"]
+
+    run(main)
+
+
+@pytest.mark.parametrize(("answered_s", "works"), [(0.5, True), (5.0, False)])
+def test_behind_rdy_a_command_has_two_seconds(answered_s: float, works: bool) -> None:
+    """One that came in with the restart is answered; one from before it never is."""
+
+    async def main() -> None:
+        def answer(data: bytes) -> None:
+            stream.later(0.1, b"\r\nRDY\r\n")
+            stream.later(0.1 + answered_s, b"\r\nOK\r\n")
+
+        stream = Scripted(answer)
+        at = At(stream)
+        at.on_urc("RDY", lambda line, payload: at.hurry())
+        if works:
+            await at.command("ATE0", 25_000)
+            await asyncio.sleep(3)
+            return
+        with pytest.raises(AtError) as caught:
+            await at.command("AT+CFUN=1", 25_000)
+        assert caught.value.cause == 0
+        assert seconds() == pytest.approx(2.1)
+
+    run(main)
+
+
+def test_bytes_that_are_no_command_go_out_as_they_are() -> None:
+    async def main() -> None:
+        stream = Scripted(lambda data: None)
+        at = At(stream)
+        await at.write(b"+++")
+        assert bytes(stream.written) == b"+++"
+
+        async def full() -> None:
+            await asyncio.sleep(10)
+
+        stream.drain = full  # type: ignore[method-assign]
+        with pytest.raises(ModemMute):
+            await at.write(b"\r" * 1000)
+        assert seconds() < 3
+
+    run(main)
+
+
+def test_the_error_behind_a_result_is_not_the_next_commands() -> None:
+    """A76XX: `+CIPOPEN: 0,4` and then ERROR."""
+
+    async def main() -> None:
+        def answer(data: bytes) -> None:
+            if data.startswith(b"AT+CIPOPEN"):
+                stream.push(b"\r\n+CIPOPEN: 0,4\r\n")
+                stream.later(0.02, b"\r\nERROR\r\n")
+            else:
+                stream.later(0.05, b"\r\nOK\r\n\r\n+CIPCLOSE: 0,0\r\n")
+
+        stream = Scripted(answer)
+        at = At(stream)
+        assert await at.command("AT+CIPOPEN=0", 500, until=("+CIPOPEN: 0,",)) == ["+CIPOPEN: 0,4"]
+        assert await at.command("AT+CIPCLOSE=0", 500, until=("+CIPCLOSE: 0,",)) == [
+            "+CIPCLOSE: 0,0"
+        ]
+
+    run(main)
+
+
+def test_what_comes_behind_the_result_in_one_chunk_is_no_part_of_it() -> None:
+    async def main() -> None:
+        reply = b"\r\nSEND OK\r\n\r\nOK\r\n\r\n+CSCON: 0\r\n"
+        stream = Scripted(lambda data: b"\r\n> " if data[:2] == b"AT" else reply)
+        at = At(stream)
+        lines = await at.command("AT+QISEND=0,2", 500, until=("SEND OK", "SEND FAIL"), data=b"hi")
+        assert lines == ["SEND OK"]
 
     run(main)

@@ -118,6 +118,18 @@ def test_a_payload_cut_short_is_told_and_the_line_is_free_again() -> None:
     assert out == [('+QIURC: "recv",0,1000', None), ("OK", None)]
 
 
+@pytest.mark.parametrize("lost", [1, 7, 30])
+@pytest.mark.parametrize("form", [inline, below])
+def test_bytes_that_the_uart_lost_are_told_and_not_made_up(form: Any, lost: int) -> None:
+    """The payload is short: what stands behind it was taken to fill it up."""
+    whole = form(b"a" * 60) + b"\r\n+CSCON: 0\r\n\r\n+IP: 10.166.132.17\r\n\r\nOK\r\n"
+    at = whole.index(b"a" * 60) + 20
+    stream = whole[:at] + whole[at + lost :]
+    for chunks in ([stream], [stream[i : i + 1] for i in range(len(stream))]):
+        found = items(chunks)
+        assert (found[0][0], None) in found  # the header, and that its payload was not whole
+
+
 @given(streams, st.lists(st.integers(0, 2000), max_size=6))
 def test_chunks_never_matter(stream: bytes, cuts: list[int]) -> None:
     whole = items([stream])
@@ -158,3 +170,17 @@ def test_the_vm_gives_the_same_items_at_every_cut(micropython: list[str], tmp_pa
         here = [item if item == ">" else [item[0], as_hex(item[1])] for item in items([stream])]
         assert same, stream
         assert found == here
+
+
+QUOTED = [b"hello", b'"', b'""', b"\r", b"\r\n", b'a"\r\n', NASTY]
+
+
+@pytest.mark.parametrize("data", QUOTED)
+def test_a_payload_in_quotes_is_taken_without_them_however_it_is_cut(data: bytes) -> None:
+    """BC660K's sibling firmware quotes what it pushes; the length does not count the quotes."""
+    for form in (b'"' + data + b'"', data):
+        raw = b'\r\n+QIURC: "recv",0,%d,%s\r\n\r\nOK\r\n' % (len(data), form)
+        expected = [('+QIURC: "recv",0,%d' % len(data), data), ("OK", None)]
+        for cut in range(len(raw) + 1):
+            assert items([raw[:cut], raw[cut:]], armed=False) == expected, cut
+        assert items([bytes((byte,)) for byte in raw], armed=False) == expected

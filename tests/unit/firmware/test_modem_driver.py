@@ -80,6 +80,12 @@ def test_a_whole_contact(family: str, seed: int) -> None:
         quality = await modem.signal()
         assert (quality["rssi_dbm"], quality["rsrp_dbm"], quality["rsrq_ddb"]) == (-69, -90, -80)
         assert quality["ecl"] == (0 if family == "bc660k" else None)
+        cell, signal = bench.twin.network.cell, bench.twin.signal()
+        assert cell is not None
+        assert signal is not None
+        assert (quality["tac"], quality["cell"]) == (cell.tac, cell.ci)
+        assert (quality["band"], quality["earfcn"]) == (cell.band, cell.earfcn)
+        assert (quality["pci"], quality["snr_ddb"]) == (cell.pci, 10 * signal.snr_db)
         socket = await modem.connect("localhost", echo.port, 60_000)
         data = random.Random(seed).randbytes(3000) + NASTY
         assert await exchange(socket, data) == data
@@ -321,7 +327,7 @@ def test_a_modem_that_never_answers_is_mute_within_its_bound(family: str) -> Non
         bench.twin.mute = True
         with pytest.raises(ModemMute):
             await modem.wake()
-        assert bench.loop.time() < 21
+        assert bench.loop.time() < 25
         before = bench.loop.time()
         await modem.sleep()
         assert bench.loop.time() == before
@@ -407,7 +413,7 @@ def test_at_injection_by_configuration_is_refused_before_a_byte_is_sent(
 
 
 def test_an_unknown_family_is_named() -> None:
-    with pytest.raises(ConfigError, match="bc660k, ec200"):
+    with pytest.raises(ConfigError, match="a7670, bc660k, bc95, ec200, sim7080"):
         open_modem("bc26", None)
 
 

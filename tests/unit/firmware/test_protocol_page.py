@@ -5,7 +5,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from node.wire import cbor, nodeid, receipt, report
+from node.errors import AttachRefused
+from node.link import ladder
+from node.wire import cbor, nodeid, receipt, report, uplink
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "protocol.md").read_text()
@@ -34,6 +36,22 @@ def test_the_report_on_the_page_is_what_the_codec_reads_and_writes() -> None:
         (r.sequence, report.encode_body(r.time, r.quality, r.values)) for r in decoded.records
     ]
     assert report.encode(EPOCH, decoded.sent, bodies, decoded.status) == raw
+
+
+def test_the_status_on_the_page_is_what_the_fleet_takes() -> None:
+    status = cbor.decode(vector("status"))
+    assert status == {
+        uplink.DEPTH: 2,
+        uplink.RESET_CAUSE: 4,
+        uplink.ERROR: AttachRefused.code,
+        7: 11,
+        8 + ladder.AT: 1,
+        8 + ladder.ESCAPE: 1,
+        8 + ladder.RESET: 1,
+    }
+    assert cbor.encode(status) == vector("status")
+    raw = report.encode(EPOCH, 1795411856, [], status)
+    assert report.decode(raw).status == status
 
 
 def test_the_receipt_on_the_page_is_what_the_codec_reads_and_writes() -> None:

@@ -2,14 +2,14 @@
 
 from node.errors import ConfigError
 
-# name: class, in the module of that name
-FAMILIES = {"bc660k": "Bc660k", "ec200": "Ec200"}
+# Modules of this package; the class has the module's name with a capital letter.
+FAMILIES = ("a7670", "bc660k", "bc95", "ec200", "sim7080")
 
 
 def open_modem(name: str, uart, pins=None):
     """The driver for `name` on `uart` (see Modem); ConfigError for a family that is not there."""
     if name not in FAMILIES:
-        raise ConfigError("modem %r: this node knows %s" % (name, ", ".join(sorted(FAMILIES))))
-    path = "node.link.modems." + name
-    module = __import__(path, None, None, (FAMILIES[name],))
-    return getattr(module, FAMILIES[name])(uart, pins)
+        raise ConfigError("modem %r: this node knows %s" % (name, ", ".join(FAMILIES)))
+    family = name[0].upper() + name[1:]
+    module = __import__("node.link.modems." + name, None, None, (family,))
+    return getattr(module, family)(uart, pins)

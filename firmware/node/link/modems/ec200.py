@@ -7,25 +7,25 @@ from node.link import replies
 from node.link.modem import SHORT_MS
 from node.link.modems.quectel import Quectel
 
-_ACTIVATE_MS = const(150_000)
-_OFF_MS = const(15_000)
+_ACTIVATE_MS = const(150_000)  # EC2x TCP/IP application note
+_OFF_MS = const(15_000)  # EC2x AT manual: CFUN
 
 
 class Ec200(Quectel):
     """Sockets need context 1, set by QICSGP and activated by QIACT."""
 
     MAX_SEND = 1460
+    MAX_DATAGRAM = 1460
     SOCKET_IDS = (0, 1, 2, 3, 4, 5)
     CONTEXT = 1
     RECV_COMMAS = 0
     WAKE_TRIES = 40  # 20 s: its UART answers about 12 s after power
+    PPP = True
+    CLOCK = ("AT+QLTS=1", "+QLTS:")  # the network's time carried on, in UTC
+    CLOCK_UTC = True
+    OFF = "AT+QPOWD=1"
     RESET_MS = 300
     PWRKEY_MS = 600  # at least 500 ms
-
-    async def network_time(self) -> "int | None":
-        """As Modem.network_time; QLTS=1 is the network's time carried on, in UTC."""
-        written = replies.written_time(await self.line("AT+QLTS=1", "+QLTS:"))
-        return None if written is None else written[0]
 
     async def _rouse(self) -> None:
         if "dtr" in self._pins:
@@ -60,3 +60,17 @@ class Ec200(Quectel):
             if replies.fields(line)[:2] == [str(self.CONTEXT), "1"]:
                 return
         await self.at.command("AT+QIACT=%d" % self.CONTEXT, _ACTIVATE_MS)
+
+    async def _engine(self) -> dict:
+        from node.link import diagnosis
+
+        # "servingcell",<state>,"LTE",<is_tdd>,<MCC>,<MNC>, then what is named, and bandwidths.
+        line = await self.line('AT+QENG="servingcell"', '+QENG: "servingcell",')
+        if '"LTE"' not in line:
+            return {}
+        told = diagnosis.pick(line, "- - - - - - cell pci earfcn band - - tac rsrp rsrq")
+        values = replies.fields(line)
+        sinr = replies.whole(values[16]) if len(values) > 16 else None
+        if sinr is not None and 0 <= sinr <= 250:
+            told["snr_ddb"] = 2 * sinr - 200  # fifths of a dB above -20 dB (EC2x AT manual)
+        return told
