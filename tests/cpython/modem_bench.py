@@ -2,6 +2,7 @@
 
 import asyncio
 import selectors
+from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -62,6 +63,7 @@ class Bench:
         self.heard = bytearray()  # from the twin
         self.due_us: list[int] = []
         self.timers: list[asyncio.TimerHandle] = []
+        self._line: deque[bytes] = deque()
         self._pending = bytearray()
         self._arrived = asyncio.Event()
         twin.attach(self)
@@ -69,11 +71,12 @@ class Bench:
     # the port
 
     def now(self) -> int:
-        return START_US + int(self.loop.time() * 1_000_000)
+        return START_US + round(self.loop.time() * 1_000_000)
 
     def send(self, data: bytes, due_us: int) -> None:
         self.due_us.append(due_us)
-        self._at(due_us, lambda: self._deliver(data))
+        self._line.append(data)
+        self._at(due_us, self._arrive)
 
     def call_at(self, due_us: int, fn: Callable[[], None]) -> asyncio.TimerHandle:
         self.timers.append(self._at(due_us, fn))
@@ -95,6 +98,10 @@ class Bench:
 
     def kick(self) -> None:
         pass
+
+    def _arrive(self) -> None:
+        # asyncio's timers of one moment come in any order; bytes do not overtake.
+        self._deliver(self._line.popleft())
 
     def _deliver(self, data: bytes) -> None:
         self.heard += data

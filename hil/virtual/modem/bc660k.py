@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, ClassVar
 from hil.virtual.modem.clock import written
 from hil.virtual.modem.family import Reply, Table, command
 from hil.virtual.modem.grammar import Command, Op
-from hil.virtual.modem.quectel import Quectel
+from hil.virtual.modem.nbpower import QuectelPowerSaving
+from hil.virtual.modem.quectel import DNS_FAILED, Quectel, Source
 
 if TYPE_CHECKING:
     from hil.virtual.modem.engine import ModemTwin
@@ -14,9 +15,11 @@ if TYPE_CHECKING:
 SLEEP_MODES = (0, 1, 2)
 
 
-class Bc660k(Quectel):
+class Bc660k(Quectel, QuectelPowerSaving):
     """Context 0 comes up with the attach; deep sleep takes the sockets and keeps registration."""
 
+    inline_sends = True
+    unset_clock = "00/01/01,00:00:09+00"
     table: ClassVar[Table] = Table(
         name="bc660k",
         model="BC660K-GL",
@@ -30,13 +33,14 @@ class Bc660k(Quectel):
         recv_most=1024,
         sleep_after_s=10.0,  # slplocktimes, default
         wake_s=(0.05, 1.817),  # 1.817 s in a recorded transcript
+        apn="NBIOT",
         chatter=("+CSCON: 1", "+CSCON: 0", '+QNBIOTEVENT: "EXIT PSM"'),
     )
 
     def __init__(self, modem: "ModemTwin", rng: random.Random) -> None:
         super().__init__(modem, rng)
         self.sleep_mode = 1
-        self.apn = self.stored_apn = "NBIOT"
+        self.stored_apn = self.table.apn
 
     def may_sleep(self) -> bool:
         """QSCLK=1 is the default: only a host that is at work forbids it."""
@@ -55,7 +59,7 @@ class Bc660k(Quectel):
         """As Family.on_reset; the default APN is in flash, and comes into force now."""
         super().on_reset()
         self.sleep_mode = 1
-        self.apn = self.stored_apn
+        self.contexts = {self.table.context: ("IP", self.stored_apn)}
 
     def on_registration(self) -> None:
         """As Family.on_registration; with the attach comes the address."""
@@ -63,9 +67,14 @@ class Bc660k(Quectel):
         if self.modem.network.registered:
             self.modem.urc(f"+IP: {self.address}")
 
-    def received(self, number: int, data: bytes) -> bytes:
+    def received(self, number: int, length: int, text: bytes, source: Source | None) -> bytes:
         """The data stands on the URC's own line."""
-        return b'\r\n+QIURC: "recv",%d,%d,%s\r\n' % (number, len(data), data)
+        sender = b'"%s",%d,' % (source[0].encode(), source[1]) if source is not None else b""
+        return b'\r\n+QIURC: "recv",%d,%d,%s%s\r\n' % (number, length, sender, text)
+
+    def resolved(self, address: str | None) -> None:
+        """One line, with the result code where there is no address."""
+        self.modem.urc(f"+QIDNSGIP: {address or DNS_FAILED}")
 
     def took(self) -> tuple[str, ...]:
         """OK for the command, then the result."""
@@ -107,17 +116,21 @@ class Bc660k(Quectel):
 
     @command("+CCLK", Op.READ)
     def _clock(self, _: Command) -> Reply:
+        # UTC and without quotes; the zone is only told along.
         known = self.modem.network.time_known
-        now = self.modem.now_s()
-        text = f"{written(now)[2:]}{self.modem.zone}" if known else "00/01/01,00:00:09+00"
+        text = f"{written(self.modem.now_s())[2:]}{self.modem.zone}" if known else self.unset_clock
         return Reply((f"+CCLK: {text}",))
 
     @command("+QENG", Op.SET)
     def _engineering(self, command: Command) -> Reply:
         command.number(0, 0, 0)
-        if not self.modem.network.registered:
+        signal, cell = self.modem.signal(), self.modem.network.cell
+        if signal is None or cell is None:
             return Reply(("+QENG: 0",))
-        return Reply((f'+QENG: 0,3738,2,118,"{self.cell}",-90,-8,-83,16,8,"{self.area}",0,14,2',))
+        place = f'{cell.earfcn},2,{cell.pci},"{self.cell}"'
+        levels = (signal.rsrp_dbm, signal.rsrq_db, signal.narrow_rssi_dbm, signal.snr_db)
+        line = f'+QENG: 0,{place},{",".join(map(str, levels))},{cell.band},"{self.area}"'
+        return Reply((f"{line},{signal.ecl},{signal.tx_dbm},2",))
 
     @command("+QRST", Op.SET)
     def _restart(self, command: Command) -> Reply:

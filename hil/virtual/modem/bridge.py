@@ -1,191 +1,211 @@
-"""The modem's TCP sockets as real connections, to this machine's loopback only."""
+"""The modem's sockets: real connections to this machine's loopback, delayed by the air."""
 
-import asyncio
-import ipaddress
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
+from hil.virtual.modem.air import Air
+from hil.virtual.modem.connection import Connection
+from hil.virtual.modem.datagrams import Datagrams
+from hil.virtual.modem.hosts import Hosts, Unresolved
 from hil.virtual.modem.wire import Wire
 from hil.virtual.twin import UartPort
 
-OPEN_S = 10.0  # real time; loopback answers or refuses at once
-UNSENT_MOST = 16384  # bytes that the modem's TCP holds for a peer that does not read
-BACKLOG_US = 100_000  # of the UART; what the peer sends beyond it waits in the peer's TCP
+__all__ = ["Bridge", "Connection", "Unresolved"]
+
 KEPT = 64  # connections that the counters remember
+REFUSED_US = 100_000  # without a data connection
+DNS_UP, DNS_DOWN = 28 + 40, 28 + 80  # octets of a query and its answer
 
 
-class Unresolved(Exception):
-    """The name is in nobody's table."""
+@dataclass(frozen=True)
+class BridgeHooks:
+    """What happens to sockets. The family's part of ModemTwin."""
 
-
-@dataclass
-class Connection:
-    """One socket of the modem; `up` and `down` count payload bytes."""
-
-    number: int
-    host: str
-    port: int
-    up: int = 0
-    down: int = 0
-    open: bool = False
-    ended: bool = False
-    writer: asyncio.StreamWriter | None = field(default=None, repr=False)
-    task: "asyncio.Task[None] | None" = field(default=None, repr=False)
+    allowed: Callable[[], bool]  # whether there is a data connection
+    data: Callable[[int, bytes], None]
+    closed: Callable[[int], None]
+    datagram: Callable[[int, str, int, bytes], None]
+    opened: Callable[[], None]
+    sent: Callable[[], None]
 
 
 class Bridge:
-    """`resolve` maps host names to loopback addresses; the name "*" stands for every other one.
+    """`up` and `down` count the payload bytes of all sockets since the twin was made.
 
-    `up` and `down` count the payload bytes of all connections since the twin was made.
+    Both kinds of socket have a number, and hold it until `close`.
     """
 
     def __init__(
-        self,
-        port: UartPort,
-        wire: Wire,
-        resolve: Mapping[str, str],
-        on_data: Callable[[int, bytes], None],
-        on_closed: Callable[[int], None],
+        self, port: UartPort, wire: Wire, air: Air, hosts: Hosts, hooks: BridgeHooks
     ) -> None:
-        for name, address in resolve.items():
-            if not ipaddress.ip_address(address).is_loopback:
-                raise ValueError(f"resolve: {name} -> {address} is not a loopback address")
         self._port = port
         self._wire = wire
-        self._resolve = {name.lower(): address for name, address in resolve.items()}
-        self._on_data = on_data
-        self._on_closed = on_closed
-        self._connections: dict[int, Connection] = {}
-        self.history: deque[Connection] = deque(maxlen=KEPT)
+        self._air = air
+        self._hosts = hosts
+        self._hooks = hooks
+        self._sockets: dict[int, Connection | Datagrams] = {}
+        self._closing: set[Connection] = set()  # closed, with data still on its way
+        self._known: dict[str, str | None] = {}  # the modem's DNS cache
+        self.history: deque[Connection | Datagrams] = deque(maxlen=KEPT)
         self.up = 0
         self.down = 0
 
-    def get(self, number: int) -> Connection | None:
-        """The connection that occupies `number`; a failed or closed one does until `close`."""
-        return self._connections.get(number)
+    def get(self, number: int) -> Connection | Datagrams | None:
+        """The socket that occupies `number`; a failed or closed one does until `close`."""
+        return self._sockets.get(number)
 
     def open(
-        self, number: int, host: str, port: int, read_most: int, done: Callable[[bool], None]
+        self,
+        number: int,
+        host: str,
+        port: int,
+        read_most: int,
+        done: Callable[[bool], None],
+        udp: bool = False,
     ) -> None:
         """Connect in the background; `done(connected)` once. Unresolved for an unknown name."""
-        address = self._address(host)
-        connection = Connection(number, host, port)
-        self._connections[number] = connection
-        self.history.append(connection)
-        self._port.real(+1)
-        connection.task = asyncio.get_running_loop().create_task(
-            self._run(connection, address, read_most, done)
-        )
+        address = self._hosts.address(host)
+        if udp:
+            self._bind(number, host, port)
+            done(True)
+            return
+        connection = Connection(self, number, host, port, read_most, done)
+        self._add(connection)
+        through = self._hosts.lets_through(host, address)
+
+        if not self._hooks.allowed():
+            self._air.later(self._port.now() + REFUSED_US, connection.refuse)
+            return
+        self.lookup(host, lambda _: connection.begin(address, through))
+
+    def bind(self, number: int) -> None:
+        """A UDP socket without a peer."""
+        self._bind(number, "", 0)
 
     def occupy(self, number: int, host: str, port: int) -> None:
-        """A connection that failed before it was tried still needs its `close`."""
-        self._connections[number] = Connection(number, host, port, ended=True)
+        """A socket that failed before it was tried still needs its `close`."""
+        connection = Connection(self, number, host, port, 1, lambda _: None)
+        connection.ended = True
+        self._sockets[number] = connection
 
-    def send(self, number: int, data: bytes) -> bool:
-        """Whether the modem's TCP took `data`."""
-        connection = self._connections.get(number)
-        if connection is None or not connection.open or connection.writer is None:
+    def send(self, number: int, data: bytes, release: int = 0) -> bool:
+        """Whether the modem took `data`; `release` is Air's. Data on TCP is never lost."""
+        socket = self._sockets.get(number)
+        if socket is None or not socket.open or not socket.send(data, release):
             return False
-        transport = connection.writer.transport
-        if transport.is_closing() or transport.get_write_buffer_size() + len(data) > UNSENT_MOST:
-            return False
-        connection.writer.write(data)
-        connection.up += len(data)
         self.up += len(data)
+        self._hooks.sent()
         return True
+
+    def send_to(self, number: int, host: str, port: int, data: bytes, release: int = 0) -> bool:
+        """As `send`, on a UDP socket, to any host; Unresolved for an unknown name."""
+        self._hosts.address(host)
+        socket = self._sockets.get(number)
+        if not isinstance(socket, Datagrams) or not socket.open:
+            return False
+        socket.send_to(host, port, data, release)
+        self.up += len(data)
+        self._hooks.sent()
+        return True
+
+    def lookup(self, host: str, done: Callable[[str | None], None]) -> None:
+        """`done(address)`, or None for a name that nobody knows, after the air's time."""
+        if self._hosts.literal(host):
+            done(host)
+            return
+        if host in self._known:
+            done(self._known[host])
+            return
+
+        def resolved() -> None:
+            try:
+                self._known[host] = self._hosts.address(host)
+            except Unresolved:
+                done(None)
+            else:
+                done(self._known[host])
+
+        def asked() -> None:
+            self._air.down_surely(DNS_DOWN, resolved)
+
+        self._air.up_surely(DNS_UP, asked, lambda: done(None))
 
     def close(self, number: int) -> None:
         """Close in good order: what was sent still arrives."""
-        connection = self._connections.pop(number, None)
-        if connection is not None:
-            if connection.writer is not None:
-                connection.writer.close()
-            self._end(connection)
+        socket = self._sockets.pop(number, None)
+        if isinstance(socket, Connection) and socket.finish():
+            self._closing.add(socket)
+        elif socket is not None:
+            socket.end()
 
     def drop(self) -> None:
-        """Every connection is gone at once; the peers see a reset."""
-        connections, self._connections = self._connections, {}
-        for connection in connections.values():
-            if connection.writer is not None:
-                connection.writer.transport.abort()
-            self._end(connection)
+        """Every socket is gone at once; TCP's peers see a reset."""
+        sockets = [*self._sockets.values(), *self._closing]
+        self._sockets = {}
+        self._closing.clear()
+        self._known.clear()
+        for socket in sockets:
+            socket.abort()
 
-    def _address(self, host: str) -> str | None:
-        # None: an address that this machine must not call.
-        try:
-            literal = ipaddress.ip_address(host)
-        except ValueError:
-            address = self._resolve.get(host.lower(), self._resolve.get("*"))
-            if address is None:
-                raise Unresolved(host) from None
-            return address
-        return host if literal.is_loopback else None
+    def cut(self) -> None:
+        """The data connection is gone: every open socket is, and its closing is told."""
+        sockets, self._known = list(self._sockets.values()), {}
+        for socket in sockets:
+            was_open = socket.open
+            socket.abort()
+            if was_open:
+                self._hooks.closed(socket.number)
 
-    async def _run(
-        self,
-        connection: Connection,
-        address: str | None,
-        read_most: int,
-        done: Callable[[bool], None],
-    ) -> None:
-        try:
-            try:
-                if address is None:
-                    raise ConnectionRefusedError
-                reader, writer = await asyncio.wait_for(
-                    asyncio.open_connection(address, connection.port), OPEN_S
-                )
-            except (OSError, OverflowError, TimeoutError):
-                if not connection.ended:
-                    done(False)
-                return
-            connection.writer = writer
-            if connection.ended:
-                return
-            connection.open = True
-            done(True)
-            self._port.kick()
-            await self._pump(connection, reader, read_most)
-            if not connection.ended:
-                connection.open = False
-                self._on_closed(connection.number)
-        finally:
-            if connection.writer is not None:
-                connection.writer.close()
-            self._end(connection)
-            self._port.kick()
+    # -- for the sockets ------------------------------------------------------------------------
 
-    async def _pump(
-        self, connection: Connection, reader: asyncio.StreamReader, read_most: int
-    ) -> None:
-        while True:
-            try:
-                data = await reader.read(read_most)
-            except OSError:
-                return
-            if not data:
-                return
-            await self._room()
-            if connection.ended:
-                return
-            connection.down += len(data)
-            self.down += len(data)
-            self._on_data(connection.number, data)
-            self._port.kick()
+    @property
+    def port(self) -> UartPort:
+        """Virtual time."""
+        return self._port
 
-    async def _room(self) -> None:
-        while (backlog := self._wire.backlog_us()) > BACKLOG_US:
-            gate = asyncio.Event()
-            self._port.call_at(self._port.now() + backlog - BACKLOG_US // 2, gate.set)
-            await gate.wait()
+    @property
+    def wire(self) -> Wire:
+        """The UART's transmit line, whose backlog holds peers back."""
+        return self._wire
 
-    def _end(self, connection: Connection) -> None:
-        if connection.ended:
-            return
-        connection.ended = True
-        connection.open = False
-        self._port.real(-1)
-        task = connection.task
-        if task is not None and task is not asyncio.current_task():
-            task.cancel()
+    @property
+    def air(self) -> Air:
+        """What packets pass."""
+        return self._air
+
+    @property
+    def hosts(self) -> Hosts:
+        """Who can be called."""
+        return self._hosts
+
+    def connected(self) -> None:
+        """A connection was opened."""
+        self._hooks.opened()
+
+    def arrived(self, connection: Connection, data: bytes) -> None:
+        """Bytes of a TCP peer."""
+        self.down += len(data)
+        self._hooks.data(connection.number, data)
+
+    def datagram(self, number: int, host: str, port: int, data: bytes) -> None:
+        """A datagram of a UDP peer."""
+        self.down += len(data)
+        self._hooks.datagram(number, host, port, data)
+
+    def broke(self, connection: Connection) -> None:
+        """A peer closed, or its connection broke."""
+        self._hooks.closed(connection.number)
+
+    def finished(self, connection: Connection) -> None:
+        """What a closed connection had to send has arrived."""
+        self._closing.discard(connection)
+
+    def _add(self, socket: Connection | Datagrams) -> None:
+        self._sockets[socket.number] = socket
+        self.history.append(socket)
+
+    def _bind(self, number: int, host: str, port: int) -> None:
+        datagrams = Datagrams(self, number, host, port)
+        datagrams.begin()
+        self._add(datagrams)

@@ -4,20 +4,24 @@ import random
 from typing import TYPE_CHECKING, ClassVar
 
 from hil.virtual.modem.clock import written
+from hil.virtual.modem.dialling import Dialling
 from hil.virtual.modem.family import CommandError, Reply, Table, command
-from hil.virtual.modem.grammar import Command, Op
-from hil.virtual.modem.quectel import Quectel
+from hil.virtual.modem.grammar import Command, GrammarError, Op
+from hil.virtual.modem.quectel import DNS_FAILED, Quectel, Source
 
 if TYPE_CHECKING:
     from hil.virtual.modem.engine import ModemTwin
 
 NOT_PROVIDED = 4  # +CME ERROR: operation not supported
 NO_SERVICE = 30
+NOT_SUBSCRIBED = 133  # requested service option not subscribed (27.007, 9.2.2.2)
+NO_DATA = 148  # unspecified error of the packet domain
 
 
-class Ec200(Quectel):
+class Ec200(Dialling, Quectel):
     """Sockets need context 1 activated by QIACT; it sleeps only while DTR is high."""
 
+    unset_clock = "80/01/06,00:00:21+00"
     table: ClassVar[Table] = Table(
         name="ec200",
         model="EC200U",
@@ -44,16 +48,15 @@ class Ec200(Quectel):
         super().__init__(modem, rng)
         self.sleep_mode = 0
         self.dtr = 0
-        self.apn = ""
         self.active = False
 
     def context_active(self) -> bool:
         """Registered, and QIACT has been done."""
-        return self.active and self.modem.network.registered
+        return self.active and super().context_active()
 
     def may_sleep(self) -> bool:
         """QSCLK=1, and DTR high."""
-        return self.sleep_mode == 1 and self.dtr == 1
+        return self.sleep_mode == 1 and self.dtr == 1 and not self.ppp.active
 
     def on_pin(self, name: str, level: int) -> None:
         """DTR low wakes."""
@@ -71,7 +74,13 @@ class Ec200(Quectel):
     def on_registration(self) -> None:
         """As Family.on_registration; without a network the context goes, and says so."""
         super().on_registration()
-        if self.active and not self.modem.network.registered:
+        if not self.modem.network.registered:
+            self.on_deactivated()
+
+    def on_deactivated(self) -> None:
+        """As Family.on_deactivated."""
+        super().on_deactivated()
+        if self.active:
             self.deactivate()
             self.modem.urc(f'+QIURC: "pdpdeact",{self.table.context}')
 
@@ -80,9 +89,18 @@ class Ec200(Quectel):
         self.active = False
         self.modem.bridge.drop()
 
-    def received(self, number: int, data: bytes) -> bytes:
+    def received(self, number: int, length: int, text: bytes, source: Source | None) -> bytes:
         """The data follows the URC's line."""
-        return b'\r\n+QIURC: "recv",%d,%d\r\n%s\r\n' % (number, len(data), data)
+        sender = b',"%s",%d' % (source[0].encode(), source[1]) if source is not None else b""
+        return b'\r\n+QIURC: "recv",%d,%d%s\r\n%s\r\n' % (number, length, sender, text)
+
+    def resolved(self, address: str | None) -> None:
+        """A line that counts the addresses, and one for each."""
+        if address is None:
+            self.modem.urc(f'+QIURC: "dnsgip",{DNS_FAILED}')
+            return
+        self.modem.urc('+QIURC: "dnsgip",0,1,600')
+        self.modem.urc(f'+QIURC: "dnsgip","{address}"')
 
     @command("+CGSN", Op.EXECUTE)
     @command("+GSN", Op.EXECUTE)
@@ -94,12 +112,6 @@ class Ec200(Quectel):
         self.sleep_mode = command.number(0, 0, 1)
         return Reply()
 
-    @command("+CGDCONT", Op.SET)
-    def _set_context(self, command: Command) -> Reply:
-        command.number(0, 1, 16)
-        command.text(1)
-        return Reply()
-
     @command("+QICSGP", Op.SET)
     def _service(self, command: Command) -> Reply:
         if command.number(0, 1, 16) != self.table.context:
@@ -107,7 +119,7 @@ class Ec200(Quectel):
         if len(command.args) == 1:
             return Reply((f'+QICSGP: 1,"{self.apn}","","",0',))
         command.number(1, 1, 3)
-        self.apn = command.text(2, "")
+        self.contexts[self.table.context] = ("IP", command.text(2, ""))
         return Reply()
 
     @command("+QIACT", Op.READ)
@@ -122,6 +134,8 @@ class Ec200(Quectel):
             raise CommandError()
         if not self.modem.network.registered:
             raise CommandError(NO_SERVICE)
+        if not self.modem.context_allowed:
+            raise CommandError(NO_DATA)
         self.active = True
         return Reply()
 
@@ -141,9 +155,10 @@ class Ec200(Quectel):
 
     @command("+CCLK", Op.READ)
     def _clock(self, _: Command) -> Reply:
-        if not self.modem.network.time_known:
-            return Reply(('+CCLK: "80/01/06,00:00:21+00"',))
-        return Reply((f'+CCLK: "{written(self.modem.now_s())[2:]}{self.modem.zone}"',))
+        # GMT and its zone, where 27.007 wants local time.
+        known = self.modem.network.time_known
+        text = f"{written(self.modem.now_s())[2:]}{self.modem.zone}" if known else self.unset_clock
+        return Reply((f'+CCLK: "{text}"',))
 
     @command("+QPOWD", Op.SET)
     @command("+QPOWD", Op.EXECUTE)
@@ -154,3 +169,17 @@ class Ec200(Quectel):
     def _powered_down(self) -> None:
         self.modem.urc("POWERED DOWN")
         self.modem.shut_down()
+
+    @command("+QENG", Op.SET)
+    def _engineering(self, command: Command) -> Reply:
+        # EC2x AT manual: <SINR> in fifths of a dB above -20 dB.
+        if command.text(0).lower() != "servingcell":
+            raise GrammarError("+QENG: the twin has servingcell only")
+        signal, cell = self.modem.signal(), self.modem.network.cell
+        if signal is None or cell is None:
+            return Reply(('+QENG: "servingcell","SEARCH"',))
+        state = "CONNECT" if self.modem.air.connected else "NOCONN"
+        place = f"{cell.ci:X},{cell.pci},{cell.earfcn},{cell.band},3,3,{cell.tac:X}"
+        sinr = max(0, min(250, 5 * (signal.snr_db + 20)))
+        levels = f"{signal.rsrp_dbm},{signal.rsrq_db},{signal.rssi_dbm},{sinr},-"
+        return Reply((f'+QENG: "servingcell","{state}","LTE","FDD",460,11,{place},{levels}',))

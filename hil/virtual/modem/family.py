@@ -1,11 +1,13 @@
 """What a modem family is made of: a table of its constants, and a class with its commands."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hil.virtual.modem.grammar import Command, GrammarError, Op
+from hil.virtual.modem.grammar import STANDARD, Command, GrammarError, Op, Style
+from hil.virtual.modem.hosts import Unresolved
+from hil.virtual.modem.radio import Cell
 
 if TYPE_CHECKING:
     from hil.virtual.modem.engine import ModemTwin
@@ -29,10 +31,14 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Reply:
-    """Lines, `OK`, and what happens behind it."""
+    """Lines, the final result, and what happens behind it.
 
-    lines: tuple[str, ...] = ()
+    An empty `final` is for a result that comes later (`Family.finish`), or that is never told.
+    """
+
+    lines: tuple[str | bytes, ...] = ()
     then: Callable[[], None] | None = None
+    final: str = "OK"
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,11 @@ class Table:
     sleep_after_s: float  # idle time before sleep, where sleep is allowed
     wake_s: tuple[float, float]  # from the first byte until it takes commands
     chatter: tuple[str, ...]  # URCs that may come at any time and mean nothing to the driver
+    vendor: str = "Quectel"
+    style: Style = STANDARD
+    line_most: int = 512  # bytes of a command line
+    apn: str = ""  # of a factory-new module
+    registration_modes: tuple[int, ...] = (0, 1, 2, 3, 4, 5)  # <n> of +CEREG
 
 
 Handler = Callable[[Any, Command], Reply | Prompt]
@@ -69,46 +80,93 @@ def command(name: str, *ops: Op) -> Callable[[Handler], Handler]:
 
 
 class Family:
-    """The commands of 3GPP TS 27.007 and V.250; a subclass adds its own and sets `table`."""
+    """What the engine calls and what subclasses use; `full_sends` makes that many sends fail."""
 
     table: ClassVar[Table]
-    _handlers: ClassVar[dict[tuple[str, Op], str]]
+    _handlers: ClassVar[dict[tuple[str, Op], Handler]]
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         cls._handlers = dict(cls._collect())
 
     @classmethod
-    def _collect(cls) -> Iterator[tuple[tuple[str, Op], str]]:
+    def _collect(cls) -> Iterator[tuple[tuple[str, Op], Handler]]:
         for base in reversed(cls.__mro__):
-            for attribute, value in vars(base).items():
+            for value in vars(base).values():
                 for key in getattr(value, "handles", ()):
-                    yield key, attribute
+                    yield key, value
 
     def __init__(self, modem: "ModemTwin", rng: random.Random) -> None:
         self.modem = modem
         self.rng = rng
         self.cme = 0
-        self.registration_urc = 0
-        digits = "".join(rng.choices("0123456789", k=9))
-        self.imei = "867997" + digits
-        self.imsi = "460041" + digits
-        self.iccid = "898604" + digits + digits[:5]
-        self.area = f"{rng.randrange(1, 0xFFFE):04X}"
-        self.cell = f"{rng.randrange(1, 1 << 28):08X}"
+        self.full_sends = 0
+        self._camped: Cell | None = None
+        self.imei = "867997" + "".join(rng.choices("0123456789", k=9))
         self.address = f"10.{rng.randrange(256)}.{rng.randrange(256)}.{rng.randrange(2, 255)}"
+
+    @property
+    def imsi(self) -> str:
+        """Of the card in the modem."""
+        return self.modem.sim.imsi
+
+    @property
+    def iccid(self) -> str:
+        """Of the card in the modem."""
+        return self.modem.sim.iccid
+
+    @property
+    def area(self) -> str:
+        """Tracking area code of the cell, four hexadecimal digits."""
+        cell = self.camped()
+        return f"{cell.tac:04X}" if cell else "0000"
+
+    @property
+    def cell(self) -> str:
+        """Identity of the cell, eight hexadecimal digits."""
+        cell = self.camped()
+        return f"{cell.ci:08X}" if cell else "00000000"
+
+    def camped(self) -> Cell | None:
+        """The cell, or the one before while the modem changes to another."""
+        self._camped = self.modem.network.cell or self._camped
+        return self._camped
+
+    # -- what the engine calls ------------------------------------------------------------------
+
+    @classmethod
+    def commands(cls) -> Iterable[tuple[str, Op]]:
+        """What it answers, by name and form."""
+        return cls._handlers.keys()
 
     def handle(self, command: Command) -> Reply | Prompt:
         """The answer; CommandError or GrammarError where there is none."""
-        attribute = self._handlers.get((command.name, command.op))
-        if attribute is None:
+        handler = self._handlers.get((command.name, command.op))
+        if handler is None:
             raise GrammarError(f"no command {command.name}{command.op.value}")
-        handler: Callable[[Command], Reply | Prompt] = getattr(self, attribute)
-        return handler(command)
+        return handler(self, command)
+
+    def greeting(self) -> list[bytes]:
+        """What it says after a start, with what it finds of the card."""
+        state = b"+CPIN: " + self.modem.sim.state.encode()
+        return [noise.replace(b"+CPIN: READY", state) for noise in self.table.boot_noise]
+
+    def failure(self, code: int | None) -> str:
+        """The final result of a command that failed."""
+        return f"+CME ERROR: {code}" if self.cme and code is not None else "ERROR"
+
+    @property
+    def sleep_after_s(self) -> float:
+        """Idle time before sleep, where sleep is allowed."""
+        return self.table.sleep_after_s
 
     def may_sleep(self) -> bool:
         """Whether the modem may fall asleep when nothing happens."""
         return False
+
+    def wakes_by_bytes(self) -> bool:
+        """Whether bytes from the host end its sleep; else only a pin does."""
+        return True
 
     def on_pin(self, name: str, level: int) -> None:
         """A pin that only this family has."""
@@ -116,93 +174,67 @@ class Family:
     def on_sleep(self) -> None:
         """The modem falls asleep now."""
 
+    def on_psm(self, entered: bool) -> None:
+        """The modem enters power saving mode, or leaves it."""
+
+    def on_connection(self) -> None:
+        """An RRC connection has begun, or its end has moved (`modem.air.idle_at_us`)."""
+
     def on_reset(self) -> None:
         """Volatile settings return to their defaults: the modem restarts or lost power."""
         self.cme = 0
-        self.registration_urc = 0
+        self.full_sends = 0
 
     def on_registration(self) -> None:
         """The network's answer changed."""
-        if self.registration_urc:
-            self.modem.urc("+CEREG: " + ",".join(self._registration()))
 
-    def _registration(self) -> list[str]:
-        network, detail = self.modem.network, self.registration_urc
-        values = [str(int(network.stat))]
-        if detail >= 2 and network.registered:
-            values += [f'"{self.area}"', f'"{self.cell}"', str(self.table.technology)]
-        elif detail >= 3 and network.cause:
-            values += ["", "", "", "0", str(network.cause)]
-        return values
+    def on_deactivated(self) -> None:
+        """The network took the data connection away; open sockets are closed behind this."""
 
-    @command("", Op.EXECUTE)
-    @command("&W", Op.EXECUTE)
-    def _nothing(self, _: Command) -> Reply:
-        return Reply()
+    def on_data(self, number: int, data: bytes) -> None:
+        """Bytes came from a TCP peer."""
+        raise NotImplementedError
 
-    @command("E0", Op.EXECUTE)
-    @command("E", Op.EXECUTE)
-    def _echo_off(self, _: Command) -> Reply:
-        self.modem.echo = False
-        return Reply()
+    def on_datagram(self, number: int, host: str, port: int, data: bytes) -> None:
+        """One UDP datagram came."""
+        raise NotImplementedError
 
-    @command("E1", Op.EXECUTE)
-    def _echo_on(self, _: Command) -> Reply:
-        self.modem.echo = True
-        return Reply()
+    def on_closed(self, number: int) -> None:
+        """A peer closed, or its connection broke."""
+        raise NotImplementedError
 
-    @command("I", Op.EXECUTE)
-    def _product(self, _: Command) -> Reply:
-        return Reply(("Quectel", self.table.model, f"Revision: {self.table.firmware}"))
+    # -- what the families use ------------------------------------------------------------------
 
-    @command("+CMEE", Op.SET)
-    def _set_cme(self, command: Command) -> Reply:
-        self.cme = command.number(0, 0, 2)
-        return Reply()
+    def line(self, name: str, *values: str | int) -> str:
+        """An answer in the family's style."""
+        return self.table.style.line(name, *values)
 
-    @command("+CFUN", Op.READ)
-    def _functionality(self, _: Command) -> Reply:
-        return Reply((f"+CFUN: {int(self.modem.radio)}",))
+    def urc(self, name: str, *values: str | int) -> None:
+        """A line that nobody asked for, in the family's style."""
+        self.modem.urc(self.line(name, *values))
 
-    @command("+CFUN", Op.SET)
-    def _set_functionality(self, command: Command) -> Reply:
-        self.modem.set_radio(command.number(0, 0, 1) == 1)
-        return Reply()
+    def finish(self, *lines: str, error: int | None = None, failed: bool = False) -> None:
+        """The end of a command whose Reply had no `final`."""
+        for line in lines:
+            self.modem.answer(line)
+        self.modem.answer(self.failure(error) if failed else "OK")
 
-    @command("+CPIN", Op.READ)
-    def _pin_state(self, _: Command) -> Reply:
-        return Reply(("+CPIN: READY",))
+    def send(self, number: int, data: bytes, release: int = 0) -> bool:
+        """Whether the module's stack took `data` for socket `number`."""
+        if self._full():
+            return False
+        return self.modem.bridge.send(number, data, release)
 
-    @command("+CEREG", Op.READ)
-    def _query_registration(self, _: Command) -> Reply:
-        return Reply((f"+CEREG: {self.registration_urc}," + ",".join(self._registration()),))
+    def send_to(self, number: int, host: str, port: int, data: bytes, release: int = 0) -> bool:
+        """Whether the module's stack took a datagram for a socket without a peer."""
+        if self._full():
+            return False
+        try:
+            return self.modem.bridge.send_to(number, host, port, data, release)
+        except Unresolved:
+            return False
 
-    @command("+CEREG", Op.SET)
-    def _set_registration(self, command: Command) -> Reply:
-        self.registration_urc = command.number(0, 0, 3)
-        return Reply()
-
-    @command("+CGATT", Op.READ)
-    def _attached(self, _: Command) -> Reply:
-        return Reply((f"+CGATT: {int(self.modem.network.registered)}",))
-
-    @command("+CIMI", Op.EXECUTE)
-    def _subscriber(self, _: Command) -> Reply:
-        return Reply((self.imsi,))
-
-    @command("+CGMM", Op.EXECUTE)
-    def _model(self, _: Command) -> Reply:
-        return Reply((self.table.model,))
-
-    @command("+CGMR", Op.EXECUTE)
-    def _revision(self, _: Command) -> Reply:
-        return Reply((self.table.firmware,))
-
-    @command("+CSQ", Op.EXECUTE)
-    def _signal(self, _: Command) -> Reply:
-        return Reply(("+CSQ: 22,99" if self.modem.network.registered else "+CSQ: 99,99",))
-
-    @command("+CESQ", Op.EXECUTE)
-    def _extended_signal(self, _: Command) -> Reply:
-        there = self.modem.network.registered
-        return Reply(("+CESQ: 22,0,255,255,24,51" if there else "+CESQ: 99,99,255,255,255,255",))
+    def _full(self) -> bool:
+        full = self.full_sends > 0
+        self.full_sends -= full
+        return full

@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 
-LINE_MOST = 512  # bytes of a command line
-
 CR, BACKSPACE, SPACE = 0x0D, 0x08, 0x20
 
 
@@ -14,8 +12,12 @@ class Receiver:
     """
 
     def __init__(
-        self, on_line: Callable[[bytes, bool], None], on_data: Callable[[bytes], None]
+        self,
+        on_line: Callable[[bytes, bool], None],
+        on_data: Callable[[bytes], None],
+        line_most: int,
     ) -> None:
+        self._line_most = line_most  # bytes of a command line
         self._on_line = on_line
         self._on_data = on_data
         self._line = bytearray()
@@ -54,7 +56,7 @@ class Receiver:
         elif byte == BACKSPACE:
             del self._line[-1:]
         elif byte >= SPACE:
-            if len(self._line) < LINE_MOST:
+            if len(self._line) < self._line_most:
                 self._line.append(byte)
             else:
                 self._too_long = True

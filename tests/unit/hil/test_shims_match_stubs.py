@@ -7,7 +7,7 @@ import stub_calls
 from stub_calls import Offer
 
 ROOT = Path(__file__).parents[3]
-MODULES = {"machine", "esp32", "network", "time"}
+MODULES = {"machine", "esp32", "network", "socket", "time"}
 SIDES = {"stubs": ROOT / "typings", "shims": ROOT / "hil" / "virtual" / "shims"}
 
 
@@ -34,14 +34,26 @@ def test_the_firmwares_calls_are_found() -> None:
     calls = {f"{use.module}.{use.path}" for use in _firmware_uses() if use.positional is not None}
     assert {"machine.WDT", "machine.Pin.value", "machine.ADC.read_uv", "time.gmtime"} <= calls
     assert {"esp32.NVS.get_blob", "esp32.PCNT.value", "machine.RTC.datetime"} <= calls
+    assert {"network.PPP", "network.PPP.isconnected", "socket.socket.connect"} <= calls
 
 
 GOOD = """
-import esp32, machine, time as t
+import esp32, machine, network, socket, time as t
 from machine import Pin, ADC
 pin = Pin(4, Pin.IN, Pin.PULL_DOWN)
 pin.value(1)
 machine.UART(1, 115200, tx=1, rx=2, rxbuf=2048, timeout=5).readinto(bytearray(4))
+uart = machine.UART(1)
+uart.irq(print, uart.IRQ_RXIDLE)
+ppp = network.PPP(uart)
+ppp.connect(security=ppp.SEC_PAP, user="u", key="k")
+ppp.isconnected() and ppp.ipconfig("addr4") and ppp.ifconfig() and ppp.config("stream")
+ppp.poll() or ppp.status() or ppp.disconnect() or ppp.active(False)
+tcp = socket.socket()
+tcp.connect(socket.getaddrinfo("host", 8883)[0][-1])
+tcp.setblocking(False)
+tcp.readinto(bytearray(5)) or tcp.read(5) or tcp.recv(5) or tcp.readline()
+tcp.send(b"x") or tcp.write(b"x") or tcp.sendall(b"x") or tcp.settimeout(5) or tcp.close()
 t.ticks_diff(t.ticks_ms(), 5)
 class Sensor:
     def read(self):
@@ -69,6 +81,9 @@ WRONG = {
     "a method of an annotated argument": (
         "import esp32\ndef f(nvs: 'esp32.NVS'):\n    nvs.get_str('key')\n"
     ),
+    "a keyword that connect has not": "import network\nnetwork.PPP(1).connect(authmode=1)",
+    "a method that PPP has not": "import network\np = network.PPP(1)\np.hangup()",
+    "too many arguments to a socket": "import socket\nsocket.socket().recv(1, 2)",
     "an argument to a module that has none": "import network\nnetwork.hostname(1, 2, 3, 4, 5)",
 }
 
@@ -81,7 +96,32 @@ def test_right_calls_are_accepted(offers: dict[str, Offer]) -> None:
             "Pin",
             "Pin.value",
             "UART",
+            "UART",
+            "UART.irq",
             "UART.readinto",
+            "PPP",
+            "PPP.active",
+            "PPP.config",
+            "PPP.connect",
+            "PPP.disconnect",
+            "PPP.ifconfig",
+            "PPP.ipconfig",
+            "PPP.isconnected",
+            "PPP.poll",
+            "PPP.status",
+            "getaddrinfo",
+            "socket",
+            "socket.close",
+            "socket.connect",
+            "socket.read",
+            "socket.readinto",
+            "socket.readline",
+            "socket.recv",
+            "socket.send",
+            "socket.sendall",
+            "socket.setblocking",
+            "socket.settimeout",
+            "socket.write",
             "ticks_diff",
             "ticks_ms",
             "ADC.read_uv",

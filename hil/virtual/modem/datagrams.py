@@ -1,0 +1,98 @@
+"""One UDP socket of the modem."""
+
+import asyncio
+import contextlib
+import socket
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hil.virtual.modem.bridge import Bridge
+
+HEADERS = 28  # octets of IPv4 and UDP
+DATAGRAM_MOST = 65_535
+QUEUE = 16  # datagrams read at a time, so that a flood leaves the loop its turn
+
+
+class Datagrams:
+    """`host` "" has no peer: any may answer. `up` and `down` count payload bytes.
+
+    A datagram to a host that the operator does not let through vanishes, as one that is lost.
+    """
+
+    def __init__(self, bridge: "Bridge", number: int, host: str, port: int) -> None:
+        self.number = number
+        self.host = host
+        self.port = port
+        self.up = 0
+        self.down = 0
+        self.acked = 0  # nobody acknowledges
+        self.open = False
+        self.ended = False
+        self._bridge = bridge
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._loop = asyncio.get_running_loop()
+
+    def begin(self) -> None:
+        """Get a local port."""
+        self._socket.setblocking(False)
+        self._socket.bind(("127.0.0.1", 0))
+        self._loop.add_reader(self._socket, self._readable)
+        self._bridge.port.real(+1)
+        self.open = True
+
+    def send(self, data: bytes, release: int) -> bool:
+        """To the peer; False without one."""
+        if not self.host:
+            return False
+        self.send_to(self.host, self.port, data, release)
+        return True
+
+    def send_to(self, host: str, port: int, data: bytes, release: int) -> None:
+        """To any host; Unresolved for an unknown name."""
+        hosts = self._bridge.hosts
+        address = hosts.address(host)
+        through = address is not None and hosts.lets_through(host, address)
+        self.up += len(data)
+
+        def arrived() -> None:
+            if through and not self.ended:
+                with contextlib.suppress(OSError):  # UDP tells nobody that nobody listens
+                    self._socket.sendto(data, (address, port))
+                self._bridge.port.kick()
+
+        self._bridge.air.up(HEADERS + len(data), arrived, release)
+
+    def abort(self) -> None:
+        """The socket is gone."""
+        self.end()
+
+    def end(self) -> None:
+        """Nothing more happens here. Twice does nothing."""
+        self.open = False
+        if self.ended:
+            return
+        self.ended = True
+        self._loop.remove_reader(self._socket)
+        self._socket.close()
+        self._bridge.port.real(-1)
+
+    def _readable(self) -> None:
+        for _ in range(QUEUE):
+            try:
+                data, peer = self._socket.recvfrom(DATAGRAM_MOST)
+            except OSError:
+                break  # nothing more; or an ICMP error of an earlier datagram
+            if self._from_peer(peer):
+                self._receive(data, peer)
+        self._bridge.port.kick()
+
+    def _receive(self, data: bytes, peer: tuple[str, int]) -> None:
+        self._bridge.air.down(HEADERS + len(data), lambda: self._arrived(data, peer))
+
+    def _from_peer(self, peer: tuple[str, int]) -> bool:
+        return not self.host or peer == (self._bridge.hosts.address(self.host), self.port)
+
+    def _arrived(self, data: bytes, peer: tuple[str, int]) -> None:
+        if not self.ended:
+            self.down += len(data)
+            self._bridge.datagram(self.number, *peer, data)

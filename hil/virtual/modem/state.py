@@ -1,0 +1,14 @@
+"""The states of a modem."""
+
+from enum import Enum, auto
+
+
+class State(Enum):
+    """What the modem does with bytes that come in."""
+
+    OFF = auto()  # nothing
+    BOOTING = auto()  # loses them
+    ASLEEP = auto()  # wakes up on the first, and loses them all
+    WAKING = auto()  # loses them
+    COMMAND = auto()
+    DATA = auto()
