@@ -18,6 +18,7 @@ from hil.virtual.stimulus import Stimulus
 
 NAMESPACE = "kapok"  # of NVS, as in firmware/node/config.py
 UART = 1
+MODEM_PINS = ("reset", "pwrkey", "dtr", "psm_exit", "cut")  # as in firmware/node/link/modem.py
 
 
 class Credentials(NamedTuple):
@@ -66,6 +67,7 @@ class VirtualNode:
         if not flash.exists():
             firmware.make_flash(flash, table, FLASH_SIZE, self.files)
         self.twin = ModemTwin(self._description["modem"], seed=seed)
+        pins = self._description["pins"]
         self.board = VirtualBoard(
             folder,
             mac,
@@ -74,6 +76,7 @@ class VirtualNode:
             heapsize=heapsize,
             stimulus=Stimulus(scene.schedule()),
             twins={UART: self.twin},
+            wires={pins[name]: (UART, name) for name in MODEM_PINS if name in pins},
             pace=pace,
             haste=haste,
             console=console,
