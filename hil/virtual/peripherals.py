@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Callable, Mapping
 
+from hil.virtual.net import Sockets
 from hil.virtual.nvs import INTEGER, Nvs, Value
 from hil.virtual.pins import Pins
 from hil.virtual.rtc import RtcDomain
@@ -49,6 +50,7 @@ class Peripherals:
         self.nvs = nvs
         self.uarts = uarts
         self.watchdog = Watchdog()
+        self.net = Sockets(uarts)
         self._now = now
         self._commands: dict[int, Callable[[bytes], None]] = {
             _ops.NOW: lambda _: None,
@@ -69,6 +71,7 @@ class Peripherals:
             _ops.WAKE: lambda p: rtc.wake_on(p[0], p[1], tuple(p[2:])),
             _ops.PCNT_INIT: lambda p: pins.pcnt_init(*p),
             _ops.PCNT_RUN: lambda p: pins.pcnt_run(p[0], bool(p[1])),
+            **self.net.commands,
         }
         self._queries: dict[int, Callable[[bytes], bytes]] = {
             _ops.PIN_READ: lambda p: bytes((pins.level(p[0]),)),
@@ -76,6 +79,7 @@ class Peripherals:
             _ops.MEMORY_GET: lambda _: rtc.memory,
             _ops.NVS_GET: self._nvs_get,
             _ops.PCNT_VALUE: lambda p: struct.pack("<i", pins.pcnt_value(p[0], bool(p[1]))),
+            **self.net.queries,
         }
 
     def answer(self, op: int, payload: bytes) -> bytes | None:
@@ -91,6 +95,7 @@ class Peripherals:
         """The chip was reset or sleeps."""
         self.pins.reset()
         self.nvs.reset()
+        self.net.reset()
         for uart in self.uarts.values():
             uart.reset()
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from hil.virtual.channel import Channel
 from hil.virtual.idle import Idler, Wait
+from hil.virtual.net import NetError
 from hil.virtual.nvs import NvsError
 from hil.virtual.peripherals import Peripherals
 from hil.virtual.process import Segment, VmProcess
@@ -92,7 +93,7 @@ class VmRun:
     def _answer(self, op: int, payload: bytes) -> None:
         try:
             answer = self._peripherals.answer(op, payload)
-        except NvsError as e:
+        except (NvsError, NetError) as e:
             self.channel.refuse(self._clock.now_us, e.errno)
         except (struct.error, TypeError, ValueError, IndexError, KeyError) as e:
             self.kill(End("crash", text=f"bad request {op}: {e}"))
@@ -134,9 +135,10 @@ class VmRun:
 
     def _idle(self, until: int, flags: int) -> None:
         pins, uarts = self._peripherals.pins, list(self._peripherals.uarts.values())
+        net = self._peripherals.net
 
         def ready() -> bool:
-            if flags & _ops.WAKE_ON_RX and any(uart.pending for uart in uarts):
+            if flags & _ops.WAKE_ON_RX and (net.pending or any(uart.pending for uart in uarts)):
                 return True
             return pins.has_edges
 
@@ -181,7 +183,7 @@ class VmRun:
                 items += struct.pack("<BBH", _ops.RX, number, len(data)) + data
         for pin, edges in self._peripherals.pins.take_edges().items():
             items += struct.pack("<BBHB", _ops.EDGE, pin, 1, edges)
-        return items
+        return items + self._peripherals.net.take()
 
     def _look(self) -> None:
         """Whether the VM hangs in a loop; then time jumps to the watchdog's deadline."""

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 _KINDS = inspect._ParameterKind
+_SMALL = {("socket", "socket")}  # classes that do not begin with a capital letter
 
 
 class Use(NamedTuple):
@@ -162,7 +163,9 @@ class _Finder(ast.NodeVisitor):
             return found[0], f"{found[1]}.{node.attr}".lstrip(".")
         if isinstance(node, ast.Call):
             found = self._resolve(node.func)
-            return found if found and found[1][:1].isupper() and "." not in found[1] else None
+            if found is None or "." in found[1]:
+                return None
+            return found if found[1][:1].isupper() or found in _SMALL else None
         return None
 
     def _remember(self, target: ast.expr, value: tuple[str, str] | None) -> None:

@@ -170,3 +170,31 @@ async def test_a_wait_with_a_deadline_ends_on_bytes_before_it(tmp_path: Path) ->
         assert await r.line("first") == "b'OK\\n'"
         assert 1234 <= int(await r.line("took")) <= 1236
         assert 6234 <= int(await r.line("timeout")) <= 6236
+
+
+async def test_an_interrupt_comes_when_bytes_came_while_nobody_reads(tmp_path: Path) -> None:
+    boot = """
+        import json, machine, time
+        uart = machine.UART(1, 115200, tx=17, rx=18)
+        heard = []
+        def on_idle(u):
+            heard.append((time.ticks_ms(), u.read(u.any()).decode()))
+        uart.irq(on_idle, uart.IRQ_RXIDLE)
+        time.sleep_ms(1500)
+        uart.irq(None)
+        time.sleep_ms(1000)
+        print("heard", json.dumps(heard + [uart.read().decode()]))
+        uart.irq(on_idle, uart.IRQ_BREAK)
+        time.sleep_ms(1000)
+        print("then", len(heard), uart.read())
+    """
+    twin = Twin()
+    async with rig(tmp_path, boot, twins={1: twin}) as r:
+        start = r.board.now_us
+        for at_ms, data in ((1_000, b"one"), (1_400, b"two"), (2_500, b"off"), (3_500, b"break")):
+            twin.port.send(data, start + at_ms * 1_000)
+        await r.line("heard")
+        ((first, one), (second, two), unheard) = r.all("heard")[0]
+        assert (one, two, unheard) == ("one", "two", "off")
+        assert second - first == 400
+        assert await r.line("then") == "2 b'break'"

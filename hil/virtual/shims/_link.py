@@ -17,6 +17,10 @@ _JOIN = const(128)  # bytes
 boot_us = 0  # virtual time at which this boot began
 sinks = {}  # UART number -> callable(bytes)
 edges = {}  # pin number -> callable(bytes: the flags)
+nets = {}  # socket's number -> callable(bytes: its state)
+route = None  # UART number behind which IP is up, once PPP has brought it there
+heeds = 0  # flags of IDLE that interrupts of the UART ask for
+alarm = None  # (virtual time in us, callable): what a task of the chip's own does then
 flash = None
 _file = None
 _base = 0
@@ -91,15 +95,22 @@ def stale():
 
 def idle(until, flags=0):
     """Wait for virtual time `until` (-1: for ever) or an event; hand out what arrived."""
-    left = _ask(_ops.IDLE, struct.pack("<qB", until, flags))
+    global alarm  # noqa: PLW0603
+    if alarm and not -1 < until < alarm[0]:
+        until = alarm[0]
+    left = _ask(_ops.IDLE, struct.pack("<qB", until, flags | heeds))
     items = []  # whoever gets one may ask the board: the reply must have been read by then
     while left:
         kind, number, size = struct.unpack("<BBH", _read(4))
-        items.append((edges if kind == _ops.EDGE else sinks, number, _read(size)))
+        items.append(((sinks, edges, nets)[kind], number, _read(size)))
         left -= 4 + size
     for takers, number, data in items:
         if number in takers:
             takers[number](data)
+    if alarm and stamp() >= alarm[0]:
+        ring = alarm[1]
+        alarm = None
+        ring()
 
 
 def sleep_until(until):

@@ -15,6 +15,8 @@ _units = {}
 
 class UART(io.IOBase):
     IRQ_RX = 1
+    IRQ_BREAK = 2  # never comes: no twin makes a break
+    IRQ_RXIDLE = 4096
 
     def __init__(self, id, baudrate=115200, bits=8, parity=None, stop=1, *, tx=None, rx=None,
                  rts=None, cts=None, txbuf=256, rxbuf=0, timeout=0, timeout_char=0, invert=0,
@@ -29,6 +31,7 @@ class UART(io.IOBase):
         self._handler = None
         self.init(baudrate, rxbuf=rxbuf, timeout=timeout, timeout_char=timeout_char)
         _units[id] = self
+        self.irq(None)
 
     def init(self, baudrate=115200, bits=8, parity=None, stop=1, *, tx=None, rx=None, rts=None,
              cts=None, txbuf=256, rxbuf=0, timeout=0, timeout_char=0, invert=0,
@@ -42,6 +45,7 @@ class UART(io.IOBase):
     def deinit(self):
         _link.sinks.pop(self._id, None)
         self._rx = b""
+        self.irq(None)
 
     def _sink(self, data):
         room = self._rxbuf - len(self._rx)
@@ -115,5 +119,9 @@ class UART(io.IOBase):
         return None
 
     def irq(self, handler=None, trigger=0, hard=False):
-        self._handler = handler
+        # What came in one go is one piece of receiving: the line is idle behind it.
+        wanted = trigger & (self.IRQ_RX | self.IRQ_RXIDLE)
+        self._handler = handler if wanted else None
+        busy = [unit for unit in _units.values() if unit._handler]
+        _link.heeds = _ops.WAKE_ON_RX if busy else 0
         return handler

@@ -35,13 +35,21 @@ PCNT_RUN = 28  # <BB unit, running
 PCNT_VALUE = 29  # <BB unit, clear -> <i count
 CRASH = 30  # text: the firmware ended, by this exception or by itself
 STARTED = 31  # <I bytes of heap that the shims take, as boot.py begins
+NET_OPEN = 32  # <BBH UART, socket, port + IPv4 address: a TCP connection begins
+NET_SEND = 33  # <B socket + bytes -> <BH flags, bytes that were taken
+NET_RECV = 34  # <BH socket, most -> <B flags + bytes
+NET_CLOSE = 35  # <B socket
+NET_RESOLVE = 36  # <B UART + name; the answer is an item
 
 OK = 0
 ERROR = 1  # <h errno
 ARM = 2  # <IB operations until the power is cut, mode; then the reply proper
 
-RX, EDGE = 0, 1  # kinds of items in an IDLE reply: UART bytes; a pin's edge flags
-WAKE_ON_RX = 1  # flag of IDLE: UART bytes end it
+# Kinds of items in an IDLE reply: UART bytes; a pin's edge flags; a socket's <BH flags, errno, or
+# for number 255 the address of a name, empty for none.
+RX, EDGE, NET = 0, 1, 2
+POLL_IN, POLL_OUT, POLL_ERR, POLL_HUP = 1, 4, 8, 16  # a socket's flags, as in select
+WAKE_ON_RX = 1  # flag of IDLE: UART bytes and what a socket tells end it
 CUT_MODES = ("clean", "half-page", "half-erase")
 EXT0, EXT1, GPIO = 0, 1, 2  # sources of WAKE
 INTEGER, BLOB = 0, 1  # types in NVS

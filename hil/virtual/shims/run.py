@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import socket  # noqa: F401
 import struct
 import sys
 import time
