@@ -3,11 +3,14 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check
 ARGS ?=
+# The firmware's drivers on CPython.
+DRIVERS := PYTHONPATH=firmware:tests/cpython
 # Debian packages that the tests use; python3-venv makes .venv.
 PACKAGES := mosquitto
 STUBS := micropython-esp32-stubs==1.29.0.post1 micropython-stdlib-stubs==1.29.0.post2
 
-.PHONY: demo test lint types bench bench-thread bench-heap soak soak-trace wheel system clean
+.PHONY: demo test lint types bench bench-thread bench-heap bench-modems bench-scenarios soak soak-trace \
+  soak-fuzz wheel system clean
 
 .venv/bin/python:
 	@python3 -m venv .venv || { rm -rf .venv; \
@@ -60,14 +63,26 @@ bench-thread: system .venv/.dev
 bench-heap: .venv/.dev
 	@$(PY) -m tests.bench.heap $(ARGS)
 
-bench: bench-heap bench-thread
+# What one report costs, by modem family and coverage.
+bench-modems: .venv/.dev
+	@$(DRIVERS) $(PY) -m tests.bench.modems $(ARGS)
+
+# Two hundred seeded scenarios for each modem family.
+bench-scenarios: .venv/.dev
+	@$(DRIVERS) $(PY) -m tests.bench.campaign $(ARGS)
+
+bench: bench-heap bench-modems bench-scenarios bench-thread
 
 # A recorded level trace through the whole thread; ARGS names another CSV file.
 soak-trace: .venv/.dev
 	@$(PY) -m tests.bench.trace $(ARGS)
 
+# A million random byte streams for the parser of each modem family.
+soak-fuzz: .venv/.dev
+	@$(PY) -m tests.bench.fuzz_at $(ARGS)
+
 # Everything that is too long for every run.
-soak: soak-trace bench-thread
+soak: soak-trace soak-fuzz bench-thread
 
 wheel: .venv/.dev
 	@$(PY) -m build --wheel --outdir dist . >/dev/null && ls dist/*.whl
