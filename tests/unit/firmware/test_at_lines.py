@@ -179,8 +179,9 @@ QUOTED = [b"hello", b'"', b'""', b"\r", b"\r\n", b'a"\r\n', NASTY]
 def test_a_payload_in_quotes_is_taken_without_them_however_it_is_cut(data: bytes) -> None:
     """BC660K's sibling firmware quotes what it pushes; the length does not count the quotes."""
     for form in (b'"' + data + b'"', data):
-        raw = b'\r\n+QIURC: "recv",0,%d,%s\r\n\r\nOK\r\n' % (len(data), form)
-        expected = [('+QIURC: "recv",0,%d' % len(data), data), ("OK", None)]
+        head = f'+QIURC: "recv",0,{len(data)}'
+        raw = f"\r\n{head},".encode() + form + b"\r\n\r\nOK\r\n"
+        expected = [(head, data), ("OK", None)]
         for cut in range(len(raw) + 1):
             assert items([raw[:cut], raw[cut:]], armed=False) == expected, cut
         assert items([bytes((byte,)) for byte in raw], armed=False) == expected
