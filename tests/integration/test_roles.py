@@ -14,7 +14,7 @@ from hil.provisioning import enrol
 from hil.virtual import scenes
 from hil.virtual.node import VirtualNode, mac_of
 from hil.virtual.scenes import HOUR, SECOND, Scene
-from hil.virtual.stimulus import Level, Pulse
+from hil.virtual.stimulus import Adc, Level, Pulse
 
 START = 1_780_300_800 * SECOND  # 2026-06-01 08:00:00 UTC
 GAS, LEVEL, LAMP_ON, LAMP_DIM, SUPPLY = 1, 2, 3, 4, 5
@@ -156,6 +156,21 @@ async def test_the_button_makes_a_node_report_at_once(town: Town) -> None:
     node.board.press(6)
     await town.until(node, lambda: len(town.stored(node, LEVEL)) == 5)
     assert before < 5
+
+
+async def test_a_data_ready_line_that_stays_high_is_one_call(town: Town) -> None:
+    given = [(START + (600 + 600 * i) * SECOND, 1000 + i) for i in range(6)]
+    scene = scenes.drainage(START + 300 * SECOND, [])
+    scene._schedule = iter(
+        (at, Adc(1, scenes.microvolts(mm, 10_000), wake_pin=5, wake_us=600_000))
+        for at, mm in given
+    )
+    node = await town.node(scene)
+    await town.until(node, lambda: len(town.stored(node, LEVEL)) >= len(given), 10)
+    await node.board.run_for(HOUR)
+    assert [round(value / 10) for _, value, _ in town.stored(node, LEVEL)] == [
+        round(mm / 10) for _, mm in given
+    ]
 
 
 async def test_a_mute_modem_costs_a_bounded_wake_and_no_record(town: Town) -> None:

@@ -1,11 +1,16 @@
 """A drainage point: the water level, on a grid of time or whenever its sensor wakes the node."""
 
+import time
+
 import esp32
 import machine
+from micropython import const
 
 from node.roles.grid import Grid
 from node.sense.analog import AnalogInput
 from node.wire import quantity, uplink
+
+_RELEASE_TRIES = const(50)  # of 10 ms: a data-ready line is let go within half a second
 
 
 class Drainage:
@@ -32,6 +37,8 @@ class Drainage:
         if not called and not (self._grid and self._grid.open(now)):
             return
         values = [(quantity.LEVEL, self._level.read())]
+        if called:
+            self._await_release()
         self._journal().append(uplink.encode_body(now, quality, values))
         if self._grid:
             self._grid.taken(now)
@@ -48,7 +55,17 @@ class Drainage:
     def called(self) -> bool:
         """Whether the sensor called while the node was awake, since the last question."""
         called, self._called = self._called, False
+        if called:
+            self._await_release()
         return called
+
+    def _await_release(self) -> None:
+        # Still high when the node falls asleep, the line would call for the same level again.
+        pin = self._wake_pin
+        for _ in range(_RELEASE_TRIES):
+            if pin is None or not pin.value():
+                return
+            time.sleep_ms(10)
 
     def _on_call(self, _pin) -> None:
         self._called = True
