@@ -95,7 +95,7 @@ async def thread(tmp_path: Path) -> AsyncIterator[Thread]:
 @pytest_asyncio.fixture
 async def mosquitto(thread: Thread) -> AsyncIterator[MosquittoProcess]:
     if not (shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")):
-        pytest.skip("mosquitto is not installed")
+        pytest.skip("mosquitto is not installed: apt-get install mosquitto")
     folder = thread.folder / "mosquitto"
     folder.mkdir()
     broker = MosquittoProcess(folder, thread.data / "pki")

@@ -3,12 +3,11 @@
 Imported by the first datagram() only.
 """
 
-import asyncio
-
 from micropython import const
 
-from node.errors import LinkError, SocketError
+from node.errors import SocketError
 from node.link import dns
+from node.link.socket import Socket
 
 _HELD_MOST = const(4096)  # bytes of datagrams that nobody has read yet: what comes then is lost
 
@@ -25,24 +24,20 @@ async def datagram(modem, host: str, port: int, deadline_ms: int) -> "Datagram":
     return socket
 
 
-class Datagram:
+class Datagram(Socket):
     """Made by Modem.datagram. One reader and one writer at a time."""
 
+    STREAM = False
+
     def __init__(self, modem, number: int) -> None:
-        self.number = number
+        super().__init__(modem, number)
         self.host = ""
         self.port = 0
-        self.sent = 0  # bytes that the modem took
-        self.received = 0  # bytes that came
         self.dropped = 0  # datagrams that came and were lost for want of room, or came in part
-        self._modem = modem
         self._held = []
         self._size = 0  # bytes in _held
-        self._closed = False
-        self._error = None
-        self._changed = asyncio.Event()
 
-    async def send(self, data, release: int = 0) -> None:
+    async def send(self, buf, release: int = 0) -> None:
         """One datagram of at most MAX_DATAGRAM bytes.
 
         `release` tells the network (TS 24.301 9.9.4.25, where the family can): 1 nothing comes
@@ -52,14 +47,14 @@ class Datagram:
         if self._error is not None:
             raise self._error
         modem = self._modem
-        if len(data) > modem.MAX_DATAGRAM:
+        if len(buf) > modem.MAX_DATAGRAM:
             raise SocketError("a datagram of over %d bytes" % modem.MAX_DATAGRAM)
         if not modem.RELEASE:
             release = 0
-        await modem._send_udp(self.number, self.host, self.port, data, release)
-        self.sent += len(data)
+        await modem._send_udp(self.number, self.host, self.port, buf, release)
+        self.sent += len(buf)
 
-    async def recv(self) -> bytes:
+    async def recv(self) -> bytes:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The oldest datagram not read yet, whole; SocketError once the socket is lost.
 
         It waits as long as the peer is silent: the caller sets the deadline.
@@ -72,26 +67,6 @@ class Datagram:
         data = self._held.pop(0)
         self._size -= len(data)
         return data
-
-    async def close(self) -> None:
-        """Free the modem's socket. Never raises a LinkError: what is lost is closed as well."""
-        if self._closed:
-            return
-        self._closed = True
-        self.fail(SocketError("closed"))
-        try:
-            if self._modem.holds(self):
-                await self._modem.release(self.number)
-        except LinkError:
-            pass
-        finally:
-            self._modem.forget(self)
-
-    def fail(self, error: SocketError) -> None:
-        """The socket is lost; what came before can still be read."""
-        if self._error is None:
-            self._error = error
-        self._changed.set()
 
     def on_data(self, data) -> None:
         """A datagram from the peer; None when the modem announced one that never came whole."""

@@ -12,6 +12,8 @@ _HELD_MOST = const(8192)  # bytes not read yet; push mode has no flow control bu
 class Socket:
     """Made by Modem.connect. One reader and one writer at a time."""
 
+    STREAM = True  # False: whole datagrams (link/datagram.py)
+
     def __init__(self, modem, number: int) -> None:
         self.number = number
         self.sent = 0  # bytes that the modem took

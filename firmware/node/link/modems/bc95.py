@@ -12,7 +12,6 @@ from node.errors import AtError, AtTimeout, SocketError
 from node.link import replies
 from node.link.modem import CFUN_MS, SHORT_MS
 from node.link.modems.pulled import Pulled
-from node.link.socket import Socket
 
 _CONNECT_MS = const(60_000)  # NSOCO answers when TCP's handshake is done, 2 s to 22 s in the field
 _SEND_MS = const(10_000)
@@ -153,10 +152,9 @@ class Bc95(Pulled):
             if piece is None or left is None:
                 socket.on_data(None)
                 return
-            stream = isinstance(socket, Socket)
-            if stream or values[1:3] == [socket.host, str(socket.port)]:
+            if socket.STREAM or values[1:3] == [socket.host, str(socket.port)]:
                 held = held + piece if held else piece
-            if held and (stream or left <= 0 or len(held) > _LONGEST):
+            if held and (socket.STREAM or left <= 0 or len(held) > _LONGEST):
                 socket.on_data(held)  # a stream as it comes, a datagram in one piece
                 held = b""
 
