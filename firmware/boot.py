@@ -43,6 +43,8 @@ def install(image, rom) -> None:
 def mount(slot: str) -> str:
     """Where the slot's files are: its bytecode executes in place and takes no heap."""
     rom = vfs.rom_ioctl(_SEGMENT, 0)
+    if isinstance(rom, int):
+        raise OSError("no romfs partition: flash a partition table that has one")
     with open("/" + slot + ".romfs", "rb") as image:
         if rom[:_HEAD] != image.read(_HEAD):
             install(image, rom)

@@ -97,10 +97,13 @@ class Cycle:
             error, cause = e.code, e.cause
         forget("node.link")
         self._guess_time()  # before a time is set by which to come back
-        for answer in answers:
-            got = receipt.decode(answer)
-            if not self._journal().trim(got.epoch, got.ranges):
-                error = DeliverTimeout.code  # it covers nothing that was sent
+        try:
+            for answer in answers:
+                got = receipt.decode(answer)
+                if not self._journal().trim(got.epoch, got.ranges):
+                    error = DeliverTimeout.code  # it covers nothing that was sent
+        except JournalError as e:
+            error = e.code  # what could not be trimmed is sent again
         if error:
             self._failed(error, cause)
         else:

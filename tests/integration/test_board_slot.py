@@ -89,6 +89,21 @@ async def test_an_image_that_does_not_fit_says_so_and_the_node_sleeps(tmp_path: 
     assert "its partition 131072" in lines[-1]
 
 
+async def test_a_table_without_the_partition_says_so_and_the_node_sleeps(tmp_path: Path) -> None:
+    lines: list[str] = []
+    bare = tmp_path / "bare.csv"
+    bare.write_text("\n".join(r for r in TABLE.read_text().splitlines() if "romfs" not in r))
+    table = partitions.load(bare, FLASH_SIZE)
+    firmware.make_flash(tmp_path / "flash.bin", table, FLASH_SIZE, slot(tmp_path, "one"))
+    board = VirtualBoard(tmp_path, MAC, table=bare, start=START, console=lines.append)
+    try:
+        await sleeps(board)
+        assert board.state == "asleep"
+    finally:
+        await board.stop()
+    assert "no romfs partition" in lines[-1]
+
+
 async def cut_everywhere(folder: Path, mode: str, boot: tuple[str, str]) -> tuple[int, int]:
     """Replace one by two with a power cut at operation n, for each n: cuts, and broken boots."""
     files = {name: slot(folder, name) for name in ("one", "two")}

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import shutil
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from fleet.paths import firmware_dir
 from hil.fleet_process import FleetProcess
 from hil.provisioning import enrol
 from hil.virtual import scenes
@@ -39,9 +41,10 @@ class Town:
             await node.board.stop()
         await self.fleet.stop()
 
-    async def node(self, scene: Scene, **config: Any) -> VirtualNode:
+    async def node(self, scene: Scene, sources: Path | None = None, **config: Any) -> VirtualNode:
         number = len(self.nodes)
-        node = VirtualNode(self.folder / f"n{number}", mac_of(f"{self.folder} {number}"), scene)
+        mac = mac_of(f"{self.folder} {number}")
+        node = VirtualNode(self.folder / f"n{number}", mac, scene, sources=sources)
         credentials = await enrol(self.fleet, node.node_id, scene.role, "440106")
         node.provision(credentials, "localhost", self.port, **config)
         self.nodes.append(node)
@@ -171,6 +174,26 @@ async def test_a_data_ready_line_that_stays_high_is_one_call(town: Town) -> None
     assert [round(value / 10) for _, value, _ in town.stored(node, LEVEL)] == [
         round(mm / 10) for _, mm in given
     ]
+
+
+async def test_a_journal_that_cannot_be_trimmed_fails_the_contact_and_nothing_else(
+    town: Town, tmp_path: Path
+) -> None:
+    sources = tmp_path / "firmware"
+    shutil.copytree(firmware_dir(), sources)
+    journal = sources / "node" / "store" / "journal.py"
+    text = journal.read_text()
+    refused = '        raise JournalError("no room")\n        ledger = self._ledger\n'
+    assert text.count("        ledger = self._ledger\n") == 1
+    journal.write_text(text.replace("        ledger = self._ledger\n", refused))
+    levels = [(START + (600 + 60 * i) * SECOND, 1.0) for i in range(6)]
+    node = await town.node(
+        scenes.drainage(START + 300 * SECOND, levels), sources, report_records=3
+    )
+    await town.until(node, lambda: len(town.stored(node, LEVEL)) == 6, 20)
+    await node.board.run_for(2 * HOUR)
+    assert len(town.stored(node, LEVEL)) == 6  # sent again, stored once
+    assert "Traceback" not in node.board.console_tail
 
 
 async def test_a_mute_modem_costs_a_bounded_wake_and_no_record(town: Town) -> None:
