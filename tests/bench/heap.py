@@ -54,7 +54,7 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.fleet = FleetProcess(folder / "fleet", "--port", "0", "--broker-port", "0")
+        self.fleet = FleetProcess(folder / "fleet", "--port", "0", "--broker-port", "0", "--coap-port", "0")
         self.credentials: dict[str, Credentials] = {}
         self.port = 0
         self._runs = 0

@@ -83,14 +83,11 @@ def without_receipts(folder: Path) -> Path:
     shutil.copytree(firmware_dir(), sources, ignore=shutil.ignore_patterns("__pycache__"))
     door = sources / "node" / "link" / "door.py"
     shutil.copy(Path(__file__).with_name("puback_door.py"), door.with_name("puback_door.py"))
-    session = sources / "node" / "link" / "session.py"
-    text = session.read_text()
-    changed = text.replace(
-        "from node.link.door import MqttDoor", "from node.link.puback_door import MqttDoor"
-    )
+    text = door.read_text()
+    changed = text.replace("node.link.mqtt_door import", "node.link.puback_door import")
     if changed == text:
-        raise RuntimeError("the sabotage found nothing to change in session.py")
-    session.write_text(changed)
+        raise RuntimeError("the sabotage found nothing to change in door.py")
+    door.write_text(changed)
     return sources
 
 
@@ -146,7 +143,7 @@ class Thread:
         """All of it; BoardError, FleetError or TimeoutError when the rig itself fails."""
         began = time.monotonic()
         self.folder.mkdir(parents=True)
-        self.fleet = FleetProcess(self.folder / "fleet", "--port", "0")
+        self.fleet = FleetProcess(self.folder / "fleet", "--port", "0", "--coap-port", "0")
         await self.fleet.command("init")
         await self.fleet.command("area", "add", *AREA)
         self.broker = MosquittoProcess(self.folder / "broker", self.fleet.data / "pki")

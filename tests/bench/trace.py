@@ -41,7 +41,7 @@ def compare(rows: list[tuple[int, float]], stored: list[tuple[int, int]]) -> lis
 
 async def run(folder: Path, rows: list[tuple[int, float]]) -> list[str]:
     """Play `rows`, wait until all is delivered, and compare."""
-    fleet = FleetProcess(folder / "fleet", "--port", "0", "--broker-port", "0")
+    fleet = FleetProcess(folder / "fleet", "--port", "0", "--broker-port", "0", "--coap-port", "0")
     await fleet.command("init")
     await fleet.command("area", "add", *AREA)
     addresses = await fleet.start()

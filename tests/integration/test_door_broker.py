@@ -26,9 +26,17 @@ async def port(request: pytest.FixtureRequest, vm: DoorVm) -> AsyncIterator[int]
         yield number
 
 
-def a_report(first: int, count: int) -> bytes:
+def a_report(first: int, count: int, spread: int = 1) -> bytes:
+    """`spread`: what the values differ by at most; a large one leaves nothing to be saved."""
     bodies = [
-        (sequence, report.encode_body(1795411856 + sequence, report.GOOD, [(2, 1830)]))
+        (
+            sequence,
+            report.encode_body(
+                1795411856 + sequence,
+                report.GOOD,
+                [(q, pow(sequence, 7, spread * q)) for q in (2, 5)],
+            ),
+        )
         for sequence in range(first, first + count)
     ]
     encoded: bytes = report.encode(EPOCH, 1795411856, bodies, {report.DEPTH: count})
@@ -119,7 +127,7 @@ async def test_fragments(vm: DoorVm, port: int, most: int, step: int) -> None:
 
 
 async def test_report_over_the_send_buffer(vm: DoorVm, port: int) -> None:
-    sent = a_report(1, 200)
+    sent = a_report(1, 200, 1 << 60)
     assert 2500 < len(sent) < 4000
     async with fleet(port, vm.folder, vm.pki, faithful):
         result = await vm.run(port, "deliver", reports=[sent], step=50)

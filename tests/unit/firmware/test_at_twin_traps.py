@@ -15,10 +15,9 @@ from at_stream import Scripted
 from modem_bench import Bench, Echo, jumping
 from naive_driver import KeepingNaiveModem, NaiveEc200, NaiveModem, WakingNaiveModem
 from node.errors import AtError, AttachRefused, AttachTimeout, AtTimeout, ModemMute, SocketError
-from node.link import match
 from node.link.modems import open_modem
 from node.link.timers import decode_t3324, decode_t3412
-from node.wire import receipt, uplink
+from node.wire import receipt
 from trap import Chunked, Kit, Naive, Prompting, Real, springs
 from twin_play import UdpEcho
 
@@ -374,20 +373,14 @@ def test_trap_the_network_takes_the_pdp_context_away() -> None:
     springs(on_twin(play, NaiveEc200, "ec200"), TimeoutError, "")
 
 
-def report_of(sequence: int) -> bytes:
-    body = uplink.encode_body(1_800_000_000, 0, [])
-    encoded: bytes = uplink.encode(7, 1_800_000_000, [(sequence, body)], {})
-    return encoded
-
-
-def newest(answer: bytes, report: bytes) -> bool:
+def newest(answer: bytes, whole: bytes) -> bool:
     """What the naive one makes of a datagram: it answers what was sent last."""
     return True
 
 
 def test_trap_a_duplicate_downlink_answers_nothing_new() -> None:
     """The network may deliver a datagram twice: what it says tells which report it answers."""
-    answers = {Real: match.answers, Naive: newest}
+    answers = {Real: receipt.covers, Naive: newest}
     judged: list[Any] = [None]
 
     async def play(modem: Any, bench: Bench) -> None:
@@ -396,11 +389,11 @@ def test_trap_a_duplicate_downlink_answers_nothing_new() -> None:
             await attached(modem)
             peer = await modem.datagram(HOST, fleet.port, 60_000)
             for sequence in (1, 2):
-                await peer.send(report := report_of(sequence))
+                await peer.send(whole := receipt.encode(7, [(sequence, sequence)]))
                 with contextlib.suppress(TimeoutError):
                     while True:
                         answer = await asyncio.wait_for(peer.recv(), 60)
-                        if judged[0](answer, report):
+                        if judged[0](answer, whole):
                             delivered.append(sequence)
                             break
         assert delivered == [1], "the second report never arrived"

@@ -30,14 +30,13 @@ class Memory(dict[str, Any]):
 
 
 class Door:
-    """In the place of MqttDoor: opens over what `Door.opens` names."""
+    """In the place of a door: opens over what `Door.opens` names."""
 
     opens: tuple[object, ...] = ()
     log: list[object] = []  # noqa: RUF012
 
-    def __init__(self, bearer: Any, values: dict[str, Any]) -> None:
+    def __init__(self, bearer: Any) -> None:
         self.bearer = bearer
-        assert values["key"] == b"k"
 
     async def open(self) -> None:
         Door.log.append(("open", self.bearer))
@@ -68,7 +67,14 @@ def board(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setitem(sys.modules, "machine", machine)
     monkeypatch.delitem(sys.modules, "node.link.session", raising=False)
     door: Any = types.ModuleType("node.link.door")
-    door.MqttDoor = Door
+
+    async def open_door(session: Any, bearer: Any) -> Door:
+        made = Door(bearer)
+        session.opened.append(made)
+        await made.open()
+        return made
+
+    door.open_door = open_door
     monkeypatch.setitem(sys.modules, "node.link.door", door)
     Door.log = []
     loaded = {name: each for name, each in sys.modules.items() if name.startswith("node.link.")}
@@ -86,9 +92,7 @@ def contact(board: Any, state: Memory, **config: Any) -> tuple[Any, Any]:
     """(session, door or the error) of one contact, closed."""
 
     async def main() -> tuple[Any, Any]:
-        session = board.session.Session(
-            {**CONFIG, **config}, lambda: {"key": b"k", "cert": b"", "ca": b""}, state
-        )
+        session = board.session.Session({**CONFIG, **config}, state)
         Door.opens = Door.opens or (session.modem,)
         got: Any = None
         try:
@@ -226,7 +230,7 @@ def test_addresses_outlast_the_wake(board: Any) -> None:
     state = Memory()
 
     async def main() -> None:
-        session = board.session.Session(CONFIG, dict, state)
+        session = board.session.Session(CONFIG, state)
         board.modem.after['AT+QIDNSGIP=0,"fleet.example"'] = (1.0, "+QIDNSGIP: 192.0.2.7")
         assert await session.modem.resolve("fleet.example", 30_000) == "192.0.2.7"
         await session.close()
