@@ -6,11 +6,11 @@ ARGS ?=
 # The firmware's drivers on CPython.
 DRIVERS := PYTHONPATH=firmware:tests/cpython
 # Debian packages that the tests use; python3-venv makes .venv.
-PACKAGES := mosquitto
+PACKAGES := mosquitto libcoap3-bin softhsm2
 STUBS := micropython-esp32-stubs==1.29.0.post1 micropython-stdlib-stubs==1.29.0.post2
 
-.PHONY: demo test lint types bench bench-thread bench-heap bench-modems bench-scenarios soak soak-trace \
-  soak-fuzz wheel system clean
+.PHONY: demo test lint types bench bench-thread bench-heap bench-modems bench-scenarios bench-bytes \
+  bench-coap bench-oscore soak soak-trace soak-fuzz soak-coap soak-bitflips wheel system clean
 
 .venv/bin/python:
 	@python3 -m venv .venv || { rm -rf .venv; \
@@ -71,7 +71,19 @@ bench-modems: .venv/.dev
 bench-scenarios: .venv/.dev
 	@$(DRIVERS) $(PY) -m tests.bench.campaign $(ARGS)
 
-bench: bench-heap bench-modems bench-scenarios bench-thread
+# Octets on the air and energy of a report, by door.
+bench-bytes: system .venv/.dev
+	@$(DRIVERS) $(PY) -m tests.bench.bytes $(ARGS)
+
+# Reports a second that one core commits over CoAP, beside aiocoap alone.
+bench-coap: .venv/.dev
+	@$(DRIVERS) $(PY) -m tests.bench.coap $(ARGS)
+
+# Time to seal and open on the VM, relative to SHA-256.
+bench-oscore: .venv/.dev
+	@$(DRIVERS) $(PY) -m tests.bench.oscore $(ARGS)
+
+bench: bench-heap bench-modems bench-scenarios bench-bytes bench-oscore bench-coap bench-thread
 
 # A recorded level trace through the whole thread; ARGS names another CSV file.
 soak-trace: .venv/.dev
@@ -81,8 +93,16 @@ soak-trace: .venv/.dev
 soak-fuzz: .venv/.dev
 	@$(PY) -m tests.bench.fuzz_at $(ARGS)
 
+# A hundred thousand reports over CoAP: loss, kills, power cuts, every nonce on record.
+soak-coap: .venv/.dev
+	@$(DRIVERS) $(PY) -m tests.bench.coap_loss $(ARGS)
+
+# A million damaged datagrams for the CoAP server.
+soak-bitflips: .venv/.dev
+	@$(DRIVERS) $(PY) -m tests.bench.coap_bitflips $(ARGS)
+
 # Everything that is too long for every run.
-soak: soak-trace soak-fuzz bench-thread
+soak: soak-trace soak-fuzz soak-bitflips soak-coap bench-thread
 
 wheel: .venv/.dev
 	@$(PY) -m build --wheel --outdir dist . >/dev/null && ls dist/*.whl

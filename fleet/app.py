@@ -1,4 +1,4 @@
-"""Composition root of `kapok serve`: broker, ingest and API in one process on one data folder."""
+"""Composition root of `kapok serve`: broker, ingest, CoAP and API in one process on one folder."""
 
 import asyncio
 import contextlib
@@ -16,14 +16,18 @@ import uvicorn
 from fleet.api import routes
 from fleet.api.metrics import Counters
 from fleet.broker.embedded import BrokerSettings, EmbeddedBroker
+from fleet.coap import udp
+from fleet.coap.server import Server as CoapServer
 from fleet.db import revision
 from fleet.db.base import Database
 from fleet.identity import operations as identity
 from fleet.identity.authority import Authority
 from fleet.identity.files import PUBLIC, write_atomic
 from fleet.identity.revocation import RevokedSerials
+from fleet.identity.wrapping import Cached, Wrapper, open_wrapper
 from fleet.settings import Settings, SettingsError
 from fleet.setup import prepare_certificates
+from fleet.uplink.batches import Batches
 from fleet.uplink.ingest import Ingest
 from fleet.uplink.subscriber import BrokerAddress, Subscriber
 
@@ -84,46 +88,76 @@ async def serve(settings: Settings, ready: Callable[[dict[str, Any]], None]) -> 
         revision.check(database)
         authority = Authority.load(settings.pki)
         prepare_certificates(authority, settings)
-        sock = listen(settings.api_host, settings.api_port)
-        await _Composition(settings, database, authority, sock).run(ready)
+        wrapper = Cached(open_wrapper(settings))
+        with contextlib.ExitStack() as sockets:
+            sock = sockets.enter_context(listen(settings.api_host, settings.api_port))
+            coap = None
+            if settings.coap_port is not None:
+                coap = sockets.enter_context(udp.bind(settings.coap_host, settings.coap_port))
+            await _Composition(settings, database, authority, wrapper, sock, coap).run(ready)
 
 
 class _Composition:
     """The parts, started in order and stopped in the opposite one."""
 
     def __init__(
-        self, settings: Settings, database: Database, authority: Authority, sock: socket.socket
+        self,
+        settings: Settings,
+        database: Database,
+        authority: Authority,
+        wrapper: Wrapper,
+        sock: socket.socket,
+        coap_socket: socket.socket | None,
     ) -> None:
         self._settings = settings
         self._database = database
         self._authority = authority
+        self._wrapper = wrapper
         self._socket = sock
+        self._coap_socket = coap_socket
         self._revoked = RevokedSerials()
-        self._ingest = Ingest(database)
+        self._ingest = Ingest(database, wrapper)
+        self._batches = Batches(self._ingest)
         self._broker: EmbeddedBroker | None = None
+        self._coap: CoapServer | None = None
         self._subscriber: Subscriber | None = None
 
     async def run(self, ready: Callable[[dict[str, Any]], None]) -> None:
         async with contextlib.AsyncExitStack() as stack:
-            stack.callback(self._socket.close)
             self._refresh()
             self._write_crl()
             broker_address = await self._start_broker(stack)
-            self._subscriber = Subscriber(broker_address, self._ingest)
+            self._subscriber = Subscriber(broker_address, self._batches)
             self._subscriber.start()
             stack.push_async_callback(asyncio.to_thread, self._subscriber.stop)
+            self._batches.start()
+            stack.push_async_callback(asyncio.to_thread, self._batches.stop)
+            await self._start_coap(stack)
             upkeep = asyncio.create_task(self._upkeep())
             stack.callback(upkeep.cancel)
             counters = Counters(
                 {
                     "ingest": lambda: self._ingest.counts,
-                    "uplink": lambda: self._subscriber.counts if self._subscriber else {},
+                    "uplink": self._uplink_counts,
+                    "coap": lambda: self._coap.counts if self._coap else {},
                     "broker_refusals": lambda: self._broker.refusals if self._broker else {},
                 }
             )
             counters.register()
             stack.callback(counters.unregister)
             await self._serve_api(broker_address, ready)
+
+    def _uplink_counts(self) -> dict[str, int]:
+        of_broker = self._subscriber.counts if self._subscriber else {}
+        return {**of_broker, **self._batches.counts}
+
+    async def _start_coap(self, stack: contextlib.AsyncExitStack) -> None:
+        if self._coap_socket is not None:
+            self._coap = CoapServer(
+                self._database, self._wrapper, self._batches, self._coap_socket
+            )
+            await self._coap.start()
+            stack.push_async_callback(self._coap.stop)
 
     async def _start_broker(self, stack: contextlib.AsyncExitStack) -> BrokerAddress:
         settings, service = self._settings, self._authority.service
@@ -178,6 +212,8 @@ class _Composition:
             "broker_host": self._settings.broker_names[0] if self._broker else broker.host,
             "broker_port": broker.port,
         }
+        if self._coap is not None:
+            addresses |= {"coap_host": self._settings.coap_host, "coap_port": self._coap.port}
         try:
             write_atomic(self._settings.run_file, json.dumps(addresses).encode(), PUBLIC)
             ready(addresses)
@@ -189,7 +225,7 @@ class _Composition:
 
     def _health(self) -> dict[str, Any]:
         connected = self._subscriber is not None and self._subscriber.connected.is_set()
-        return {"ok": connected, "broker": connected}
+        return {"ok": connected, "broker": connected, "coap": self._coap is not None}
 
     def _refresh(self) -> int:
         with self._database.read() as session:

@@ -24,6 +24,18 @@ host = "127.0.0.1"
 port = 8883
 # Names under which nodes reach the embedded broker; they go into its certificate.
 names = ["localhost", "127.0.0.1"]
+
+[coap]
+# Where battery nodes send their datagrams; port "off": not here.
+host = "127.0.0.1"
+port = 5683
+
+# The secrets of nodes are wrapped by the file pki/wrapping.key, or by an AES key in a token:
+# [keys.pkcs11]
+# module = "/usr/lib/softhsm/libsofthsm2.so"
+# token = "kapok"
+# label = "wrapping"
+# pin_file = "/etc/kapok/pin"
 """
 
 
@@ -32,8 +44,21 @@ class SettingsError(ValueError):
 
 
 @dataclass(frozen=True)
+class Pkcs11:
+    """Where an AES key in a token is: library, labels of token and key, file of the PIN."""
+
+    module: Path
+    token: str
+    label: str
+    pin_file: Path
+
+
+@dataclass(frozen=True)
 class Settings:
-    """Where everything is. `external`: (host, port) of a broker that is not ours."""
+    """Where everything is. `external`: (host, port) of a broker that is not ours.
+
+    `coap_port` None: no CoAP here. `pkcs11` None: the key is the file `wrapping_key`.
+    """
 
     data: Path
     api_host: str
@@ -42,6 +67,9 @@ class Settings:
     broker_port: int
     broker_names: tuple[str, ...]
     external: tuple[str, int] | None
+    coap_host: str
+    coap_port: int | None
+    pkcs11: Pkcs11 | None
 
     @property
     def database_url(self) -> "URL":
@@ -67,6 +95,11 @@ class Settings:
         return self.data / "pki"
 
     @property
+    def wrapping_key(self) -> Path:
+        """File of the key that wraps the secrets of nodes, unless a token holds it."""
+        return self.pki / "wrapping.key"
+
+    @property
     def run_file(self) -> Path:
         """Addresses and process id while a fleet serves."""
         return self.data / "run.json"
@@ -83,8 +116,12 @@ def load(
     port: int | None = None,
     broker_port: int | None = None,
     broker: str | None = None,
+    coap_port: int | str | None = None,
 ) -> Settings:
-    """The settings of `data`, with these replaced; SettingsError in one line."""
+    """The settings of `data`, with these replaced; SettingsError in one line.
+
+    `coap_port` is a number or "off".
+    """
     path = data / CONFIG
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -94,9 +131,10 @@ def load(
         raise SettingsError(f"cannot read {path}: {e.strerror}") from None
     except (ValueError, RecursionError) as e:  # of TOML, of UTF-8, of a number without end
         raise SettingsError(f"{path}: {str(e).splitlines()[0]}") from None
-    _known(raw, ("api", "broker"), path)
+    _known(raw, ("api", "broker", "coap", "keys"), path)
     api = _table(raw, "api", ("host", "port"), path)
     broker_table = _table(raw, "broker", ("address", "host", "port", "names"), path)
+    coap = _table(raw, "coap", ("host", "port"), path)
     names = broker_table.get("names", ["localhost", "127.0.0.1"])
     if not isinstance(names, list) or not names or not all(_is_host(name) for name in names):
         raise SettingsError(f"{path}: broker.names is a list of host names and IP addresses")
@@ -110,6 +148,9 @@ def load(
         ),
         tuple(names),
         _external(broker or _text(broker_table, "address", "embedded", path)),
+        _host(coap, "host", "127.0.0.1", path),
+        _port_or_off(coap.get("port", 5683) if coap_port is None else coap_port, "coap.port"),
+        _pkcs11(_table(raw, "keys", ("pkcs11",), path), path),
     )
 
 
@@ -160,3 +201,23 @@ def _external(address: str) -> tuple[str, int] | None:
     if not _is_host(host) or not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) < 65536:
         raise SettingsError(f"broker {address[:60]!r}: 'embedded' or HOST:PORT")
     return host, int(port)
+
+
+def _port_or_off(value: object, what: str) -> int | None:
+    if value == "off":
+        return None
+    if isinstance(value, str):
+        raise SettingsError(f"{what} is a port number or 'off', not {value[:20]!r}")
+    return _port(value, what)
+
+
+def _pkcs11(keys: dict[str, Any], path: Path) -> Pkcs11 | None:
+    if "pkcs11" not in keys:
+        return None
+    names = ("module", "token", "label", "pin_file")
+    table = _table(keys, "pkcs11", names, path)
+    for name in names:
+        if name not in table:
+            raise SettingsError(f"{path}: keys.pkcs11 lacks {name!r}; it takes {', '.join(names)}")
+    module, token, label, pin_file = (_text(table, name, "", path) for name in names)
+    return Pkcs11(Path(module), token, label, path.parent / pin_file)

@@ -1,6 +1,7 @@
 """`kapok init`: make a data folder, or bring one up to date."""
 
 import os
+from contextlib import closing
 from pathlib import Path
 
 from fleet.identity.authority import Authority
@@ -34,7 +35,37 @@ def init(data: Path) -> list[str]:
     done.append(f"certificate authority: {settings.pki}{' (found)' if found else ''}")
     before, after = upgrade(settings)
     done.append(f"database: revision {after}{' (found)' if before == after else ''}")
+    found = prepare_wrapping_key(settings)
+    done.append(f"wrapping key: {_place(settings)}{' (found)' if found else ''}")
     return done
+
+
+def prepare_wrapping_key(settings: Settings) -> bool:
+    """Make the key that wraps the secrets of nodes; True when it was there.
+
+    A new one would not open what the lost one wrapped: SettingsError when there is such a secret.
+    """
+    from fleet.db.base import Database
+    from fleet.identity import contexts, wrapping
+
+    try:
+        wrapping.open_wrapper(settings)
+    except wrapping.KeyMissing:
+        with closing(Database(settings.database_url)) as database, database.read() as session:
+            needed = contexts.held(session)
+        if needed:
+            raise SettingsError(
+                f"{_place(settings)} is missing, and secrets in the database need it: restore it"
+            ) from None
+        wrapping.create_wrapper(settings)
+        return False
+    return True
+
+
+def _place(settings: Settings) -> str:
+    if settings.pkcs11 is None:
+        return str(settings.wrapping_key)
+    return f"key {settings.pkcs11.label!r} in token {settings.pkcs11.token!r}"
 
 
 def prepare_certificates(authority: Authority, settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""`kapok demo`: a fleet and three virtual nodes, a live table, and a count of what was lost."""
+"""`kapok demo`: a fleet and four virtual nodes, a live table, and a count of what was lost."""
 
 import asyncio
 import contextlib
@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -27,6 +27,12 @@ TELL_S = 10.0  # where there is no terminal, a line tells the progress this ofte
 JUMP_S = 1.0  # real seconds that any jump takes at most: traces have gaps of weeks
 DRAIN_S = 90.0  # real seconds that the last reports may take
 START = 300  # virtual s before the first row of a trace: a cold start attaches first
+# By door: its port's name in run.json, and what else such a node is told. With datagrams it sleeps
+# in PSM as soon as the network lets go of it.
+DOORS: dict[str, tuple[str, dict[str, Any]]] = {
+    "mqtt": ("broker_port", {}),
+    "coap": ("coap_port", {"tau_s": 86_400, "active_s": 0}),
+}
 
 
 class DemoError(RuntimeError):
@@ -77,8 +83,15 @@ def stored_of(database: Path, node_id: str, before_us: int) -> tuple[int, int | 
     return rows or 0, newest
 
 
-def make_scenes(trace: Path | None) -> list[scenes.Scene]:
-    """A gas meter, a drainage point and a lamppost that start at the same virtual time."""
+class Role(NamedTuple):
+    """What a node is, and by which of DOORS it reports."""
+
+    scene: scenes.Scene
+    door: str
+
+
+def make_roles(trace: Path | None) -> list[Role]:
+    """Two gas meters, a drainage point and a lamppost that start at the same virtual time."""
     if trace is None:
         start = int(time.time()) // 3600 * 3600 * scenes.SECOND
         rows: Iterator[tuple[int, float]] = scenes.quiet_river(start + START * scenes.SECOND, 1)
@@ -88,7 +101,12 @@ def make_scenes(trace: Path | None) -> list[scenes.Scene]:
             raise DemoError(f"{trace}: the trace has no values")
         rows = iter(levels)
         start = levels[0][0] - START * scenes.SECOND
-    return [scenes.gas_meter(start, 1), scenes.drainage(start, rows), scenes.lamppost(start, 1)]
+    return [
+        Role(scenes.gas_meter(start, 1), "coap"),
+        Role(scenes.gas_meter(start, 2, "esp32s3-bc95"), "coap"),
+        Role(scenes.drainage(start, rows), "mqtt"),
+        Role(scenes.lamppost(start, 1), "mqtt"),
+    ]
 
 
 class DemoPace:
@@ -110,9 +128,12 @@ class Demo:
     def __init__(self, folder: Path, seconds: float | None, trace: Path | None) -> None:
         self.folder = folder
         self.seconds = seconds
-        self.scenes = make_scenes(trace)
-        self.fleet = FleetProcess(folder / "fleet", "--port", "0", "--broker-port", "0")
+        self.roles = make_roles(trace)
+        self.fleet = FleetProcess(
+            folder / "fleet", "--port", "0", "--broker-port", "0", "--coap-port", "0"
+        )
         self.nodes: list[VirtualNode] = []
+        self._doors: dict[str, str] = {}  # by node id
         self.console = Console()
         self._wake = asyncio.Event()
         self._told = time.monotonic()
@@ -132,21 +153,26 @@ class Demo:
         say("starting the fleet ...")
         addresses = await self.fleet.start()
         try:
-            for i, scene in enumerate(self.scenes):
-                await self._add_node(i, scene, addresses)
+            for i, role in enumerate(self.roles):
+                await self._add_node(i, role, addresses)
             return await self._watch()
         finally:
             for node in self.nodes:
                 await node.board.stop()
             await self.fleet.stop()
 
-    async def _add_node(self, i: int, scene: scenes.Scene, addresses: dict[str, Any]) -> None:
-        mac = mac_of(f"demo {scene.role}")
-        node = VirtualNode(self.folder / scene.role, mac, scene, seed=i, pace=self._pace)
-        self.console.print(f"enrolling {scene.role} {node.node_id} ...")
+    async def _add_node(self, i: int, role: Role, addresses: dict[str, Any]) -> None:
+        scene, door = role
+        name = f"{scene.role} {scene.board}"
+        mac = mac_of(f"demo {name}")
+        node = VirtualNode(self.folder / name, mac, scene, seed=i, pace=self._pace)
+        modem = node.twin.family.table.model
+        self.console.print(f"enrolling {scene.role} {node.node_id}: {modem}, {door} ...")
         credentials = await enrol(self.fleet, node.node_id, scene.role, AREA[0])
-        node.provision(credentials, "localhost", addresses["broker_port"])
+        port, more = DOORS[door]
+        node.provision(credentials, "localhost", addresses[port], door=door, **more)
         self.nodes.append(node)
+        self._doors[node.node_id] = door
         node.board.start()
 
     async def _watch(self) -> Counts:
@@ -176,7 +202,7 @@ class Demo:
         elif time.monotonic() - self._told > TELL_S:
             self._told = time.monotonic()
             rows = [self._row(node) for node in self.nodes]
-            told = (f"{row[1]} {row[4]}/{row[5]}/{row[6]}" for row in rows)
+            told = (f"{row[1]} {row[2]} {row[5]}/{row[6]}/{row[7]}" for row in rows)
             self.console.print("sensed/stored/receipted:", ", ".join(told), soft_wrap=True)
 
     async def _pause(self, seconds: float) -> None:
@@ -192,10 +218,9 @@ class Demo:
         table = Table(
             title="Kapok demo: an hour passes in a second; Ctrl-C ends it",
             box=SIMPLE_HEAD,
-            padding=(0, 1, 0, 0),
-            pad_edge=False,
+            padding=0,  # 80 columns are few
         )
-        for heading in ("node", "role", "its clock", "reported"):
+        for heading in ("node", "role", "door", "its clock", "reported"):
             table.add_column(heading, no_wrap=True)
         for heading in ("sensed", "stored", "receipted", "depth"):
             table.add_column(heading, justify="right", no_wrap=True)
@@ -214,6 +239,7 @@ class Demo:
         return [
             node.node_id,
             node.scene.role,
+            self._doors[node.node_id],
             time.strftime("%m-%d %H:%M", clock),
             age,
             str(node.scene.sensed(until)),

@@ -1,4 +1,4 @@
-"""What a technician's machine does for a new node: key and request, enrolment, trust anchor."""
+"""What a technician's machine does for a new node: key and request, enrolment, its secrets."""
 
 import tempfile
 from pathlib import Path
@@ -7,6 +7,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from fleet.identity.client import make_key_and_csr
+from fleet.identity.secret import SecretBytes
 from hil.fleet_process import FleetProcess
 from hil.virtual.node import Credentials
 
@@ -15,12 +16,15 @@ async def enrol(fleet: FleetProcess, node_id: str, role: str, area: str) -> Cred
     """Register a node and have its certificate signed, by the same command that a person uses."""
     key, request = make_key_and_csr(node_id)
     with tempfile.TemporaryDirectory() as folder:
-        csr, certificate = Path(folder) / "node.csr", Path(folder) / "node.crt"
+        csr, certificate, oscore = (Path(folder) / f"node.{end}" for end in ("csr", "crt", "key"))
         csr.write_bytes(request)
         await fleet.command(
             "node", "add", node_id, "--role", role, "--area", area,
-            "--csr", str(csr), "--cert-out", str(certificate),
+            "--csr", str(csr), "--cert-out", str(certificate), "--oscore-out", str(oscore),
         )  # fmt: skip
         leaf = x509.load_pem_x509_certificate(certificate.read_bytes())
+        shared = SecretBytes(oscore.read_bytes())
     root = x509.load_pem_x509_certificate((fleet.data / "pki" / "root.crt").read_bytes())
-    return Credentials(key, leaf.public_bytes(Encoding.DER), root.public_bytes(Encoding.DER))
+    return Credentials(
+        key, leaf.public_bytes(Encoding.DER), root.public_bytes(Encoding.DER), shared
+    )

@@ -33,7 +33,7 @@ class App:
     def _link(self):
         from node.link.session import Session
 
-        return Session(self.config, config.credentials, self.state)
+        return Session(self.config, self.state)
 
     async def run(self) -> None:
         """A battery node: one wake, then deep sleep. A mains node: wakes without end."""
@@ -45,6 +45,8 @@ class App:
             self.state.save()
             if not self.role.mains:
                 self._sleep(until)
+            if self.cycle.reconfigured:
+                machine.reset()
             gc.collect()
             await self._idle(until)
             reason = machine.TIMER_WAKE

@@ -37,3 +37,24 @@ def credentials() -> dict:
     nvs = esp32.NVS(NAMESPACE)
     buffer = bytearray(_LONGEST)
     return {name: _blob(nvs, name, buffer) for name in ("key", "cert", "ca")}
+
+
+def oscore() -> list:
+    """[kid, secret] of OSCORE: 3 and 16 bytes."""
+    try:
+        found = cbor.decode(_blob(esp32.NVS(NAMESPACE), "oscore", bytearray(64)))
+    except cbor.CborError as e:
+        raise ConfigError("the OSCORE key is damaged: %s" % e)
+    if not is_key(found):
+        raise ConfigError("the OSCORE key is damaged")
+    return found  # type: ignore[return-value]
+
+
+def is_key(value: object) -> bool:
+    """Whether `value` is [kid, secret], 3 and 16 bytes."""
+    if not isinstance(value, list) or len(value) != 2:
+        return False
+    for part, size in zip(value, (3, 16)):
+        if not isinstance(part, bytes) or len(part) != size:
+            return False
+    return True

@@ -7,15 +7,12 @@ import machine
 from micropython import const
 
 from node import clock
-from node.errors import AttachRefused, DeliverTimeout, JournalError, NodeError
+from node.errors import AttachRefused, ConfigError, DeliverTimeout, JournalError, NodeError
 from node.modules import forget
 from node.wire import receipt, uplink
 
 _BUTTON = machine.EXT1_WAKE  # somebody stands at the node and wants it to report now
-_REPORT_BYTES = const(900)  # one report fits one send of every modem, TLS and MQTT included
-_REPORT_RECORDS = const(48)
-_REPORTS = const(2)  # made before the door opens: the journal and TLS do not fit side by side
-_RECEIPT_MS = const(40_000)
+_FETCH_MOST = const(4096)  # bytes of an item; a larger one is left, and so refused
 _CLOSE_MS = const(15_000)  # kept of the cap for shutting the link down
 _RETRY_S = const(60)
 _RETRY_MOST_S = const(21600)
@@ -30,7 +27,9 @@ class Cycle:
         self._journal = journal
         self._role = role
         self._open_link = open_link
+        self.reconfigured = False  # the fleet has changed the configuration: a boot takes it
         self._sensed = False
+        self._telling: "list | None" = None  # what the status of this contact's reports is news of
         self._began = (
             0  # of this wake, in s since 1970; behind clock.FLOOR before the clock is set
         )
@@ -88,9 +87,11 @@ class Cycle:
         # One contact within the cap, and what follows from it.
         cap_ms = self._config["awake_s"] * 1000 - _CLOSE_MS
         answers: list = []
+        items: list = []
+        self._telling = None
         error = cause = 0
         try:
-            await asyncio.wait_for_ms(self._contact(reason, answers), cap_ms)
+            await asyncio.wait_for_ms(self._contact(reason, answers, items), cap_ms)
         except asyncio.TimeoutError:
             error = DeliverTimeout.code
         except NodeError as e:
@@ -98,19 +99,23 @@ class Cycle:
         forget("node.link")
         self._guess_time()  # before a time is set by which to come back
         try:
-            for answer in answers:
-                got = receipt.decode(answer)
-                if not self._journal().trim(got.epoch, got.ranges):
+            for got in answers:
+                if got.ranges and not self._journal().trim(got.epoch, got.ranges):
                     error = DeliverTimeout.code  # it covers nothing that was sent
         except JournalError as e:
             error = e.code  # what could not be trimmed is sent again
+        if answers and self._telling:
+            self._state.set("told", self._telling)
         if error:
             self._failed(error, cause)
         else:
             self._contacted()
+        if items:
+            self._obey(items)
 
-    async def _contact(self, reason: int, answers: list) -> None:
-        # The receipts come into `answers`, whatever becomes of the rest.
+    async def _contact(self, reason: int, answers: list, items: list) -> None:
+        # The receipts come into `answers`, what they brought into `items`, whatever becomes of
+        # the rest.
         link = self._open_link()
         try:
             await link.open()
@@ -118,45 +123,60 @@ class Cycle:
             self._guess_time()
             if not self._sensed:
                 self._sense(reason)
+            done = self._standing()[1]
             reports = self._reports() if self._journal.depth else []
             self._journal.put_away()
-            if reports:
-                door = await link.door()
-                while reports:
-                    answers.append(await door.deliver(reports.pop(0), _RECEIPT_MS))
+            if not reports and reason != _BUTTON:
+                return
+            door = await link.door()
+            if not reports:
+                answers.append(receipt.decode(await door.poll(door.RECEIPT_MS)))
+            while reports:
+                report, whole = reports.pop(0)
+                answer = await door.deliver(report, whole, door.RECEIPT_MS, not reports)
+                answers.append(receipt.decode(answer))
+            for item in [item for got in answers for item in got.items]:
+                if item[0] > done:
+                    if not isinstance(item[2], bytes) and item[2] <= _FETCH_MOST:
+                        item[2] = await door.fetch(item[0], item[2], door.RECEIPT_MS)
+                    items.append(item)
+                    done = item[0]
         finally:
             await link.close()
 
-    def _reports(self) -> "list[bytes]":
-        journal = self._journal()
-        rest = journal.oldest(_REPORTS * _REPORT_BYTES, _REPORTS * _REPORT_RECORDS)
-        status = self._status(journal)
-        reports: list = []
-        while rest and len(reports) < _REPORTS:
-            n = size = 0
-            while n < len(rest) and n < _REPORT_RECORDS:
-                size += len(rest[n][1])
-                if size > _REPORT_BYTES:
-                    break
-                n += 1
-            reports.append(uplink.encode(journal.epoch, clock.now(), rest[:n], status))
-            rest = rest[n:]
-        return reports
+    def _reports(self) -> list:
+        from node import reports
 
-    def _status(self, journal) -> "dict[int, int]":
-        status = {
-            uplink.DEPTH: journal.depth,
-            uplink.DROPPED: sum(journal.dropped.values()),
-            uplink.RESET_CAUSE: machine.reset_cause(),
-            uplink.WAKES: self._state.get("wakes", 0),
-            uplink.FAILED_WAKES: self._state.get("failed", 0),
-            uplink.CORRUPT: journal.corrupt,
-        }
-        failed = (self._state.get("error", 0), self._state.get("cause", 0))
-        for key, value in enumerate(failed + tuple(self._state.get("rungs", ())), uplink.ERROR):
-            if value:
-                status[key] = value
-        return status
+        made, self._telling = reports.make(self._journal(), self._state, self._standing())
+        for name in ("reports", "wire.compact"):
+            forget("node." + name)
+        return made
+
+    def _obey(self, items: list) -> None:
+        # Last of all, with all that the contact brought put away: what goes wrong in here must
+        # not have the contact repeated.
+        self._journal.put_away()
+        self._state.save()
+        from node import downlink
+
+        try:
+            self.reconfigured = downlink.handle(items)
+        except ConfigError as e:
+            self._state.set("error", e.code)
+            self._state.set("cause", 0)
+        self._state.set("items", downlink.standing())
+        forget("node.downlink")
+
+    def _standing(self) -> "list[int]":
+        # Numbers of the fleet's items: applied, handled, refused. NVS has them when RTC has not.
+        standing = self._state.get("items")
+        if standing is None:
+            from node import downlink
+
+            standing = downlink.standing()
+            forget("node.downlink")
+            self._state.set("items", standing)
+        return standing
 
     def _set_clock(self, seconds: "int | None") -> None:
         # Network time comes in whole seconds: a smaller correction would only add jitter.

@@ -82,3 +82,15 @@ class DeliverTimeout(LinkError):
     """The fleet gave no receipt within the deadline."""
 
     code = 19
+
+
+class OscoreError(LinkError):
+    """A message could not be protected or did not verify (RFC 8613), or no number is left."""
+
+    code = 20
+
+
+class CoapError(LinkError):
+    """The CoAP exchange was refused or broke RFC 7252; `cause` is the response code, or 0."""
+
+    code = 21

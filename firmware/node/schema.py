@@ -19,6 +19,7 @@ _SCHEMA = {
     "attach_s": (int, 20, 300),
     "tau_s": (int, 0, 35712000),  # T3412 and T3324 of the PSM to ask for; none or 0: do not ask
     "active_s": (int, 0, 11160),  # 60 when there is none
+    "door": (str, 4),  # "mqtt" over TLS, or "coap" with OSCORE; none: mqtt
     "bearers": (list, 4),  # names of link/bearers.py, tried in this order; none: "modem"
     "pins": (dict, 16),
     "litres_per_pulse": (int, 1, 1000),
@@ -27,7 +28,8 @@ _SCHEMA = {
     "high_uv": (int, 1, 3300000),  # and at full scale
     "lamp_plan": (list, 48),
 }
-_OPTIONAL = ("tau_s", "active_s", "bearers")  # what few nodes have costs the others no heap
+# What few nodes have costs the others no heap.
+_OPTIONAL = ("tau_s", "active_s", "door", "bearers")
 _DEFAULTS = {
     "apn": "",
     "sample_s": 3600,
@@ -63,11 +65,34 @@ def check(values: object) -> dict:
     for key in _SCHEMA:
         if key not in result and key not in _OPTIONAL:
             raise ConfigError("%s is missing" % key)
+    door = result.get("door", "mqtt")
+    if door not in ("mqtt", "coap"):
+        raise ConfigError("unknown door %r" % door)
     for name in result.get("bearers", ()):
         if not isinstance(name, str) or len(name) > 16:
             raise ConfigError("bearers has the wrong type")
+        if door == "coap" and name != "modem":
+            raise ConfigError("bearers: door coap goes by the modem's own sockets only")
+    _check_plan(result["lamp_plan"])
     if result["high_uv"] <= result["low_uv"]:
         raise ConfigError("high_uv is not above low_uv")
     if result["role"] not in ROLES:
         raise ConfigError("unknown role %r" % result["role"])
     return result
+
+
+def _check_plan(plan: list) -> None:
+    # Pairs of ascending seconds of the day and 0..1000 permille.
+    last = -1
+    if len(plan) % 2:
+        raise ConfigError("lamp_plan takes second and permille pairs")
+    for second, dim in zip(plan[::2], plan[1::2]):
+        if not _is_whole(second) or not last < second < 86400:
+            raise ConfigError("lamp_plan: seconds ascend within a day")
+        if not _is_whole(dim) or not 0 <= dim <= 1000:
+            raise ConfigError("lamp_plan: dim is 0..1000 permille")
+        last = second
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

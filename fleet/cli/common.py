@@ -1,6 +1,7 @@
 """What the commands share: the data folder, output, and errors of one line."""
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import wraps
@@ -47,13 +48,16 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
         from sqlalchemy.exc import SQLAlchemyError
 
         from fleet.broker.errors import BrokerError
+        from fleet.control.errors import ControlError
         from fleet.identity.errors import IdentityError
         from fleet.registry.operations import RegistryError
         from fleet.telemetry.operations import TelemetryError
 
         try:
             return command(*args, **kwargs)
-        except (SettingsError, RegistryError, TelemetryError, IdentityError, BrokerError) as e:
+        except (
+            SettingsError, RegistryError, TelemetryError, IdentityError, BrokerError, ControlError
+        ) as e:  # fmt: skip
             raise click.ClickException(str(e)) from None
         except SQLAlchemyError as e:
             reason = str(getattr(e, "orig", None) or e).splitlines()[0]
@@ -67,6 +71,26 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
             raise click.ClickException(f"cannot use{where}: {e.strerror or e}") from None
 
     return wrapped
+
+
+def port_or_off(text: str | None) -> int | str | None:
+    """A port's number where the text is one; what else it may be, the settings decide."""
+    return int(text) if text is not None and text.isascii() and text.isdecimal() else text
+
+
+def log_to_stderr() -> None:
+    """JSON lines on standard error, for the commands that run for long."""
+    import structlog
+
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 def say_json(value: object) -> None:

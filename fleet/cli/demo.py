@@ -1,4 +1,4 @@
-"""`kapok demo`: three virtual nodes report to a fleet of their own."""
+"""`kapok demo`: four virtual nodes report to a fleet of their own."""
 
 import asyncio
 import signal
@@ -25,7 +25,7 @@ import rich_click as click
     help="Drive the drainage node by `time,value` lines: ISO 8601 or s since 1970, metres.",
 )
 def demo(seconds: float | None, trace: Path | None) -> None:
-    """Show a fleet and three virtual nodes at work, and count what was lost.
+    """Show a fleet and four virtual nodes at work, and count what was lost.
 
     The gas meter and the drainage point report over NB-IoT, the lamppost over LTE Cat1; an hour
     of theirs passes in a second. The last line is `sensed N stored N lost N duplicated N`.

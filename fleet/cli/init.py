@@ -9,7 +9,7 @@ from fleet.cli.common import data_folder, json_option, one_line_errors, say_json
 @json_option
 @one_line_errors
 def init(as_json: bool) -> None:
-    """Make a data folder: settings, certificate authority, database.
+    """Make a data folder: settings, certificate authority, database, wrapping key.
 
     On a folder that exists it makes what is missing and brings the database up to date; nothing
     is overwritten.

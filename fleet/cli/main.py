@@ -10,12 +10,13 @@ import rich_click as click
 
 COMMANDS = {
     "area": ("fleet.cli.area", "area", "Areas: add, list."),
-    "demo": ("fleet.cli.demo", "demo", "Three virtual nodes report to a fleet."),
+    "coap": ("fleet.cli.coap", "coap", "Run CoAP in processes of its own."),
+    "demo": ("fleet.cli.demo", "demo", "Four virtual nodes report to a fleet."),
     "init": ("fleet.cli.init", "init", "Make a data folder, or bring one up to date."),
     "modem-twin": ("fleet.cli.modem_twin", "modem_twin", "A modem for anybody's driver."),
     "node": ("fleet.cli.node", "node", "Nodes: add, list, show, revoke."),
     "readings": ("fleet.cli.readings", "readings", "Show readings."),
-    "serve": ("fleet.cli.serve", "serve", "Run broker, ingest and API."),
+    "serve": ("fleet.cli.serve", "serve", "Run broker, ingest, CoAP and API."),
 }
 
 

@@ -1,10 +1,13 @@
-"""`kapok node`."""
+"""`kapok node`: who is there. Keys and downlinks of nodes are in modules of their own."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import rich_click as click
 
+from fleet.cli import node_downlinks, node_keys
 from fleet.cli.common import (
     database,
     iso,
@@ -18,10 +21,16 @@ from fleet.cli.common import (
 
 @click.group()
 def node() -> None:
-    """Nodes: register, list, show, revoke.
+    """Nodes: register, list, show, revoke; their keys and what waits for them.
 
     Example: kapok node list
     """
+
+
+node.add_command(node_keys.rotate)
+node.add_command(node_keys.distrust)
+node.add_command(node_downlinks.configure)
+node.add_command(node_downlinks.downlinks)
 
 
 def _as_json(found: Any) -> dict[str, Any]:
@@ -44,10 +53,22 @@ def _as_json(found: Any) -> dict[str, Any]:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Where to write the PEM certificate; default: standard output.",
 )
+@click.option(
+    "--oscore-out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Make an OSCORE key, and write it here for the node's NVS; it is a secret.",
+)
 @json_option
 @one_line_errors
 def add(
-    node_id: str, role: str, area: str, asset: str, csr: Path, cert_out: Path | None, as_json: bool
+    node_id: str,
+    role: str,
+    area: str,
+    asset: str,
+    csr: Path,
+    cert_out: Path | None,
+    oscore_out: Path | None,
+    as_json: bool,
 ) -> None:
     """Register a node, give it an asset, and sign its certificate.
 
@@ -58,29 +79,53 @@ def add(
     from fleet.identity.authority import Authority
     from fleet.identity.csr import MAX_BYTES
     from fleet.identity.errors import IdentityError
-    from fleet.identity.files import PUBLIC, write_atomic
+    from fleet.identity.files import PRIVATE, PUBLIC
     from fleet.identity.operations import enrol
     from fleet.registry.operations import add_node
 
     chosen = settings()
     with csr.open("rb") as file:
         request = file.read(MAX_BYTES + 1)  # `--csr /dev/zero` must end too
-    with database(needs=chosen) as db, db.begin() as session:
+    with _files() as write, database(needs=chosen) as db, db.begin() as session:
         found = add_node(session, node_id, role, area, asset)
         issued = enrol(session, Authority.load(chosen.pki), request)
         if issued.subject != node_id:
             raise IdentityError(f"{csr} is a request of {issued.subject}, not of {node_id}")
         if cert_out is not None:
-            try:  # before the commit: all or nothing
-                write_atomic(cert_out, issued.pem, PUBLIC)
-            except OSError as e:
-                raise IdentityError(f"cannot write {cert_out}: {e.strerror}") from None
+            write(cert_out, issued.pem, PUBLIC)
+        if oscore_out is not None:
+            write(oscore_out, node_keys.new_blob(session, chosen, node_id), PRIVATE)
     if as_json:
         say_json({**_as_json(found), "certificate": issued.pem.decode()})
     elif cert_out is None:
         click.echo(issued.pem.decode(), nl=False)
     else:
         click.echo(f"node {node_id} registered in {area}; certificate: {cert_out}")
+
+
+@contextmanager
+def _files() -> Iterator[Callable[[Path, bytes, int], None]]:
+    """Writes files, before the commit; they go when anything fails: all or nothing."""
+    from fleet.identity.errors import IdentityError
+    from fleet.identity.files import write_atomic
+
+    written: list[Path] = []
+
+    def write(path: Path, data: bytes, mode: int) -> None:
+        if path in written:
+            raise IdentityError(f"{path} cannot take both the certificate and the key")
+        try:
+            write_atomic(path, data, mode)
+        except OSError as e:
+            raise IdentityError(f"cannot write {path}: {e.strerror}") from None
+        written.append(path)
+
+    try:
+        yield write
+    except BaseException:
+        for path in written:
+            path.unlink(missing_ok=True)
+        raise
 
 
 @node.command("list")
@@ -116,7 +161,7 @@ def list_(area: str, role: str, after: str, limit: int, as_json: bool) -> None:
 @json_option
 @one_line_errors
 def show(node_id: str, as_json: bool) -> None:
-    """Show a node and its certificates.
+    """Show a node, its certificates, its OSCORE keys and its configuration over the air.
 
     Example: kapok node show 1gntj14d2p
     """
@@ -133,14 +178,22 @@ def show(node_id: str, as_json: bool) -> None:
             }
             for c in certificates_of(session, node_id)
         ]
+        keys = node_keys.shown(session, node_id)
+        configuration = node_downlinks.shown(session, node_id)
     if as_json:
-        say_json({**_as_json(found), "certificates": certificates})
+        more = {"certificates": certificates, "oscore": keys, "configuration": configuration}
+        say_json({**_as_json(found), **more})
         return
     for name, value in _as_json(found).items():
         click.echo(f"{name:<16}{value}")
     for one in certificates:
         state = "live" if one["live"] else "not live"
         click.echo(f"{'certificate':<16}{one['serial']} {state}, until {one['not_after']}")
+    for key in keys:
+        trusted = "" if key["trusted"] else ", to be challenged"
+        click.echo(f"{'oscore':<16}{key['kid']} {key['state']}{trusted}")
+    if configuration["applied"]:
+        click.echo(f"{'configuration':<16}{configuration['values']}")
 
 
 @node.command()
@@ -149,12 +202,13 @@ def show(node_id: str, as_json: bool) -> None:
 @json_option
 @one_line_errors
 def revoke(node_id: str, reason: str, as_json: bool) -> None:
-    """Revoke a node's certificate; its reports are refused from now on.
+    """Revoke a node's certificate and OSCORE keys; its reports are refused from now on.
 
     A broker other than the embedded one must read pki/crl.pem again (Mosquitto: SIGHUP).
 
     Example: kapok node revoke 1gntj14d2p --reason key-compromise
     """
+    from fleet.identity import oscore
     from fleet.identity.authority import Authority
     from fleet.identity.operations import revocation_list, serial_text
     from fleet.identity.operations import revoke as revoke_certificate
@@ -165,9 +219,11 @@ def revoke(node_id: str, reason: str, as_json: bool) -> None:
         with db.begin() as session:
             set_state(session, node_id, "revoked")
             serials = revoke_certificate(session, node_id, reason)
+            keys = oscore.revoke(session, node_id)
         with db.read() as session:
             Authority.load(chosen.pki).write_crl(revocation_list(session))
     if as_json:
-        say_json({"id": node_id, "revoked": [serial_text(serial) for serial in serials]})
+        revoked = [serial_text(serial) for serial in serials]
+        say_json({"id": node_id, "revoked": revoked, "oscore_keys": keys})
     else:
-        click.echo(f"node {node_id} revoked, {len(serials)} certificate(s)")
+        click.echo(f"node {node_id} revoked, {len(serials)} certificate(s), {keys} OSCORE key(s)")

@@ -1,6 +1,6 @@
-"""Tables of issued and revoked certificates. Times are integer microseconds UTC."""
+"""Tables of certificates and of OSCORE contexts. Times are integer microseconds UTC."""
 
-from sqlalchemy import BigInteger, ForeignKey, Integer, String
+from sqlalchemy import BigInteger, ForeignKey, Integer, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from fleet.db.base import Base
@@ -33,3 +33,29 @@ class RevokedSerial(Base):
     serial: Mapped[str] = mapped_column(ForeignKey("certificates.serial"), unique=True)
     revoked_us: Mapped[int] = mapped_column(BigInteger)
     reason: Mapped[str] = mapped_column(String(32))
+
+
+class OscoreContext(Base):
+    """An OSCORE security context (RFC 8613, 3.1) that the fleet shares with a node.
+
+    `state` is next (made, never used by the node), current or retired. A retired one has lost kid
+    and secret: its kid may be drawn again.
+    """
+
+    __tablename__ = "oscore_contexts"
+    __table_args__ = ({"sqlite_autoincrement": True},)  # a claim may name a row long gone
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    node_id: Mapped[str] = mapped_column(String(10), index=True)
+    kid: Mapped[bytes | None] = mapped_column(LargeBinary(3), unique=True)
+    secret: Mapped[bytes | None] = mapped_column(LargeBinary(64))  # wrapped
+    state: Mapped[str] = mapped_column(String(8))
+    # The node id while this is the node's current, or next, context, else NULL: constraints.
+    current_for: Mapped[str | None] = mapped_column(String(10), unique=True)
+    next_for: Mapped[str | None] = mapped_column(String(10), unique=True)
+    created_us: Mapped[int] = mapped_column(BigInteger)
+    # The replay window of fleet.identity.replay; `highest` NULL: unknown.
+    highest: Mapped[int | None] = mapped_column(BigInteger)
+    seen: Mapped[int] = mapped_column(BigInteger)
+    # The fleet's own sender numbers below this one may have been used.
+    own_numbers: Mapped[int] = mapped_column(BigInteger)

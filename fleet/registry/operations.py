@@ -163,10 +163,15 @@ def standings(session: Session, node_ids: Iterable[str]) -> dict[str, Standing]:
 
 
 def note_reports(session: Session, newest: Mapping[str, tuple[int, Mapping[int, int]]]) -> None:
-    """Remember when each node reported last (us), and the status that it told."""
-    rows = [
-        {"id": node_id, "last_report_us": when, "status": json.dumps(status)}
-        for node_id, (when, status) in newest.items()
+    """Remember when each node reported last (us), and the status where it told one."""
+    rows: list[dict[str, object]] = [
+        {"id": node_id, "last_report_us": when} for node_id, (when, _) in newest.items()
     ]
-    if rows:
-        session.execute(update(Terminal), rows)  # one statement, by primary key
+    told: list[dict[str, object]] = [
+        {"id": node_id, "status": json.dumps(status)}
+        for node_id, (_, status) in newest.items()
+        if status
+    ]
+    for changes in (rows, told):
+        if changes:
+            session.execute(update(Terminal), changes)  # one statement, by primary key

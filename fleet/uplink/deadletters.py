@@ -17,7 +17,7 @@ def bury(session: Session, message: Message, reason: str) -> None:
             node_id=message.node_id,
             received_us=message.received_us,
             reason=reason[:200],
-            payload=message.payload[:KEPT_BYTES],
+            payload=(message.payload or b"")[:KEPT_BYTES],
         )
     )
     session.flush()

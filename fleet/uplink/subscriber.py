@@ -1,10 +1,9 @@
 """Between the broker and the ingest: takes reports, gives receipts, acknowledges last of all.
 
-paho's thread only queues. One ingest thread takes a batch, commits it, publishes the receipts, and
-then acknowledges to the broker; whatever happens before leaves the messages unacknowledged.
+paho's thread only queues. The thread of the batches commits, publishes each message's receipt, and
+then acknowledges it to the broker; whatever happens before leaves it unacknowledged.
 """
 
-import queue
 import socket
 import ssl
 import threading
@@ -21,13 +20,11 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from fleet.uplink import topics
-from fleet.uplink.ingest import Ingest, Outcome
+from fleet.uplink.batches import Batches
+from fleet.uplink.ingest import Outcome
 from fleet.uplink.message import Message
 
-BATCH = 500
-GATHER_S = 0.02  # how long a batch waits for company
-QUEUE = 5000
-RETRY_S = (0.2, 10.0)  # first and longest pause while the database does not take a batch
+PENDING = 5000  # receipts that paho holds for a broker that does not read
 
 log = structlog.get_logger("uplink")
 
@@ -45,7 +42,6 @@ class BrokerAddress:
 
 @dataclass(frozen=True)
 class _Arrived:
-    message: Message
     mid: int
     qos: int  # 0 for what a node sent so: it has no mid, and acknowledging 0 is a protocol error
     connection: int
@@ -54,14 +50,12 @@ class _Arrived:
 class Subscriber:
     """The fleet's MQTT client. `start` and `stop` from any thread."""
 
-    def __init__(self, address: BrokerAddress, ingest: Ingest) -> None:
+    def __init__(self, address: BrokerAddress, batches: Batches) -> None:
         self._address = address
-        self._ingest = ingest
-        self._queue: queue.Queue[_Arrived] = queue.Queue(QUEUE)
+        self._batches = batches
         self._stopping = threading.Event()
         self._unreachable = False
         self._connection = 0  # counts connections: an acknowledgement belongs to one of them
-        self._worker = threading.Thread(target=self._work, name="ingest", daemon=True)
         self.connected = threading.Event()  # while reports can come
         self.counts: Counter[str] = Counter()
         context = ssl.create_default_context(cafile=str(address.authorities))
@@ -72,7 +66,7 @@ class Subscriber:
         )
         self._client.tls_set_context(context)
         self._client.reconnect_delay_set(1, 5)
-        self._client.max_queued_messages_set(QUEUE)
+        self._client.max_queued_messages_set(PENDING)
         self._client.on_socket_open = _send_at_once
         self._client.on_connect = self._on_connect
         self._client.on_connect_fail = self._on_connect_fail
@@ -82,15 +76,12 @@ class Subscriber:
 
     def start(self) -> None:
         """Connect in the background, again and again."""
-        self._worker.start()
         self._client.connect_async(self._address.host, self._address.port, keepalive=30)
         self._client.loop_start()
 
     def stop(self) -> None:
-        """Finish the batch at hand and disconnect; what is queued stays with the broker."""
+        """Disconnect. Stop the batches before: what is still queued stays with the broker."""
         self._stopping.set()
-        if self._worker.is_alive():
-            self._worker.join(10)
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -154,73 +145,21 @@ class Subscriber:
             self.counts["foreign topic"] += 1
             client.ack(message.mid, message.qos)
             return
-        arrived = _Arrived(
-            Message(node_id, bytes(message.payload), time.time_ns() // 1000),
-            message.mid,
-            message.qos,
-            self._connection,
-        )
+        arrived = _Arrived(message.mid, message.qos, self._connection)
         # Waiting here stops reading from the socket. In the end the broker drops the connection,
         # and the next one begins afresh. To drop a message instead would leave it in the broker's
         # window for ever, which a hundred of them would close.
-        while not self._stopping.is_set():
-            try:
-                self._queue.put(arrived, timeout=0.2)
-                return
-            except queue.Full:
-                self.counts["queue full"] += 1
+        self._batches.submit(
+            Message(node_id, bytes(message.payload), time.time_ns() // 1000),
+            lambda outcome: self._answer(node_id, arrived, outcome),
+        )
 
-    def _gather(self) -> list[_Arrived]:
-        try:
-            batch = [self._queue.get(timeout=0.2)]
-        except queue.Empty:
-            return []
-        end = time.monotonic() + GATHER_S
-        while len(batch) < BATCH:
-            try:
-                batch.append(self._queue.get(timeout=max(0.0, end - time.monotonic())))
-            except queue.Empty:
-                break
-        return batch
-
-    def _work(self) -> None:
-        while not self._stopping.is_set():
-            batch = self._gather()
-            if batch:
-                outcomes = self._process([arrived.message for arrived in batch])
-                if outcomes is None:
-                    return  # stopping: nothing is acknowledged
-                try:
-                    self._answer(batch, outcomes)
-                except Exception as e:  # paho, amid a reconnect: the nodes will repeat
-                    log.error("receipts could not be sent", reason=repr(e)[:300])
-
-    def _process(self, messages: list[Message]) -> list[Outcome] | None:
-        pause = RETRY_S[0]
-        while not self._stopping.is_set():
-            try:
-                return self._ingest.process(messages)
-            except Exception as e:  # whatever it is, this thread must live to try again
-                self.counts["database retries"] += 1
-                first = (str(e).splitlines() or [""])[0]
-                log.error(
-                    "the database does not take a batch",
-                    reason=f"{type(e).__name__}: {first}"[:300],
-                    next_try_s=pause,
-                )
-            self._stopping.wait(pause)
-            pause = min(pause * 2, RETRY_S[1])
-        return None
-
-    def _answer(self, batch: list[_Arrived], outcomes: list[Outcome]) -> None:
-        for arrived, outcome in zip(batch, outcomes, strict=True):
-            if outcome.receipt is not None:
-                self._client.publish(
-                    topics.receipt_of(arrived.message.node_id), outcome.receipt, qos=0
-                )
-            # An acknowledgement of an earlier connection could hit another message of this one.
-            if arrived.connection == self._connection:
-                self._client.ack(arrived.mid, arrived.qos)
+    def _answer(self, node_id: str, arrived: _Arrived, outcome: Outcome) -> None:
+        if outcome.receipt is not None:
+            self._client.publish(topics.receipt_of(node_id), outcome.receipt, qos=0)
+        # An acknowledgement of an earlier connection could hit another message of this one.
+        if arrived.connection == self._connection:
+            self._client.ack(arrived.mid, arrived.qos)
 
 
 def _send_at_once(_client: mqtt.Client, _userdata: object, sock: Any) -> None:

@@ -8,12 +8,19 @@ from hil.virtual.modem.replay import Departure, Replay
 
 
 def of_modem(twin: ModemTwin, stand: Standalone) -> dict[str, Any]:
-    """Commands, bytes on the UART and in the sockets, and energy in mJ."""
+    """Commands, bytes on the UART and in the sockets, what befell packets, and energy in mJ."""
     return {
         "commands": twin.commands,
         **_uart(stand),
         "up_bytes": twin.up_bytes,
         "down_bytes": twin.down_bytes,
+        "packets": {
+            "lost": twin.air.lost,
+            "duplicated": twin.air.journeys.duplicated,
+            "delayed": twin.air.journeys.delayed,
+            "rebound": twin.bridge.nat.rebound,
+            "stale": twin.bridge.nat.stale,
+        },
         "energy_mj": round(twin.ledger.mark().mj, 1),
     }
 
@@ -37,7 +44,7 @@ def line(facts: dict[str, Any]) -> str:
     ]
     if "energy_mj" in facts:
         parts += [
-            f"sockets {facts['up_bytes']} B up, {facts['down_bytes']} B down",
+            f"sockets {facts['up_bytes']} B up, {facts['down_bytes']} B down{_befell(facts)}",
             f"{facts['energy_mj']} mJ",
         ]
     else:
@@ -48,6 +55,11 @@ def line(facts: dict[str, Any]) -> str:
             f"{len(missed)} requests never reached{where}",
         ]
     return "; ".join(parts)
+
+
+def _befell(facts: dict[str, Any]) -> str:
+    told = ", ".join(f"{count} {what}" for what, count in facts["packets"].items() if count)
+    return f" (packets: {told})" if told else ""
 
 
 def _uart(stand: Standalone) -> dict[str, int]:

@@ -22,11 +22,12 @@ MODEM_PINS = ("reset", "pwrkey", "dtr", "psm_exit", "cut")  # as in firmware/nod
 
 
 class Credentials(NamedTuple):
-    """DER bytes that a node gets at provisioning."""
+    """What a node gets at provisioning: DER bytes, and CBOR [kid, secret] for OSCORE."""
 
     key: bytes
     certificate: bytes
     root: bytes
+    oscore: bytes
 
 
 def mac_of(seed: str) -> bytes:
@@ -99,6 +100,7 @@ class VirtualNode:
         self.board.nvs.set_blob(NAMESPACE, "key", credentials.key)
         self.board.nvs.set_blob(NAMESPACE, "cert", credentials.certificate)
         self.board.nvs.set_blob(NAMESPACE, "ca", credentials.root)
+        self.board.nvs.set_blob(NAMESPACE, "oscore", credentials.oscore)
 
     def wipe(self) -> None:
         """Format the file system with fresh firmware: the journal is gone, identity stays."""

@@ -59,12 +59,12 @@ def microvolts(value_mm: int, full_scale_mm: int) -> int:
     return max(0, min(raw, 3_300_000))
 
 
-def gas_meter(start_us: int, seed: int) -> Scene:
+def gas_meter(start_us: int, seed: int, board: str = "esp32s3-bc660k") -> Scene:
     """Pulses of 10 l, one in some minutes, more around noon and evening; a freeze every hour."""
     chance = random.Random(seed)
     scene = Scene(
         "gas-meter",
-        "esp32s3-bc660k",
+        board,
         {"litres_per_pulse": LITRES_PER_PULSE, "report_s": 21600, "report_records": 6},
         start_us,
     )

@@ -31,6 +31,16 @@ def test_it_ends_by_itself_and_loses_nothing(tmp_path: Path) -> None:
     assert sensed == stored > 30
     assert (lost, duplicated) == (0, 0)
     assert list(tmp_path.iterdir()) == [], "the demo leaves files behind"
+    # Both gas meters report by datagrams, one over each NB-IoT modem.
+    assert re.findall(r"enrolling gas-meter \w+: (\S+), coap", out.stdout) == [
+        "BC660K-GL",
+        "BC95-G",
+    ]
+    reported = re.findall(
+        r"^ *\w{10} gas-meter +coap .*?(\d+) +(\d+) +\d+ +\d+ *$", out.stdout, re.M
+    )
+    assert len(reported) == 2
+    assert all(sensed == stored != "0" for sensed, stored in reported)
 
 
 def test_ctrl_c_ends_it_with_the_summary(tmp_path: Path) -> None:

@@ -27,7 +27,8 @@ class Town:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.fleet = FleetProcess(folder / "fleet", "--port", "0", "--broker-port", "0", "--coap-port", "0")
+        free = ("--port", "0", "--broker-port", "0", "--coap-port", "0")
+        self.fleet = FleetProcess(folder / "fleet", *free)
         self.port = 0
         self.nodes: list[VirtualNode] = []
 

@@ -29,7 +29,9 @@ class Thread:
     def __init__(self, folder: Path) -> None:
         self.data = folder / "data"
         self.folder = folder
-        self.fleet = FleetProcess(self.data, "--port", "0", "--broker-port", "0", "--coap-port", "0")
+        self.fleet = FleetProcess(
+            self.data, "--port", "0", "--broker-port", "0", "--coap-port", "0"
+        )
         self.run: dict[str, Any] = {}
         self.credential = Credential(NODE, folder / "node.crt", folder / "node.key")
 
@@ -100,7 +102,9 @@ async def mosquitto(thread: Thread) -> AsyncIterator[MosquittoProcess]:
     folder.mkdir()
     broker = MosquittoProcess(folder, thread.data / "pki")
     await broker.start()
-    thread.fleet.settings = ("--port", "0", "--broker", f"localhost:{broker.port}")
+    thread.fleet.settings = (
+        "--port", "0", "--coap-port", "0", "--broker", f"localhost:{broker.port}",
+    )  # fmt: skip
     yield broker
     await broker.kill()
 
@@ -169,7 +173,7 @@ async def test_a_broker_that_is_killed_comes_back_to_a_waiting_fleet(
 
 
 async def test_a_broker_that_cannot_be_reached_is_said_once(thread: Thread) -> None:
-    thread.fleet.settings = ("--port", "0", "--broker", "localhost:1")
+    thread.fleet.settings = ("--port", "0", "--coap-port", "0", "--broker", "localhost:1")
     thread.run = await thread.fleet.start()
     await until(lambda: thread.metric("broker unreachable") >= 2)
     assert thread.get("/healthz")[0] == 503

@@ -20,8 +20,9 @@ from sqlalchemy.exc import OperationalError
 from fleet.db import sqlite
 from fleet.db.base import Database
 from fleet.registry import operations as registry
-from fleet.uplink import subscriber as module
+from fleet.uplink import batches as module
 from fleet.uplink import topics
+from fleet.uplink.batches import Batches
 from fleet.uplink.ingest import Ingest
 from fleet.uplink.subscriber import BrokerAddress, Subscriber
 
@@ -36,10 +37,11 @@ class Uplink:
         self.rig = rig
         self.node: Credential = rig.pki.node(node_id)
         self.ingest = Ingest(self.database)
+        self.batches = Batches(self.ingest)
         authority = rig.pki.authority
         self.subscriber = Subscriber(
             BrokerAddress("localhost", rig.port, authority.bundle_path, *authority.service[::-1]),
-            self.ingest,
+            self.batches,
         )
         self.acknowledged: list[int] = []
         ack = self.subscriber._client.ack
@@ -52,8 +54,14 @@ class Uplink:
 
     def start(self) -> None:
         """Return when reports can come."""
+        self.batches.start()
         self.subscriber.start()
         assert self.subscriber.connected.wait(PATIENCE)
+
+    def stop(self) -> None:
+        """As the composition does it."""
+        self.batches.stop()
+        self.subscriber.stop()
 
     def client(self, credential: Credential | None = None) -> Client:
         """A node that listens for its receipts."""
@@ -108,7 +116,7 @@ def uplink(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     made = Uplink(rig, tmp_path)
     made.start()
     yield made
-    made.subscriber.stop()
+    made.stop()
     made.database.close()
 
 
@@ -116,7 +124,7 @@ def test_a_locked_database_holds_receipts_and_acknowledgements_back(uplink: Upli
     with uplink.client() as node:
         with fleet_rig.writer_elsewhere(uplink.path):
             uplink.send(node, fleet_rig.make_report(1, [1, 2]))
-            until(lambda: uplink.subscriber.counts["database retries"] >= 2)
+            until(lambda: uplink.batches.counts["database retries"] >= 2)
             assert not uplink.receipted(node)
             assert not uplink.acknowledged
         until(lambda: uplink.receipted(node) == {1, 2})
@@ -136,7 +144,7 @@ def test_commits_that_fail_hold_receipts_and_acknowledgements_back(uplink: Uplin
     with uplink.client() as node:
         for n in range(1, 6):
             uplink.send(node, fleet_rig.make_report(1, [n]))
-        until(lambda: uplink.subscriber.counts["database retries"] >= 3)
+        until(lambda: uplink.batches.counts["database retries"] >= 3)
         assert not uplink.receipted(node)
         assert not uplink.acknowledged
         assert not uplink.stored()
@@ -150,7 +158,7 @@ def test_a_database_that_is_gone_takes_the_reports_when_it_is_back(uplink: Uplin
     with uplink.client() as node:
         uplink.path.rename(aside)
         uplink.send(node, fleet_rig.make_report(1, [1]))
-        until(lambda: uplink.subscriber.counts["database retries"] >= 2)
+        until(lambda: uplink.batches.counts["database retries"] >= 2)
         assert not uplink.receipted(node)
         aside.rename(uplink.path)
         until(lambda: uplink.receipted(node) == {1})
@@ -172,12 +180,12 @@ def test_a_full_queue_waits_and_drops_nothing(
             with fleet_rig.writer_elsewhere(uplink.path):
                 for n in range(1, 31):
                     uplink.send(node, fleet_rig.make_report(1, [n]))
-                until(lambda: uplink.subscriber.counts["queue full"] > 0)
+                until(lambda: uplink.batches.counts["queue full"] > 0)
                 assert not uplink.acknowledged
             until(lambda: uplink.receipted(node) == set(range(1, 31)))
             until(lambda: len(uplink.acknowledged) == 30)
     finally:
-        uplink.subscriber.stop()
+        uplink.stop()
         uplink.database.close()
     assert uplink.stored() == set(range(1, 31))
 
@@ -192,9 +200,9 @@ def test_stopping_with_a_full_queue_and_no_database_is_quick(
     with uplink.client() as node, fleet_rig.writer_elsewhere(uplink.path):
         for n in range(1, 6):
             uplink.send(node, fleet_rig.make_report(1, [n]))
-        until(lambda: uplink.subscriber.counts["database retries"] >= 1)
+        until(lambda: uplink.batches.counts["database retries"] >= 1)
         began = time.monotonic()
-        uplink.subscriber.stop()
+        uplink.stop()
         assert time.monotonic() - began < 5
         assert not uplink.acknowledged
         assert not uplink.receipted(node)
@@ -262,7 +270,7 @@ def test_a_cut_connection_comes_back_and_what_was_repeated_is_stored_once(uplink
     with uplink.client() as node:
         with fleet_rig.writer_elsewhere(uplink.path):
             uplink.send(node, fleet_rig.make_report(1, [1]))
-            until(lambda: uplink.subscriber.counts["database retries"] >= 1)
+            until(lambda: uplink.batches.counts["database retries"] >= 1)
             sock: Any = uplink.subscriber._client.socket()
             uplink.subscriber.connected.clear()
             sock.shutdown(2)

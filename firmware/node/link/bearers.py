@@ -23,6 +23,8 @@ async def door(session):
         try:
             bearer = session.modem
             if BEARERS[name]:
+                if session.config.get("door") == "coap":
+                    raise ConfigError("door coap goes by the modem's own sockets only")
                 path = "node.link." + BEARERS[name]
                 module = __import__(path, None, None, ("open_bearer",))
                 bearer = await module.open_bearer(session.modem, session.config)

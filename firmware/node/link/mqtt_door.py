@@ -1,4 +1,4 @@
-"""The node's door to the fleet: a report goes out, the receipt for it comes back."""
+"""The door by MQTT over TLS: a report is published, the receipt for it comes on a topic."""
 
 import asyncio
 import time
@@ -6,9 +6,9 @@ import time
 from micropython import const
 
 from node.errors import DeliverTimeout, LinkError, MqttError
-from node.link.match import answers
 from node.link.mqtt import Mqtt
 from node.link.tls import wrap
+from node.wire import receipt
 
 _SOCKET_MS = const(75_000)  # QIOPEN: 150 s at worst, users settle for 60..75 s
 _TLS_MS = const(90_000)  # about 3 kB there and back, and two signatures
@@ -21,6 +21,8 @@ class MqttDoor:
     """MQTT over TLS. `config`: host, port, node, and the DER bytes key, cert and ca, which `open`
     takes out of it."""
 
+    RECEIPT_MS = 40_000
+
     def __init__(self, modem, config: dict) -> None:
         self._modem = modem
         self._config = config
@@ -29,7 +31,7 @@ class MqttDoor:
         self._socket = None
         self._stream = None
         self._mqtt = None
-        self._report = None  # the one whose receipt is awaited
+        self._whole = None  # the receipt that would cover all of what was sent
         self._receipt = None
         self._lost: "LinkError | None" = None
         self._woken = asyncio.Event()  # the receipt is there, or the connection is lost
@@ -53,13 +55,13 @@ class MqttDoor:
             await self.close()
             raise
 
-    async def deliver(self, report: bytes, deadline_ms: int) -> bytes:
-        """The receipt for `report`. MqttError: not even the broker answered, or the link broke."""
+    async def deliver(self, report: bytes, whole: bytes, deadline_ms: int, last: bool) -> bytes:
+        """The receipt for `report`: see node.link.door. `last` is of no use on a connection."""
         if self._mqtt is None:
             raise MqttError("the door is not open")
         start = time.ticks_ms()
         self._receipt = None
-        self._report = report
+        self._whole = whole
         self._woken.clear()
         try:
             await self._mqtt.publish(self._reports, report, 1, deadline_ms)
@@ -72,10 +74,18 @@ class MqttDoor:
             if self._receipt is None:  # with it in hand, a missing PUBACK is no loss
                 raise
         finally:
-            self._report = None
+            self._whole = None
         if self._receipt is None:
             raise self._lost or MqttError("the connection is lost")
         return self._receipt
+
+    async def poll(self, deadline_ms: int) -> bytes:
+        """Nothing to ask for: what the fleet has comes with a receipt."""
+        return receipt.encode(0, [])
+
+    async def fetch(self, number: int, size: int, deadline_ms: int) -> bytes:
+        """Never needed: receipts on this door carry their items whole."""
+        raise MqttError("item %d came without its payload" % number)
 
     async def close(self) -> None:
         """DISCONNECT, then the socket; at most 10 s, and the modem's deadline for its socket."""
@@ -95,9 +105,9 @@ class MqttDoor:
             pass  # the socket is lost, and so closed
 
     def _on_message(self, topic: str, payload: bytes) -> None:
-        if topic != self._receipts or self._report is None or self._receipt is not None:
+        if topic != self._receipts or self._whole is None or self._receipt is not None:
             return
-        if answers(payload, self._report):
+        if receipt.covers(payload, self._whole):
             self._receipt = payload
             self._woken.set()
 

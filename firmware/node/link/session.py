@@ -15,17 +15,16 @@ _BUFFER = const(4096)  # 115,200 baud fill it in 355 ms: the longest that nothin
 
 
 class Session:
-    """The modem and the door of one wake. `credentials` is a callable: read when needed.
+    """The modem and the door of one wake.
 
     `state` (get, set: RtcState) keeps what the next wake must know: where the ladder stood
     ("rung"), how often each of its rungs was used ("rungs"), and addresses ("names").
     """
 
-    def __init__(self, config: dict, credentials, state) -> None:
+    def __init__(self, config: dict, state) -> None:
         pins = config["pins"]
         self.config = config
-        self._credentials = credentials
-        self._state = state
+        self.state = state
         uart = machine.UART(
             1, baudrate=_BAUD, tx=pins["tx"], rx=pins["rx"], rxbuf=_BUFFER, txbuf=_BUFFER
         )
@@ -43,7 +42,7 @@ class Session:
     async def open(self) -> None:
         """Wake the modem and attach; LinkError says why not."""
         config = self.config
-        await self.modem.wake(self._state)
+        await self.modem.wake(self.state)
         await self.modem.attach(config["apn"], config["attach_s"] * 1000)
         if config.get("tau_s"):
             from node.link import saving
@@ -70,14 +69,9 @@ class Session:
 
     async def through(self, bearer):
         """The open door over `bearer`, which has connect() as Modem has it."""
-        from node.link.door import MqttDoor
+        from node.link.door import open_door
 
-        values = dict(self.config)
-        values.update(self._credentials())
-        door = MqttDoor(bearer, values)
-        self.opened.append(door)
-        await door.open()
-        return door
+        return await open_door(self, bearer)
 
     async def close(self) -> None:
         """Close the door and let the modem sleep, within _CLOSE_MS; nothing is left to lose."""
@@ -86,7 +80,7 @@ class Session:
         except (LinkError, asyncio.TimeoutError):
             self.modem.at.stop()  # the UART must be free for the next contact
         if self.modem.names:
-            self._state.set("names", self.modem.names)
+            self.state.set("names", self.modem.names)
 
     async def _shut(self) -> None:
         try:

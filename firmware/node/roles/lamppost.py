@@ -1,7 +1,6 @@
 """A lamppost: follows its dimming plan and records on, dim and supply voltage on a grid."""
 
 from node import clock
-from node.errors import ConfigError
 from node.roles.grid import Grid
 from node.sense.analog import AnalogInput
 from node.sense.luminaire import Luminaire
@@ -23,20 +22,6 @@ def dim_at(plan: list, second: int) -> int:
     return dim
 
 
-def check_plan(plan: list) -> None:
-    """ConfigError unless `plan` is pairs of ascending seconds of the day and 0..1000 permille."""
-    last = -1
-    if len(plan) % 2:
-        raise ConfigError("lamp_plan takes second and permille pairs")
-    for i in range(0, len(plan), 2):
-        second, dim = plan[i], plan[i + 1]
-        if not isinstance(second, int) or not last < second < _DAY:
-            raise ConfigError("lamp_plan: seconds ascend within a day")
-        if not isinstance(dim, int) or not 0 <= dim <= 1000:
-            raise ConfigError("lamp_plan: dim is 0..1000 permille")
-        last = second
-
-
 class Lamppost:
     """Mains powered: it never sleeps deeply, since the lamp must go on burning."""
 
@@ -44,7 +29,6 @@ class Lamppost:
 
     def __init__(self, config: dict, state, journal) -> None:
         pins = config["pins"]
-        check_plan(config["lamp_plan"])
         self._plan = config["lamp_plan"]
         self._journal = journal
         self._grid = Grid(config["sample_s"] or 900, state, journal)

@@ -1,11 +1,11 @@
-"""What a node writes: the bodies that its journal keeps, and the report that carries them.
+"""What a node writes: the bodies that its journal keeps, and the numbers of a report's status.
 
-The format stands in report.py, the fleet's side: a node's heap has no room for what it never uses.
+A report's encoder is in compact.py, its decoder in report.py: neither stays in a node's heap.
 """
 
 from . import cbor
 
-VERSION = 1
+VERSION = 2
 
 GOOD, ESTIMATED, SUSPECT = 0, 1, 2
 
@@ -14,6 +14,9 @@ DEPTH, DROPPED, RESET_CAUSE, WAKES, FAILED_WAKES, CORRUPT = 0, 1, 2, 3, 4, 5
 # Of the newest failed contact. Behind it 7, its cause, and 8 to 12: how often each rung of the
 # modem's ladder was used.
 ERROR = 6
+# What became of the fleet's items (receipt.py): the configuration that is in force, the highest
+# item that was handled, and the newest one that was refused. Each an item's number.
+APPLIED, HANDLED, REFUSED = 13, 14, 15
 
 
 class ReportError(ValueError):
@@ -38,23 +41,6 @@ def body_time(body: bytes) -> int:
     if not isinstance(flat, list) or not flat:
         raise ReportError("a body is an array that begins with its time")
     return whole(flat[0], 0, 0xFFFFFFFF, "time")
-
-
-def encode(epoch: int, sent: int, bodies: "list[tuple[int, bytes]]", status: dict) -> bytes:  # type: ignore[type-arg]
-    """A report from (sequence, body bytes) pairs, oldest first."""
-    parts = [
-        cbor.head(5, 5 if status else 4),
-        b"\x00" + cbor.encode(VERSION),
-        b"\x01" + cbor.encode(epoch),
-        b"\x02" + cbor.encode(sent),
-        b"\x03" + cbor.head(4, 2 * len(bodies)),
-    ]
-    for sequence, body in bodies:
-        parts.append(cbor.head(0, sequence))
-        parts.append(body)
-    if status:
-        parts.append(b"\x04" + cbor.encode(status))
-    return b"".join(parts)
 
 
 def whole(value: object, low: int, high: int, what: str) -> int:

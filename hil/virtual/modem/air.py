@@ -10,6 +10,7 @@ from collections.abc import Callable
 from hil.virtual.modem.airhooks import AirHooks, AirOptions
 from hil.virtual.modem.delays import Delays
 from hil.virtual.modem.energy import Ledger
+from hil.virtual.modem.journeys import Journeys
 from hil.virtual.modem.radio import Burst, Link, length_us
 from hil.virtual.modem.supply import Supply
 from hil.virtual.twin import UartPort
@@ -43,6 +44,7 @@ class Air:
         self._options = options
         self._hooks = hooks
         self._delays = Delays(port)
+        self.journeys = Journeys(rng, options)
         self._busy_until = 0
         self._release_after_answer = False
         self._held: list[Callable[[], None]] = []
@@ -75,19 +77,20 @@ class Air:
     # -- packets --------------------------------------------------------------------------------
 
     def up(self, octets: int, arrived: Callable[[], None], release: int = 0) -> None:
-        """A packet that nobody repeats."""
+        """A datagram: nobody repeats it, and it may come twice, or late."""
         sent_us = self._transmit(octets, release)
-        if sent_us is None or self._unlucky():
+        if sent_us is None or self.journeys.lost():
             self.lost += 1
-        else:
-            self.later(sent_us, arrived)
+            return
+        for late_us in self.journeys.copies():
+            self._come(sent_us, late_us, arrived)
 
     def up_surely(
         self, octets: int, arrived: Callable[[], None], failed: Callable[[], None], tries: int = 0
     ) -> None:
         """A packet that TCP repeats until it has arrived, or `failed` after RETRIES."""
         sent_us = self._transmit(octets, 0)
-        if sent_us is not None and not self._unlucky():
+        if sent_us is not None and not self.journeys.lost():
             self.later(sent_us, arrived)
             return
         self.lost += 1
@@ -98,16 +101,21 @@ class Air:
         self.later(again_us, lambda: self.up_surely(octets, arrived, failed, tries + 1))
 
     def down(self, octets: int, arrived: Callable[[], None]) -> None:
-        """A packet from the network that nobody repeats: it is gone where none can be reached."""
-        if self._unlucky():
+        """A datagram from the network: it is gone where the terminal cannot be reached."""
+        if self.journeys.lost():
             self.lost += 1
             return
         due_us = self._port.now() + self._one_way_us()
-        self.later(due_us, lambda: self._page(lambda: self._receive(octets, arrived), None))
+
+        def come() -> None:
+            self._page(lambda: self._receive(octets, arrived), None)
+
+        for late_us in self.journeys.copies():
+            self._come(due_us, late_us, come)
 
     def down_surely(self, octets: int, arrived: Callable[[], None], tries: int = 0) -> None:
         """A packet that the peer's TCP repeats; it waits for a terminal that sleeps."""
-        if self._unlucky() and tries < RETRIES:
+        if self.journeys.lost() and tries < RETRIES:
             self.lost += 1
             again_us = self._port.now() + (RETRY_US << tries)
             self.later(again_us, lambda: self.down_surely(octets, arrived, tries + 1))
@@ -228,8 +236,13 @@ class Air:
             self._busy_until = self.idle_at_us
         self._hooks.moved()
 
-    def _unlucky(self) -> bool:
-        return self._options.loss > 0 and self._rng.random() < self._options.loss
+    def _come(self, due_us: int, late_us: int, arrived: Callable[[], None]) -> None:
+        # Time must not jump along what is late: somebody real may be answering what is not. Nor
+        # does it matter to that whether the radio stays on.
+        if late_us:
+            self._port.call_at(due_us + late_us, arrived)
+        else:
+            self.later(due_us, arrived)
 
     def _one_way_us(self) -> int:
         link = self._hooks.bearer()

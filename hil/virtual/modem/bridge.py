@@ -8,6 +8,7 @@ from hil.virtual.modem.air import Air
 from hil.virtual.modem.connection import Connection
 from hil.virtual.modem.datagrams import Datagrams
 from hil.virtual.modem.hosts import Hosts, Unresolved
+from hil.virtual.modem.nat import Nat, NatOptions
 from hil.virtual.modem.wire import Wire
 from hil.virtual.twin import UartPort
 
@@ -37,12 +38,19 @@ class Bridge:
     """
 
     def __init__(
-        self, port: UartPort, wire: Wire, air: Air, hosts: Hosts, hooks: BridgeHooks
+        self,
+        port: UartPort,
+        wire: Wire,
+        air: Air,
+        hosts: Hosts,
+        hooks: BridgeHooks,
+        nat: NatOptions = NatOptions(),  # noqa: B008 - frozen
     ) -> None:
         self._port = port
         self._wire = wire
         self._air = air
         self._hosts = hosts
+        self.nat = Nat(port, nat)
         self._hooks = hooks
         self._sockets: dict[int, Connection | Datagrams] = {}
         self._closing: set[Connection] = set()  # closed, with data still on its way
@@ -148,8 +156,14 @@ class Bridge:
         for socket in sockets:
             socket.abort()
 
+    def detach(self) -> None:
+        """As `drop`, and the terminal's address is gone as well."""
+        self.drop()
+        self.nat.forget()
+
     def cut(self) -> None:
         """The data connection is gone: every open socket is, and its closing is told."""
+        self.nat.forget()
         sockets, self._known = list(self._sockets.values()), {}
         for socket in sockets:
             was_open = socket.open

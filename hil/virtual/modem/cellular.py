@@ -57,7 +57,8 @@ class Cellular:
             self.network.refuse(scenario.refuse)
         self.saving = Saving(port, scenario.grants, self._saving_hooks())
         hosts = Hosts(self._resolve, scenario.sim.whitelist)
-        self.bridge = Bridge(port, self.wire, self.air, hosts, self._bridge_hooks())
+        hooks = self._bridge_hooks()
+        self.bridge = Bridge(port, self.wire, self.air, hosts, hooks, scenario.nat)
         self.timeline = Timeline(port, scenario.events, actions(self))
 
     # -- what the engine and the family use -----------------------------------------------------
@@ -110,7 +111,7 @@ class Cellular:
     def silence(self) -> None:
         """The radio is off: sockets, connection and grants are gone."""
         self.network.stop()
-        self.bridge.drop()
+        self.bridge.detach()
         self.air.reset()
         self.saving.forget()
 
@@ -236,7 +237,9 @@ class Cellular:
 
     def _psm(self, entered: bool) -> None:
         self.family.on_psm(entered)
-        if entered and self.family.may_sleep():
+        if not entered:
+            self.bridge.nat.renew()
+        elif self.family.may_sleep():
             self.fall_asleep()
         self.account()
 

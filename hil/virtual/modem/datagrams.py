@@ -1,16 +1,11 @@
 """One UDP socket of the modem."""
 
-import asyncio
-import contextlib
-import socket
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hil.virtual.modem.bridge import Bridge
 
 HEADERS = 28  # octets of IPv4 and UDP
-DATAGRAM_MOST = 65_535
-QUEUE = 16  # datagrams read at a time, so that a flood leaves the loop its turn
 
 
 class Datagrams:
@@ -29,14 +24,10 @@ class Datagrams:
         self.open = False
         self.ended = False
         self._bridge = bridge
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._loop = asyncio.get_running_loop()
+        self._mapping = bridge.nat.enter(self._receive)
 
     def begin(self) -> None:
         """Get a local port."""
-        self._socket.setblocking(False)
-        self._socket.bind(("127.0.0.1", 0))
-        self._loop.add_reader(self._socket, self._readable)
         self._bridge.port.real(+1)
         self.open = True
 
@@ -55,9 +46,8 @@ class Datagrams:
         self.up += len(data)
 
         def arrived() -> None:
-            if through and not self.ended:
-                with contextlib.suppress(OSError):  # UDP tells nobody that nobody listens
-                    self._socket.sendto(data, (address, port))
+            if through:
+                self._mapping.send(data, (address, port))
                 self._bridge.port.kick()
 
         self._bridge.air.up(HEADERS + len(data), arrived, release)
@@ -72,22 +62,12 @@ class Datagrams:
         if self.ended:
             return
         self.ended = True
-        self._loop.remove_reader(self._socket)
-        self._socket.close()
+        self._mapping.close()
         self._bridge.port.real(-1)
 
-    def _readable(self) -> None:
-        for _ in range(QUEUE):
-            try:
-                data, peer = self._socket.recvfrom(DATAGRAM_MOST)
-            except OSError:
-                break  # nothing more; or an ICMP error of an earlier datagram
-            if self._from_peer(peer):
-                self._receive(data, peer)
-        self._bridge.port.kick()
-
     def _receive(self, data: bytes, peer: tuple[str, int]) -> None:
-        self._bridge.air.down(HEADERS + len(data), lambda: self._arrived(data, peer))
+        if self._from_peer(peer):
+            self._bridge.air.down(HEADERS + len(data), lambda: self._arrived(data, peer))
 
     def _from_peer(self, peer: tuple[str, int]) -> bool:
         return not self.host or peer == (self._bridge.hosts.address(self.host), self.port)

@@ -10,6 +10,7 @@ from hil.virtual.modem import cat1, nbiot
 from hil.virtual.modem.air import AirOptions
 from hil.virtual.modem.cat1 import Cat1Link
 from hil.virtual.modem.faults import LineFaults
+from hil.virtual.modem.nat import NatOptions
 from hil.virtual.modem.nbiot import NbIotLink
 from hil.virtual.modem.radio import Link
 from hil.virtual.modem.saving import Grants
@@ -51,6 +52,7 @@ class Scenario:
     refuse_first: tuple[int, ...] = ()
     chatter: float = 0.05
     air: AirOptions = field(default_factory=AirOptions)
+    nat: NatOptions = field(default_factory=NatOptions)
     sim: SimOptions = field(default_factory=SimOptions)
     grants: Grants = field(default_factory=Grants)
     supply: SupplyOptions = field(default_factory=SupplyOptions)
@@ -85,6 +87,7 @@ def load(path: Path) -> Scenario:
     if delivery == bool(reasons):
         raise top.fail("reason", "goes with delivery = false, and only with it")
     radio, network, uart = top.table("radio"), top.table("network"), top.table("uart")
+    udp = top.table("udp")
     scenario = Scenario(
         name=path.stem,
         about=about,
@@ -93,7 +96,8 @@ def load(path: Path) -> Scenario:
         reasons=reasons,
         quality=radio.choice("quality", "good", tuple(QUALITIES)),
         coupling_loss_db=radio.maybe_number("coupling_loss_db", 60, 200),
-        air=_air(radio),
+        air=_air(radio, udp),
+        nat=_nat(udp),
         attach_delay_s=network.pair("attach_delay_s", (20.0, 40.0), 3600),
         refuse=network.maybe_whole("refuse", *EMM_CAUSES),
         refuse_first=network.wholes("refuse_first", *EMM_CAUSES),
@@ -104,16 +108,26 @@ def load(path: Path) -> Scenario:
         line=_line(uart),
         events=tuple(_event(table) for table in top.tables("event")),
     )
-    for table in (radio, network, uart, top):
+    for table in (radio, udp, network, uart, top):
         table.done()
     return scenario
 
 
-def _air(radio: Table) -> AirOptions:
+def _air(radio: Table, udp: Table) -> AirOptions:
     return AirOptions(
         inactivity_s=radio.number("inactivity_s", 10.0, 0, 3600),
         loss=radio.number("loss", 0.0, 0, 1),
         delay_s=radio.number("delay_ms", 0.0, 0, 60_000) / 1000,
+        duplicate=udp.number("duplicate", 0.0, 0, 1),
+        reorder=udp.number("reorder", 0.0, 0, 1),
+        late_s=udp.pair("late_s", AirOptions.late_s, 3600),
+    )
+
+
+def _nat(udp: Table) -> NatOptions:
+    return NatOptions(
+        timeout_s=udp.number("nat_timeout_s", NatOptions.timeout_s, 0, DAY_S),
+        addresses=udp.whole("nat_addresses", NatOptions.addresses, 1, 250),
     )
 
 

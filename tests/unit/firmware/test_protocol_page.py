@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from node.errors import AttachRefused
-from node.link import ladder
-from node.wire import cbor, nodeid, receipt, report, uplink
+from node.link import ladder, oscore, oscore_server
+from node.wire import cbor, coap, nodeid, receipt, report, uplink
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "protocol.md").read_text()
@@ -15,11 +15,21 @@ EPOCH = 0x1BADCAFE
 
 
 def vector(name: str) -> bytes:
-    """The bytes of the fenced block `name`: the first column, comments follow two spaces."""
+    """The bytes of the fenced block `name`: the first column, comments follow two spaces.
+
+    A column of a report begins with "0b" where it is bits; what is left of the last byte is zeros.
+    """
     block = re.search(rf"```vector {name}\n(.*?)```", PAGE, re.S)
     assert block, f"docs/protocol.md has no vector {name}"
     columns = [re.split(r"\s{2,}", line.strip())[0] for line in block[1].splitlines()]
-    return bytes.fromhex("".join(columns))
+    bits = ""
+    for column in columns:
+        bits += (
+            column[2:]
+            if column[:2] == "0b"
+            else "".join(f"{byte:08b}" for byte in bytes.fromhex(column))
+        )
+    return int(bits, 2).to_bytes(len(bits) // 8, "big") if len(bits) % 8 == 0 else b""
 
 
 def test_the_report_on_the_page_is_what_the_codec_reads_and_writes() -> None:
@@ -39,8 +49,8 @@ def test_the_report_on_the_page_is_what_the_codec_reads_and_writes() -> None:
 
 
 def test_the_status_on_the_page_is_what_the_fleet_takes() -> None:
-    status = cbor.decode(vector("status"))
-    assert status == {
+    got = report.decode(vector("status"))
+    assert got.status == {
         uplink.DEPTH: 2,
         uplink.RESET_CAUSE: 4,
         uplink.ERROR: AttachRefused.code,
@@ -49,15 +59,40 @@ def test_the_status_on_the_page_is_what_the_fleet_takes() -> None:
         8 + ladder.ESCAPE: 1,
         8 + ladder.RESET: 1,
     }
-    assert cbor.encode(status) == vector("status")
-    raw = report.encode(EPOCH, 1795411856, [], status)
-    assert report.decode(raw).status == status
+    assert report.encode(got.epoch, got.sent, [], got.status) == vector("status")
 
 
 def test_the_receipt_on_the_page_is_what_the_codec_reads_and_writes() -> None:
     raw = vector("receipt")
-    assert receipt.decode(raw) == (EPOCH, [(1, 2)])
+    assert receipt.decode(raw) == (EPOCH, [(1, 2)], [], 0)
     assert receipt.encode(EPOCH, [(1, 2)]) == raw
+
+
+def test_the_receipt_with_an_item_on_the_page() -> None:
+    item = [12, receipt.CONFIG, cbor.encode({"report_s": 43200})]
+    raw = vector("item")
+    assert receipt.decode(raw) == (EPOCH, [(1, 2)], [item], 3)
+    assert receipt.encode(EPOCH, [(1, 2)], [item], 3) == raw
+
+
+def test_the_datagrams_on_the_page_are_what_both_sides_seal() -> None:
+    secret, kid, mid = bytes(range(16)), bytes.fromhex("a1b2c3"), 0x5A01
+    body = report.encode_body(1795410000, report.GOOD, [(1, 8432150)])
+    plain = b"\2\xff" + report.encode(EPOCH, 1795410047, [(5000, body)], {})
+    assert plain[2:].hex() in PAGE.replace(" ", "")
+    node = oscore.Context(secret, kid, b"", iter([0x1234]).__next__)
+    option, cipher, request = node.seal(plain)
+    asked = coap.encode(coap.CON, coap.POST, mid, b"", ((coap.OSCORE, option),), cipher)
+    assert asked == vector("datagram")
+    assert f"{28 + len(asked)} octets up" in PAGE
+    fleet = oscore_server.Server(secret, b"", kid, iter([0]).__next__)
+    opened, read = fleet.open_request(option, cipher)
+    assert read == plain
+    option, cipher = fleet.seal_response(opened, b"\x44")
+    answer = coap.encode(coap.ACK, 0x44, mid, b"", ((coap.OSCORE, option),), cipher)
+    assert answer == vector("answer")
+    assert f"{28 + len(answer)} down" in PAGE
+    assert node.open(request, option, cipher) == b"\x44"
 
 
 def test_the_node_id_on_the_page() -> None:
@@ -93,4 +128,7 @@ def test_the_vm_reads_the_same_bytes(name: str, micropython: list[str]) -> None:
 def test_limits_on_the_page_are_those_of_the_code() -> None:
     assert f"{report.MAX_BYTES:,} bytes, {report.MAX_RECORDS} records" in PAGE
     assert f"{receipt.MAX_RANGES} ranges" in PAGE
+    assert f"{receipt.MAX_ITEMS}, each up to {receipt.MAX_PAYLOAD} bytes" in PAGE
+    assert f"| status | {report.MAX_STATUS} keys |" in PAGE
+    assert f"at most {report.MAX_ZEROS}, then" in PAGE
     assert f"at most {cbor.MAX_DEPTH} containers nest" in PAGE

@@ -91,9 +91,10 @@ def test_revoke_tells_the_serial_numbers_as_json(data: Path) -> None:
     assert run(data, *add_arguments(data, node_id)).exit_code == 0
     shown = json.loads(run(data, "node", "show", node_id, "--json").stdout)
     revoked = json.loads(run(data, "node", "revoke", node_id, "--json").stdout)
-    assert revoked == {"id": node_id, "revoked": [c["serial"] for c in shown["certificates"]]}
+    serials = [c["serial"] for c in shown["certificates"]]
+    assert revoked == {"id": node_id, "revoked": serials, "oscore_keys": 0}
     again = json.loads(run(data, "node", "revoke", node_id, "--json").stdout)
-    assert again == {"id": node_id, "revoked": []}
+    assert again == {"id": node_id, "revoked": [], "oscore_keys": 0}
 
 
 def test_a_certificate_that_cannot_be_written_names_its_own_path(data: Path) -> None:

@@ -11,6 +11,7 @@ from cryptography import x509
 from ingest_rig import NODE, NOW, OTHER, message, report_of
 
 from fleet.cli.main import COMMANDS
+from fleet.db import revision
 from fleet.db.base import Database
 from fleet.settings import load
 from fleet.uplink.ingest import Ingest
@@ -43,7 +44,7 @@ def test_init_says_what_it_made_and_what_it_found(tmp_path: Path) -> None:
     first = out(folder, "init").splitlines()
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     second = out(folder, "init").splitlines()
-    assert len(first) == 3
+    assert len(first) == 4
     assert second == [line + " (found)" for line in first]
     unchanged = {path: path.read_bytes() for path in before}
     assert {p for p in before if before[p] != unchanged[p]} <= {folder / "kapok.db-shm"}
@@ -54,7 +55,7 @@ def test_init_says_what_it_made_and_what_it_found(tmp_path: Path) -> None:
 def test_init_mends_what_is_missing(data: Path) -> None:
     (data / "kapok.db").unlink()
     (data / "pki" / "fleet.crt").unlink()
-    assert "database: revision 0001\n" in out(data, "init")
+    assert f"database: revision {revision.newest()}\n" in out(data, "init")
     assert (data / "pki" / "fleet.crt").exists()
 
 

@@ -35,6 +35,10 @@ EVERY = [
     ["node", "list"],
     ["node", "show", NODE],
     ["node", "revoke", NODE],
+    ["node", "rotate", NODE],
+    ["node", "distrust", NODE],
+    ["node", "configure", NODE, "a=1"],
+    ["node", "downlinks", NODE],
     ["readings"],
     ["serve"],
 ]
@@ -196,9 +200,9 @@ def test_serve_on_a_port_in_use(data: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        words = ["--port", port, "--broker-port", 0]
+        words = ["--port", port, "--broker-port", 0, "--coap-port", 0]
         assert f"127.0.0.1:{port}" in refusal(data, "serve", *words)
-        words = ["--port", 0, "--broker-port", port]
+        words = ["--port", 0, "--broker-port", port, "--coap-port", 0]
         assert f"127.0.0.1:{port}" in refusal(data, "serve", *words)
     assert not (data / "run.json").exists()
 

@@ -192,7 +192,7 @@ def test_an_undecodable_message_is_kept_and_its_neighbours_are_stored(
         path, "SELECT node_id, received_us, reason, payload FROM dead_letters"
     )
     assert (who, at, payload) == (node, rig.NOW_US, b"\xa1\x00")
-    assert "CBOR" in reason
+    assert "version" in reason
 
 
 def test_what_a_constraint_refuses_spoils_no_neighbour(
@@ -263,7 +263,7 @@ def test_gaps_without_end_keep_the_row_bounded_and_close_the_oldest(
     ingest: Ingest, node: str, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A node that leaves out every second number would make its row grow for ever."""
-    from fleet.uplink import ingest as module
+    from fleet.uplink import batch as module
 
     monkeypatch.setattr(module, "MAX_RANGES", 10)
     ten = rig.message(node, rig.make_report(1, range(1, 21, 2)))

@@ -15,6 +15,7 @@ from fleet.db.sqlite import DatabaseGone
 from fleet.registry import operations as registry
 from fleet.telemetry import operations as telemetry
 from fleet.uplink import ranges
+from fleet.uplink.batch import Batch
 from fleet.uplink.ingest import Ingest, Outcome
 from fleet.uplink.message import Message
 from fleet.uplink.tables import StoredSequences
@@ -183,24 +184,19 @@ class Hasty(Ingest):
     def process(self, messages: list[Message]) -> list[Outcome]:
         """As the real one, but what the commit says comes too late."""
         outcomes: list[Outcome] = []
+        finish = Batch.finish
 
-        def overhear(take: Callable[[Any, Message], Outcome]) -> Callable[[Any, Message], Outcome]:
-            def wrapped(batch: Any, message: Message) -> Outcome:
-                outcomes.append(take(batch, message))
-                return outcomes[-1]
+        def overheard(batch: Batch) -> tuple[list[Outcome], int]:
+            found, readings = finish(batch)
+            outcomes.extend(found)
+            return found, readings
 
-            return wrapped
-
-        from fleet.uplink import ingest as module
-
-        take = module._Batch.take
-        module._Batch.take = overhear(take)  # type: ignore[method-assign, assignment]
-        try:
-            return super().process(messages)
-        except SQLAlchemyError:
-            return outcomes
-        finally:
-            module._Batch.take = take  # type: ignore[method-assign]
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(Batch, "finish", overheard)
+            try:
+                return super().process(messages)
+            except SQLAlchemyError:
+                return outcomes
 
 
 def test_sabotage_a_receipt_before_the_commit_loses_records(

@@ -71,6 +71,32 @@ def test_an_upgrade_tells_from_where_to_where_and_twice_is_once(settings: Settin
     check(settings)
 
 
+def test_a_fleet_of_the_first_revision_keeps_what_it_has(settings: Settings) -> None:
+    from alembic import command
+
+    config = migrate.config(settings.database_url)
+    command.upgrade(config, "0001")
+    execute(settings, "INSERT INTO areas VALUES ('4401', 'Guangzhou')")
+    with pytest.raises(SettingsError, match=r"revision 0001, not .*: kapok init"):
+        check(settings)
+    assert migrate.upgrade(settings) == ("0001", revision.newest())
+    path = settings.data / "kapok.db"
+    assert rig.query(path, "SELECT * FROM areas") == [("4401", "Guangzhou")]
+    assert rig.query(path, "SELECT * FROM oscore_contexts") == []
+    command.downgrade(config, "0001")
+    assert not rig.query(path, "SELECT 1 FROM sqlite_master WHERE name LIKE '%downlink%'")
+    assert rig.query(path, "SELECT * FROM areas") == [("4401", "Guangzhou")]
+
+
+def test_a_context_identifier_is_never_given_again(database: Database) -> None:
+    """A claim may name a context that is gone: it must not strike another one's numbers."""
+    path = str(database.engine.url.database)
+    ((statement,),) = rig.query(
+        Path(path), "SELECT sql FROM sqlite_master WHERE name = 'oscore_contexts'"
+    )
+    assert "AUTOINCREMENT" in statement
+
+
 def test_an_empty_database_names_the_command(settings: Settings) -> None:
     with contextlib.closing(Database(settings.database_url)) as database:
         assert revision.current(database) is None

@@ -22,6 +22,9 @@ def test_the_template_gives_the_defaults(tmp_path: Path) -> None:
     assert (of_template.broker_host, of_template.broker_port) == ("127.0.0.1", 8883)
     assert of_template.broker_names == ("localhost", "127.0.0.1")
     assert of_template.external is None
+    assert (of_template.coap_host, of_template.coap_port) == ("127.0.0.1", 5683)
+    assert of_template.pkcs11 is None
+    assert of_template.wrapping_key == tmp_path / "pki" / "wrapping.key"
     assert of_template.pki == tmp_path / "pki"
     assert of_template.run_file == tmp_path / "run.json"
 
@@ -31,6 +34,23 @@ def test_options_win_over_the_file(tmp_path: Path) -> None:
     found = settings.load(tmp_path, port=0, broker_port=4, broker="mq.example:8883")
     assert (found.api_port, found.broker_port) == (0, 4)
     assert found.external == ("mq.example", 8883)
+
+
+@pytest.mark.parametrize(("text", "port"), [("7", 7), ("0", 0), ('"off"', None)])
+def test_coap_may_be_off(tmp_path: Path, text: str, port: int | None) -> None:
+    write(tmp_path, f"[coap]\nport = {text}\n")
+    assert settings.load(tmp_path).coap_port == port
+    assert settings.load(tmp_path, coap_port=5684).coap_port == 5684
+    assert settings.load(tmp_path, coap_port="off").coap_port is None
+
+
+def test_a_token_is_named_by_module_labels_and_pin(tmp_path: Path) -> None:
+    text = 'module = "/m.so"\ntoken = "t"\nlabel = "l"\npin_file = '
+    token = settings.load(write(tmp_path, f'[keys.pkcs11]\n{text}"pin"\n')).pkcs11
+    assert token == settings.Pkcs11(Path("/m.so"), "t", "l", tmp_path / "pin")
+    token = settings.load(write(tmp_path, f'[keys.pkcs11]\n{text}"/etc/pin"\n')).pkcs11
+    assert token is not None
+    assert token.pin_file == Path("/etc/pin")
 
 
 @pytest.mark.parametrize(
@@ -57,6 +77,15 @@ def test_an_external_broker_is_a_host_and_a_port(tmp_path: Path, address: str, h
         ("[api]\nhost = 'a b'", "host"),
         ("[api]\nprot = 8080", "no such key: 'prot'; one of host, port"),
         ("[apis]\nport = 8080", "no such key: 'apis'"),
+        ("[coap]\nport = 65536", "coap.port"),
+        ("[coap]\nport = 'on'", "coap.port is a port number or 'off'"),
+        ("[coap]\nport = true", "coap.port"),
+        ("[coap]\nhost = 'a b'", "host"),
+        ("[keys]\npkcs12 = {}", "no such key: 'pkcs12'; one of pkcs11"),
+        ("[keys]\npkcs11 = '/m.so'", "pkcs11 is a table"),
+        ("[keys.pkcs11]\nmodule = '/m.so'", "lacks 'token'; it takes module, token, label"),
+        ("[keys.pkcs11]\nmodule=''\ntoken='t'\nlabel='l'\npin_file='p'", "module is a text"),
+        ("[keys.pkcs11]\npin = '1'", "no such key: 'pin'"),
         ("[broker]\nport = 1.5", "broker.port"),
         ("[broker]\nhost = 7", "host"),
         ("[broker]\nnames = []", "broker.names"),

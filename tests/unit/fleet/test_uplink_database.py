@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from fleet.db import sqlite
 from fleet.db.base import Database
 from fleet.db.sqlite import DatabaseGone
+from fleet.uplink.batch import Batch
 from fleet.uplink.ingest import Ingest, Outcome
 from fleet.uplink.message import Message
 from fleet.wire import receipt
@@ -207,12 +208,8 @@ def test_sabotage_receipts_before_the_commit_lose_readings(
 
     def commit_last(messages: list[Message]) -> Any:
         with database.begin() as session:
-            from fleet.uplink.ingest import _Batch
-
-            work = _Batch(session, messages)
-            outcomes = [work.take(m) for m in messages]
+            outcomes, _readings = Batch(session, messages, None).finish()
             early.extend(outcomes)  # sabotage: told before it is true
-            work.finish()
             raise OperationalError("COMMIT", None, sqlite3.OperationalError("disk I/O error"))
 
     monkeypatch.setattr(ingest, "_commit", commit_last)

@@ -28,7 +28,7 @@ FAMILIES = ["bc660k", "ec200"]
 class Rig:
     """An Air alone; `reachable` is how long it takes to page, None for never."""
 
-    def __init__(self, loss_db: float = 130, supply_ohms: float = 0.0, **options: float) -> None:
+    def __init__(self, loss_db: float = 130, supply_ohms: float = 0.0, **options: Any) -> None:
         self.port = Port()
         self.link: Link | None = NbIotLink(loss_db)
         self.reachable: float | None = 1.0

@@ -17,6 +17,7 @@ _CONNECT_MS = const(60_000)  # NSOCO answers when TCP's handshake is done, 2 s t
 _SEND_MS = const(10_000)
 _DNS_MS = const(60_000)  # QDNS asks two servers
 _FULL = const(159)  # +CME ERROR: uplink busy, or flow control
+_NO_SOCKET = const(531)  # +CME ERROR: there is no such socket
 _LONGEST = const(1358)  # bytes of a datagram
 _PIECE = const(256)  # bytes of one NSORF: as hex and with its header it is a line of 560
 # <flag> of NSOSTF: release after this datagram, after its answer (BC95-G&BC68 AT manual, NSOSTF).
@@ -86,10 +87,27 @@ class Bc95(Pulled):
         return len(part) if taken else 0
 
     async def _send_udp(self, number: int, host: str, port: int, data, release: int) -> None:
-        text = "AT+NSOST=%d,%s,%d," % (number, host, port)
-        if release:
-            text = "AT+NSOSTF=%d,%s,%d,%s," % (number, host, port, _RELEASES[release])
-        if not await self._send(text + "%d,%s" % (len(data), hexlify(data).decode())):
+        socket = self._sockets.get(number)
+        if socket is not None and socket.sent:
+            # It may have gone to PSM since the last one, which no host can forbid: then it
+            # swallows the next command, and its sockets are gone.
+            await self.at.sync(self.WAKE_TRIES)
+        text = ",%s,%d,%s%d,%s" % (
+            host,
+            port,
+            _RELEASES[release] + "," if release else "",
+            len(data),
+            hexlify(data).decode(),
+        )
+        command = "AT+NSOSTF=%d" if release else "AT+NSOST=%d"
+        try:
+            taken = await self._send(command % number + text)
+        except SocketError as e:
+            if e.cause != _NO_SOCKET:
+                raise
+            number = await self._create(number, "DGRAM,17")
+            taken = await self._send(command % number + text)
+        if not taken:
             raise SocketError("the modem did not take the datagram")
 
     async def _send(self, text: str) -> bool:

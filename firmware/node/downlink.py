@@ -1,0 +1,127 @@
+"""What a node does with the fleet's items. Loaded in the wakes that bring some.
+
+Each number is handled once. A configuration or a key is stored whole before its number is noted:
+a power cut in between has it stored once more, which changes nothing. What acts on the world is
+noted first, and so done at most once.
+"""
+
+import esp32
+from micropython import const
+
+from node import config
+from node.errors import ConfigError
+from node.wire import cbor, receipt
+
+_STANDING = ("cfgn", "down", "refn")  # in NVS, in the order of the status keys from 13 on
+_MOST = const(1024)  # bytes of a configuration
+_FIXED = ("node", "role", "modem", "pins")  # what a board is stays with the board
+
+
+class RefusedError(Exception):
+    """The node does not do it; the fleet reads so in its status."""
+
+
+def standing() -> "list[int]":
+    """Numbers of items: whose configuration is in force, the highest handled, the last refused."""
+    nvs = esp32.NVS(config.NAMESPACE)
+    numbers = []
+    for name in _STANDING:
+        try:
+            numbers.append(nvs.get_i32(name))
+        except OSError:
+            numbers.append(0)  # there was none yet
+    return numbers
+
+
+def handle(items: list) -> bool:
+    """Do what `items`, [number, kind, payload] and ascending, want; whether the configuration is
+    another now. ConfigError when NVS does not take it: then the fleet will give them again.
+    """
+    nvs = esp32.NVS(config.NAMESPACE)
+    changed = False
+    for number, kind, payload in items:
+        if number <= standing()[1]:
+            continue
+        try:
+            changed = _item(nvs, number, kind, payload) or changed
+        except OSError as e:
+            raise ConfigError("NVS does not keep item %d: %s" % (number, e))
+    return changed
+
+
+def _item(nvs, number: int, kind: int, payload) -> bool:
+    handler, acts = _HANDLERS.get(kind, (_refuse, False))
+    if acts:
+        _note(nvs, "down", number)
+    try:
+        if not isinstance(payload, bytes):
+            raise RefusedError("it is too large to be fetched")
+        handler(nvs, payload)
+        if kind == receipt.CONFIG:
+            _note(nvs, "cfgn", number)
+    except RefusedError:
+        _note(nvs, "refn", number)
+    if not acts:
+        _note(nvs, "down", number)
+    return standing()[0] == number
+
+
+def _note(nvs, name: str, number: int) -> None:
+    nvs.set_i32(name, number)
+    nvs.commit()
+
+
+def _refuse(_nvs, _payload: bytes) -> None:
+    raise RefusedError("a kind that this node does not know")
+
+
+def _decoded(raw: bytes) -> object:
+    try:
+        return cbor.decode(raw)
+    except cbor.CborError as e:
+        raise RefusedError("damaged: %s" % e)
+
+
+def _configure(nvs, payload: bytes) -> None:
+    # A merge patch: a key's new value, or null for its default. In force from the next boot on.
+    patch = _decoded(payload)
+    buffer = bytearray(_MOST)
+    values = _decoded(bytes(memoryview(buffer)[: nvs.get_blob("cfg", buffer)]))
+    if not isinstance(patch, dict) or not isinstance(values, dict):
+        raise RefusedError("no map")
+    for key, value in patch.items():
+        if key in _FIXED:
+            raise RefusedError("%s is the board's" % key)
+        if value is None:
+            values.pop(key, None)
+        else:
+            values[key] = value
+    from node import schema
+
+    try:
+        schema.check(values)
+        if "door" in patch:  # a door without its key would shut the node out
+            (config.oscore if patch["door"] == "coap" else config.credentials)()
+    except ConfigError as e:
+        raise RefusedError(str(e))
+    raw = cbor.encode(values)
+    if len(raw) > _MOST:
+        raise RefusedError("a configuration of %d bytes" % len(raw))
+    nvs.set_blob("cfg", raw)
+    nvs.commit()
+
+
+def _take_key(nvs, payload: bytes) -> None:
+    # One blob, so that there is never half of a key. Its sequence has a name of its own.
+    if not config.is_key(_decoded(payload)):
+        raise RefusedError("no key")
+    nvs.set_blob("oscore", payload)
+    nvs.commit()
+
+
+# By kind: a function of NVS and the payload, which may raise RefusedError; and whether it acts on
+# the world, so that doing it twice is worse than not at all.
+_HANDLERS = {
+    receipt.CONFIG: (_configure, False),
+    receipt.KEY: (_take_key, False),
+}

@@ -1,0 +1,50 @@
+"""The node's door to the fleet, one interface over MQTT and CoAP.
+
+    async open()
+    async deliver(report, whole, deadline_ms, last) -> bytes
+        the receipt for `report`, which covers at least one of its records; `whole` is the receipt
+        that covers all of them. `last`: nothing follows in this wake.
+    async poll(deadline_ms) -> bytes
+        a receipt without ranges: what the fleet has for the node
+    async fetch(number, size, deadline_ms) -> bytes
+        the payload of an item of which a receipt told the size only
+    async close()
+
+RECEIPT_MS is the deadline that suits `deliver` and `poll`. LinkError says what failed: of `open`
+SocketError or TlsError, later MqttError, CoapError or DeliverTimeout. Cancelled, `open` leaves the
+clearing up to `close`. Both doors carry the same report and the same receipt.
+"""
+
+from node import config as stored
+
+
+async def open_door(session, bearer):
+    """The open door that the configuration names, over `bearer`; `session.opened` has it."""
+    config = session.config
+    if config.get("door") == "coap":
+        ecl = await _coverage(bearer)
+        from node.link.coap_door import CoapDoor
+
+        door = CoapDoor(bearer, config, stored.oscore(), session.state, ecl)
+    else:
+        from node.link.mqtt_door import MqttDoor
+
+        values = dict(config)
+        values.update(stored.credentials())
+        door = MqttDoor(bearer, values)
+    session.opened.append(door)
+    await door.open()
+    return door
+
+
+async def _coverage(bearer) -> "int | None":
+    # The coverage enhancement level, by which the network's answers take their time.
+    from node.errors import LinkError
+    from node.modules import forget
+
+    try:
+        return (await bearer.signal())["ecl"]
+    except LinkError:
+        return None
+    finally:
+        forget("node.link.diagnosis")

@@ -1,0 +1,67 @@
+"""What a contact is to say: reports of the oldest records, with a status when that is worth its
+bytes. Loaded before the link, and gone when it is opened.
+"""
+
+import machine
+from micropython import const
+
+from node import clock
+from node.wire import cbor, compact, receipt, uplink
+
+_REPORT_BYTES = const(900)  # of bodies: one report fits one send of every modem, TLS included
+_REPORT_RECORDS = const(48)
+_REPORTS = const(2)  # made before the door opens: the journal and TLS do not fit side by side
+_STATUS_S = const(84_600)  # a day, and room for a report that comes a little early
+
+
+def make(journal, state, standing: "list[int]") -> "tuple[list, list | None]":
+    """Reports, each as (its bytes, the receipt that covers all of it), and what the status of the
+    first one tells, None where it has none: for `state` under "told", once there is a receipt.
+
+    `standing` is downlink.standing().
+    """
+    rest = journal.oldest(_REPORTS * _REPORT_BYTES, _REPORTS * _REPORT_RECORDS)
+    status, telling = _status(journal, state, standing)
+    reports: list = []
+    while rest and len(reports) < _REPORTS:
+        n = size = 0
+        ranges: list = []
+        while n < len(rest) and n < _REPORT_RECORDS:
+            size += len(rest[n][1])
+            if size > _REPORT_BYTES:
+                break
+            sequence = rest[n][0]
+            if ranges and ranges[-1][1] == sequence - 1:
+                ranges[-1] = (ranges[-1][0], sequence)
+            else:
+                ranges.append((sequence, sequence))
+            n += 1
+        report = compact.encode(journal.epoch, clock.now(), rest[:n], status)
+        reports.append((report, receipt.encode(journal.epoch, ranges)))
+        status = {}
+        rest = rest[n:]
+    return reports, telling
+
+
+def _status(journal, state, standing: "list[int]") -> "tuple[dict[int, int], list | None]":
+    # Empty where the fleet has heard all that is news in it, within the last day.
+    status = {
+        uplink.DROPPED: sum(journal.dropped.values()),
+        uplink.FAILED_WAKES: state.get("failed", 0),
+        uplink.CORRUPT: journal.corrupt,
+    }
+    failed = [state.get("error", 0), state.get("cause", 0)]
+    failed += state.get("rungs", ())
+    for first, values in ((uplink.ERROR, failed), (uplink.APPLIED, standing)):
+        for key, value in enumerate(values, first):
+            if value:
+                status[key] = value
+    now = clock.now()
+    news = cbor.encode(status)
+    told = state.get("told")
+    if told and told[1] == news and 0 <= now - told[0] < _STATUS_S:
+        return {}, None
+    status[uplink.DEPTH] = journal.depth
+    status[uplink.RESET_CAUSE] = machine.reset_cause()
+    status[uplink.WAKES] = state.get("wakes", 0)
+    return status, [now, news]

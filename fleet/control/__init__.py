@@ -1,0 +1,1 @@
+"""What the fleet has for its nodes: the downlink queue."""

@@ -1,0 +1,202 @@
+"""The downlink queue, in the caller's transaction: what waits for a node until it is settled."""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import structlog
+from sqlalchemy import ColumnElement, func, select, tuple_, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from fleet.control.errors import ControlError
+from fleet.control.settling import LAST, Progress, new_progress, progress, settle
+from fleet.control.tables import Downlink, DownlinkProgress
+from fleet.identity.contexts import Context, next_contexts
+from fleet.identity.errors import IdentityError
+from fleet.identity.secret import SecretBytes
+from fleet.identity.wrapping import Wrapper
+from fleet.registry.operations import now_us as clock_us
+from fleet.wire import cbor
+
+__all__ = [
+    "COMMAND", "CONFIG", "KEY", "KINDS", "UPDATE", "Item", "Pending", "Progress", "enqueue",
+    "enqueue_key", "handed", "item", "pending", "progress", "settle",
+]  # fmt: skip
+
+CONFIG, KEY, COMMAND, UPDATE = 1, 2, 3, 4
+KINDS = {CONFIG: "config", KEY: "key", COMMAND: "command", UPDATE: "update"}
+MAX_ITEMS = 8  # of one answer
+MAX_PAYLOAD = 8192  # bytes; over 512 a node fetches it in blocks
+MAX_OPEN = 64  # items of one node
+log = structlog.get_logger("control")
+
+
+class Item(NamedTuple):
+    """What a node is given. The payload of a KEY is a SecretBytes."""
+
+    number: int
+    kind: int
+    payload: bytes
+
+
+class Pending(NamedTuple):
+    """A node's oldest open items, MAX_ITEMS at most, and how many more wait behind them."""
+
+    items: list[Item]
+    waiting: int
+
+
+def enqueue(
+    session: Session, node_id: str, kind: int, payload: bytes, expires_us: int | None = None
+) -> int:
+    """Queue an item for a node; its number, higher than any that the node ever had.
+
+    ControlError: no such kind, a bad patch, too large, or too many items open. A KEY comes by
+    `fleet.identity.oscore.rotate` alone.
+    """
+    if kind not in KINDS:
+        raise ControlError(f"no such kind of downlink: {kind}; one of {', '.join(KINDS.values())}")
+    if kind == CONFIG and not _is_patch(payload):
+        raise ControlError("a configuration patch is a map in strict CBOR with texts for keys")
+    if len(payload) > MAX_PAYLOAD:
+        raise ControlError(f"a downlink of {len(payload)} bytes: {MAX_PAYLOAD} at most")
+    number = _next_number(session, node_id)
+    open_items = session.scalar(
+        select(func.count()).where(Downlink.node_id == node_id, *_open(clock_us()))
+    )
+    if (open_items or 0) >= MAX_OPEN:
+        raise ControlError(
+            f"{open_items} downlinks wait for node {node_id}: see kapok node downlinks {node_id}"
+        )
+    session.add(
+        Downlink(
+            node_id=node_id, number=number, kind=kind, payload=bytes(payload),
+            created_us=clock_us(), expires_us=expires_us, refused=False,
+        )
+    )  # fmt: skip
+    session.flush()
+    return number
+
+
+def enqueue_key(session: Session, node_id: str, kid: bytes) -> int:
+    """Queue the hand-over of the next context `kid`, unless it is queued; the item's number."""
+    waits = session.scalar(
+        select(Downlink.number).where(
+            Downlink.node_id == node_id,
+            Downlink.kind == KEY,
+            Downlink.payload == kid,
+            *_open(clock_us()),
+        )
+    )
+    return enqueue(session, node_id, KEY, kid) if waits is None else waits
+
+
+def pending(
+    session: Session, wrapper: Wrapper, node_ids: Iterable[str], now_us: int
+) -> dict[str, Pending]:
+    """The open items of those of `node_ids` that have any, oldest first.
+
+    A KEY whose secret cannot be had now, or is not wanted any more, is left out.
+    """
+    order = func.row_number().over(partition_by=Downlink.node_id, order_by=Downlink.number)
+    total = func.count().over(partition_by=Downlink.node_id)
+    ranked = (
+        select(
+            Downlink.node_id, Downlink.number, Downlink.kind, Downlink.payload,
+            order.label("place"), total.label("total"),
+        )
+        .where(Downlink.node_id.in_(list(node_ids)), *_open(now_us))
+        .subquery()
+    )  # fmt: skip
+    rows = session.execute(
+        select(ranked)
+        .where(ranked.c.place <= MAX_ITEMS)
+        .order_by(ranked.c.node_id, ranked.c.number)
+    ).all()
+    keyed = {row.node_id for row in rows if row.kind == KEY}
+    contexts = next_contexts(session, wrapper, keyed) if keyed else {}
+    found: dict[str, Pending] = {}
+    for row in rows:
+        of_node = found.setdefault(row.node_id, Pending([], max(0, row.total - MAX_ITEMS)))
+        payload = row.payload
+        if row.kind == KEY:
+            payload = _key(contexts.get(row.node_id), row.payload)
+        if payload is not None:
+            of_node.items.append(Item(row.number, row.kind, payload))
+    return {node_id: given for node_id, given in found.items() if any(given)}
+
+
+def item(
+    session: Session, wrapper: Wrapper, node_id: str, number: int, now_us: int
+) -> Item | None:
+    """One open item of a node, for a node that fetches it; None when there is none."""
+    row = session.execute(
+        select(Downlink.kind, Downlink.payload).where(
+            Downlink.node_id == node_id, Downlink.number == number, *_open(now_us)
+        )
+    ).first()
+    if row is None:
+        return None
+    if row.kind != KEY:
+        return Item(number, row.kind, row.payload)
+    payload = _key(next_contexts(session, wrapper, [node_id]).get(node_id), row.payload)
+    return None if payload is None else Item(number, KEY, payload)
+
+
+def handed(session: Session, numbers: Mapping[str, Iterable[int]], now_us: int) -> None:
+    """Mark items, by node, as put into an answer; the first time counts."""
+    keys = [(node_id, number) for node_id, several in numbers.items() for number in several]
+    if keys:
+        session.execute(
+            update(Downlink)
+            .where(
+                tuple_(Downlink.node_id, Downlink.number).in_(keys), Downlink.handed_us.is_(None)
+            )
+            .values(handed_us=now_us)
+        )
+
+
+def _is_patch(payload: bytes) -> bool:
+    try:
+        patch = cbor.decode(payload)
+    except cbor.CborError:
+        return False
+    return isinstance(patch, dict) and all(isinstance(key, str) for key in patch)
+
+
+def _open(now_us: int) -> tuple[ColumnElement[bool], ...]:
+    unexpired = Downlink.expires_us.is_(None) | (Downlink.expires_us > now_us)
+    return Downlink.settled_us.is_(None), unexpired
+
+
+def _next_number(session: Session, node_id: str) -> int:
+    """A number that no other transaction gets: the counter's row is locked until the end."""
+    row = DownlinkProgress
+    more = (
+        update(row)
+        .where(row.node_id == node_id, row.last_number < LAST)
+        .values(last_number=row.last_number + 1)
+        .returning(row.last_number)
+    )
+    number = session.scalar(more)
+    if number is not None:
+        return number
+    try:
+        with session.begin_nested():
+            session.add(new_progress(node_id, 1))
+        return 1
+    except IntegrityError:  # another transaction made the row meanwhile
+        number = session.scalar(more)
+    if number is None:
+        raise ControlError(f"the downlink numbers of node {node_id} are used up")
+    return number
+
+
+def _key(context: Context | None, kid: bytes) -> SecretBytes | None:
+    if context is None or context.kid != kid:
+        return None  # the node uses it already, or was revoked
+    try:
+        return SecretBytes(cbor.encode([kid, context.secret]))
+    except IdentityError as e:  # it must not cost the node the receipt of its readings
+        log.error("a key cannot be handed over", node=context.node_id, reason=str(e))
+        return None
