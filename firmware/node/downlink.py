@@ -102,6 +102,9 @@ def _configure(nvs, payload: bytes) -> None:
         schema.check(values)
         if "door" in patch:  # a door without its key would shut the node out
             (config.oscore if patch["door"] == "coap" else config.credentials)()
+        for name in values.get("bearers", ()):  # and so would one that nobody knows
+            if name not in ("modem", "ppp"):
+                raise RefusedError("no such bearer: %r" % name)
     except ConfigError as e:
         raise RefusedError(str(e))
     raw = cbor.encode(values)

@@ -89,6 +89,7 @@ REFUSALS = [
     ("a door without its key", patch(door="mqtt")),
     ("a door without its key, by default", patch(door=None)),
     ("an unknown bearer", patch(door="coap", bearers=["pigeon"])),
+    ("a bearer that no node has", patch(bearers=["pigeon"])),
     ("low over high", patch(low_uv=3_300_000)),
     ("no map", cbor.encode([1])),
     ("no CBOR", b"\xff"),
