@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from fleet.coap.commits import UnavailableError
 from fleet.coap.security import Security
 from fleet.db.base import Database
 from fleet.identity import oscore
@@ -27,10 +28,6 @@ MOST_WAITING = 1000  # kids on their way from the database
 OWN_NUMBERS = 16  # of the fleet's own, taken from the database at a time
 
 log = structlog.get_logger("coap")
-
-
-class BusyError(Exception):
-    """More kids are being looked up than are worth it."""
 
 
 @dataclass
@@ -69,7 +66,8 @@ class Contexts:
     async def find(self, kid: bytes) -> Known | None:
         """The live context of `kid`, None where there is none.
 
-        BusyError when too many are asked for; what the database raises when it fails.
+        UnavailableError when too many are asked for, or when the secret cannot be unwrapped;
+        what the database raises when it fails.
         """
         known = self._proven.get(kid)
         if known is not None:
@@ -81,7 +79,7 @@ class Contexts:
         waiting = self._waiting.get(kid)
         if waiting is None:
             if len(self._waiting) >= MOST_WAITING:
-                raise BusyError
+                raise UnavailableError
             waiting = self._waiting[kid] = asyncio.get_running_loop().create_future()
             if self._reader is None:
                 self._reader = asyncio.create_task(self._read_all())
@@ -139,37 +137,39 @@ class Contexts:
         finally:
             self._reader = None
 
-    def _read(self, kids: list[bytes]) -> dict[bytes, Known]:
+    def _read(self, kids: list[bytes]) -> dict[bytes, Known | UnavailableError]:
         with self._database.read() as session:
             found = oscore.find(session, self._wrapper, kids)
-        return {
-            kid: known
-            for kid, context in found.items()
-            if (known := self._derived(context)) is not None
-        }
+        return {kid: self._derived(context) for kid, context in found.items()}
 
-    def _derived(self, context: oscore.Context) -> Known | None:
+    def _derived(self, context: oscore.Context) -> Known | UnavailableError:
         try:
             secret = context.secret
-        except IdentityError as e:
+        except IdentityError as e:  # a token that is gone: its nodes are no forgers
             log.error("a context cannot be used", node=context.node_id, reason=str(e))
-            return None
+            return UnavailableError()
         return Known(
             context.id, context.node_id, context.kid, context.trusted,
             Security(secret, context.kid), self._echo_key + context.kid, self._clock(),
         )  # fmt: skip
 
     def _keep(
-        self, asked: dict[bytes, asyncio.Future[Known | None]], found: dict[bytes, Known]
+        self,
+        asked: dict[bytes, asyncio.Future[Known | None]],
+        found: dict[bytes, Known | UnavailableError],
     ) -> None:
         for kid, waiting in asked.items():
-            self._unproven[kid] = (self._clock(), found.get(kid))
+            known = found.get(kid)
+            if isinstance(known, UnavailableError):
+                self._tell({kid: waiting}, known)
+                continue
+            self._unproven[kid] = (self._clock(), known)
             self._unproven.move_to_end(kid)
             if len(self._unproven) > UNPROVEN:
                 self._unproven.popitem(last=False)
             del self._waiting[kid]
             if not waiting.done():
-                waiting.set_result(found.get(kid))
+                waiting.set_result(known)
 
     def _tell(self, asked: dict[bytes, asyncio.Future[Known | None]], error: Exception) -> None:
         for kid, waiting in asked.items():

@@ -88,6 +88,10 @@ class Limits:
         """What was admitted is of a node, but not new."""
         self._punish(address, REPLAYED)
 
+    def challenged(self, address: str) -> None:
+        """What was admitted may be a recording: the token that `proven` gave back is spent."""
+        self._punish(address, 1)
+
     def _punish(self, address: str, tokens: float) -> None:
         # Never the bucket for all: a forger with any number of addresses would empty it quickly.
         now = self._clock()

@@ -30,6 +30,7 @@ class Sealed(NamedTuple):
 
     option: bytes
     ciphertext: bytes
+    is_challenge: bool = False
 
 
 class _Work(NamedTuple):
@@ -99,7 +100,7 @@ class Protected:
         number = await self._contexts.own_number(known)
         value = echo.value(known.echo_key, number, int(time.time()))
         plain = inner.answer(codes.UNAUTHORIZED, echo=value)
-        return Sealed(*known.security.answer_numbered(binding, plain, number))
+        return Sealed(*known.security.answer_numbered(binding, plain, number), is_challenge=True)
 
     def _work(self, known: Known, request: Request) -> _Work:
         wanted = request.item

@@ -14,7 +14,7 @@ from aiocoap.pipe import Pipe
 from sqlalchemy.exc import SQLAlchemyError
 
 from fleet.coap.commits import UnavailableError
-from fleet.coap.contexts import BusyError, Contexts
+from fleet.coap.contexts import Contexts
 from fleet.coap.limits import Limits
 from fleet.coap.protected import Protected, ReplayedError
 from fleet.coap.security import Binding, NotAuthenticError, OptionError, read_option
@@ -64,9 +64,9 @@ class Site:
     async def _answered(self, request: Message) -> Message:
         try:
             return await self._answer(request)
-        except (UnavailableError, BusyError, SQLAlchemyError, OSError) as e:
+        except (UnavailableError, SQLAlchemyError, OSError) as e:
             self._counts["unavailable"] += 1
-            if not isinstance(e, UnavailableError | BusyError):
+            if not isinstance(e, UnavailableError):
                 log.error("the database does not answer", reason=repr(e)[:300])
             return Message(code=codes.SERVICE_UNAVAILABLE, max_age=MAX_AGE_S)
         except Exception as e:  # a fault of ours: no words of it leave the house
@@ -111,6 +111,8 @@ class Site:
         except IdentityError:  # the context ended meanwhile
             self._contexts.forget(known)
             return self._short(request, codes.UNAUTHORIZED, "unknown context")
+        if sealed.is_challenge:
+            self._limits.challenged(address)
         return Message(code=codes.CHANGED, oscore=sealed.option, payload=sealed.ciphertext)
 
     def _unprotected(self, request: Message, critical: set[int]) -> Message:

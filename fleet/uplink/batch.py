@@ -41,26 +41,22 @@ class _Taken(NamedTuple):
 
 
 class Batch:
-    """Make it, `finish` it, and commit."""
+    """Some messages, decoded before any lock is held. Write it once, and commit."""
 
-    def __init__(self, session: Session, messages: list[Message], wrapper: Wrapper | None) -> None:
-        self._session = session
+    def __init__(self, messages: list[Message], wrapper: Wrapper | None) -> None:
         self._wrapper = wrapper
         self._now_us = registry.now_us()
         self._messages = messages
-        self._replayed = _replayed(session, messages)
-        self._standings = registry.standings(session, {m.node_id for m in messages})
-        self._reports = {
-            message: _decoded(message.payload)
-            for message in messages
-            if message.payload and self._is_heard(message)
-        }
-        self._stored = self._rows()
+        self._reports = [_decoded(message.payload or b"") for message in messages]
         self._readings: list[telemetry.New] = []
         self._newest: dict[str, tuple[int, dict[int, int]]] = {}
 
-    def finish(self) -> tuple[list[Outcome], int]:
-        """Write all of it; the outcomes in order, and the number of readings."""
+    def write(self, session: Session) -> tuple[list[Outcome], int]:
+        """All of it; the outcomes in order once that is committed, and the number of readings."""
+        self._session = session
+        self._replayed = _replayed(session, self._messages)
+        self._standings = registry.standings(session, {m.node_id for m in self._messages})
+        self._stored = self._rows()
         taken = [self._take(place) for place in range(len(self._messages))]
         registry.note_reports(self._session, self._newest)
         readings = telemetry.store(self._session, self._readings)
@@ -84,7 +80,7 @@ class Batch:
             return _Taken("struck")
         if not message.payload and message.claim is not None:
             return _Taken("polled")
-        parsed = self._reports.get(message) or _decoded(message.payload)
+        parsed = self._reports[place]
         if isinstance(parsed, report.ReportError):
             bury(self._session, message, str(parsed))
             return _Taken("undecodable")
@@ -146,8 +142,8 @@ class Batch:
         """The rows of every (node, epoch) of the batch, locked until the commit."""
         keys = {
             (message.node_id, parsed.epoch)
-            for message, parsed in self._reports.items()
-            if isinstance(parsed, report.Report)
+            for message, parsed in zip(self._messages, self._reports, strict=True)
+            if isinstance(parsed, report.Report) and self._is_heard(message)
         }
         key = tuple_(StoredSequences.node_id, StoredSequences.epoch)
         query = select(StoredSequences).where(key.in_(sorted(keys))).with_for_update()

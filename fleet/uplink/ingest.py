@@ -57,8 +57,9 @@ class Ingest:
         return Outcome(kind)
 
     def _commit(self, messages: list[Message]) -> tuple[list[Outcome], int]:
+        batch = Batch(messages, self._wrapper)
         with self._database.begin() as session:
-            return Batch(session, messages, self._wrapper).finish()
+            return batch.write(session)
 
 
 def _is_the_database(error: Exception) -> bool:

@@ -91,7 +91,7 @@ async def reports(link: Link, node: Node, count: int) -> None:
 
 def get(run: dict[str, Any], path: str) -> str:
     """What the API answers."""
-    with urllib.request.urlopen(run["api"] + path, timeout=PATIENCE) as answer:  # noqa: S310
+    with urllib.request.urlopen(run["api"] + path, timeout=PATIENCE) as answer:  # noqa: S310  # noqa: S310
         text: str = answer.read().decode()
         return text
 

@@ -13,7 +13,8 @@ from sqlalchemy.exc import OperationalError
 
 from fleet.coap import contexts as module
 from fleet.coap import echo
-from fleet.coap.contexts import BusyError, Contexts
+from fleet.coap.commits import UnavailableError
+from fleet.coap.contexts import Contexts
 from fleet.db.base import Database
 from fleet.identity import oscore
 
@@ -108,7 +109,7 @@ async def test_attack_more_kids_than_are_worth_it_are_not_looked_up(
     monkeypatch.setattr(module, "MOST_WAITING", 5)
     asked = (served.contexts.find(b"%03d" % n) for n in range(20))
     found = await asyncio.gather(*asked, return_exceptions=True)
-    assert sum(isinstance(one, BusyError) for one in found) == 15
+    assert sum(isinstance(one, UnavailableError) for one in found) == 15
     assert served.queries == 1
     assert await served.find(served.kids[0]) != [None]
 
@@ -176,7 +177,10 @@ async def test_a_window_lost_again_is_another_loss(served: Served) -> None:
     assert len(set(losses)) == 3
 
 
-async def test_a_secret_that_cannot_be_unwrapped_is_no_context(served: Served) -> None:
+async def test_a_secret_that_cannot_be_unwrapped_is_unavailable(served: Served) -> None:
+    """A token that is gone for a moment: its nodes are no strangers."""
     with served.database.begin() as session:
         session.connection().exec_driver_sql("UPDATE oscore_contexts SET secret = x'00'")
-    assert await served.find(served.kids[0]) == [None]
+    with pytest.raises(UnavailableError):
+        await served.find(served.kids[0])
+    assert await served.find(b"???") == [None]

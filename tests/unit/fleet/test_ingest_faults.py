@@ -8,6 +8,7 @@ import fleet_rig as rig
 import pytest
 from sqlalchemy import Connection, event
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from fleet.db import sqlite
 from fleet.db.base import Database
@@ -184,15 +185,15 @@ class Hasty(Ingest):
     def process(self, messages: list[Message]) -> list[Outcome]:
         """As the real one, but what the commit says comes too late."""
         outcomes: list[Outcome] = []
-        finish = Batch.finish
+        write = Batch.write
 
-        def overheard(batch: Batch) -> tuple[list[Outcome], int]:
-            found, readings = finish(batch)
+        def overheard(batch: Batch, session: Session) -> tuple[list[Outcome], int]:
+            found, readings = write(batch, session)
             outcomes.extend(found)
             return found, readings
 
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(Batch, "finish", overheard)
+            patched.setattr(Batch, "write", overheard)
             try:
                 return super().process(messages)
             except SQLAlchemyError:

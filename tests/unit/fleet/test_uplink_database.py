@@ -208,7 +208,7 @@ def test_sabotage_receipts_before_the_commit_lose_readings(
 
     def commit_last(messages: list[Message]) -> Any:
         with database.begin() as session:
-            outcomes, _readings = Batch(session, messages, None).finish()
+            outcomes, _readings = Batch(messages, None).write(session)
             early.extend(outcomes)  # sabotage: told before it is true
             raise OperationalError("COMMIT", None, sqlite3.OperationalError("disk I/O error"))
 

@@ -1,4 +1,4 @@
-"""What the fleet queues for a node reaches it, on the virtual board and with a real fleet."""
+"""Configuration over the air by MQTT, on the virtual board and with a real fleet."""
 
 import json
 from collections.abc import AsyncIterator, Callable
@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-from fleet.control import operations as control
-from fleet.db.base import Database
 from fleet.wire import cbor
 from hil.fleet_process import FleetProcess
 from hil.provisioning import enrol
@@ -17,7 +15,6 @@ from hil.virtual.node import NAMESPACE, VirtualNode, mac_of
 from hil.virtual.scenes import HOUR, SECOND, Scene
 
 START = 1_780_300_800 * SECOND  # 2026-06-01 08:00:00 UTC
-LARGE = bytes(range(256)) * 8  # more than a receipt carries: it is fetched in blocks
 
 
 class Town:
@@ -25,23 +22,23 @@ class Town:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        ports = ("--port", "0", "--broker-port", "0", "--coap-port", "0")
-        self.fleet = FleetProcess(folder / "fleet", *ports)
+        self.fleet = FleetProcess(
+            folder / "fleet", "--port", "0", "--broker-port", "0", "--coap-port", "off"
+        )
 
     async def open(self) -> None:
         await self.fleet.command("init")
         await self.fleet.command("area", "add", "440106", "Tianhe")
-        self.addresses = await self.fleet.start()
+        self.port = (await self.fleet.start())["broker_port"]
 
     async def close(self) -> None:
         await self.node.board.stop()
         await self.fleet.stop()
 
-    async def add(self, scene: Scene, door: str, **config: Any) -> None:
+    async def add(self, scene: Scene, **config: Any) -> None:
         self.node = VirtualNode(self.folder / "node", mac_of(str(self.folder)), scene)
         credentials = await enrol(self.fleet, self.node.node_id, scene.role, "440106")
-        port = self.addresses["coap_port" if door == "coap" else "broker_port"]
-        self.node.provision(credentials, "localhost", port, door=door, **config)
+        self.node.provision(credentials, "localhost", self.port, **config)
 
     async def kapok(self, *arguments: str) -> Any:
         return json.loads(await self.fleet.command(*arguments, "--json"))
@@ -51,14 +48,6 @@ class Town:
         listed = await self.kapok("node", "downlinks", self.node.node_id)
         return {each["number"]: each["state"] for each in listed}
 
-    def enqueue(self, kind: int, payload: bytes) -> int:
-        database = Database(f"sqlite:///{self.fleet.data / 'kapok.db'}")
-        try:
-            with database.begin() as session:
-                return control.enqueue(session, self.node.node_id, kind, payload)
-        finally:
-            database.close()
-
     @property
     def config(self) -> dict[str, Any]:
         """What is in the node's NVS."""
@@ -67,15 +56,6 @@ class Town:
         found = cbor.decode(raw)
         assert isinstance(found, dict)
         return found
-
-    @property
-    def kid(self) -> bytes:
-        """Of the key that the node has."""
-        raw = self.node.board.nvs.get(NAMESPACE, "oscore")
-        assert isinstance(raw, bytes)
-        found = cbor.decode(raw)
-        assert isinstance(found, list)
-        return bytes(found[0])
 
     async def until(self, what: Callable[[], bool], most_h: int = 24) -> None:
         for _ in range(6 * most_h):
@@ -105,11 +85,8 @@ def hourly() -> Scene:
     )
 
 
-@pytest.mark.parametrize("door", ["coap", "mqtt"])
-async def test_a_sleeping_node_takes_its_configuration_with_its_receipt(
-    town: Town, door: str
-) -> None:
-    await town.add(hourly(), door, report_records=1)
+async def test_a_sleeping_node_takes_its_configuration_with_its_receipt(town: Town) -> None:
+    await town.add(hourly(), report_records=1)
     await town.until(lambda: town.node.board.now_us > START + HOUR)
     await town.kapok("node", "configure", town.node.node_id, "report_records=2", "tau_s=86400")
     await town.kapok("node", "configure", town.node.node_id, "pins={}")
@@ -124,35 +101,9 @@ async def test_a_sleeping_node_takes_its_configuration_with_its_receipt(
     assert town.node.journal().depth < 2
 
 
-async def test_a_key_that_is_rotated_over_the_air_opens_the_door_from_then_on(town: Town) -> None:
-    await town.add(hourly(), "coap", report_records=1)
-    await town.until(lambda: town.node.board.now_us > START + HOUR)
-    first = town.kid
-    await town.kapok("node", "rotate", town.node.node_id)
-    await town.until(lambda: town.kid != first, 4)
-    await town.hours(3)
-    assert await town.states() == {1: "settled"}
-    keys = (await town.kapok("node", "show", town.node.node_id))["oscore"]
-    assert {key["kid"]: key["state"] for key in keys} == {town.kid.hex(): "current"}
-    assert town.node.journal().depth == 0
-
-
-async def test_what_a_receipt_does_not_hold_is_fetched_in_the_same_contact(town: Town) -> None:
-    await town.add(hourly(), "coap", report_records=1)
-    await town.until(lambda: town.node.board.now_us > START + HOUR)
-    town.enqueue(control.UPDATE, LARGE)
-    heard = town.node.twin.down_bytes
-    await town.hours(1)
-    assert town.node.twin.down_bytes - heard > len(LARGE)
-    await town.hours(2)
-    assert await town.states() == {1: "refused"}  # for now: no node knows what to do with it
-    assert town.node.journal().depth == 0
-    assert not town.node.board.life.crashes, town.node.board.console_tail
-
-
 async def test_a_mains_node_starts_anew_with_its_new_plan(town: Town) -> None:
     scene = scenes.Scene("lamppost", "esp32-ec200", {"sample_s": 900}, START)
-    await town.add(scene, "mqtt", report_s=900, report_records=1, lamp_plan=[0, 1000])
+    await town.add(scene, report_s=900, report_records=1, lamp_plan=[0, 1000])
     await town.until(lambda: town.node.board.now_us > START + HOUR)
     assert "hard" not in +town.node.board.resets
     await town.kapok("node", "configure", town.node.node_id, "lamp_plan=[0,250]")
