@@ -34,10 +34,10 @@ def demo(seconds: float | None, trace: Path | None) -> None:
 
     Example: kapok demo --for 60
     """
+    from fleet.releases.slots import BuildError
     from hil.demo import Demo, DemoError
     from hil.fleet_process import FleetError
     from hil.virtual.board import BoardError
-    from hil.virtual.firmware import BuildError
     from hil.virtual.stimulus import TraceError
 
     async def run(folder: Path) -> int:

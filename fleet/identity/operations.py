@@ -4,7 +4,7 @@ import time
 from datetime import UTC, datetime
 
 from cryptography import x509
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -33,7 +33,7 @@ def enrol(session: Session, authority: Authority, csr_pem: bytes | str) -> Issue
     Refused with IdentityError: a bad request, a node that holds a live certificate, and a key
     that another node was certified with (a clone).
     """
-    issued = authority.issue_node(csr_pem)
+    issued = _issue(session, authority, csr_pem)
     node_id = issued.subject
     session.execute(
         update(Certificate)
@@ -43,25 +43,68 @@ def enrol(session: Session, authority: Authority, csr_pem: bytes | str) -> Issue
     live = session.scalar(select(Certificate.serial).where(Certificate.active_for == node_id))
     if live is not None:
         raise IdentityError(f"node {node_id} holds certificate {live}: revoke it first")
-    other = session.scalar(
-        select(Certificate.subject)
-        .where(Certificate.key_digest == issued.key_digest, Certificate.subject != node_id)
-        .limit(1)
-    )
-    if other is not None:
-        raise IdentityError(f"the key of node {node_id} is that of node {other}: make a new one")
     record(session, issued)
     return issued
 
 
-def record(session: Session, issued: Issued) -> None:
-    """Note an issued certificate of any kind."""
+def issue_next(session: Session, authority: Authority, csr_pem: bytes | str) -> Issued:
+    """Issue the certificate that a node is to change to; the one in use stays until `promote`.
+
+    One that was issued before and never used is revoked. IdentityError as in `enrol`, but that
+    the node may hold a live certificate.
+    """
+    issued = _issue(session, authority, csr_pem)
+    _supersede(session, Certificate.next_for == issued.subject)
+    record(session, issued, next_one=True)
+    return issued
+
+
+def promote(session: Session, node_id: str, serial: int) -> bool:
+    """The node uses (or surely has) the certificate that it was to change to: the old one is
+    revoked as superseded. False when `serial` is not that certificate.
+    """
+    waiting = session.scalar(
+        select(Certificate)
+        .where(Certificate.next_for == node_id, Certificate.serial == serial_text(serial))
+        .with_for_update()
+    )
+    if waiting is None:
+        return False
+    _supersede(session, Certificate.active_for == node_id)
+    waiting.active_for, waiting.next_for = node_id, None
+    session.flush()
+    return True
+
+
+def _issue(session: Session, authority: Authority, csr_pem: bytes | str) -> Issued:
+    issued = authority.issue_node(csr_pem)
+    other = session.scalar(
+        select(Certificate.subject)
+        .where(Certificate.key_digest == issued.key_digest, Certificate.subject != issued.subject)
+        .limit(1)
+    )
+    if other is not None:
+        raise IdentityError(
+            f"the key of node {issued.subject} is that of node {other}: make a new one"
+        )
+    return issued
+
+
+def _supersede(session: Session, which: ColumnElement[bool]) -> None:
+    for serial in session.scalars(select(Certificate.serial).where(which)).all():
+        revoke(session, int(serial, 16), "superseded")
+
+
+def record(session: Session, issued: Issued, *, next_one: bool = False) -> None:
+    """Note an issued certificate of any kind; `next_one`: a node is to change to it."""
+    node_id = issued.subject if issued.kind == NODE else None
     session.add(
         Certificate(
             serial=serial_text(issued.serial),
             subject=issued.subject,
             kind=issued.kind,
-            active_for=issued.subject if issued.kind == NODE else None,
+            active_for=None if next_one else node_id,
+            next_for=node_id if next_one else None,
             issued_us=_now_us(),
             not_after_us=_us(issued.not_after),
             fingerprint=issued.fingerprint,
@@ -97,7 +140,9 @@ def revoke(session: Session, which: int | str, reason: str = "unspecified") -> l
     for serial in fresh:
         session.add(RevokedSerial(serial=serial, revoked_us=_now_us(), reason=reason))
     session.execute(
-        update(Certificate).where(Certificate.serial.in_(fresh)).values(active_for=None)
+        update(Certificate)
+        .where(Certificate.serial.in_(fresh))
+        .values(active_for=None, next_for=None)
     )
     session.flush()
     return [int(serial, 16) for serial in fresh]

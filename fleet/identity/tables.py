@@ -17,6 +17,8 @@ class Certificate(Base):
     # The node id while this is the node's one live certificate, else NULL: the constraint, and
     # not a check, keeps a node from having two.
     active_for: Mapped[str | None] = mapped_column(String(10), unique=True)
+    # The node id while this one was issued for it and never used yet, else NULL.
+    next_for: Mapped[str | None] = mapped_column(String(10), unique=True)
     issued_us: Mapped[int] = mapped_column(BigInteger)
     not_after_us: Mapped[int] = mapped_column(BigInteger)
     fingerprint: Mapped[str] = mapped_column(String(64))

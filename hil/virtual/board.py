@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from fleet.flashing import partitions
 from fleet.paths import hw_dir
-from hil.virtual import firmware, partitions
+from hil.virtual import firmware
 from hil.virtual.chips import CHIPS
 from hil.virtual.clock import VirtualClock
 from hil.virtual.console import Console

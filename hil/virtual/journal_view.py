@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from littlefs import LittleFS, LittleFSError
 
+from fleet.flashing import partitions
 from fleet.paths import firmware_dir
-from hil.virtual import partitions
 from hil.virtual.board import VirtualBoard
 
 

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from fleet.flashing import partitions
 from fleet.paths import firmware_dir, hw_dir
+from fleet.releases import slots
 from fleet.wire import cbor, nodeid
-from hil.virtual import firmware, partitions
+from hil.virtual import firmware
 from hil.virtual.board import FLASH_SIZE, VirtualBoard
 from hil.virtual.journal_view import JournalView, read_journal
 from hil.virtual.modem import ModemTwin
@@ -60,7 +62,7 @@ class VirtualNode:
         self.scene = scene
         self.node_id = nodeid.from_mac(mac)
         self._description = load_board(scene.board)
-        self.files = firmware.build(sources or firmware_dir(), firmware.cache_dir() / "node")
+        self.files = slots.build(sources or firmware_dir(), slots.cache_dir() / "node")
         table = partitions.load(
             hw_dir() / "partitions" / self._description["partitions"], FLASH_SIZE
         )

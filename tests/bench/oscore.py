@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fleet.paths import firmware_dir
-from hil.virtual import firmware
+from fleet.releases import slots
 
 SCRIPT = Path(__file__).parents[1] / "vm" / "oscore_bench.py"
 
@@ -23,8 +23,8 @@ def measure() -> dict[str, Any]:
     vm = Path(sys.executable).with_name("micropython")
     with tempfile.TemporaryDirectory(prefix="kapok-oscore-") as folder:
         image = Path(folder) / "a.romfs"
-        cache = firmware.cache_dir() / "node"
-        image.write_bytes(firmware.build(firmware_dir(), cache)["/a.romfs"])
+        cache = slots.cache_dir() / "node"
+        image.write_bytes(slots.build(firmware_dir(), cache)["/a.romfs"])
         ran = subprocess.run(
             [vm, "-X", "heapsize=4m", SCRIPT, image],
             capture_output=True,

@@ -7,7 +7,8 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-from hil.virtual import firmware, partitions
+from fleet.flashing import partitions
+from hil.virtual import firmware
 from hil.virtual.board import FLASH_SIZE, VirtualBoard
 from hil.virtual.twin import UartPort
 

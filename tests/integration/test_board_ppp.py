@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from modem_bench import Echo
 
+from fleet.flashing import partitions
 from fleet.paths import firmware_dir, hw_dir
-from hil.virtual import firmware, partitions
+from fleet.releases import slots
+from hil.virtual import firmware
 from hil.virtual.board import FLASH_SIZE, VirtualBoard
 from hil.virtual.modem import ModemTwin, State
 
@@ -111,7 +113,7 @@ class Rig:
 async def running(folder: Path, script: str, **options: Any) -> AsyncIterator[Rig]:
     """The script is the body of a coroutine."""
     async with Echo() as echo:
-        files = firmware.build(firmware_dir(), firmware.cache_dir() / "node")
+        files = slots.build(firmware_dir(), slots.cache_dir() / "node")
         supervisor = files["/boot.py"].decode().removesuffix("run()\n")
         body = indent(dedent(script), "    ")
         files["/boot.py"] = (supervisor + BOOT % (echo.port, body)).encode()

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from board_rig import MAC, START, TABLE
 
+from fleet.flashing import partitions
 from fleet.paths import firmware_dir
-from hil.virtual import firmware, partitions
+from fleet.releases import slots
+from hil.virtual import firmware
 from hil.virtual.board import FLASH_SIZE, VirtualBoard
 
 MAIN = """
@@ -31,7 +33,7 @@ def slot(folder: Path, name: str, size: int = 9000) -> dict[str, bytes]:
     (node / "__init__.py").touch()
     (node / "main.py").write_text(MAIN % (name[:1] * size, name))
     (node.parent / "boot.py").write_bytes((firmware_dir() / "boot.py").read_bytes())
-    return firmware.build(node.parent, folder / "build")
+    return slots.build(node.parent, folder / "build")
 
 
 @asynccontextmanager

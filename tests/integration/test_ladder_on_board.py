@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from fleet.flashing import partitions
 from fleet.paths import firmware_dir, hw_dir
-from hil.virtual import firmware, partitions
+from fleet.releases import slots
+from hil.virtual import firmware
 from hil.virtual.board import FLASH_SIZE, VirtualBoard
 from hil.virtual.modem import ModemTwin
 from hil.virtual.node import MODEM_PINS, VirtualNode, load_board
@@ -72,7 +74,7 @@ async def states(folder: Path, name: str, cure: str, cap_s: int) -> tuple[list[s
     pulses: list[str] = []
     hang(twin, cure, pulses)
     config = {"modem": description["modem"], "pins": pins, "apn": "", "attach_s": 60}
-    files = firmware.build(firmware_dir(), folder / "build")
+    files = slots.build(firmware_dir(), folder / "build")
     supervisor = files["/boot.py"].decode().removesuffix("run()\n")
     files["/boot.py"] = (supervisor + BOOT % json.dumps({**config, "cap_s": cap_s})).encode()
     table = partitions.load(hw_dir() / "partitions" / "4MiB.csv", FLASH_SIZE)

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from modem_bench import Echo
 
+from fleet.flashing import partitions
 from fleet.paths import firmware_dir, hw_dir
-from hil.virtual import firmware, partitions
+from fleet.releases import slots
+from hil.virtual import firmware
 from hil.virtual.board import FLASH_SIZE, VirtualBoard
 from hil.virtual.modem import ModemTwin, State
 
@@ -70,7 +72,7 @@ class Rig:
     def __init__(self, folder: Path, family: str, echo: Echo, **options: Any) -> None:
         self.lines: list[str] = []
         self.twin = ModemTwin(family, seed=5, **options)
-        files = firmware.build(firmware_dir(), folder / "build")
+        files = slots.build(firmware_dir(), folder / "build")
         config = json.dumps({"family": family, "port": echo.port})
         supervisor = files["/boot.py"].decode().removesuffix("run()\n")
         files["/boot.py"] = (supervisor + BOOT % config).encode()

