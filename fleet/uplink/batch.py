@@ -102,7 +102,7 @@ class Batch:
                 self._readings.append(
                     telemetry.New(
                         asset_id, message.node_id, quantity, record.time * 1_000_000, value,
-                        record.quality, telemetry.TLS, message.received_us,
+                        record.quality, message.trust, message.received_us,
                     )
                 )  # fmt: skip
         return _Taken("stored" if fresh else "repeated", parsed.epoch, sent)

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from fleet.telemetry.operations import TLS
+
 
 class Claim(NamedTuple):
     """The number that a request under OSCORE takes; it can be taken once.
@@ -27,3 +29,4 @@ class Message(NamedTuple):
     received_us: int
     claim: Claim | None = None
     wanted: int | None = None
+    trust: int = TLS

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fleet.flashing import partitions
+from fleet.flashing.journal import JournalContent
 from fleet.paths import firmware_dir, hw_dir
 from fleet.releases import slots
 from fleet.wire import cbor, nodeid
 from hil.virtual import firmware
 from hil.virtual.board import FLASH_SIZE, VirtualBoard
-from hil.virtual.journal_view import JournalView, read_journal
+from hil.virtual.journal_view import read_journal
 from hil.virtual.modem import ModemTwin
 from hil.virtual.pace import Pace
 from hil.virtual.scenes import Scene
@@ -108,6 +109,6 @@ class VirtualNode:
         """Format the file system with fresh firmware: the journal is gone, identity stays."""
         self.board.wipe_vfs(self.files)
 
-    def journal(self) -> JournalView:
+    def journal(self) -> JournalContent:
         """What the journal on flash holds."""
         return read_journal(self.board)

@@ -1,0 +1,111 @@
+"""`kapok diag`: what is wrong with the node in front of you, and what to do about it."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from fleet.cli.common import json_option, one_line_errors, say_json
+
+_MARKS = {"fatal": "✗", "warning": "!", "good": "✓"}
+
+
+@click.command()
+@click.option("--port", "-p", required=True, help="virtual:3, a path, or a glob that fits one.")
+@click.option("--no-network", is_flag=True, help="Ask the node alone; leave the modem off.")
+@click.option("--no-contact", is_flag=True, help="Look at modem and network, send no report.")
+@click.option("--live", type=click.IntRange(1, 3600), help="Show the sensors for so many seconds.")
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=".",
+    show_default=True,
+    help="Folder for the report file.",
+)
+@click.option("--lang", type=click.Choice(["en", "zh"]), help="Of the verdict; default: by LANG.")
+@json_option
+@one_line_errors
+def diag(
+    port: str,
+    no_network: bool,
+    no_contact: bool,
+    live: int | None,
+    report: Path,
+    lang: str | None,
+    as_json: bool,
+) -> None:
+    """Examine the node at a port: the verdict first, the data after it, all of it in a file.
+
+    The application stops while the node is examined and starts again afterwards. Exit code 1
+    when the node needs somebody's hand.
+
+    Example: kapok diag --port virtual:3
+    """
+    from fleet.flashing import lines, ports
+    from fleet.flashing.repl import opened
+    from fleet.flashing.visit import Visit
+
+    where = ports.one(port)
+    steps = {"facts": "asking the node", "radio": "modem, SIM and signal", "contact": "a report"}
+
+    def say(step: str) -> None:
+        if not as_json:
+            click.echo(f"{where.name}: {steps[step]} ...", err=True)
+
+    with opened(where.device, lambda: lines.reset(where)) as repl:
+        visit = Visit(repl, say)
+        visit.facts()
+        if visit.provisioned and not no_network:
+            visit.radio()
+            if not no_contact and "error" not in visit.told["radio"].get("attach", {"error": ""}):
+                visit.contact()
+        if live is not None:
+            _watch(visit, live)
+    path = visit.save(report)
+    if as_json:
+        verdicts = [verdict._asdict() for verdict in visit.verdicts()]
+        say_json({**visit.told, "verdicts": verdicts, "report": str(path)})
+    else:
+        _show(visit, lang)
+        click.echo(f"report: {path}")
+    if any(verdict.level == "fatal" for verdict in visit.verdicts()):
+        click.get_current_context().exit(1)
+
+
+def _watch(visit: Any, seconds: int) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        values = visit.sensors()
+        click.echo("  ".join(f"{name} {value}" for name, value in values.items()), err=True)
+        time.sleep(1)
+
+
+def _show(visit: Any, lang: str | None) -> None:
+    from fleet import texts
+
+    for verdict in visit.verdicts():
+        told = texts.say(f"diag.{verdict.code}", lang, **verdict.values)
+        click.echo(f"{_MARKS[verdict.level]} {told}")
+    click.echo()
+    for name, value in _rows(visit.told):
+        click.echo(f"{name:<18}{value}")
+
+
+def _rows(told: dict[str, Any]) -> list[tuple[str, str]]:
+    facts = told["facts"]
+    rows = [("node", told["node"])]
+    for section in ("versions", "slot", "flash", "journal", "state", "sensors", "config"):
+        rows.append((section, _flat(facts.get(section, {}))))
+    held = [name for name, size in facts.get("credentials", {}).items() if size]
+    rows.append(("holds", " ".join(held) if "error" not in held else _flat(facts["credentials"])))
+    for section in ("identity", "signal", "attach"):
+        if section in told.get("radio", {}):
+            rows.append((section, _flat(told["radio"][section]) or "ok"))
+    if "contact" in told:
+        rows.append(("contact", _flat(told["contact"])))
+    return rows
+
+
+def _flat(values: dict[str, Any]) -> str:
+    return "  ".join(f"{key} {value}" for key, value in values.items() if value is not None)

@@ -1,0 +1,148 @@
+"""A node's prompt over its serial port, by mpremote's transport: run a script, read a file."""
+
+import contextlib
+import errno
+import io
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import serial
+from mpremote.transport import TransportError
+from mpremote.transport_serial import SerialTransport
+
+from fleet.paths import firmware_dir
+
+SHORT_S = 20.0  # of silence, for what only asks the node itself
+CONTACT_S = 660.0  # of silence, for what waits for a network: longer than a wake is allowed to be
+_TRIES = 3
+
+
+class ReplError(RuntimeError):
+    """The node's prompt cannot be had, or what was run there failed; one line says why."""
+
+
+class NodeRepl:
+    """A node that was stopped at its prompt, the slot mounted, nothing running.
+
+    `device` is a path. While it is open nobody else may use the port. The node does not run on
+    until `restart`.
+    """
+
+    def __init__(self, transport: SerialTransport, device: str) -> None:
+        self._transport = transport
+        self._device = device
+
+    def run(self, *scripts: str, call: str, timeout_s: float = SHORT_S) -> Any:
+        """Send the scripts of firmware/visit by name; what `call` then gives, from JSON."""
+        text = "\n".join((firmware_dir() / "visit" / f"{name}.py").read_text() for name in scripts)
+        return self.ask(f"{text}\ntell('answer', {call})\n", timeout_s)
+
+    def ask(self, text: str, timeout_s: float = SHORT_S) -> Any:
+        """Run `text`, which calls `tell('answer', value)`; the value."""
+        out = self.execute(text, timeout_s)
+        for line in reversed(out.splitlines()):
+            if line.startswith("kapok-answer "):
+                return json.loads(line.partition(" ")[2])
+        raise ReplError(f"{self._device}: the node gave no answer: {out.strip()[-80:]!r}")
+
+    def execute(self, text: str, timeout_s: float = SHORT_S) -> str:
+        """Run `text`; what it printed."""
+        try:
+            out, error = self._transport.exec_raw(text, timeout=timeout_s)
+        except (TransportError, OSError, serial.SerialException) as e:
+            raise ReplError(f"{self._device}: the node stopped answering: {e}") from None
+        if error:
+            last = error.decode(errors="replace").strip().splitlines()[-1:]
+            raise ReplError(f"{self._device}: on the node: {''.join(last)[:200]}")
+        return str(out.decode(errors="replace"))
+
+    def files(self, folder: str) -> dict[str, bytes]:
+        """The files of a folder by name, empty where there is no such folder."""
+        try:
+            if not self._transport.fs_exists(folder):
+                return {}
+            return {
+                entry.name: bytes(self._transport.fs_readfile(f"{folder}/{entry.name}"))
+                for entry in self._transport.fs_listdir(folder)
+                if not entry.st_mode & 0x4000
+            }
+        except (TransportError, OSError, serial.SerialException) as e:
+            raise ReplError(f"{self._device}: cannot read {folder}: {e}") from None
+
+    def restart(self) -> None:
+        """Let the node run on: a reset that keeps RTC memory."""
+        with contextlib.suppress(TransportError, OSError, serial.SerialException):
+            self._transport.exec_raw_no_follow("import machine; machine.reset()")
+
+
+@contextmanager
+def opened(device: str, reset: Callable[[], None] | None = None) -> Iterator[NodeRepl]:
+    """The prompt of the node at `device`, which runs on when this ends.
+
+    A node that does not answer is asleep, or busy: then `reset`, where given, pulses its EN line,
+    and the prompt is asked for while it boots. ReplError names what is wrong with the port.
+    """
+    transport = _transport(device)
+    try:
+        _enter(transport, device, reset)
+        repl = NodeRepl(transport, device)
+        yield repl
+        repl.restart()
+    finally:
+        with contextlib.suppress(OSError):
+            transport.close()
+
+
+def _transport(device: str) -> SerialTransport:
+    if not os.path.exists(device):
+        raise ReplError(f"{device} does not exist: is the board plugged in? kapok ports")
+    try:
+        # A read that nothing ends must come back, so that silence can be noticed.
+        return SerialTransport(device, baudrate=115200, timeout=1)
+    except (TransportError, OSError, serial.SerialException) as e:
+        raise ReplError(f"{_why(device, e)}: kapok doctor --port {device}") from None
+
+
+def _why(device: str, error: Exception) -> str:
+    try:
+        os.close(os.open(device, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK))
+    except OSError as e:
+        if e.errno == errno.EACCES:
+            return f"{device} may not be opened by this user"
+        return f"{device} cannot be opened: {e.strerror}"
+    return f"{device} is busy, or gone ({type(error).__name__})"
+
+
+def _enter(transport: SerialTransport, device: str, reset: Callable[[], None] | None) -> None:
+    for turn in range(_TRIES):
+        if turn and reset is not None:
+            reset()
+        try:
+            _interrupt(transport)
+            with contextlib.redirect_stdout(io.StringIO()):  # it prints what it read instead
+                transport.enter_raw_repl(soft_reset=True, timeout_overall=12)
+            return
+        except (TransportError, OSError, serial.SerialException):
+            continue
+    raise ReplError(
+        f"{device}: no prompt: the node sleeps, or its runtime has none; press its reset button "
+        "and try again at once"
+    )
+
+
+def _interrupt(transport: SerialTransport) -> None:
+    """Ctrl-C until something answers, at most 3 s: a node that boots does not hear the first."""
+    port = transport.serial
+    end = time.monotonic() + 3
+    heard = b""
+    while time.monotonic() < end and b">>> " not in heard and b"raw REPL" not in heard:
+        port.write(b"\x03\r")
+        time.sleep(0.1)
+        heard = (heard + port.read(port.in_waiting or 1))[-400:]
+
+
+__all__ = ["CONTACT_S", "SHORT_S", "NodeRepl", "ReplError", "opened"]
