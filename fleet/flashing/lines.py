@@ -1,5 +1,6 @@
 """Reset and loader of a board: by DTR and RTS of its port, or by the bench of a virtual board."""
 
+import errno
 import json
 import socket
 import time
@@ -30,26 +31,34 @@ def ask_bench(port: Port, do: str, **more: Any) -> dict[str, Any]:
     return answer
 
 
+def _pulse(line: Any, strap: bool) -> None:
+    try:
+        line.dtr = False  # GPIO0 high: boot from flash
+        line.rts = True  # EN low
+        time.sleep(HOLD)
+        if strap:
+            line.dtr = True
+        line.rts = False
+        if strap:
+            time.sleep(STRAP)
+            line.dtr = False
+    except OSError as e:
+        # A pseudo-terminal has no such lines: whoever holds its other end resets the board.
+        if e.errno not in (errno.ENOTTY, errno.EINVAL):
+            raise
+
+
 def reset(port: Port, line: Any) -> None:
     """Start the board's application; `line` is the port, opened by pyserial."""
     if port.virtual:
         ask_bench(port, "reset")
-        return
-    line.dtr = False  # GPIO0 high: boot from flash
-    line.rts = True
-    time.sleep(HOLD)
-    line.rts = False
+    else:
+        _pulse(line, strap=False)
 
 
 def enter_loader(port: Port, line: Any) -> None:
     """Start the chip's ROM loader; `line` is the port, opened by pyserial."""
     if port.virtual:
         ask_bench(port, "loader")
-        return
-    line.dtr = False
-    line.rts = True
-    time.sleep(HOLD)
-    line.dtr = True
-    line.rts = False
-    time.sleep(STRAP)
-    line.dtr = False
+    else:
+        _pulse(line, strap=True)
