@@ -13,7 +13,7 @@ LINE = b"kapok-selftest "
 LONGEST = 4096  # bytes of a line
 RESETS = 4  # as many boots without a self-test are a loop
 
-_RESET = re.compile(rb"rst:0x[0-9a-f]+ \((\w+)\)")
+_RESET = re.compile(rb"rst:0x[0-9a-f]+ \((\w+)\)(?:,boot:(0x[0-9a-f]+))?")
 _TROUBLE = {
     rb"Brownout detector was triggered": "brown-out: use a powered hub or another cable",
     rb"invalid header: 0x[0-9a-f]+": "invalid header: no bootloader, flash again with --all",
@@ -51,6 +51,7 @@ class Watcher:
         self.selftest: dict[str, Any] | None = None
         self.trouble = ""
         self.resets = 0
+        self.boot_mode = ""  # the strap as the ROM read it: 0x8 or 0x13 is the application
         self._hint = ""
         self._traceback = False
 
@@ -75,6 +76,7 @@ class Watcher:
                 return
         if match := _RESET.search(line):
             self.resets += 1
+            self.boot_mode = (match[2] or b"").decode() or self.boot_mode
             cause = match[1].decode()
             if "WDT" in cause:
                 self._hint = self._hint or f"its watchdog resets it ({cause})"
