@@ -1,4 +1,4 @@
-"""What keeps a board from being flashed, found from the outside in: tools, port, access, loader."""
+"""What keeps a board from being flashed, from the outside in: tools, port, access, loader."""
 
 import getpass
 import grp

@@ -22,7 +22,7 @@ class Stop:
     """Ends the esptool processes of a run, from any thread; later ones do not start."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal may come within
         self._running: set[subprocess.Popen[str]] = set()
         self.wanted = False
 

@@ -25,7 +25,7 @@ def installed(folder: Path = RULES) -> bool:
 
 
 def install(folder: Path = RULES) -> list[str]:
-    """Copy the rule and make udev heed it; what was done, a line each. UdevError if not allowed."""
+    """Copy the rule and make udev heed it; what was done, a line each. UdevError where not."""
     source, target = udev_rule(), folder / udev_rule().name
     done = []
     try:
