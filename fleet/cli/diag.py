@@ -42,7 +42,7 @@ def diag(
 
     Example: kapok diag --port virtual:3
     """
-    from fleet.flashing import lines, ports
+    from fleet.flashing import ports
     from fleet.flashing.repl import opened
     from fleet.flashing.visit import Visit
 
@@ -53,7 +53,7 @@ def diag(
         if not as_json:
             click.echo(f"{where.name}: {steps[step]} ...", err=True)
 
-    with opened(where.device, lambda: lines.reset(where)) as repl:
+    with opened(where) as repl:
         visit = Visit(repl, say)
         visit.facts()
         if visit.provisioned and not no_network:
@@ -85,7 +85,7 @@ def _show(visit: Any, lang: str | None) -> None:
     from fleet import texts
 
     for verdict in visit.verdicts():
-        told = texts.say(f"diag.{verdict.code}", lang, **verdict.values)
+        told = texts.say(f"diag-{verdict.code}", lang or texts.language(), verdict.values)
         click.echo(f"{_MARKS[verdict.level]} {told}")
     click.echo()
     for name, value in _rows(visit.told):

@@ -26,13 +26,13 @@ def drain(port: str, as_json: bool) -> None:
 
     Example: kapok journal drain --port virtual:3
     """
-    from fleet.flashing import lines, ports
+    from fleet.flashing import ports
     from fleet.flashing.repl import CONTACT_S, ReplError, opened
 
     where = ports.one(port)
     if not as_json:
         click.echo(f"{where.name}: sending what waits ...", err=True)
-    with opened(where.device, lambda: lines.reset(where)) as repl:
+    with opened(where) as repl:
         told = repl.run("facts", "contact", call="drain()", timeout_s=CONTACT_S)
     if as_json:
         say_json(told)
@@ -61,20 +61,18 @@ def export(port: str, out: Path, as_json: bool) -> None:
 
     Example: kapok journal export --port virtual:3 --out journals
     """
-    from fleet.flashing import lines, ports
+    from fleet.flashing import ports
     from fleet.flashing.journal import read
     from fleet.flashing.journal_export import save
     from fleet.flashing.repl import opened
     from fleet.wire import nodeid
 
     where = ports.one(port)
-    with opened(where.device, lambda: lines.reset(where)) as repl:
-        node_id = nodeid.from_mac(
-            bytes.fromhex(repl.run("facts", call="machine.unique_id().hex()"))
-        )
+    with opened(where) as repl:
+        mac = bytes.fromhex(repl.run("facts", call="machine.unique_id().hex()"))
         files = repl.files("/journal")
-    content = read(files)
-    path = save(out, node_id, files)
+    content, node_id = read(files), nodeid.from_mac(mac)
+    path = save(out, mac, files)
     if as_json:
         say_json({"node": node_id, "records": content.depth, "file": str(path)})
     else:

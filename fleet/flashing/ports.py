@@ -213,3 +213,12 @@ def find(patterns: Iterable[str], there: list[Port] | None = None) -> list[Port]
         for port in _one(pattern, known):
             chosen.setdefault(port.device, port)
     return list(chosen.values())
+
+
+def one(pattern: str) -> Port:
+    """The one port that the pattern names; NoSuchPort where it names several."""
+    found = find([pattern])
+    if len(found) > 1:
+        names = ", ".join(port.name for port in found[:4])
+        raise NoSuchPort(f"{pattern!r} names {len(found)} ports ({names} ...): name one")
+    return found[0]

@@ -6,7 +6,7 @@ import io
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,6 +14,10 @@ import serial
 from mpremote.transport import TransportError
 from mpremote.transport_serial import SerialTransport
 
+from fleet.flashing import lines
+from fleet.flashing.errors import FlashError
+from fleet.flashing.port_lock import locked
+from fleet.flashing.ports import Port
 from fleet.paths import firmware_dir
 
 SHORT_S = 20.0  # of silence, for what only asks the node itself
@@ -21,7 +25,7 @@ CONTACT_S = 660.0  # of silence, for what waits for a network: longer than a wak
 _TRIES = 3
 
 
-class ReplError(RuntimeError):
+class ReplError(FlashError):
     """The node's prompt cannot be had, or what was run there failed; one line says why."""
 
 
@@ -80,21 +84,22 @@ class NodeRepl:
 
 
 @contextmanager
-def opened(device: str, reset: Callable[[], None] | None = None) -> Iterator[NodeRepl]:
-    """The prompt of the node at `device`, which runs on when this ends.
+def opened(port: Port) -> Iterator[NodeRepl]:
+    """The prompt of the node at `port`, which runs on when this ends.
 
-    A node that does not answer is asleep, or busy: then `reset`, where given, pulses its EN line,
-    and the prompt is asked for while it boots. ReplError names what is wrong with the port.
+    A node that does not answer is asleep, or busy: then its EN line is pulsed, and the prompt is
+    asked for while it boots. FlashError names what is wrong with the port.
     """
-    transport = _transport(device)
-    try:
-        _enter(transport, device, reset)
-        repl = NodeRepl(transport, device)
-        yield repl
-        repl.restart()
-    finally:
-        with contextlib.suppress(OSError):
-            transport.close()
+    with locked(port):
+        transport = _transport(port.device)
+        try:
+            _enter(transport, port)
+            repl = NodeRepl(transport, port.name)
+            yield repl
+            repl.restart()
+        finally:
+            with contextlib.suppress(OSError):
+                transport.close()
 
 
 def _transport(device: str) -> SerialTransport:
@@ -117,10 +122,10 @@ def _why(device: str, error: Exception) -> str:
     return f"{device} is busy, or gone ({type(error).__name__})"
 
 
-def _enter(transport: SerialTransport, device: str, reset: Callable[[], None] | None) -> None:
+def _enter(transport: SerialTransport, port: Port) -> None:
     for turn in range(_TRIES):
-        if turn and reset is not None:
-            reset()
+        if turn:
+            lines.reset(port, transport.serial)
         try:
             _interrupt(transport)
             with contextlib.redirect_stdout(io.StringIO()):  # it prints what it read instead
@@ -129,7 +134,7 @@ def _enter(transport: SerialTransport, device: str, reset: Callable[[], None] | 
         except (TransportError, OSError, serial.SerialException):
             continue
     raise ReplError(
-        f"{device}: no prompt: the node sleeps, or its runtime has none; press its reset button "
+        f"{port.name}: no prompt: the node sleeps, or its runtime has none; press its reset button "
         "and try again at once"
     )
 
@@ -143,6 +148,3 @@ def _interrupt(transport: SerialTransport) -> None:
         port.write(b"\x03\r")
         time.sleep(0.1)
         heard = (heard + port.read(port.in_waiting or 1))[-400:]
-
-
-__all__ = ["CONTACT_S", "SHORT_S", "NodeRepl", "ReplError", "opened"]
