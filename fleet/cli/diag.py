@@ -70,7 +70,7 @@ def diag(
         _show(visit, lang)
         click.echo(f"report: {path}")
     if any(verdict.level == "fatal" for verdict in visit.verdicts()):
-        click.get_current_context().exit(1)
+        raise click.exceptions.Exit(1)
 
 
 def _watch(visit: Any, seconds: int) -> None:

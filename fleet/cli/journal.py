@@ -112,4 +112,4 @@ def import_(files: tuple[Path, ...], as_json: bool) -> None:
     if as_json:
         say_json(done)
     if any(one["refused"] for one in done):
-        click.get_current_context().exit(1)
+        raise click.exceptions.Exit(1)

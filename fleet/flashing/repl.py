@@ -134,8 +134,8 @@ def _enter(transport: SerialTransport, port: Port) -> None:
         except (TransportError, OSError, serial.SerialException):
             continue
     raise ReplError(
-        f"{port.name}: no prompt: the node sleeps, or its runtime has none; press its reset button "
-        "and try again at once"
+        f"{port.name}: no prompt: the node sleeps, or its runtime has none; press its reset"
+        " button and try again at once"
     )
 
 
