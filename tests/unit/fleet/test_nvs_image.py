@@ -15,8 +15,9 @@ NAMES = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, 
 VALUES = st.one_of(st.integers(-(2**31), 2**31 - 1), st.binary(max_size=700))
 SPACES = st.dictionaries(NAMES, st.dictionaries(NAMES, VALUES, min_size=1, max_size=5), max_size=4)
 SIZE = 0x4000
+LONG = bytes(range(250)) * 30
 NODE: dict[str, dict[str, Value]] = {
-    "kapok": {"cfg": b"c" * 300, "key": b"k" * 121, "n": 7, "long": bytes(range(250)) * 30}
+    "kapok": {"cfg": b"c" * 300, "key": b"k" * 121, "n": 7, "long": LONG}
 }
 
 
