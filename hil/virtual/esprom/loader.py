@@ -56,7 +56,8 @@ class Loader:
         self._efuses = efuses
         self._nor = nor
         self._faults = faults
-        self._bus = Bus(chip, efuses, SpiFlash(chip, nor.size))
+        self._spi = SpiFlash(chip, nor.size)
+        self._bus = Bus(chip, efuses, self._spi)
         self.synced = 0  # how often
         self.reset()
 
@@ -69,6 +70,7 @@ class Loader:
         self._reading: Reading | None = None
         self._ready_us = 0  # when the chip has done what it was told
         self._bus.reset()
+        self._spi.attached = False
 
     def feed(self, data: bytes, now_us: int, host_baud: int = 0) -> list[Effect]:
         """What came from the host, and what follows. `host_baud`: the line's rate, 0: any."""
@@ -166,9 +168,15 @@ class Loader:
 
     def _start_stub(self, start: int) -> Say:
         self.stub = True
+        self._spi.attached = True  # the stub sees to it itself
         return Say(start, encode(b"OHAI"))
 
     # Flash
+
+    def _attach(self, request: Request, start: int) -> list[Effect]:
+        request.words(1)
+        self._spi.attached = True
+        return self._accept(request, start)
 
     def _begin(self, request: Request, start: int) -> list[Effect]:
         size, _blocks, _block, offset = request.words(4)
@@ -280,7 +288,7 @@ class Loader:
         op.DEFL_DATA: _data,
         op.FLASH_END: _end,
         op.DEFL_END: _end,
-        op.SPI_ATTACH: _accept,
+        op.SPI_ATTACH: _attach,
         op.SPI_SET_PARAMS: _accept,
         op.FLASH_MD5: _md5,
         op.READ_FLASH_SLOW: _read_slow,
