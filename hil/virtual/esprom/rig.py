@@ -5,8 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from hil.virtual.esprom.effects import Effect, Leave
 from hil.virtual.esprom.faults import Faults
-from hil.virtual.esprom.loader import Effect, Leave, Loader
+from hil.virtual.esprom.loader import Loader
 from hil.virtual.esprom.strap import SyncWatch
 from hil.virtual.esprom.wire import Wire
 
