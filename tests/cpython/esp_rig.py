@@ -7,6 +7,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import serial
 
 TOOL_S = 60
 CONFIG = """[esptool]
@@ -50,6 +53,11 @@ def tool(name: str, folder: Path, *arguments: object) -> "subprocess.CompletedPr
         check=False,
         env={**os.environ, "ESPTOOL_CFGFILE": str(config), "COLUMNS": "200", "NO_COLOR": "1"},
     )
+
+
+def open_port(path: str) -> Any:
+    """The port by pyserial, as a terminal program opens it."""
+    return serial.Serial(path, 115_200, timeout=5, exclusive=True)
 
 
 @contextlib.contextmanager

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import serial
-from esp_rig import Chip, chip, tool
+from esp_rig import Chip, chip, open_port, tool
 
 CHIPS = {"esp32": "ESP32-D0WD-V3", "esp32s3": "ESP32-S3", "esp32c3": "ESP32-C3"}
 MAC = "3c:71:bf:4a:0b:1c"
@@ -149,7 +148,7 @@ def test_a_board_that_does_not_reach_its_loader_is_told(tmp_path: Path, fault: s
 def test_the_application_speaks_until_a_sync_and_after_the_last_close(tmp_path: Path) -> None:
     with chip("esp32s3", tmp_path) as board:
         for _ in range(2):
-            with serial.Serial(board.port, 115_200, timeout=5) as port:
+            with open_port(board.port) as port:
                 assert b"invalid header: 0xffffffff" in port.read_until(b"ffffffff")
             assert board.esptool("read-mac").returncode == 0
 
