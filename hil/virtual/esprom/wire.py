@@ -15,6 +15,9 @@ LOOK_S = 0.01  # how often a PTY that nobody has open is looked at
 CHUNK_S = 0.01  # of the line, read at a time where it is paced
 READ_MOST = 65536
 BITS = 10  # of a byte on the line
+QUEUE_MOST = (
+    1 << 20
+)  # bytes that wait for a host which does not read; a UART would lose them sooner
 TCGETS2 = 0x802C542A  # tells any rate in bits per second, termios only the named ones
 TERMIOS2 = struct.Struct("4I20s2I")
 
@@ -35,12 +38,12 @@ class Wire:
         self.link_baud = link_baud
         self.name = ""
         self.lost = 0  # bytes for which no host was there
-        self.open = False
         self._fd = -1
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._send_timer: asyncio.TimerHandle | None = None
         self._queue: deque[tuple[float, bytes]] = deque()
+        self._queued = 0
         self._sent_until = self._heard_until = 0.0
         self._held = b""  # read, but still on the line
         self.heard: Callable[[bytes], None] = lambda data: None
@@ -72,12 +75,16 @@ class Wire:
         self._loop.remove_reader(self._fd)
         os.close(self._fd)
         self._fd = -1
-        self.open = False
 
     @property
     def plugged(self) -> bool:
         """Whether there is a PTY."""
         return self._fd >= 0
+
+    @property
+    def open(self) -> bool:
+        """Whether a host has it open."""
+        return self._there()
 
     # Rates
 
@@ -100,6 +107,10 @@ class Wire:
         """Bytes for the host, on the line at `not_before` (the loop's time) at the earliest."""
         if not self.plugged or not data:
             return
+        if self._queued + len(data) > QUEUE_MOST:
+            self.lost += len(data)
+            return
+        self._queued += len(data)
         start = max(self._loop.time(), not_before, self._sent_until)
         self._sent_until = start + self._line_s(len(data))
         self._queue.append((self._sent_until, data))
@@ -109,6 +120,7 @@ class Wire:
     def drop(self) -> None:
         """What has not been sent yet never will be: the board was reset."""
         self._queue.clear()
+        self._queued = 0
         self._sent_until = 0.0
         if self._send_timer is not None:
             self._send_timer.cancel()
@@ -122,6 +134,7 @@ class Wire:
                 self._send_timer = self._loop.call_at(due, self._drain)
                 return
             self._queue.popleft()
+            self._queued -= len(data)
             if not self._there():
                 self.lost += len(data)
                 continue
@@ -134,6 +147,7 @@ class Wire:
                 continue
             if taken < len(data):  # the host is slow to read
                 self._queue.appendleft((due, data[taken:]))
+                self._queued += len(data) - taken
                 self._send_timer = self._loop.call_later(0.002, self._drain)
                 return
 
@@ -145,7 +159,6 @@ class Wire:
         if not self._there():
             self._timer = self._loop.call_later(LOOK_S, self._look)
             return
-        self.open = True
         self._loop.add_reader(self._fd, self._read)
         self.opened()
 
@@ -185,7 +198,6 @@ class Wire:
             self._loop.add_reader(self._fd, self._read)
 
     def _hung_up(self) -> None:
-        self.open = False
         self.drop()
         # As on a UART the next host to open it gets no old bytes, nor the last one's settings.
         with contextlib.suppress(OSError):
