@@ -41,7 +41,7 @@ def _counters():
 
 def _restart(cause):
     _counters()
-    _link.call(_ops.RESET, bytes((cause,)))
+    _link.call(_ops.RESET, bytes((cause, _link.raw)))
     _link.halt()
 
 
