@@ -5,8 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from hil.virtual.esprom.effects import Effect, Leave
 from hil.virtual.esprom.faults import Faults
-from hil.virtual.esprom.loader import Effect, Leave, Loader
+from hil.virtual.esprom.loader import Loader
 from hil.virtual.esprom.strap import SyncWatch
 from hil.virtual.esprom.wire import Wire
 
@@ -25,7 +26,13 @@ class Application(Protocol):
         """Stop at once and stay on; the loader has the flash from now on."""
 
     def boot(self) -> None:
-        """Begin, as after EN."""
+        """Begin, out of the loader or with the power."""
+
+    def reset(self) -> None:
+        """EN while it runs."""
+
+    def cut(self) -> None:
+        """The power goes, whatever it does."""
 
     def type_in(self, data: bytes) -> None:
         """Bytes from the host."""
@@ -66,7 +73,7 @@ class Rig:
         self.faults = faults
         self.wire = wire
         self.switches = switches or Switches()
-        self.unplugged: Callable[[], None] = lambda: None
+        self.unplugged: Callable[[], object] = lambda: None
         self._chip = chip
         self._loader = loader
         self._application = application
@@ -90,8 +97,9 @@ class Rig:
 
     def power_off(self) -> None:
         """Unplug it: the port vanishes."""
-        if self.state == "app":
-            self._application.halt()
+        if self.state == "off":
+            return
+        self._application.cut()
         self.state = "off"
         self.wire.unplug()
         self.unplugged()
@@ -125,12 +133,13 @@ class Rig:
     def _into_app(self) -> None:
         if self.state == "off":
             return
-        if self.state == "app":
-            self._application.halt()
+        before, self.state = self.state, "app"
         self.wire.drop()
         self._loader.reset()
-        self.state = "app"
-        self._application.boot()
+        if before == "app":
+            self._application.reset()
+        else:
+            self._application.boot()
 
     # What the line does
 
