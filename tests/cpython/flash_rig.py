@@ -90,9 +90,7 @@ def regions(files: dict[str, bytes] | None = None, chip: str = "esp32s3") -> lis
         Region("bootloader", start, code(0x5000, 2)),
         Region("partition-table", 0x8000, encode([NVS, APP, VFS])),
         Region("ota_0", APP.offset, code(0x50000)),
-        Region(
-            "vfs", VFS.offset, littlefs_image(VFS.size, files)
-        ),
+        Region("vfs", VFS.offset, littlefs_image(VFS.size, files)),
     ]
 
 
