@@ -116,16 +116,20 @@ def bench(
 
 
 async def _run(folder: "Folder", specs: "list[Spec]", setting: "Setting", as_json: bool) -> None:
+    from hil.virtual.bench import runtimes
     from hil.virtual.bench.place import bare
     from hil.virtual.bench.run import Bench
 
     stand = Bench(folder, specs, setting, bare)
+    images = runtimes.write(folder.path, (place.chip for place in stand.places.values()))
 
     def ready(facts: dict[str, Any]) -> None:
         if as_json:
-            click.echo(json.dumps(facts))
+            click.echo(json.dumps({**facts, "runtimes": [str(image) for image in images]}))
         else:
             _say_boards(facts)
+            names = ", ".join(image.name for image in images)
+            click.echo(f"{names} there: stand-ins for MicroPython's images, which only run here")
             click.echo(f"{len(facts['boards'])} boards on {folder.path}; Ctrl-C ends the bench")
 
     task = asyncio.ensure_future(stand.run(ready))

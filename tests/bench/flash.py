@@ -91,15 +91,15 @@ def _changed(folder: Path) -> Path:
 
 def measure(folder: Path, runtime: Path | None) -> tuple[float, float, float, int]:
     """Seconds of the raw tool, of the first run, and of the run after a change; bytes."""
-    options = ("--board", BOARD, "--boards", "1", "--pace", "real", "--link-baud", str(BAUD))
+    options = ("--board", BOARD, "--boards", "1", "--link-baud", str(BAUD))
     os.environ["XDG_STATE_HOME"] = str(folder / "state")
     os.environ["KAPOK_BENCH"] = str(folder / "raw")
-    with bench(folder / "raw", *options):
+    with bench(folder / "raw", *options, pace="real"):
         (port,) = find(["virtual:1"])
         files = _whole(folder, runtime)
         raw = _raw(port.device, files)
     os.environ["KAPOK_BENCH"] = str(folder / "kapok")
-    with bench(folder / "kapok", *options):
+    with bench(folder / "kapok", *options, pace="real"):
         first, _ = _kapok(runtime)
         (port,) = find(["virtual:1"])
         for offset, path in files.regions:

@@ -1,25 +1,55 @@
-"""A bench of virtual boards as a process of its own, as a technician would start it."""
+"""`kapok bench` in a process of its own."""
 
-import os
+import contextlib
+import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from hil.virtual.bench.control import ask
 
 
-@contextmanager
-def bench(folder: Path, *options: str) -> Iterator[Path]:
-    """`kapok bench` with these options, ready; yields the folder for KAPOK_BENCH."""
-    environment = {**os.environ, "KAPOK_BENCH": str(folder)}
+class Bench:
+    """A bench that runs; `facts` is what its first line told."""
+
+    def __init__(self, folder: Path, facts: dict[str, Any]) -> None:
+        self.folder = folder
+        self.facts = facts
+
+    def port(self, name: str) -> str:
+        """Where the board is plugged now."""
+        boards = json.loads((self.folder / "bench.json").read_text())["boards"]
+        return str(next(board["port"] for board in boards if board["name"] == name))
+
+    def do(self, board: str, do: str, **more: Any) -> dict[str, Any]:
+        """Over the control socket."""
+        return ask(self.folder, {"board": board, "do": do, **more})
+
+
+def command(folder: Path, *options: object) -> list[str]:
+    words = [str(option) for option in options]
+    return [sys.executable, "-m", "fleet", "bench", "--folder", str(folder), *words]
+
+
+@contextlib.contextmanager
+def bench(folder: Path, *options: object, pace: str = "none") -> Iterator[Bench]:
+    """Whoever leaves ends it by Ctrl-C, and it ends well."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "fleet", "bench", "--json", *options],
-        stdout=subprocess.PIPE, text=True, env=environment,
-    )  # fmt: skip
+        command(folder, "--json", "--pace", pace, *options),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     assert process.stdout is not None
     try:
-        assert process.stdout.readline(), "the bench did not start"
-        yield folder
+        line = process.stdout.readline()
+        assert line, process.communicate()[1]
+        yield Bench(folder, json.loads(line))
     finally:
-        process.terminate()
-        process.communicate()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (0, "")
+    assert not (folder / "bench.json").exists()

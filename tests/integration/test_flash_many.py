@@ -38,11 +38,11 @@ def _has(folder: Path, name: str) -> bool:
 
 def test_one_bad_board_stops_no_other(tmp_path: Path) -> None:
     odd = ("--also", "esp32-ec200", "--also", "esp32s3-bc660k,dies-at=60%")
-    with bench(tmp_path / "b", "--pace", "none", "--boards", "3", *odd) as folder:
+    with bench(tmp_path / "b", "--boards", "3", *odd):
         results, heard = _flash(order(tmp_path / "a", regions()))
         good = ["virtual:1", "virtual:2", "virtual:3"]
         assert [results[name].result for name in good] == [flash_board.FLASHED] * 3
-        assert all(_has(folder, str(number)) for number in (1, 2, 3))
+        assert all(_has(tmp_path / "b", str(number)) for number in (1, 2, 3))
         assert len({results[name].node_id for name in good}) == 3
         assert "the chip is esp32, the board file says esp32s3" in results["virtual:4"].error
         died = results["virtual:5"]
@@ -57,7 +57,7 @@ def test_one_bad_board_stops_no_other(tmp_path: Path) -> None:
 
 def test_whoever_ends_it_finds_every_board_finished_or_marked(tmp_path: Path) -> None:
     stop = Stop()
-    with bench(tmp_path / "b", "--pace", "real", "--boards", "2") as folder:
+    with bench(tmp_path / "b", "--boards", "2", pace="real"):
         ports = find(["virtual:*"])
 
         def until_written(progress: Progress) -> None:
@@ -76,11 +76,11 @@ def test_whoever_ends_it_finds_every_board_finished_or_marked(tmp_path: Path) ->
                 mark = marks.get(bytes.fromhex(result.mac))
                 assert mark is None or mark.state == marks.INTERRUPTED
         assert any(result.error.endswith("at region ota_0") for result in results)
-        assert not _has(folder, "1")
+        assert not _has(tmp_path / "b", "1")
 
 
 def test_the_boards_of_one_hub_reset_one_after_another(tmp_path: Path) -> None:
-    with bench(tmp_path / "b", "--pace", "none", "--boards", "2"):
+    with bench(tmp_path / "b", "--boards", "2"):
         one, two = find(["virtual:*"])
         assert one.hub == two.hub
         held = hub_lock(one.hub)

@@ -110,6 +110,7 @@ class Place:
             "open": self.rig.wire.open,
             "faults": asdict(self.faults),
             "security": self.efuses.security._asdict(),
+            **(more() if (more := getattr(self.application, "state", None)) else {}),
         }
 
     def _say(self, data: bytes) -> None:

@@ -72,6 +72,7 @@ class Bench:
             for place in self.places.values():
                 place.rig.unplugged = lambda: None
                 place.rig.power_off()
+            await asyncio.gather(*(place.application.gone() for place in self.places.values()))
 
     def facts(self) -> dict[str, Any]:
         """What `bench.json` says: boards that are unplugged have no port, and are left out."""

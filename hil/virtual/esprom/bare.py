@@ -52,6 +52,9 @@ class NoApplication:
         """Says no more."""
         self.halt()
 
+    async def gone(self) -> None:
+        """It is at once."""
+
     def type_in(self, data: bytes) -> None:
         """Nobody hears it."""
 

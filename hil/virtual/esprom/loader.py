@@ -4,6 +4,7 @@ Commands and what they answer: Espressif's "Serial Protocol" of esptool, and mea
 esptool 5.6.0. No code of the stub is run: once it has been loaded and started, its dialect is.
 """
 
+import contextlib
 import struct
 from collections.abc import Callable
 from typing import ClassVar
@@ -11,7 +12,7 @@ from typing import ClassVar
 from hil.virtual.esprom import frames as op
 from hil.virtual.esprom.bus import Bus
 from hil.virtual.esprom.effects import Effect, Leave, Say
-from hil.virtual.esprom.efuse import Efuses
+from hil.virtual.esprom.efuse import EfuseError, Efuses
 from hil.virtual.esprom.faults import Faults
 from hil.virtual.esprom.flashing import DATA, FLASH, FlashCommands
 from hil.virtual.esprom.frames import Refused, Request, answer, parse
@@ -47,6 +48,9 @@ class Loader:
 
     def reset(self) -> None:
         """As EN does: the ROM's dialect, no rate, nothing in progress."""
+        with contextlib.suppress(EfuseError, OSError):  # as it was
+            self._efuses.reload()
+        self._secure = self._efuses.security.secure_download
         self.stub = False
         self.baud = 0
         self._decoder = Decoder()
@@ -88,7 +92,7 @@ class Loader:
             return [self._answer(start, request.op, error=Refused(0x09, 0xC4))]
 
     def _command(self, request: Request, start: int) -> list[Effect]:
-        secure = not self.stub and self._efuses.security.secure_download
+        secure = self._secure and not self.stub
         handler = self._commands.get(request.op)
         if handler is None or (secure and request.op not in SECURE):
             raise op.unknown()

@@ -34,6 +34,9 @@ class Application(Protocol):
     def cut(self) -> None:
         """The power goes, whatever it does."""
 
+    async def gone(self) -> None:
+        """Wait until nothing is left of it after `cut`."""
+
     def type_in(self, data: bytes) -> None:
         """Bytes from the host."""
 
@@ -45,7 +48,8 @@ class Application(Protocol):
 class Switches:
     """What the rig does of its own accord, since a PTY has no DTR and RTS.
 
-    `auto_strap`: a SYNC that arrives while the application runs resets into the loader.
+    `auto_strap`: a SYNC that the ROM's loader does not hear resets into it: while the application
+    or the stub runs, or at another rate.
     `reset_on_close`: when the last host closes the port of a board in the loader, the
     application boots. `heed_baud`: bytes at another rate than the chip's are noise.
     """
@@ -165,8 +169,8 @@ class Rig:
     def _take(self, data: bytes) -> None:
         if self.state == "off" or self.faults.silent:
             return
-        # A SYNC that the loader cannot hear, at another rate or within a block, is from a host
-        # that has pulled EN before: see `Switches.auto_strap`.
+        # A SYNC for the stub, or one at another rate, is from a host that has pulled EN before:
+        # see `Switches.auto_strap`.
         if self.state == "app":
             if not self.switches.auto_strap:
                 self._application.type_in(data)
@@ -178,7 +182,7 @@ class Rig:
             if sync is None or not self.enter_loader(say=False):
                 return
             data = sync
-        elif self.switches.auto_strap and self._deaf():
+        elif self.switches.auto_strap and (self._loader.stub or self._deaf()):
             _, sync = self._watch.feed(data)
             if sync is not None and self.enter_loader(say=False):
                 data = sync
