@@ -79,16 +79,19 @@ def flash(
 
     ports = find(patterns)
     with tempfile.TemporaryDirectory(prefix="kapok-flash-") as folder:
-        target, plan = build(node_type, runtime, firmware, ports, Path(folder))
+        made = build(node_type, runtime, firmware, ports, Path(folder))
         order = Order(
-            target,
-            plan,
+            made.target,
+            made.plan,
             everything=everything,
             resume=resume,
             journal_folder=None if discard_journal else journal_dir.resolve(),
             watch_s=0.0 if no_watch else watch_s,
             baud=baud,
         )
+        if not as_json:
+            image = f"MicroPython {made.runtime.version_text}, {made.runtime.mark}"
+            click.echo(f"{len(ports)} ports, {made.target.board}, {image}", err=True)
         bars = sys.stderr.isatty() and not as_json
         with Bars([port.name for port in ports]) if bars else Lines() as display:
             results = flash_many(
