@@ -15,11 +15,13 @@ COMMANDS = {
     "demo": ("fleet.cli.demo", "demo", "Four virtual nodes report to a fleet."),
     "doctor": ("fleet.cli.doctor", "doctor", "Why a board cannot be flashed."),
     "flash": ("fleet.cli.flash", "flash", "Flash boards, many at once."),
+    "hw": ("fleet.cli.hw", "hw", "Boards and node types: check, show."),
     "init": ("fleet.cli.init", "init", "Make a data folder, or bring one up to date."),
     "modem-twin": ("fleet.cli.modem_twin", "modem_twin", "A modem for anybody's driver."),
     "node": ("fleet.cli.node", "node", "Nodes: add, list, show, revoke."),
     "ports": ("fleet.cli.ports", "ports", "Where boards are plugged in."),
     "readings": ("fleet.cli.readings", "readings", "Show readings."),
+    "runtime": ("fleet.cli.runtime", "runtime", "MicroPython images: add, list."),
     "serve": ("fleet.cli.serve", "serve", "Run broker, ingest, CoAP and API."),
 }
 

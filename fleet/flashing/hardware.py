@@ -1,4 +1,4 @@
-"""Boards and node types as data: `hw/boards/*.toml` and `hw/nodes/*.toml`, read by strict models."""
+"""Boards and node types as data: `hw/boards/*.toml` and `hw/nodes/*.toml`, strictly read."""
 
 import functools
 import re

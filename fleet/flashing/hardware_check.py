@@ -1,4 +1,4 @@
-"""What a file of `hw/` must fulfil beyond its form: pins, partitions, and what the firmware needs."""
+"""What a file of `hw/` must fulfil beyond its form: pins, partitions, the firmware's needs."""
 
 from collections.abc import Iterator
 from pathlib import Path
