@@ -50,7 +50,7 @@ def _execute(source, mode, scope, eof):
     """Compile and run. `eof` frames the output and the traceback, as programs expect them."""
     wrong, leave = None, False
     try:
-        code = compile(source, "<stdin>", mode)
+        code = compile(str(source, "utf-8"), "<stdin>", mode)
         source = None
         _stdio.kbd_intr(_C)
         exec(code, scope)
@@ -219,7 +219,7 @@ def _friendly(scope):
             elif _goes_on(text):
                 text += "\n"
             else:
-                source, text = text, ""
+                source, text = text.encode(), ""
                 _execute(source, "single", scope, b"")
         elif text:
             pass
