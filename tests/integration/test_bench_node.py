@@ -96,7 +96,7 @@ def test_a_provisioned_board_reports_through_its_modem(tmp_path: Path) -> None:
         }  # fmt: skip
         return {
             "cfg": cbor.encode(config), "key": keys.key, "cert": keys.certificate,
-            "ca": keys.root, "oscore": bytes(keys.oscore),
+            "ca": keys.root, "oscore": keys.oscore,
         }  # fmt: skip
 
     def stored() -> int:
@@ -108,7 +108,9 @@ def test_a_provisioned_board_reports_through_its_modem(tmp_path: Path) -> None:
             try:
                 values = await prepare(stand.facts["boards"][0]["node_id"])
                 image = tmp_path / "nvs.bin"
-                image.write_bytes(nvs.encode({NAMESPACE: values}, 0x4000))
+                image.write_bytes(
+                    nvs.encode({NAMESPACE: {k: bytes(v) for k, v in values.items()}}, 0x4000)
+                )
                 flash(stand, tmp_path, "0x0", factory(tmp_path))
                 await asyncio.to_thread(flash, stand, tmp_path, "0x9000", image)
                 await asyncio.to_thread(until, lambda: stored() >= 2)
