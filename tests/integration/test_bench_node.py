@@ -77,6 +77,25 @@ def test_from_blank_to_the_prompt_and_to_the_loader_and_back(tmp_path: Path) -> 
         assert mpremote(stand, tmp_path, "fs", "cat", ":note.txt").strip() == "by hand"
 
 
+def test_opening_the_port_wakes_a_board_that_sleeps_and_its_button_is_pressed(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "bench"
+    with bench(folder, "--boards", 1, "--board", BOARD) as stand:
+        stand.do("1", "press")
+        flash(stand, tmp_path, "0x0", factory(tmp_path))
+        until(lambda: stand.do("1", "state")["board"] == "asleep")
+        boots = stand.do("1", "state")["resets"]["power-on"]
+        with open_port(stand.port("1")) as port:
+            assert b"rst:0x1 (POWERON)" in port.read_until(b"(POWERON)")
+        assert stand.do("1", "state")["resets"]["power-on"] == boots + 1
+        until(lambda: stand.do("1", "state")["board"] == "asleep")
+        stand.do("1", "switch", set={"wake_on_open": False})
+        with open_port(stand.port("1")) as port:
+            port.timeout = 0.3
+            assert port.read(1) == b""
+
+
 def test_a_provisioned_board_reports_through_its_modem(tmp_path: Path) -> None:
     folder = tmp_path / "bench"
     fleet = FleetProcess(
