@@ -13,10 +13,12 @@ COMMANDS = {
     "bench": ("fleet.cli.bench", "bench", "Virtual boards that real tools can flash."),
     "coap": ("fleet.cli.coap", "coap", "Run CoAP in processes of its own."),
     "demo": ("fleet.cli.demo", "demo", "Four virtual nodes report to a fleet."),
+    "hw": ("fleet.cli.hw", "hw", "Boards and node types: check, show."),
     "init": ("fleet.cli.init", "init", "Make a data folder, or bring one up to date."),
     "modem-twin": ("fleet.cli.modem_twin", "modem_twin", "A modem for anybody's driver."),
     "node": ("fleet.cli.node", "node", "Nodes: add, list, show, revoke."),
     "readings": ("fleet.cli.readings", "readings", "Show readings."),
+    "runtime": ("fleet.cli.runtime", "runtime", "MicroPython images: add, list."),
     "serve": ("fleet.cli.serve", "serve", "Run broker, ingest, CoAP and API."),
 }
 
