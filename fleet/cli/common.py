@@ -47,6 +47,7 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         from sqlalchemy.exc import SQLAlchemyError
 
+        from fleet.alarms.operations import AlarmError
         from fleet.broker.errors import BrokerError
         from fleet.control.errors import ControlError
         from fleet.identity.errors import IdentityError
@@ -56,7 +57,8 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
         try:
             return command(*args, **kwargs)
         except (
-            SettingsError, RegistryError, TelemetryError, IdentityError, BrokerError, ControlError
+            SettingsError, RegistryError, TelemetryError, IdentityError, BrokerError, ControlError,
+            AlarmError,
         ) as e:  # fmt: skip
             raise click.ClickException(str(e)) from None
         except SQLAlchemyError as e:
