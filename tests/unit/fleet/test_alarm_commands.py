@@ -49,7 +49,8 @@ def test_by_the_environment(data: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_the_route(data: Path) -> None:
     with closing(Database(load(data).database_url)) as database:
         client = TestClient(routes.create(database, lambda: {"ok": True}, "0"))
-        (found,): Any = client.get("/api/alarms").json()
+        listed: Any = client.get("/api/alarms").json()
+        (found,) = listed
         assert (found["kind"], found["subject"]) == ("clone", NODE)
         assert "隔离" in client.get("/api/alarms?lang=zh").json()[0]["text"]
         assert client.get("/api/alarms?lang=xx").status_code == 422
