@@ -128,7 +128,7 @@ def open_counts(session: Session) -> dict[str, int]:
     rows = session.execute(
         select(Alarm.kind, func.count()).where(Alarm.open_key.is_not(None)).group_by(Alarm.kind)
     )
-    return dict.fromkeys(KINDS, 0) | {kind: count for kind, count in rows}
+    return {**dict.fromkeys(KINDS, 0), **{row[0]: row[1] for row in rows}}
 
 
 def _key(kind: str, subject: str) -> str:

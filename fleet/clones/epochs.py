@@ -2,33 +2,34 @@
 
 A wiped node draws a new epoch and never has the old one again. Records that are new to the fleet
 and of an epoch that had ended come from a second journal, hence from a second device, whatever its
-address, its door and its timing. One report may arrive late, from before the wipe: that makes an
-old epoch come back once, and the present one after it.
+address, its door and its timing. One report may arrive late, from before the wipe: that makes the
+old epoch come back once, and the new one after it. So one journal's epoch may come back twice: in
+place of the one before, and by a late report of its own.
 """
 
 from typing import NamedTuple
 
 KEPT = 8  # epochs that ended
-RETURNS = 3  # a late report makes two
-WITHIN_US = 30 * 86400 * 1_000_000  # a battery node reports once a day
+RETURNS = 3  # of one epoch; two have an innocent cause
 
 
 class Epochs(NamedTuple):
-    """The epoch of the newest records; those before it, newest last; when one came back, us."""
+    """The epoch of the newest records, and how often it came back; (epoch, how often it came back)
+    of those before, newest last.
+    """
 
     epoch: int
-    earlier: tuple[int, ...] = ()
-    returns: tuple[int, ...] = ()
+    returns: int = 0
+    earlier: tuple[tuple[int, int], ...] = ()
 
-    def followed_by(self, epoch: int, now_us: int) -> "Epochs":
+    def followed_by(self, epoch: int) -> "Epochs":
         """After new records of another epoch."""
-        earlier = (*(each for each in self.earlier if each != epoch), self.epoch)[-KEPT:]
-        returns = self.returns
-        if epoch in self.earlier:
-            returns = (*returns, now_us)[-RETURNS:]
-        return Epochs(epoch, earlier, returns)
+        known = dict(self.earlier)
+        returns = known.pop(epoch) + 1 if epoch in known else 0
+        earlier = (*known.items(), (self.epoch, self.returns))[-KEPT:]
+        return Epochs(epoch, returns, earlier)
 
-    def are_of_two(self, now_us: int) -> bool:
-        """Whether the epochs came back as often as two journals alone explain."""
-        recent = [each for each in self.returns if now_us - each <= WITHIN_US]
-        return len(recent) >= RETURNS
+    @property
+    def are_of_two(self) -> bool:
+        """Whether the present epoch came back more often than one journal explains."""
+        return self.returns >= RETURNS

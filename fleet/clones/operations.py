@@ -1,4 +1,4 @@
-"""A clone is flagged, its node quarantined, and in the end released; in the caller's transaction."""
+"""A clone is flagged, its node quarantined, later released; in the caller's transaction."""
 
 from collections.abc import Iterable
 
@@ -42,7 +42,7 @@ def release(session: Session, node_id: str, person: str) -> None:
     alarms.clear(session, KIND, node_id, person)
     row = session.get(EpochWatch, node_id)
     if row is not None:
-        row.returns = cbor.encode([])
+        row.returns, row.earlier = 0, cbor.encode([])
     session.flush()
 
 
@@ -55,32 +55,29 @@ class EpochWatches:
         found = session.scalars(query.order_by(EpochWatch.node_id).with_for_update())
         self._rows = {row.node_id: row for row in found}
 
-    def note(self, node_id: str, epoch: int, now_us: int) -> bool:
+    def note(self, node_id: str, epoch: int) -> bool:
         """New records of `epoch` came; True when two journals report in turns."""
         row = self._rows.get(node_id)
         if row is None:
-            row = EpochWatch(
-                node_id=node_id, epoch=epoch, earlier=cbor.encode([]), returns=cbor.encode([])
-            )
+            row = EpochWatch(node_id=node_id, epoch=epoch, returns=0, earlier=cbor.encode([]))
             self._session.add(row)
             self._rows[node_id] = row
             return False
         if row.epoch == epoch:
             return False
-        known = Epochs(row.epoch, _numbers(row.earlier), _numbers(row.returns))
-        now = known.followed_by(epoch, now_us)
-        row.epoch = now.epoch
-        row.earlier, row.returns = cbor.encode(now.earlier), cbor.encode(now.returns)
-        return now.are_of_two(now_us)
+        now = Epochs(row.epoch, row.returns, _pairs(row.earlier)).followed_by(epoch)
+        row.epoch, row.returns = now.epoch, now.returns
+        row.earlier = cbor.encode([number for pair in now.earlier for number in pair])
+        return now.are_of_two
 
     def before(self, node_id: str) -> int:
         """The epoch before the present one, 0: there was none."""
-        earlier = _numbers(self._rows[node_id].earlier)
-        return earlier[-1] if earlier else 0
+        earlier = _pairs(self._rows[node_id].earlier)
+        return earlier[-1][0] if earlier else 0
 
 
-def _numbers(raw: bytes) -> tuple[int, ...]:
+def _pairs(raw: bytes) -> tuple[tuple[int, int], ...]:
     value = cbor.decode(raw)
     if not isinstance(value, list):
         raise ValueError("an epoch watch is damaged")
-    return tuple(value)
+    return tuple(zip(value[::2], value[1::2], strict=True))

@@ -1,6 +1,6 @@
-"""What is remembered of each node to tell two devices from one. Times in us UTC."""
+"""What is remembered of each node to tell two devices from one."""
 
-from sqlalchemy import BigInteger, LargeBinary, String
+from sqlalchemy import BigInteger, Integer, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from fleet.db.base import Base
@@ -9,8 +9,8 @@ from fleet.db.base import Base
 class EpochWatch(Base):
     """One row for each node: the epoch of its newest records, and those that came before.
 
-    `earlier` and `returns` are strict CBOR: epochs, newest last; times in us at which one of them
-    came back. Written when the epoch changes, which is a few times in a node's life.
+    `earlier` is strict CBOR, [epoch, how often it came back, ...], newest last; `returns` is how
+    often the present one came back. Written when the epoch changes: a few times in a node's life.
     """
 
     __tablename__ = "epoch_watches"
@@ -18,4 +18,4 @@ class EpochWatch(Base):
     node_id: Mapped[str] = mapped_column(String(10), primary_key=True)
     epoch: Mapped[int] = mapped_column(BigInteger)
     earlier: Mapped[bytes] = mapped_column(LargeBinary)
-    returns: Mapped[bytes] = mapped_column(LargeBinary)
+    returns: Mapped[int] = mapped_column(Integer)

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from fleet.clones import operations as clones
 from fleet.clones.window import Window, digest
 from fleet.control import operations as control
-from fleet.identity import oscore
+from fleet.identity import oscore, rotation
 from fleet.identity.wrapping import Wrapper
 from fleet.registry import operations as registry
 from fleet.telemetry import operations as telemetry
@@ -68,7 +68,9 @@ class Batch:
         taken = [self._take(place) for place in range(len(self._messages))]
         registry.note_reports(self._session, self._newest)
         readings = telemetry.store(self._session, self._readings)
-        control.settle(self._session, _told(self._newest))
+        told = _told(self._newest)
+        control.settle(self._session, told)
+        rotation.told(self._session, told)
         return self._answered(taken), readings
 
     def _is_heard(self, message: Message) -> bool:
@@ -133,7 +135,7 @@ class Batch:
                 self._flag(node_id, "record", epoch=parsed.epoch, sequence=record.sequence)
                 return True
             contents.note(record.sequence, found)
-        if fresh and self._epochs.note(node_id, parsed.epoch, self._now_us):
+        if fresh and self._epochs.note(node_id, parsed.epoch):
             other = self._epochs.before(node_id)
             self._flag(node_id, "epochs", one=parsed.epoch, other=other)
             return True

@@ -50,7 +50,7 @@ def upgrade() -> None:
         sa.Column("node_id", sa.String(length=10), nullable=False),
         sa.Column("epoch", sa.BigInteger(), nullable=False),
         sa.Column("earlier", sa.LargeBinary(), nullable=False),
-        sa.Column("returns", sa.LargeBinary(), nullable=False),
+        sa.Column("returns", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("node_id", name=op.f("pk_epoch_watches")),
     )
     with op.batch_alter_table("certificates", schema=None) as batch_op:
