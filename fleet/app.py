@@ -14,25 +14,23 @@ from typing import Any
 import uvicorn
 
 from fleet.api import routes
-from fleet.api.metrics import Counters
+from fleet.api.metrics import Counters, Gauges
 from fleet.broker.embedded import BrokerSettings, EmbeddedBroker
 from fleet.coap import udp
 from fleet.coap.server import Server as CoapServer
 from fleet.db import revision
 from fleet.db.base import Database
-from fleet.identity import operations as identity
 from fleet.identity.authority import Authority
 from fleet.identity.files import PUBLIC, write_atomic
-from fleet.identity.revocation import RevokedSerials
 from fleet.identity.wrapping import Cached, Wrapper, open_wrapper
 from fleet.settings import Settings, SettingsError
 from fleet.setup import prepare_certificates
+from fleet.upkeep import Upkeep
 from fleet.uplink.batches import Batches
 from fleet.uplink.ingest import Ingest
 from fleet.uplink.subscriber import BrokerAddress, Subscriber
 
 REVOCATION_S = 2.0  # a revocation by another process is seen this late at most
-CRL_S = 12 * 3600.0
 
 
 class _Server(uvicorn.Server):
@@ -115,7 +113,7 @@ class _Composition:
         self._wrapper = wrapper
         self._socket = sock
         self._coap_socket = coap_socket
-        self._revoked = RevokedSerials()
+        self._care = Upkeep(settings, database, authority)
         self._ingest = Ingest(database, wrapper)
         self._batches = Batches(self._ingest)
         self._broker: EmbeddedBroker | None = None
@@ -124,8 +122,7 @@ class _Composition:
 
     async def run(self, ready: Callable[[dict[str, Any]], None]) -> None:
         async with contextlib.AsyncExitStack() as stack:
-            self._refresh()
-            self._write_crl()
+            self._care.start()
             broker_address = await self._start_broker(stack)
             self._subscriber = Subscriber(broker_address, self._batches)
             self._subscriber.start()
@@ -145,6 +142,14 @@ class _Composition:
             )
             counters.register()
             stack.callback(counters.unregister)
+            gauges = Gauges(
+                {
+                    "open_alarms": self._care.open_alarms,
+                    "crl_seconds_left": lambda: {"crl.pem": self._care.crl_seconds},
+                }
+            )
+            gauges.register()
+            stack.callback(gauges.unregister)
             await self._serve_api(broker_address, ready)
 
     def _uplink_counts(self) -> dict[str, int]:
@@ -173,7 +178,8 @@ class _Composition:
                     host=settings.broker_host,
                     port=settings.broker_port,
                 ),
-                self._revoked,
+                self._care.revoked,
+                self._care.sessions,
             )
             await self._broker.start()
             stack.push_async_callback(self._broker.stop)
@@ -227,29 +233,9 @@ class _Composition:
         connected = self._subscriber is not None and self._subscriber.connected.is_set()
         return {"ok": connected, "broker": connected, "coap": self._coap is not None}
 
-    def _refresh(self) -> int:
-        with self._database.read() as session:
-            return self._revoked.refresh(session)
-
-    def _write_crl(self) -> None:
-        with self._database.read() as session:
-            self._authority.write_crl(identity.revocation_list(session))
-
     async def _upkeep(self) -> None:
-        import structlog
-
-        log = structlog.get_logger("upkeep")
-        loop = asyncio.get_running_loop()
-        next_crl = loop.time() + CRL_S
         while True:
             await asyncio.sleep(REVOCATION_S)
-            try:
-                # A thread may wait for the database; the broker lives in this loop.
-                fresh = await asyncio.to_thread(self._refresh)
-                if fresh and self._broker is not None:
-                    self._broker.drop_revoked()
-                if loop.time() >= next_crl:
-                    await asyncio.to_thread(self._write_crl)
-                    next_crl = loop.time() + CRL_S
-            except Exception as e:  # whatever it is: a dead task would never revoke again
-                log.error("revocations cannot be read", reason=repr(e)[:300])
+            # A thread may wait for the database; the broker lives in this loop.
+            if await asyncio.to_thread(self._care.tick) and self._broker is not None:
+                self._broker.drop_revoked()

@@ -24,6 +24,13 @@ host = "127.0.0.1"
 port = 8883
 # Names under which nodes reach the embedded broker; they go into its certificate.
 names = ["localhost", "127.0.0.1"]
+# How another broker is told to read pki/crl.pem again: SIGHUP by its pid file, or a command.
+# reload = "pidfile:/run/mosquitto/mosquitto.pid"
+# reload = ["systemctl", "reload", "mosquitto"]
+
+[identity]
+# A node's certificate is changed over the air so many days before its end.
+rotate_days = 365
 
 [coap]
 # Where battery nodes send their datagrams; port "off": not here.
@@ -57,6 +64,7 @@ class Pkcs11:
 class Settings:
     """Where everything is. `external`: (host, port) of a broker that is not ours.
 
+    `reload`: pid file, or command, by which an external broker reads the revocation list again.
     `coap_port` None: no CoAP here. `pkcs11` None: the key is the file `wrapping_key`.
     """
 
@@ -70,6 +78,8 @@ class Settings:
     coap_host: str
     coap_port: int | None
     pkcs11: Pkcs11 | None
+    reload: Path | tuple[str, ...] | None = None
+    rotate_days: int = 365
 
     @property
     def database_url(self) -> "URL":
@@ -131,9 +141,9 @@ def load(
         raise SettingsError(f"cannot read {path}: {e.strerror}") from None
     except (ValueError, RecursionError) as e:  # of TOML, of UTF-8, of a number without end
         raise SettingsError(f"{path}: {str(e).splitlines()[0]}") from None
-    _known(raw, ("api", "broker", "coap", "keys"), path)
+    _known(raw, ("api", "broker", "coap", "identity", "keys"), path)
     api = _table(raw, "api", ("host", "port"), path)
-    broker_table = _table(raw, "broker", ("address", "host", "port", "names"), path)
+    broker_table = _table(raw, "broker", ("address", "host", "port", "names", "reload"), path)
     coap = _table(raw, "coap", ("host", "port"), path)
     names = broker_table.get("names", ["localhost", "127.0.0.1"])
     if not isinstance(names, list) or not names or not all(_is_host(name) for name in names):
@@ -151,6 +161,8 @@ def load(
         _host(coap, "host", "127.0.0.1", path),
         _port_or_off(coap.get("port", 5683) if coap_port is None else coap_port, "coap.port"),
         _pkcs11(_table(raw, "keys", ("pkcs11",), path), path),
+        _reload(broker_table.get("reload"), path),
+        _days(_table(raw, "identity", ("rotate_days",), path).get("rotate_days", 365), path),
     )
 
 
@@ -190,6 +202,22 @@ def _host(table: dict[str, Any], key: str, default: str, path: Path) -> str:
 def _port(value: object, what: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 65535:
         raise SettingsError(f"{what} is a port number, 0 to 65535, not {str(value)[:20]!r}")
+    return value
+
+
+def _reload(value: object, path: Path) -> Path | tuple[str, ...] | None:
+    if value is None:
+        return None
+    if isinstance(value, str) and value.startswith("pidfile:/"):
+        return Path(value.removeprefix("pidfile:"))
+    if isinstance(value, list) and value and all(isinstance(word, str) and word for word in value):
+        return tuple(value)
+    raise SettingsError(f"{path}: broker.reload is 'pidfile:/PATH', or a command as a list")
+
+
+def _days(value: object, path: Path) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 3650:
+        raise SettingsError(f"{path}: identity.rotate_days is a number of days, 1 to 3650")
     return value
 
 

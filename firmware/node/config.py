@@ -36,7 +36,21 @@ def credentials() -> dict:
     """DER bytes: private key, certificate, and the CA that signs the fleet's servers."""
     nvs = esp32.NVS(NAMESPACE)
     buffer = bytearray(_LONGEST)
+    held = pair(nvs, buffer)
+    if held:
+        return {"key": held[0], "cert": held[1], "ca": _blob(nvs, "ca", buffer)}
     return {name: _blob(nvs, name, buffer) for name in ("key", "cert", "ca")}
+
+
+def pair(nvs: esp32.NVS, buffer: bytearray) -> "list | None":
+    """[key, certificate] while a change of certificate is half done (node.downlink): they are in
+    force, whatever else there is. None: no change is.
+    """
+    try:
+        length = nvs.get_blob("pair", buffer)
+    except OSError:
+        return None
+    return cbor.decode(bytes(memoryview(buffer)[:length]))  # type: ignore[return-value]
 
 
 def oscore() -> list:

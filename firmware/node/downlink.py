@@ -14,6 +14,11 @@ from node.wire import cbor, receipt
 
 _STANDING = ("cfgn", "down", "refn")  # in NVS, in the order of the status keys from 13 on
 _MOST = const(1024)  # bytes of a configuration
+# A P-256 key in a request or a certificate (RFC 5480) begins so, and takes _SPKI_BYTES.
+_SPKI = (
+    b"\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07"
+)
+_SPKI_BYTES = const(91)
 _FIXED = ("node", "role", "modem", "pins")  # what a board is stays with the board
 
 
@@ -122,9 +127,55 @@ def _take_key(nvs, payload: bytes) -> None:
     nvs.commit()
 
 
+def _take_certificate(nvs, payload: bytes) -> None:
+    # For the spare key. The pair in one blob is the commit point: from there on it is in force,
+    # and what follows only brings it to its usual place; a power cut has that done once more.
+    given = _decoded(payload)
+    if not isinstance(given, list) or not given or not isinstance(given[0], bytes):
+        raise RefusedError("no certificate")
+    cert = given[0]
+    buffer = bytearray(_MOST)
+    held = config.pair(nvs, buffer)
+    if held is None:
+        if _get(nvs, "cert", buffer) == cert:
+            return  # the power failed when all but its number was noted
+        key, csr = _get(nvs, "key2", buffer), _get(nvs, "csr2", buffer)
+        at = csr.find(_SPKI)
+        if not key or at < 0:
+            raise RefusedError("there is no spare key")
+        if csr[at : at + _SPKI_BYTES] not in cert:
+            raise RefusedError("a certificate of another key")
+        held = [key, cert]
+        raw = cbor.encode(held)
+        if len(raw) > _MOST:
+            raise RefusedError("a certificate of %d bytes" % len(cert))
+        nvs.set_blob("pair", raw)
+        nvs.commit()
+    elif held[1] != cert:
+        raise RefusedError("another certificate is being taken")
+    nvs.set_blob("key", held[0])
+    nvs.set_blob("cert", held[1])
+    nvs.commit()
+    for name in ("key2", "csr2", "pair"):
+        try:
+            nvs.erase_key(name)
+        except OSError:
+            pass  # it went before the power failed
+        nvs.commit()
+
+
+def _get(nvs, name: str, buffer: bytearray) -> bytes:
+    # b"" where there is none.
+    try:
+        return bytes(memoryview(buffer)[: nvs.get_blob(name, buffer)])
+    except OSError:
+        return b""
+
+
 # By kind: a function of NVS and the payload, which may raise RefusedError; and whether it acts on
 # the world, so that doing it twice is worse than not at all.
 _HANDLERS = {
     receipt.CONFIG: (_configure, False),
     receipt.KEY: (_take_key, False),
+    receipt.CERTIFICATE: (_take_certificate, False),
 }

@@ -9,6 +9,9 @@ from pydantic import BaseModel
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from fleet import texts
+from fleet.alarms import operations as alarms
+from fleet.alarms.wording import text_of
 from fleet.db.base import Database
 from fleet.registry import operations as registry
 from fleet.telemetry import operations as telemetry
@@ -49,6 +52,25 @@ class ReadingOut(BaseModel):
     trust: str
     received_us: int
     clock_off: bool
+
+
+class AlarmOut(BaseModel):
+    """An alarm; times in us since 1970 UTC; `state` is open, acknowledged or cleared."""
+
+    id: int
+    kind: str
+    severity: str
+    subject: str
+    state: str
+    detail: dict[str, str | int]
+    count: int
+    first_us: int
+    last_us: int
+    acknowledged_us: int | None
+    acknowledged_by: str | None
+    cleared_us: int | None
+    cleared_by: str | None
+    text: str
 
 
 class Page(BaseModel):
@@ -149,5 +171,20 @@ def create(database: Database, health: Callable[[], dict[str, Any]], version: st
             rows = telemetry.page(session, wanted, telemetry.read_cursor(after), limit)
             last = telemetry.cursor(rows[-1]) if len(rows) == limit else None
             return Page(readings=[reading_out(row) for row in rows], after=last)
+
+    @app.get("/api/alarms")
+    def alarms_(
+        history: bool = False,
+        subject: str = "",
+        after: Annotated[int, Query(ge=0, lt=1 << 63)] = 0,
+        limit: Limit = 100,
+        lang: Annotated[str, Query(pattern="^(en|zh)$")] = texts.LANGUAGES[0],
+    ) -> list[AlarmOut]:
+        """Alarms by id; only open ones unless `history`."""
+        with database.read() as session:
+            rows = alarms.list_(
+                session, history=history, subject=subject, after=after, limit=limit
+            )
+        return [AlarmOut(**row._asdict(), text=text_of(row, lang)) for row in rows]
 
     return app

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fleet.broker.errors import BrokerError
+from fleet.broker.watch import Watch
 
 if TYPE_CHECKING:
     from fleet.broker.guarded import GuardedBroker
@@ -32,11 +33,18 @@ class BrokerSettings:
 class EmbeddedBroker:
     """A broker for a laptop or a demonstration, about 3,500 messages a second.
 
-    `revoked(serial)` tells whether a certificate is revoked; it is asked at every action.
+    `revoked(serial)` tells whether a certificate is revoked; it is asked at every action. `watch`
+    is told of connections.
     """
 
-    def __init__(self, settings: BrokerSettings, revoked: Callable[[int], bool]) -> None:
+    def __init__(
+        self,
+        settings: BrokerSettings,
+        revoked: Callable[[int], bool],
+        watch: Watch | None = None,
+    ) -> None:
         self.settings = settings
+        self._watch = watch
         self._revoked = revoked
         self._broker: GuardedBroker | None = None
         self._sweeper: asyncio.Task[None] | None = None
@@ -70,7 +78,7 @@ class EmbeddedBroker:
         from fleet.broker.guarded import GuardedBroker
 
         host, port = self.settings.host, self.settings.port
-        broker = GuardedBroker(host, port, tls, self._revoked)
+        broker = GuardedBroker(host, port, tls, self._revoked, self._watch)
         try:
             await broker.start()
         except AmqttBrokerError as e:

@@ -26,13 +26,17 @@ from amqtt.session import Session
 from fleet.broker.framing import BoundedWriter, FramedReader, PacketRefused
 from fleet.broker.peer import Peer, UnknownPeer, peer_of
 from fleet.broker.permissions import Action, allowed
+from fleet.broker.watch import Origin, Watch
 
 _log = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 20  # from the end of the TLS handshake to the CONNECT's last byte
 HANDSHAKE_SECONDS = 60  # a TLS handshake over NB-IoT takes tens of seconds
 MAX_KEEP_ALIVE = 1800  # s; a client that asks for more, or for none, is held to this
-_PEER = "fleet.broker.peer"  # key in the session's attributes, which amqtt leaves to others
+# Keys in the session's attributes, which amqtt leaves to others.
+_PEER = "fleet.broker.peer"
+_ADDRESS = "fleet.broker.address"
+_SPOKE = "fleet.broker.spoke"  # it has published
 
 
 class NodeHandler(BrokerProtocolHandler):
@@ -59,11 +63,19 @@ class GuardedBroker(Broker):
     it raises counts as revoked. `refusals` counts what was refused, by reason.
     """
 
-    def __init__(self, host: str, port: int, tls: ssl.SSLContext, revoked: Callable[[int], bool]):
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        tls: ssl.SSLContext,
+        revoked: Callable[[int], bool],
+        watch: Watch | None = None,
+    ) -> None:
         listener = ListenerConfig(type=ListenerType.TCP, bind=f"{host}:{port}")
         # An empty plugin table: no anonymous access, no $SYS topics, no packet logger.
         super().__init__(BrokerConfig(listeners={"default": listener}, plugins={}))
         self._host, self._port, self._tls, self._revoked = host, port, tls, revoked
+        self._watch = watch
         self._writers: set[BoundedWriter] = set()
         self.refusals: Counter[str] = Counter()
 
@@ -138,6 +150,8 @@ class GuardedBroker(Broker):
             await ConnackPacket.build(0, NOT_AUTHORIZED).to_stream(writer)
             raise AMQTTError(reason)
         peer: Peer = session.attributes[_PEER]
+        session.attributes[_ADDRESS] = remote_address
+        self._tell(peer, session)
         # The old connection of this client must be gone before the new one takes its name; what
         # it had subscribed goes with it: no state outlives a connection, only receipts count.
         while peer.cn in self._sessions:  # another may come in while one is being stopped
@@ -147,6 +161,19 @@ class GuardedBroker(Broker):
         # MQTT 3.1.1, 3.1.2.10: one and a half times the keep-alive.
         session.keep_alive = min(session.keep_alive or MAX_KEEP_ALIVE, MAX_KEEP_ALIVE) * 3 // 2
         return handler, session
+
+    def _tell(self, peer: Peer, session: Session) -> None:
+        """Tell the watch who comes, and whose live connection ends by that."""
+        if self._watch is None:
+            return
+        try:
+            self._watch.connected(peer)
+            old, _ = self._sessions.get(peer.cn, (None, None))
+            if old is not None:
+                winner, loser = _origin(session), _origin(old)
+                self._watch.taken_over(peer.cn, winner, loser, bool(old.attributes.get(_SPOKE)))
+        except Exception:  # it only watches: nobody's connection may depend on it
+            _log.exception("the watch over connections failed")
 
     def _why_refused(self, session: Session) -> str:
         """Why this CONNECT is refused, or nothing; notes the peer in the session."""
@@ -183,6 +210,8 @@ class GuardedBroker(Broker):
         if not allowed(peer.cn, action.value, topic):
             self.refusals[f"{action.value} not allowed"] += 1
             return False
+        if action.value == Action.PUBLISH.value:
+            session.attributes[_SPOKE] = True
         return True
 
     async def _client_message_loop(self, client_session: Session, handler: Any) -> None:
@@ -225,3 +254,8 @@ class GuardedBroker(Broker):
         with suppress(TimeoutError):
             async with asyncio.timeout(5):
                 await self.shutdown()
+
+
+def _origin(session: Session) -> Origin:
+    peer: Peer = session.attributes[_PEER]
+    return Origin(str(session.attributes.get(_ADDRESS)), peer.serial)

@@ -47,6 +47,7 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         from sqlalchemy.exc import SQLAlchemyError
 
+        from fleet.alarms.operations import AlarmError
         from fleet.broker.errors import BrokerError
         from fleet.control.errors import ControlError
         from fleet.flashing.errors import FlashError
@@ -58,7 +59,7 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
             return command(*args, **kwargs)
         except (
             SettingsError, RegistryError, TelemetryError, IdentityError, BrokerError, ControlError,
-            FlashError,
+            FlashError, AlarmError,
         ) as e:  # fmt: skip
             raise click.ClickException(str(e)) from None
         except SQLAlchemyError as e:

@@ -7,7 +7,7 @@ from typing import Any
 
 import rich_click as click
 
-from fleet.cli import node_downlinks, node_keys
+from fleet.cli import node_downlinks, node_keys, node_release
 from fleet.cli.common import (
     database,
     iso,
@@ -29,6 +29,7 @@ def node() -> None:
 
 node.add_command(node_keys.rotate)
 node.add_command(node_keys.distrust)
+node.add_command(node_release.release)
 node.add_command(node_downlinks.configure)
 node.add_command(node_downlinks.downlinks)
 
@@ -204,7 +205,8 @@ def show(node_id: str, as_json: bool) -> None:
 def revoke(node_id: str, reason: str, as_json: bool) -> None:
     """Revoke a node's certificate and OSCORE keys; its reports are refused from now on.
 
-    A broker other than the embedded one must read pki/crl.pem again (Mosquitto: SIGHUP).
+    A running `kapok serve` has the broker read pki/crl.pem again, see [broker] reload in
+    kapok.toml; a broker that it does not know needs a SIGHUP.
 
     Example: kapok node revoke 1gntj14d2p --reason key-compromise
     """

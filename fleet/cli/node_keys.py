@@ -40,17 +40,22 @@ def shown(session: "Session", node_id: str) -> list[dict[str, Any]]:
 
 @click.command()
 @click.argument("node_id")
+@click.option("--certificate", is_flag=True, help="A new certificate instead.")
 @json_option
 @one_line_errors
-def rotate(node_id: str, as_json: bool) -> None:
-    """Give a node a new OSCORE key over the air.
+def rotate(node_id: str, certificate: bool, as_json: bool) -> None:
+    """Give a node a new OSCORE key over the air, or with --certificate a new certificate.
 
-    It goes out with the answer to the node's next report. The old key ends when the node first
+    The certificate is for the spare key that the node has had since it was provisioned; the old
+    one is revoked when the node first uses the new one. The next spare comes with the next visit.
+
+    A key goes out with the answer to the node's next report. The old key ends when the node first
     uses the new one; until then the same key is handed over, however often this is called.
 
     Example: kapok node rotate 1gntj14d2p
     """
-    from fleet.identity import oscore
+    from fleet.identity import oscore, rotation
+    from fleet.identity.authority import Authority
     from fleet.identity.wrapping import open_wrapper
     from fleet.registry.operations import show_node
 
@@ -59,8 +64,15 @@ def rotate(node_id: str, as_json: bool) -> None:
         found = show_node(session, node_id)
         if found.state == "revoked":
             raise click.ClickException(f"node {node_id} is revoked: it gets no key")
-        kid = oscore.rotate(session, open_wrapper(chosen), node_id)
-    if as_json:
+        if certificate:
+            number = rotation.rotate(session, Authority.load(chosen.pki), node_id)
+        else:
+            kid = oscore.rotate(session, open_wrapper(chosen), node_id)
+    if certificate and as_json:
+        say_json({"id": node_id, "number": number})
+    elif certificate:
+        click.echo(f"downlink {number} waits for node {node_id}: a certificate for its spare key")
+    elif as_json:
         say_json({"id": node_id, "kid": kid.hex()})
     else:
         click.echo(f"node {node_id} gets the key {kid.hex()} with its next report")

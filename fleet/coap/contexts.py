@@ -23,7 +23,7 @@ from fleet.identity.wrapping import Wrapper
 PROVEN = 4096
 UNPROVEN = 1024
 STALE_S = 10.0  # how long a kid is unknown, and how soon one that fails is looked up again
-STRUCK = 64  # numbers of a context that are known here to be used
+STRUCK = 64  # numbers of a context that are known here to be used, with what came
 MOST_WAITING = 1000  # kids on their way from the database
 OWN_NUMBERS = 16  # of the fleet's own, taken from the database at a time
 
@@ -42,7 +42,7 @@ class Known:
     echo_key: bytes
     loaded: float
     numbers: list[int] = field(default_factory=list)
-    struck: deque[int] = field(default_factory=lambda: deque(maxlen=STRUCK))
+    struck: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=STRUCK))
 
 
 class Contexts:

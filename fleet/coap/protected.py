@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from aiocoap.numbers import codes
 
+from fleet.clones.window import digest
 from fleet.coap import blocks, echo, inner
 from fleet.coap.blocks import Assemblies
 from fleet.coap.commits import Commits
@@ -55,7 +56,8 @@ class Protected:
 
         ReplayedError; UnavailableError, or what the database raises, when nothing was stored.
         """
-        if binding.number in known.struck:  # a recording, sent again and again, ends here
+        came = (binding.number, digest(plain))
+        if came in known.struck:  # a recording, sent again and again, ends here
             raise ReplayedError
         request = None
         try:
@@ -76,11 +78,11 @@ class Protected:
         outcome = await self._commits.commit(
             Message(
                 known.node_id, work.payload, time.time_ns() // 1000,
-                Claim(known.id, binding.number, number is not None), work.wanted,
+                Claim(known.id, binding.number, number is not None, came[1]), work.wanted,
             )
         )  # fmt: skip
         self._counts[outcome.kind] += 1
-        known.struck.append(binding.number)
+        known.struck.append(came)
         if outcome.kind == "replayed":
             self._contexts.doubt(known)
             raise ReplayedError

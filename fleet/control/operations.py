@@ -1,6 +1,7 @@
 """The downlink queue, in the caller's transaction: what waits for a node until it is settled."""
 
 from collections.abc import Iterable, Mapping
+from hashlib import sha256
 from typing import NamedTuple
 
 import structlog
@@ -13,18 +14,22 @@ from fleet.control.settling import LAST, Progress, new_progress, progress, settl
 from fleet.control.tables import Downlink, DownlinkProgress
 from fleet.identity.contexts import Context, next_contexts
 from fleet.identity.errors import IdentityError
+from fleet.identity.operations import live_fingerprints
 from fleet.identity.secret import SecretBytes
 from fleet.identity.wrapping import Wrapper
 from fleet.registry.operations import now_us as clock_us
 from fleet.wire import cbor
 
 __all__ = [
-    "COMMAND", "CONFIG", "KEY", "KINDS", "UPDATE", "Item", "Pending", "Progress", "enqueue",
-    "enqueue_key", "handed", "item", "pending", "progress", "settle",
+    "CERTIFICATE", "COMMAND", "CONFIG", "KEY", "KINDS", "UPDATE", "Item", "Pending", "Progress",
+    "enqueue", "enqueue_key", "handed", "is_open", "item", "pending", "progress", "settle",
 ]  # fmt: skip
 
-CONFIG, KEY, COMMAND, UPDATE = 1, 2, 3, 4
-KINDS = {CONFIG: "config", KEY: "key", COMMAND: "command", UPDATE: "update"}
+CONFIG, KEY, COMMAND, UPDATE, CERTIFICATE = 1, 2, 3, 4, 5
+KINDS = {
+    CONFIG: "config", KEY: "key", COMMAND: "command", UPDATE: "update",
+    CERTIFICATE: "certificate",
+}  # fmt: skip
 MAX_ITEMS = 8  # of one answer
 MAX_PAYLOAD = 8192  # bytes; over 512 a node fetches it in blocks
 MAX_OPEN = 64  # items of one node
@@ -96,7 +101,8 @@ def pending(
 ) -> dict[str, Pending]:
     """The open items of those of `node_ids` that have any, oldest first.
 
-    A KEY whose secret cannot be had now, or is not wanted any more, is left out.
+    A KEY whose secret cannot be had now, or is not wanted any more, is left out; so is a
+    CERTIFICATE that was revoked meanwhile.
     """
     order = func.row_number().over(partition_by=Downlink.node_id, order_by=Downlink.number)
     total = func.count().over(partition_by=Downlink.node_id)
@@ -115,12 +121,16 @@ def pending(
     ).all()
     keyed = {row.node_id for row in rows if row.kind == KEY}
     contexts = next_contexts(session, wrapper, keyed) if keyed else {}
+    renewed = {row.node_id for row in rows if row.kind == CERTIFICATE}
+    fingerprints = live_fingerprints(session, renewed) if renewed else set()
     found: dict[str, Pending] = {}
     for row in rows:
         of_node = found.setdefault(row.node_id, Pending([], max(0, row.total - MAX_ITEMS)))
         payload = row.payload
         if row.kind == KEY:
             payload = _key(contexts.get(row.node_id), row.payload)
+        elif row.kind == CERTIFICATE and _fingerprint(row.payload) not in fingerprints:
+            payload = None
         if payload is not None:
             of_node.items.append(Item(row.number, row.kind, payload))
     return {node_id: given for node_id, given in found.items() if any(given)}
@@ -143,6 +153,16 @@ def item(
     return None if payload is None else Item(number, KEY, payload)
 
 
+def is_open(session: Session, node_id: str, number: int) -> bool:
+    """Whether an item still waits for its node, handed or not."""
+    found = session.scalar(
+        select(Downlink.number).where(
+            Downlink.node_id == node_id, Downlink.number == number, *_open(clock_us())
+        )
+    )
+    return found is not None
+
+
 def handed(session: Session, numbers: Mapping[str, Iterable[int]], now_us: int) -> None:
     """Mark items, by node, as put into an answer; the first time counts."""
     keys = [(node_id, number) for node_id, several in numbers.items() for number in several]
@@ -154,6 +174,11 @@ def handed(session: Session, numbers: Mapping[str, Iterable[int]], now_us: int) 
             )
             .values(handed_us=now_us)
         )
+
+
+def _fingerprint(payload: bytes) -> str:
+    value = cbor.decode(payload)
+    return sha256(value[0]).hexdigest() if isinstance(value, list) else ""
 
 
 def _is_patch(payload: bytes) -> bool:

@@ -1,5 +1,7 @@
 """Every table, so that Base.metadata is complete: for migrations alone."""
 
+from fleet.alarms import tables as alarms
+from fleet.clones import tables as clones
 from fleet.control import tables as control
 from fleet.db.base import Base
 from fleet.identity import tables as identity
@@ -7,4 +9,4 @@ from fleet.registry import tables as registry
 from fleet.telemetry import tables as telemetry
 from fleet.uplink import tables as uplink
 
-__all__ = ["Base", "control", "identity", "registry", "telemetry", "uplink"]
+__all__ = ["Base", "alarms", "clones", "control", "identity", "registry", "telemetry", "uplink"]

@@ -1,6 +1,7 @@
 """Enrol, record, revoke: what changes the certificate tables, in the caller's transaction."""
 
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from cryptography import x509
@@ -165,6 +166,13 @@ def revocation_list(session: Session) -> list[Revoked]:
         Revoked(int(serial, 16), datetime.fromtimestamp(when // 1_000_000, UTC), REASONS[reason])
         for serial, when, reason in rows
     ]
+
+
+def live_fingerprints(session: Session, node_ids: Iterable[str]) -> set[str]:
+    """SHA-256 in hex of the certificates that these nodes use, or are to change to."""
+    wanted = list(node_ids)
+    mine = Certificate.active_for.in_(wanted) | Certificate.next_for.in_(wanted)
+    return set(session.scalars(select(Certificate.fingerprint).where(mine)))
 
 
 def certificates_of(session: Session, subject: str) -> list[Certificate]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from fleet.clones.window import Window
 from fleet.control import operations as control
 from fleet.identity import contexts, replay
 from fleet.identity.contexts import (
@@ -27,11 +28,13 @@ from fleet.identity.tables import OscoreContext
 from fleet.identity.wrapping import Wrapper
 
 __all__ = [
-    "Claim", "Context", "NewContext", "distrust", "find", "new_context", "revoke", "rotate",
-    "strike", "take_numbers",
+    "Claim", "Context", "NewContext", "distrust", "find", "forget_contents", "new_context",
+    "revoke", "rotate", "strike", "take_numbers", "used_twice",
 ]  # fmt: skip
 
 Claim = tuple[int, int, bool]  # context id, Partial IV as a number, proven fresh by an Echo
+
+PRINTS = 32  # numbers of a context of which it is known what came: as many as the replay window
 
 # How many of the fleet's own numbers may have been used since the backup that was restored.
 _OWN_SKIP = 1 << 20
@@ -45,6 +48,7 @@ class _Row:
     node_id: str
     state: str
     window: tuple[int, int] | None  # None: unknown
+    prints: Window
     changed: bool = False
 
 
@@ -75,28 +79,60 @@ def distrust(session: Session, node_id: str | None) -> int:
     if node_id is not None:
         query = query.where(OscoreContext.node_id == node_id)
     changed = session.execute(
-        query.values(highest=None, seen=0, own_numbers=OscoreContext.own_numbers + _OWN_SKIP)
+        query.values(
+            highest=None, seen=0, digests=None, own_numbers=OscoreContext.own_numbers + _OWN_SKIP
+        )
     )
     return contexts.rows_of(changed)
 
 
-def strike(session: Session, claims: Sequence[Claim]) -> list[bool]:
+def strike(session: Session, claims: Sequence[Claim], prints: Sequence[int] = ()) -> list[bool]:
     """Use up Partial IVs, in order; False for one that was used before or cannot be told.
 
     Exactly one of two transactions that strike the same number gets True, once it commits. A
     `fresh` claim starts an unknown window; any other on an unknown window is False. The first
-    strike of a "next" context makes it current and retires the node's old one.
+    strike of a "next" context makes it current and retires the node's old one. `prints`, digests
+    of what came under each claim, are remembered for `used_twice`.
     """
     rows = _locked(session, {identifier for identifier, _, _ in claims})
-    answers = [_struck(session, rows, claim) for claim in claims]
+    answers = []
+    for place, claim in enumerate(claims):
+        answers.append(_struck(session, rows, claim))
+        if answers[-1] and prints:
+            rows[claim[0]].prints.note(claim[1], prints[place])
     changed = [
-        {"id": row.id, "highest": row.window[0], "seen": row.window[1]}
+        {
+            "id": row.id,
+            "highest": row.window[0],
+            "seen": row.window[1],
+            "digests": row.prints.dump(),
+        }
         for row in rows.values()
         if row.changed and row.window is not None
     ]
     if changed:
         session.execute(update(OscoreContext), changed)  # one statement, by primary key
     return answers
+
+
+def used_twice(session: Session, context_id: int, number: int, found: int) -> bool:
+    """Whether the Partial IV `number` was struck with something else than what `found` digests.
+
+    Its sender holds the key and uses one nonce for two messages: it is two devices.
+    """
+    raw = session.scalar(
+        select(OscoreContext.digests).where(
+            OscoreContext.id == context_id, OscoreContext.state != RETIRED
+        )
+    )
+    return Window(PRINTS, raw).differs(number, found)
+
+
+def forget_contents(session: Session, node_id: str) -> None:
+    """What came under a node's numbers counts no more; the numbers stay struck."""
+    session.execute(
+        update(OscoreContext).where(OscoreContext.node_id == node_id).values(digests=None)
+    )
 
 
 def take_numbers(session: Session, context_id: int, count: int) -> int:
@@ -121,14 +157,16 @@ def _locked(session: Session, identifiers: Iterable[int]) -> dict[int, _Row]:
     row = OscoreContext
     nodes = select(row.node_id).where(row.id.in_(list(identifiers)))
     found = session.execute(
-        select(row.id, row.node_id, row.state, row.highest, row.seen)
+        select(row.id, row.node_id, row.state, row.highest, row.seen, row.digests)
         .where(row.node_id.in_(nodes), row.state.in_((NEXT, CURRENT)))
         .order_by(row.id)
         .with_for_update()
     )
     return {
-        identifier: _Row(identifier, node, state, None if top is None else (top, seen))
-        for identifier, node, state, top, seen in found
+        identifier: _Row(
+            identifier, node, state, None if top is None else (top, seen), Window(PRINTS, prints)
+        )
+        for identifier, node, state, top, seen, prints in found
     }
 
 

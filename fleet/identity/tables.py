@@ -20,7 +20,7 @@ class Certificate(Base):
     # The node id while this one was issued for it and never used yet, else NULL.
     next_for: Mapped[str | None] = mapped_column(String(10), unique=True)
     issued_us: Mapped[int] = mapped_column(BigInteger)
-    not_after_us: Mapped[int] = mapped_column(BigInteger)
+    not_after_us: Mapped[int] = mapped_column(BigInteger, index=True)  # who is due, is found so
     fingerprint: Mapped[str] = mapped_column(String(64))
     key_digest: Mapped[str] = mapped_column(String(64), index=True)
 
@@ -35,6 +35,23 @@ class RevokedSerial(Base):
     serial: Mapped[str] = mapped_column(ForeignKey("certificates.serial"), unique=True)
     revoked_us: Mapped[int] = mapped_column(BigInteger)
     reason: Mapped[str] = mapped_column(String(32))
+
+
+class SpareRequest(Base):
+    """The request for the spare key that a node holds, which the fleet may certify once.
+
+    `serial` is that of the certificate made of it, `downlink` the item that carries it; both NULL
+    before. The row goes when the node uses the certificate: then it has no spare any more.
+    """
+
+    __tablename__ = "spare_requests"
+
+    node_id: Mapped[str] = mapped_column(String(10), primary_key=True)
+    csr: Mapped[bytes] = mapped_column(LargeBinary)  # DER
+    key_digest: Mapped[str] = mapped_column(String(64), index=True)
+    stored_us: Mapped[int] = mapped_column(BigInteger)
+    serial: Mapped[str | None] = mapped_column(String(40))
+    downlink: Mapped[int | None] = mapped_column(Integer)
 
 
 class OscoreContext(Base):
@@ -59,5 +76,7 @@ class OscoreContext(Base):
     # The replay window of fleet.identity.replay; `highest` NULL: unknown.
     highest: Mapped[int | None] = mapped_column(BigInteger)
     seen: Mapped[int] = mapped_column(BigInteger)
+    # Of what came under the newest numbers, see fleet.clones.window: two of one are two devices.
+    digests: Mapped[bytes | None] = mapped_column(LargeBinary)
     # The fleet's own sender numbers below this one may have been used.
     own_numbers: Mapped[int] = mapped_column(BigInteger)

@@ -5,8 +5,10 @@ from typing import NamedTuple
 from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
+from fleet.clones import operations as clones
+from fleet.clones.window import Window, digest
 from fleet.control import operations as control
-from fleet.identity import oscore
+from fleet.identity import oscore, rotation
 from fleet.identity.wrapping import Wrapper
 from fleet.registry import operations as registry
 from fleet.telemetry import operations as telemetry
@@ -22,6 +24,10 @@ from fleet.wire import cbor, report
 # in a life. It sends its oldest records first, so the oldest gap is the one that nothing fills any
 # more: beyond this number it is closed, and the row stays bounded whatever a node does.
 MAX_RANGES = 1_000
+
+# Records of one (node, epoch) of which it is known what they held: as many as a node's own report
+# has, so that two devices with one journal are told apart by the first report of the second.
+CONTENTS = 48
 
 # Keys of a report's status: what a node did with the items that it was given.
 APPLIED, HANDLED, REFUSED = 13, 14, 15
@@ -56,11 +62,15 @@ class Batch:
         self._session = session
         self._replayed = _replayed(session, self._messages)
         self._standings = registry.standings(session, {m.node_id for m in self._messages})
+        self._flag_reused_numbers()
         self._stored = self._rows()
+        self._epochs = clones.EpochWatches(session, {node_id for node_id, _ in self._keys()})
         taken = [self._take(place) for place in range(len(self._messages))]
         registry.note_reports(self._session, self._newest)
         readings = telemetry.store(self._session, self._readings)
-        control.settle(self._session, _told(self._newest))
+        told = _told(self._newest)
+        control.settle(self._session, told)
+        rotation.told(self._session, told)
         return self._answered(taken), readings
 
     def _is_heard(self, message: Message) -> bool:
@@ -84,8 +94,10 @@ class Batch:
         if isinstance(parsed, report.ReportError):
             bury(self._session, message, str(parsed))
             return _Taken("undecodable")
-        self._newest[message.node_id] = (message.received_us, parsed.status)
-        return self._keep(message, parsed, standing.asset_id)
+        taken = self._keep(message, parsed, standing.asset_id)
+        if taken.kind != "refused":
+            self._newest[message.node_id] = (message.received_us, parsed.status)
+        return taken
 
     def _keep(self, message: Message, parsed: report.Report, asset_id: int) -> _Taken:
         if not parsed.records:
@@ -94,6 +106,8 @@ class Batch:
         known = ranges.pairs(_numbers(row.ranges))
         sent = ranges.from_numbers(r.sequence for r in parsed.records)
         fresh = [r for r in parsed.records if not ranges.contains(known, r.sequence)]
+        if self._is_forked(message.node_id, parsed, row, fresh):
+            return _Taken("refused")  # its records stay with it until somebody has looked
         if fresh:
             together = ranges.bounded(ranges.union(known, sent), MAX_RANGES)
             row.ranges = cbor.encode(ranges.flatten(together))
@@ -106,6 +120,42 @@ class Batch:
                     )
                 )  # fmt: skip
         return _Taken("stored" if fresh else "repeated", parsed.epoch, sent)
+
+    def _is_forked(
+        self, node_id: str, parsed: report.Report, row: StoredSequences, fresh: list[report.Record]
+    ) -> bool:
+        """Whether the report shows a second device under this identity; then the node is flagged.
+
+        What the records hold is remembered, and to which epoch the new ones belong.
+        """
+        contents = Window(CONTENTS, row.digests)
+        for record in parsed.records[-CONTENTS:]:
+            found = _digest(record)
+            if contents.differs(record.sequence, found):
+                self._flag(node_id, "record", epoch=parsed.epoch, sequence=record.sequence)
+                return True
+            contents.note(record.sequence, found)
+        if fresh and self._epochs.note(node_id, parsed.epoch):
+            other = self._epochs.before(node_id)
+            self._flag(node_id, "epochs", one=parsed.epoch, other=other)
+            return True
+        if fresh:
+            row.digests = contents.dump()
+        return False
+
+    def _flag_reused_numbers(self) -> None:
+        for place in self._replayed:
+            message = self._messages[place]
+            claim = message.claim
+            if claim is None or not claim.digest or not self._is_heard(message):
+                continue
+            if oscore.used_twice(self._session, claim.context_id, claim.piv, claim.digest):
+                self._flag(message.node_id, "number", number=claim.piv)
+
+    def _flag(self, node_id: str, evidence: str, **values: int) -> None:
+        clones.flag(self._session, node_id, evidence, **values)
+        standing = self._standings[node_id]
+        self._standings[node_id] = standing._replace(state="quarantined")
 
     def _answered(self, taken: list[_Taken]) -> list[Outcome]:
         """The receipts, with what is queued for their nodes."""
@@ -138,13 +188,17 @@ class Batch:
         )
         return None if found is None else found.payload
 
-    def _rows(self) -> dict[tuple[str, int], StoredSequences]:
-        """The rows of every (node, epoch) of the batch, locked until the commit."""
-        keys = {
+    def _keys(self) -> set[tuple[str, int]]:
+        """Every (node, epoch) of the batch."""
+        return {
             (message.node_id, parsed.epoch)
             for message, parsed in zip(self._messages, self._reports, strict=True)
             if isinstance(parsed, report.Report) and self._is_heard(message)
         }
+
+    def _rows(self) -> dict[tuple[str, int], StoredSequences]:
+        """The rows of every (node, epoch) of the batch, locked until the commit."""
+        keys = self._keys()
         key = tuple_(StoredSequences.node_id, StoredSequences.epoch)
         query = select(StoredSequences).where(key.in_(sorted(keys))).with_for_update()
         return {(row.node_id, row.epoch): row for row in self._session.scalars(query)}
@@ -164,7 +218,8 @@ def _replayed(session: Session, messages: list[Message]) -> set[int]:
     claimed = [(place, m.claim) for place, m in enumerate(messages) if m.claim is not None]
     if not claimed:
         return set()
-    struck = oscore.strike(session, [claim for _, claim in claimed])
+    claims = [claim for _, claim in claimed]
+    struck = oscore.strike(session, [c[:3] for c in claims], [c.digest for c in claims])
     return {place for (place, _), new in zip(claimed, struck, strict=True) if not new}
 
 
@@ -174,6 +229,10 @@ def _told(newest: dict[str, tuple[int, dict[int, int]]]) -> dict[str, tuple[int,
         node_id: (status.get(HANDLED, 0), status.get(APPLIED, 0), status.get(REFUSED, 0))
         for node_id, (_, status) in newest.items()
     }
+
+
+def _digest(record: report.Record) -> int:
+    return digest(report.encode_body(record.time, record.quality, record.values))
 
 
 def _decoded(payload: bytes) -> report.Report | report.ReportError:

@@ -49,7 +49,7 @@ class Ingest:
         reason = (str(error).splitlines() or [""])[0]
         kind = "poison"
         with self._database.begin() as session:
-            if message.claim is not None and not oscore.strike(session, [message.claim])[0]:
+            if message.claim is not None and not oscore.strike(session, [message.claim[:3]])[0]:
                 kind = "replayed"
             else:
                 bury(session, message, f"{type(error).__name__}: {reason}")

@@ -15,6 +15,7 @@ class Claim(NamedTuple):
     context_id: int
     piv: int
     fresh: bool = False
+    digest: int = 0
 
 
 class Message(NamedTuple):

@@ -133,7 +133,7 @@ async def test_sabotage_without_the_strike_a_replay_is_answered_again(
 ) -> None:
     """And under the same nonce another answer: who has both has their difference in plain text."""
     recorder = nonces.record(monkeypatch)
-    monkeypatch.setattr(oscore, "strike", lambda _session, claims: [True for _ in claims])
+    monkeypatch.setattr(oscore, "strike", lambda _session, claims, *_: [True for _ in claims])
     monkeypatch.setattr(contexts, "STRUCK", 0)
     node, link = rig.node(), rig.link()
     raw, request = node.seal()

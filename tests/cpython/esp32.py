@@ -17,17 +17,17 @@ class Flash:
 
     def __init__(self) -> None:
         self.kept: dict[str, int | bytes] = {}
-        self.pending: dict[str, int | bytes] = {}
+        self.pending: dict[str, int | bytes | None] = {}  # None: erased
         self.at_set = False
         self.full = False
         self.fuse = Fuse()
         self.operations = 0
 
     def get(self, key: str) -> int | bytes:
-        values = {**self.kept, **self.pending}
-        if key not in values:
+        value = {**self.kept, **self.pending}.get(key)
+        if value is None:
             raise OSError(_NOT_FOUND, "ESP_ERR_NVS_NOT_FOUND")
-        return values[key]
+        return value
 
     def set(self, key: str, value: int | bytes) -> None:
         assert 0 < len(key) <= 15, _TOO_LONG
@@ -38,10 +38,25 @@ class Flash:
         (self.kept if self.at_set else self.pending)[key] = value
         self.fuse.pass_one()
 
+    def erase(self, key: str) -> None:
+        self.get(key)
+        self.operations += 1
+        self.fuse.pass_one()
+        if self.at_set:
+            self.kept.pop(key, None)
+            self.pending.pop(key, None)
+        else:
+            self.pending[key] = None
+        self.fuse.pass_one()
+
     def commit(self) -> None:
         self.operations += 1
         self.fuse.pass_one()
-        self.kept.update(self.pending)
+        for key, value in self.pending.items():
+            if value is None:
+                self.kept.pop(key, None)
+            else:
+                self.kept[key] = value
         self.pending.clear()
         self.fuse.pass_one()
 
@@ -79,6 +94,9 @@ class NVS:
 
     def set_blob(self, key: str, value: bytes) -> None:
         flash.set(key, bytes(value))
+
+    def erase_key(self, key: str) -> None:
+        flash.erase(key)
 
     def commit(self) -> None:
         flash.commit()

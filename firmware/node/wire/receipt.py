@@ -16,7 +16,7 @@ MAX_ITEMS = 8
 MAX_PAYLOAD = 512  # bytes of an item that comes with the receipt; of a longer one comes the size
 MAX_FETCH = 65535
 
-CONFIG, KEY, COMMAND, UPDATE = 1, 2, 3, 4  # kinds of items
+CONFIG, KEY, COMMAND, UPDATE, CERTIFICATE = 1, 2, 3, 4, 5  # kinds of items
 
 Receipt = namedtuple("Receipt", ("epoch", "ranges", "items", "waiting"))
 """epoch 1..2^32-1 and ranges [(first, last), ...], or 0 and [] for a poll; items [[number, kind,

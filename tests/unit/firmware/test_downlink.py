@@ -136,7 +136,7 @@ def test_what_is_no_key_is_refused(payload: Any) -> None:
     assert downlink.standing() == [0, 5, 5]
 
 
-@pytest.mark.parametrize("kind", [COMMAND, UPDATE, 5, 255])
+@pytest.mark.parametrize("kind", [COMMAND, UPDATE, 6, 255])
 def test_kinds_that_the_node_does_not_know_are_refused(kind: int) -> None:
     handle([5, kind, b"now"], [6, CONFIG, patch(report_s=7200)])
     assert downlink.standing() == [6, 6, 5]

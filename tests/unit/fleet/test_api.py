@@ -198,6 +198,7 @@ def test_openapi_describes_every_route(api: TestClient) -> None:
     assert described["info"] == {"title": "Kapok", "version": "1.2.3"}
     assert set(described["paths"]) == {
         "/healthz",
+        "/api/alarms",
         "/metrics",
         "/api/areas",
         "/api/nodes",

@@ -165,7 +165,7 @@ def test_attack_a_queue_without_end(database: Database) -> None:
 @pytest.mark.parametrize(
     ("kind", "payload", "says"),
     [
-        (5, b"", "no such kind"),
+        (6, b"", "no such kind"),
         (0, b"", "no such kind"),
         (COMMAND, bytes(8193), "8193 bytes: 8192 at most"),
         (CONFIG, b"", "strict CBOR"),

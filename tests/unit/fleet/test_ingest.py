@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fleet.clones.epochs import Epochs
 from fleet.db.base import Database
 from fleet.registry import operations as registry
 from fleet.telemetry import operations as telemetry
@@ -71,8 +72,9 @@ def test_each_record_is_stored_once_and_a_receipt_covers_what_is_committed(
 
 
 @pytest.fixture
-def many_nodes(database: Database) -> list[str]:
-    """Three active nodes and a quarantined one."""
+def many_nodes(database: Database, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Three active nodes and a quarantined one. Their epochs come in turns, as a clone's do."""
+    monkeypatch.setattr(Epochs, "are_of_two", False)
     nodes = rig.add_nodes(database, 4)
     with database.begin() as session:
         registry.set_state(session, nodes[3], "quarantined")

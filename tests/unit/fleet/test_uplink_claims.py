@@ -154,7 +154,7 @@ def test_without_a_claim_nothing_at_all_is_no_poll(ingest: Ingest, node: Node) -
 def test_sabotage_without_the_strike_a_replay_is_answered_again(
     ingest: Ingest, node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(oscore, "strike", lambda _session, claims: [True for _ in claims])
+    monkeypatch.setattr(oscore, "strike", lambda _session, claims, *_: [True for _ in claims])
     poll = node.sends(b"")
     assert rig.kinds(ingest.process([poll])) == ["polled"]
     assert rig.kinds(ingest.process([poll])) == ["polled"]

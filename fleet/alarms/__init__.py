@@ -1,0 +1,1 @@
+"""Alarms: what somebody must look at, open until it is over or a person has closed it."""
