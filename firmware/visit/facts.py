@@ -29,15 +29,13 @@ def _or_error(function):
 
 
 def _versions() -> dict:
-    u = os.uname()
-    return {"machine": u.machine, "release": u.release, "version": u.version}
+    machine_ = getattr(sys.implementation, "_machine", "")
+    return {"machine": machine_, "version": sys.version}
 
 
 def _slot() -> dict:
-    with open("/a.romfs", "rb") as file:
-        head = file.read(64)
-    names = os.listdir("/rom")
-    return {"image": head[:64].hex(), "mounted": "node" in names}
+    with open(sys.path[0] + "/digest", "rb") as file:
+        return {"digest": file.read(4).hex(), "path": sys.path[0]}
 
 
 def _flash() -> dict:
