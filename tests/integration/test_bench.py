@@ -98,7 +98,7 @@ def test_the_control_socket_moves_a_board_and_refuses_in_one_line(tmp_path: Path
         with open_port(port) as opened:
             assert stand.do("1", "power-off") == {"ok": True, "state": "off"}
             # Not by its path: another PTY may have the number now.
-            with pytest.raises(OSError, match="Errno|readiness to read"):
+            with pytest.raises(OSError, match=r"Errno|readiness to read"):
                 opened.read(1)
         told = json.loads((folder / "bench.json").read_text())
         assert ([b["name"] for b in told["boards"]], told["unplugged"]) == (["2"], ["1"])
