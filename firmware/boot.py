@@ -6,8 +6,10 @@ import machine
 # constructs the watchdog again with a shorter one.
 wdt = machine.WDT(timeout=600_000)
 
-import sys  # noqa: E402  nothing may come before the watchdog
+import hashlib  # noqa: E402  nothing may come before the watchdog
+import sys  # noqa: E402
 
+import esp32  # noqa: E402
 import vfs  # noqa: E402
 from micropython import const  # noqa: E402
 
@@ -27,25 +29,38 @@ def choose() -> str:
 
 
 def install(image, rom) -> None:
-    """Copy the slot's image into the mapped partition, its head last: cut short, it has none."""
+    """Copy the slot's image into the mapped partition, its head last: cut short, it has none.
+
+    OSError when it does not fit, or its digest, a file in the head, is not that of the rest.
+    """
     size = image.seek(0, 2)
     if size > len(rom):
         raise OSError("the slot's image has %d bytes, its partition %d" % (size, len(rom)))
     vfs.rom_ioctl(_ERASE, 0, size)
     part = bytearray(_BLOCK)
+    image.seek(0)
+    n = image.readinto(part)
+    digest = bytes(part).find(b"digest") + 8  # behind the name, its record's kind and length
+    hasher = hashlib.sha256(part[:digest])
+    hasher.update(part[digest + 32 : n])
+    digest = part[digest : digest + 32]
     for at in tuple(range(_BLOCK, size, _BLOCK)) + (0,):
         image.seek(at)
         n = image.readinto(part)
+        if at:
+            hasher.update(memoryview(part)[:n])
+        elif hasher.digest() != digest:
+            raise OSError("the slot's image is damaged")
         vfs.rom_ioctl(_WRITE, 0, at, part if n == _BLOCK else part[: (n + 15) & ~15])
     vfs.rom_ioctl(_DONE, 0)
 
 
-def mount(slot: str) -> str:
-    """Where the slot's files are: its bytecode executes in place and takes no heap."""
+def mount(path: str) -> str:
+    """Where the image's files are: its bytecode executes in place and takes no heap."""
     rom = vfs.rom_ioctl(_SEGMENT, 0)
     if isinstance(rom, int):
         raise OSError("no romfs partition: flash a partition table that has one")
-    with open("/" + slot + ".romfs", "rb") as image:
+    with open(path, "rb") as image:
         if rom[:_HEAD] != image.read(_HEAD):
             install(image, rom)
     try:
@@ -57,14 +72,38 @@ def mount(slot: str) -> str:
     return "/rom"
 
 
+def start(path: str):
+    """The application's main module, from the image at `path`."""
+    for name in list(sys.modules):
+        if name == "node" or name.startswith("node."):
+            del sys.modules[name]  # of an image that did not start
+    sys.path[:] = [mount(path), ".frozen"]
+    from node import main
+
+    return main
+
+
+def rescue(why: Exception):
+    """The rescue application's main module: it links up and takes items, no more."""
+    sys.stdout.write("kapok: the slot does not start, so the rescue application does\n")
+    sys.print_exception(why)
+    try:
+        part = esp32.Partition.find(esp32.Partition.TYPE_DATA, label="rescue")[0]
+        vfs.mount(vfs.VfsLfs2(part), "/rescue", readonly=True)
+    except (OSError, IndexError):
+        raise OSError("and there is no rescue application: flash the node")
+    return start("/rescue/rescue.romfs")
+
+
 def run() -> None:
     """Run the slot's application; what it lets escape is shown on the console, then sleep."""
     try:
-        sys.path[:] = [mount(choose()), ".frozen"]
-        for name in ("choose", "install", "mount"):
+        try:
+            main = start("/" + choose() + ".romfs")
+        except Exception as e:  # missing, damaged, or no Python that this runtime can load
+            main = rescue(e)
+        for name in ("choose", "install", "mount", "start", "rescue"):
             del globals()[name]  # what is done with leaves the heap
-        from node import main
-
         main.run()
     except Exception as e:  # whatever the slot does wrong, the supervisor must outlive it
         sys.print_exception(e)
