@@ -1,4 +1,8 @@
-"""Supervisor: watchdog first, then the chosen slot's application. Not updated over the air."""
+"""Supervisor: watchdog first, then the chosen slot is mounted; main.py runs what it holds.
+
+Two files, since a soft reset out of the raw REPL runs this one only: a technician's tool then has
+the prompt to itself, with the slot on the path. Neither is updated over the air.
+"""
 
 import machine
 
@@ -14,7 +18,7 @@ import vfs  # noqa: E402
 from micropython import const  # noqa: E402
 
 _SLOTS = ("a",)
-_CRASH_SLEEP_MS = const(60_000)
+_CRASH_SLEEP_MS = const(60_000)  # as in main.py
 _HEAD = const(64)  # bytes of an image that hold its digest
 _BLOCK = const(4096)
 _SEGMENT = const(2)  # operations of vfs.rom_ioctl
@@ -55,12 +59,12 @@ def install(image, rom) -> None:
     vfs.rom_ioctl(_DONE, 0)
 
 
-def mount(path: str) -> str:
-    """Where the image's files are: its bytecode executes in place and takes no heap."""
+def mount(slot: str) -> str:
+    """Where the slot's files are: its bytecode executes in place and takes no heap."""
     rom = vfs.rom_ioctl(_SEGMENT, 0)
     if isinstance(rom, int):
         raise OSError("no romfs partition: flash a partition table that has one")
-    with open(path, "rb") as image:
+    with open("/" + slot + ".romfs", "rb") as image:
         if rom[:_HEAD] != image.read(_HEAD):
             install(image, rom)
     try:
@@ -72,19 +76,8 @@ def mount(path: str) -> str:
     return "/rom"
 
 
-def start(path: str):
-    """The application's main module, from the image at `path`."""
-    for name in list(sys.modules):
-        if name == "node" or name.startswith("node."):
-            del sys.modules[name]  # of an image that did not start
-    sys.path[:] = [mount(path), ".frozen"]
-    from node import main
-
-    return main
-
-
-def rescue(why: Exception):
-    """The rescue application's main module: it links up and takes items, no more."""
+def rescue(why: Exception) -> None:
+    """Put the rescue application on the path: it links up and takes items, no more."""
     sys.stdout.write("kapok: the slot does not start, so the rescue application does\n")
     sys.print_exception(why)
     try:
@@ -92,23 +85,22 @@ def rescue(why: Exception):
         vfs.mount(vfs.VfsLfs2(part), "/rescue", readonly=True)
     except (OSError, IndexError):
         raise OSError("and there is no rescue application: flash the node")
-    return start("/rescue/rescue.romfs")
+    sys.path[:] = [mount("rescue/rescue"), ".frozen"]
 
 
 def run() -> None:
-    """Run the slot's application; what it lets escape is shown on the console, then sleep."""
+    """Put the slot on the path, or else the rescue application; with neither the node sleeps."""
     try:
         try:
-            main = start("/" + choose() + ".romfs")
-        except Exception as e:  # missing, damaged, or no Python that this runtime can load
-            main = rescue(e)
-        for name in ("choose", "install", "mount", "start", "rescue"):
-            del globals()[name]  # what is done with leaves the heap
-        main.run()
-    except Exception as e:  # whatever the slot does wrong, the supervisor must outlive it
+            sys.path[:] = [mount(choose()), ".frozen"]
+        except Exception as e:  # it is missing or damaged
+            rescue(e)
+    except Exception as e:  # whatever is wrong with the slot, the supervisor must outlive it
         sys.print_exception(e)
-    # Not a reset: a node that fails at every start must not empty its battery in a night.
-    machine.deepsleep(_CRASH_SLEEP_MS)
+        machine.deepsleep(_CRASH_SLEEP_MS)
+    # What is done with leaves the heap. The rest main.py may need: a slot may fail to import.
+    for name in ("choose", "run"):
+        del globals()[name]
 
 
 run()

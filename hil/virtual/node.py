@@ -61,7 +61,7 @@ class VirtualNode:
         table = self._description.table
         flash = folder / "flash.bin"
         if not flash.exists():
-            firmware.make_flash(flash, table, FLASH_SIZE, self.files)
+            firmware.make_flash(flash, table, FLASH_SIZE, self.files, self._description.chip)
             rescued = rescue.build(sources or firmware_dir(), built)
             firmware.put_files(flash, table, "rescue", rescued)
         if self._description.modem is None:

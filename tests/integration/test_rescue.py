@@ -16,7 +16,7 @@ from hil.virtual.node import NAMESPACE, VirtualNode, mac_of
 from hil.virtual.scenes import SECOND, Scene
 
 START = 1_780_300_800 * SECOND  # 2026-06-01 08:00:00 UTC
-RESCUED = "4"  # of firmware/node/errors.py
+RESCUED = 4  # of firmware/node/errors.py
 SAYS = "kapok: the slot does not start, so the rescue application does"
 UNCHECKED = (b"elif hasher.digest() != digest:", b"elif False:")
 
@@ -38,7 +38,9 @@ class Node:
         credentials = await enrol(
             self.fleet, self.virtual.node_id, self.virtual.scene.role, "440106"
         )
-        self.virtual.provision(credentials, "localhost", ports["broker_port"], **config)
+        self.virtual.provision(
+            credentials, "localhost", config.pop("port", ports["broker_port"]), **config
+        )
 
     async def told(self) -> dict[str, Any]:
         listed = json.loads(await self.fleet.command("node", "list", "--json"))
