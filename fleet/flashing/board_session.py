@@ -102,6 +102,7 @@ class BoardSession:
         self.retried = False
         self._identity: Identity | None = None
         self._table = b""
+        self._last = Report()
         self._warm = False  # the stub runs, at ROM_BAUD
         self._held = -1
         self._touched = False
@@ -186,7 +187,7 @@ class BoardSession:
         if self._identity is not None:
             options += ["--chip", self._identity.chip]
         options += ["--baud", str(fast or ROM_BAUD)]
-        report = Report(on_progress)
+        report = self._last = Report(on_progress)
         lock = None if self._warm else hub_lock(self.port.hub)
         self._warm, self._touched = False, True
         if lock is not None:
@@ -299,7 +300,9 @@ class BoardSession:
             if self.stop.wanted or self.retried:
                 raise
             self.retried = True
+            before = self._last.wrote
             report = self.esptool(command, fast=SLOW_BAUD, files=files, on_progress=on_progress)
+            report.wrote[:0] = before
         if any(piece.offset == partitions.TABLE_OFFSET for piece in pieces):
             self._identity = None  # the table is another one
         sure = report.verified + len(report.skipped)

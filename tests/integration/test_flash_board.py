@@ -150,6 +150,7 @@ def test_a_flipped_bit_is_found_and_mended_at_a_slower_rate(tmp_path: Path) -> N
         result = flash(board, order(tmp_path / "a", regions()))
         assert result.ok
         assert result.slowed
+        assert result.written == ("bootloader", "partition-table", "ota_0", "vfs")
         assert holds(board, regions())
 
 
