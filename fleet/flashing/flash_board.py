@@ -94,9 +94,11 @@ class _Work:
         self.region = ""
         self.journal = ""
         self.marked = False
-        self._done = 0
-        self._current: Piece | None = None
-        self._by_path = {piece.path: piece for piece in order.plan.pieces}
+        self._pieces: dict[str, tuple[Piece, int]] = {}  # and the bytes before it
+        done = 0
+        for piece in order.plan.pieces:
+            self._pieces[piece.path] = piece, done
+            done += piece.size
 
     def say(self, phase: str, fraction: float = 0.0) -> None:
         self._tell(Progress(self.port.name, phase, fraction))
@@ -113,18 +115,12 @@ class _Work:
 
     def progress(self, path: str, percent: float) -> None:
         """esptool tells of a piece; the mark on disk follows region by region."""
-        piece = self._by_path.get(path) if path else self.order.plan.pieces[0]
-        if piece is None:
-            return
-        if piece is not self._current:
-            if self._current is not None:
-                self._done += self._current.size
-            self._current = piece
-            if piece.name != self.region:
-                self.region = piece.name
-                self.mark(marks.WRITING)
-        done = self._done + piece.size * percent / 100
-        self.say(piece.name, min(done / self.order.plan.size, 1.0))
+        piece, before = self._pieces.get(path) or next(iter(self._pieces.values()))
+        if piece.name != self.region:
+            self.region = piece.name
+            self.mark(marks.WRITING)
+        done = before + piece.size * percent / 100
+        self.say(piece.name, done / self.order.plan.size)
 
 
 def _save_journal(session: BoardSession, work: _Work) -> None:
