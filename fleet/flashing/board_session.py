@@ -313,15 +313,19 @@ class BoardSession:
         return report
 
     @property
+    def raw_table(self) -> bytes:
+        """The partition table as it lies in flash, or whatever lies there."""
+        self.identify()
+        return self._table
+
+    @property
     def blank(self) -> bool:
         """Whether nothing lies where a partition table would, as on a new board."""
-        self.identify()
-        return not self._table.strip(b"\xff")
+        return not self.raw_table.strip(b"\xff")
 
     def table(self) -> list[partitions.Partition]:
         """The partition table that lies in flash; PartitionError where there is none."""
-        self.identify()
-        return partitions.decode(self._table)
+        return partitions.decode(self.raw_table)
 
     def write_partition(self, label: str, data: bytes) -> None:
         """Write to a partition of the board's own table; TooLarge where it does not fit.

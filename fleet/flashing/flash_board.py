@@ -158,6 +158,11 @@ def _save_journal(session: BoardSession, work: _Work) -> None:
         work.order.before_overwrite(work.port, work.board)
 
 
+def _has_table(session: BoardSession, plan: Plan) -> bool:
+    wanted = [piece for piece in plan.pieces if piece.offset == partitions.TABLE_OFFSET]
+    return all(session.raw_table == Path(piece.path).read_bytes() for piece in wanted)
+
+
 def _write(session: BoardSession, work: _Work) -> tuple[tuple[str, ...], int]:
     order = work.order
     work.say("identify")
@@ -167,7 +172,9 @@ def _write(session: BoardSession, work: _Work) -> tuple[tuple[str, ...], int]:
     identity.check_writable(work.port.name, work.board, list(order.plan.regions))
     if order.resume:
         mark = marks.get(work.board.mac)
-        if mark is not None and mark.finished and mark.plan == order.plan.digest:
+        done = mark is not None and mark.finished and mark.plan == order.plan.digest
+        # A board that was erased or got another table since is not finished any more.
+        if done and _has_table(session, order.plan):
             return (), -1
     work.say("journal")
     _save_journal(session, work)

@@ -197,6 +197,12 @@ def test_an_interrupted_board_is_marked_and_resumed(tmp_path: Path) -> None:
         other = flash(board, order(tmp_path / "d", regions({"/x": b"new"}), resume=True))
         assert other.written == ("vfs",)
 
+    (tmp_path / "board" / "flash.bin").unlink()  # erased by another tool since
+    with bare_board(tmp_path / "board") as board:
+        anew = flash(board, order(tmp_path / "e", regions({"/x": b"new"}), resume=True))
+        assert anew.result == flash_board.FLASHED
+        assert holds(board, regions({"/x": b"new"}))
+
 
 def test_a_journal_is_saved_before_it_is_overwritten(tmp_path: Path) -> None:
     journal = {"/journal/0a1b2c3d.0": code(3000, 7), "/journal/ledger": b"\x00\x01"}
