@@ -5,12 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fleet.flashing import device_files, first_boot, identity, journal_export, marks
+from fleet.flashing import device_files, first_boot, identity, journal_export, marks, partitions
 from fleet.flashing.board_session import BAUD, BoardSession, Piece
 from fleet.flashing.errors import FlashError, Interrupted, JournalAtRisk
 from fleet.flashing.esptool_run import Stop
 from fleet.flashing.identity import Identity
-from fleet.flashing.partitions import Partition
 from fleet.flashing.plan import Plan
 from fleet.flashing.ports import Port
 
@@ -23,12 +22,12 @@ def nothing(port: Port, board: Identity) -> None:
 
 
 class Target(NamedTuple):
-    """What the board must be, from its board file; `vfs` is the partition with the journal."""
+    """What the board must be, from its board file; `vfs` names the partition with the journal."""
 
     board: str
     chip: str
     flash_bytes: int
-    vfs: Partition | None
+    vfs: str = "vfs"
 
 
 class Order(NamedTuple):
@@ -95,9 +94,11 @@ class _Work:
         self.region = ""
         self.journal = ""
         self.marked = False
-        self._done = 0
-        self._current: Piece | None = None
-        self._by_path = {piece.path: piece for piece in order.plan.pieces}
+        self._pieces: dict[str, tuple[Piece, int]] = {}  # and the bytes before it
+        done = 0
+        for piece in order.plan.pieces:
+            self._pieces[piece.path] = piece, done
+            done += piece.size
 
     def say(self, phase: str, fraction: float = 0.0) -> None:
         self._tell(Progress(self.port.name, phase, fraction))
@@ -114,18 +115,12 @@ class _Work:
 
     def progress(self, path: str, percent: float) -> None:
         """esptool tells of a piece; the mark on disk follows region by region."""
-        piece = self._by_path.get(path) if path else self.order.plan.pieces[0]
-        if piece is None:
-            return
-        if piece is not self._current:
-            if self._current is not None:
-                self._done += self._current.size
-            self._current = piece
-            if piece.name != self.region:
-                self.region = piece.name
-                self.mark(marks.WRITING)
-        done = self._done + piece.size * percent / 100
-        self.say(piece.name, min(done / self.order.plan.size, 1.0))
+        piece, before = self._pieces.get(path) or next(iter(self._pieces.values()))
+        if piece.name != self.region:
+            self.region = piece.name
+            self.mark(marks.WRITING)
+        done = before + piece.size * percent / 100
+        self.say(piece.name, done / self.order.plan.size)
 
 
 def _save_journal(session: BoardSession, work: _Work) -> None:
@@ -133,8 +128,13 @@ def _save_journal(session: BoardSession, work: _Work) -> None:
 
     JournalAtRisk where there is one that cannot be read: only --discard-journal goes on then.
     """
-    vfs, folder = work.order.target.vfs, work.order.journal_folder
-    if vfs is None or folder is None or work.board is None:
+    folder = work.order.journal_folder
+    if folder is None or session.blank or work.board is None:
+        return
+    try:
+        # By the board's own table: the one that is to be written may have it elsewhere.
+        vfs = partitions.find(session.table(), work.order.target.vfs)
+    except partitions.PartitionError:
         return
 
     def read(offset: int, size: int) -> bytes:
@@ -158,6 +158,11 @@ def _save_journal(session: BoardSession, work: _Work) -> None:
         work.order.before_overwrite(work.port, work.board)
 
 
+def _has_table(session: BoardSession, plan: Plan) -> bool:
+    wanted = [piece for piece in plan.pieces if piece.offset == partitions.TABLE_OFFSET]
+    return all(session.raw_table == Path(piece.path).read_bytes() for piece in wanted)
+
+
 def _write(session: BoardSession, work: _Work) -> tuple[tuple[str, ...], int]:
     order = work.order
     work.say("identify")
@@ -167,7 +172,9 @@ def _write(session: BoardSession, work: _Work) -> tuple[tuple[str, ...], int]:
     identity.check_writable(work.port.name, work.board, list(order.plan.regions))
     if order.resume:
         mark = marks.get(work.board.mac)
-        if mark is not None and mark.finished and mark.plan == order.plan.digest:
+        done = mark is not None and mark.finished and mark.plan == order.plan.digest
+        # A board that was erased or got another table since is not finished any more.
+        if done and _has_table(session, order.plan):
             return (), -1
     work.say("journal")
     _save_journal(session, work)

@@ -10,7 +10,7 @@ from fleet.flashing.plan import Plan
 from fleet.flashing.ports import Port
 from fleet.flashing.runtime import Runtime
 from fleet.paths import firmware_dir
-from fleet.releases import slots
+from fleet.releases import rescue, slots
 
 
 class OrderError(FlashError):
@@ -46,9 +46,9 @@ def build(
         board = hardware.load_board(hardware.load_node_type(node_type).board)
         found = runtime.load(image) if image else _runtime(board.chip, ports)
         runtime.check(found, board.chip)
-        files = slots.build(firmware or firmware_dir(), slots.cache_dir())
-        made = plan.make(layout.regions(board, found, files), folder)
+        sources, built = firmware or firmware_dir(), slots.cache_dir()
+        files, rescued = slots.build(sources, built), rescue.build(sources, built)
+        made = plan.make(layout.regions(board, found, files, rescued), folder)
     except (ValueError, slots.BuildError) as e:
         raise OrderError(str(e)) from None
-    vfs = next((row for row in board.table if row.label == "vfs"), None)
-    return Made(Target(board.name, board.chip, board.flash_bytes, vfs), made, found)
+    return Made(Target(board.name, board.chip, board.flash_bytes), made, found)
