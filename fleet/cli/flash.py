@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from fleet.flashing.flash_board import Result
 
 _FOLDER = click.Path(path_type=Path, file_okay=False)
+_SOURCES = click.Path(path_type=Path, exists=True, file_okay=False)
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
@@ -25,6 +26,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
     "--node", "node_type", required=True, metavar="TYPE", help="Node type, as gas-meter."
 )
 @click.option("--runtime", type=_FILE, help="MicroPython's image; else the cached one.")
+@click.option("--firmware", type=_SOURCES, help="Firmware sources; else those of this kapok.")
 @click.option("--all", "everything", is_flag=True, help="Write also what is there already.")
 @click.option("--resume", is_flag=True, help="Leave boards that an earlier run has finished.")
 @click.option("--no-watch", is_flag=True, help="Do not watch the first boot.")
@@ -47,6 +49,7 @@ def flash(
     patterns: tuple[str, ...],
     node_type: str,
     runtime: Path | None,
+    firmware: Path | None,
     everything: bool,
     resume: bool,
     no_watch: bool,
@@ -76,16 +79,19 @@ def flash(
 
     ports = find(patterns)
     with tempfile.TemporaryDirectory(prefix="kapok-flash-") as folder:
-        target, plan = build(node_type, runtime, ports, Path(folder))
+        made = build(node_type, runtime, firmware, ports, Path(folder))
         order = Order(
-            target,
-            plan,
+            made.target,
+            made.plan,
             everything=everything,
             resume=resume,
             journal_folder=None if discard_journal else journal_dir.resolve(),
             watch_s=0.0 if no_watch else watch_s,
             baud=baud,
         )
+        if not as_json:
+            image = f"MicroPython {made.runtime.version_text}, {made.runtime.mark}"
+            click.echo(f"{len(ports)} ports, {made.target.board}, {image}", err=True)
         bars = sys.stderr.isatty() and not as_json
         with Bars([port.name for port in ports]) if bars else Lines() as display:
             results = flash_many(

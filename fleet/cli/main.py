@@ -10,6 +10,7 @@ import rich_click as click
 
 COMMANDS = {
     "area": ("fleet.cli.area", "area", "Areas: add, list."),
+    "bench": ("fleet.cli.bench", "bench", "Virtual boards that real tools can flash."),
     "coap": ("fleet.cli.coap", "coap", "Run CoAP in processes of its own."),
     "demo": ("fleet.cli.demo", "demo", "Four virtual nodes report to a fleet."),
     "doctor": ("fleet.cli.doctor", "doctor", "Why a board cannot be flashed."),

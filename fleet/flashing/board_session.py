@@ -9,10 +9,11 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from fleet.flashing import identity as who
 from fleet.flashing import lines, partitions
+from fleet.flashing.console import Console
 from fleet.flashing.errors import (
     FlashError,
     LinkLost,
@@ -108,7 +109,8 @@ class BoardSession:
         self._lock = locked(self.port)
         self._lock.__enter__()
         try:
-            self._held = _hold(self.port)
+            # A chip that is its own USB adapter gets another number where the old one is held.
+            self._held = -1 if self.port.native_usb else _hold(self.port)
         except BaseException:
             self._lock.__exit__(None, None, None)
             raise
@@ -132,28 +134,19 @@ class BoardSession:
 
     def start_application(self) -> None:
         """Reset the board out of its loader."""
+        with self.console() as console:
+            self.reset(console)
+
+    def reset(self, console: Console) -> None:
+        """The same, on a console that is to hear what the board says."""
         self._warm = self._touched = False
-        with self.console() as line, hub_lock(self.port.hub):
-            lines.reset(self.port, line)
+        with hub_lock(self.port.hub):
+            console.clear()
+            lines.reset(self.port, console.line)
 
-    @contextmanager
-    def console(self) -> Iterator[Any]:
-        """The port as a serial line at the console's rate, its control lines at rest."""
-        import serial as pyserial
-
-        serial: Any = pyserial  # untyped
-        line = serial.Serial()
-        line.port, line.baudrate, line.timeout = self.port.device, ROM_BAUD, 0.1
-        line.exclusive = True
-        line.dtr = line.rts = False
-        try:
-            line.open()
-        except serial.SerialException as e:
-            raise PortBusy(f"{self.port.name}: cannot open the console: {e}") from None
-        try:
-            yield line
-        finally:
-            line.close()
+    def console(self) -> Console:
+        """The port as a serial line, to be used as a context manager."""
+        return Console(self.port)
 
     # -- esptool ---------------------------------------------------------------------------
 

@@ -9,8 +9,7 @@ import time
 from importlib import metadata
 from typing import NamedTuple
 
-from fleet.flashing import lines
-from fleet.flashing.board_session import BoardSession, hub_lock
+from fleet.flashing.board_session import BoardSession
 from fleet.flashing.errors import FlashError, NoLoader
 from fleet.flashing.first_boot import Watcher
 from fleet.flashing.holders import holders
@@ -93,13 +92,11 @@ def free(port: Port) -> Finding:
 def _console(session: BoardSession) -> Watcher:
     """What the board says after a reset into its application."""
     watcher = Watcher()
-    with session.console() as line:
-        with hub_lock(session.port.hub):
-            line.reset_input_buffer()
-            lines.reset(session.port, line)
+    with session.console() as console:
+        session.reset(console)
         end = time.monotonic() + LISTEN
         while time.monotonic() < end and not watcher.boot_mode:
-            watcher.feed(line.read(4096))
+            watcher.feed(console.read(4096))
     return watcher
 
 

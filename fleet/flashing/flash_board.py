@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fleet.flashing import device_files, first_boot, identity, journal_export, lines, marks
-from fleet.flashing.board_session import BAUD, BoardSession, Piece, hub_lock
+from fleet.flashing import device_files, first_boot, identity, journal_export, marks
+from fleet.flashing.board_session import BAUD, BoardSession, Piece
 from fleet.flashing.errors import FlashError, Interrupted, JournalAtRisk
 from fleet.flashing.esptool_run import Stop
 from fleet.flashing.identity import Identity
@@ -186,13 +186,11 @@ def _write(session: BoardSession, work: _Work) -> tuple[tuple[str, ...], int]:
 
 def _watch(session: BoardSession, work: _Work) -> dict[str, Any] | None:
     work.say("first boot", 1.0)
-    with session.console() as line:
-        with hub_lock(work.port.hub):
-            line.reset_input_buffer()
-            lines.reset(work.port, line)
+    with session.console() as console:
+        session.reset(console)
         try:
             boot = first_boot.watch(
-                work.port.name, line, patience=work.order.watch_s, stop=lambda: work.stop.wanted
+                work.port.name, console, patience=work.order.watch_s, stop=lambda: work.stop.wanted
             )
         except first_boot.FirstBootError:
             if work.stop.wanted:

@@ -57,6 +57,11 @@ class Port(NamedTuple):
         """Whether a virtual bench owns its reset and its strap."""
         return bool(self.control)
 
+    @property
+    def native_usb(self) -> bool:
+        """Whether the chip itself is the USB device, which may vanish while it resets."""
+        return self.usb.startswith("303a:")
+
 
 @cache
 def bridges() -> Mapping[str, Bridge]:

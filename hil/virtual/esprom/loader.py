@@ -4,45 +4,29 @@ Commands and what they answer: Espressif's "Serial Protocol" of esptool, and mea
 esptool 5.6.0. No code of the stub is run: once it has been loaded and started, its dialect is.
 """
 
+import contextlib
 import struct
 from collections.abc import Callable
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from hil.virtual.esprom import frames as op
 from hil.virtual.esprom.bus import Bus
-from hil.virtual.esprom.efuse import Efuses
+from hil.virtual.esprom.effects import Effect, Leave, Say
+from hil.virtual.esprom.efuse import EfuseError, Efuses
 from hil.virtual.esprom.faults import Faults
+from hil.virtual.esprom.flashing import DATA, FLASH, FlashCommands
 from hil.virtual.esprom.frames import Refused, Request, answer, parse
-from hil.virtual.esprom.nor import SECTOR, Nor, NorError
+from hil.virtual.esprom.nor import Nor, NorError
 from hil.virtual.esprom.reading import Reading
 from hil.virtual.esprom.silicon import Silicon
 from hil.virtual.esprom.slip import Decoder, encode
 from hil.virtual.esprom.spi import SpiFlash
-from hil.virtual.esprom.transfer import Transfer
 
-SLOW_READ = 64  # bytes of each READ_FLASH_SLOW
 READ_HOOK = 0x3FCEF688  # the S3's pointer to `read`, by which esptool starts the stub past a fault
 SECURE = {  # what is left in secure download mode
     op.SYNC, op.FLASH_BEGIN, op.FLASH_DATA, op.FLASH_END, op.DEFL_BEGIN, op.DEFL_DATA, op.DEFL_END,
     op.SPI_ATTACH, op.SPI_SET_PARAMS, op.CHANGE_BAUDRATE, op.SECURITY_INFO,
 }  # fmt: skip
-
-
-class Say(NamedTuple):
-    """Bytes for the host, not before `due_us`."""
-
-    due_us: int
-    data: bytes
-
-
-class Leave(NamedTuple):
-    """The loader ends. `to`: `app` (reset into it), `rom` (reset, strap still low) or `dead`."""
-
-    due_us: int
-    to: str
-
-
-Effect = Say | Leave
 
 
 class Loader:
@@ -55,20 +39,26 @@ class Loader:
         self._chip = chip
         self._efuses = efuses
         self._nor = nor
+        self._flash = FlashCommands(nor, faults)
         self._faults = faults
-        self._bus = Bus(chip, efuses, SpiFlash(chip, nor.size))
+        self._spi = SpiFlash(chip, nor.size)
+        self._bus = Bus(chip, efuses, self._spi)
         self.synced = 0  # how often
         self.reset()
 
     def reset(self) -> None:
         """As EN does: the ROM's dialect, no rate, nothing in progress."""
+        with contextlib.suppress(EfuseError, OSError):  # as it was
+            self._efuses.reload()
+        self._secure = self._efuses.security.secure_download
         self.stub = False
         self.baud = 0
         self._decoder = Decoder()
-        self._transfer: Transfer | None = None
+        self._flash.forget()
         self._reading: Reading | None = None
         self._ready_us = 0  # when the chip has done what it was told
         self._bus.reset()
+        self._spi.attached = False
 
     def feed(self, data: bytes, now_us: int, host_baud: int = 0) -> list[Effect]:
         """What came from the host, and what follows. `host_baud`: the line's rate, 0: any."""
@@ -102,7 +92,7 @@ class Loader:
             return [self._answer(start, request.op, error=Refused(0x09, 0xC4))]
 
     def _command(self, request: Request, start: int) -> list[Effect]:
-        secure = not self.stub and self._efuses.security.secure_download
+        secure = self._secure and not self.stub
         handler = self._commands.get(request.op)
         if handler is None or (secure and request.op not in SECURE):
             raise op.unknown()
@@ -166,60 +156,42 @@ class Loader:
 
     def _start_stub(self, start: int) -> Say:
         self.stub = True
+        self._spi.attached = True  # the stub sees to it itself
         return Say(start, encode(b"OHAI"))
 
     # Flash
 
-    def _begin(self, request: Request, start: int) -> list[Effect]:
-        size, _blocks, _block, offset = request.words(4)
-        if len(request.body) >= 20 and request.words(5)[4]:
-            raise Refused(0x06, 0xC4)  # encrypting on the way is not emulated
-        deflated = request.op == op.DEFL_BEGIN
-        self._transfer = Transfer(self._nor, self._faults, offset, size, deflated)
-        return self._busy(request, start, 0 if self.stub else self._transfer.erase_all())
+    def _attach(self, request: Request, start: int) -> list[Effect]:
+        request.words(1)
+        self._spi.attached = True
+        return self._accept(request, start)
 
-    def _data(self, request: Request, start: int) -> list[Effect]:
-        if self._transfer is None:
-            raise Refused(0x06, 0xC6)
-        data = request.payload()
-        if self._faults.take_nak():
-            raise Refused(0x07, 0xC1)
-        took = self._transfer.take(data)
-        if self._faults.take_death(self._transfer.size, self._transfer.written):
+    def _on_flash(self, request: Request, start: int) -> list[Effect]:
+        done = FLASH[request.op](self._flash, request, self.stub)
+        if done.dead:
             return [Leave(start, "dead")]
-        if not self.stub:
-            return self._busy(request, start, took)
-        # The stub answers before it writes, so that the next block comes meanwhile.
-        self._ready_us = start + took
-        return [self._answer(start, request.op)]
+        self._ready_us = start + done.took_us
+        # The stub answers to data before it writes them, so that the next block comes meanwhile.
+        due = start if self.stub and request.op in DATA else self._ready_us
+        return [self._answer(due, request.op, data=done.data)]
 
     def _end(self, request: Request, start: int) -> list[Effect]:
         (stay,) = request.words(1)
-        self._transfer = None
+        self._flash.forget()
         effects = self._accept(request, start)
         if self.stub:
             # A soft reset leaves the strap as it is: the ROM's loader again.
             return effects if stay else [*effects, Leave(start, "rom")]
         return [*effects, Leave(start, "app")]
 
-    def _md5(self, request: Request, start: int) -> list[Effect]:
-        offset, length = request.words(2)
-        md5, took = self._nor.digest(offset, length)
-        return self._busy(request, start, took, md5 if self.stub else md5.hex().encode())
-
     def _read_slow(self, request: Request, start: int) -> list[Effect]:
-        if self.stub:
-            raise op.unknown()
-        offset, length = request.words(2)
-        if self._chip.name == "esp32s3" and self._bus.read(READ_HOOK):
+        if not self.stub and self._chip.name == "esp32s3" and self._bus.read(READ_HOOK):
             return [self._start_stub(start)]
-        if length > SLOW_READ:
-            raise Refused(0x0A, 0xC2)
-        data = self._nor.read(offset, length).ljust(SLOW_READ, b"\0")
-        return [self._answer(start, request.op, data=data)]
+        return self._on_flash(request, start)
 
     def _read_flash(self, request: Request, start: int) -> list[Effect]:
-        self._only_stub()
+        if not self.stub:
+            raise op.unknown()
         self._reading = Reading(self._nor, *request.words(4))
         return [self._answer(start, request.op), *self._read_on(start)]
 
@@ -231,21 +203,6 @@ class Loader:
         if reading.done:
             self._reading = None
         return said
-
-    def _erase_flash(self, request: Request, start: int) -> list[Effect]:
-        self._only_stub()
-        return self._busy(request, start, self._nor.erase(0, self._nor.size))
-
-    def _erase_region(self, request: Request, start: int) -> list[Effect]:
-        self._only_stub()
-        offset, size = request.words(2)
-        if offset % SECTOR or size % SECTOR:
-            raise Refused(0x06, 0xC2)
-        return self._busy(request, start, self._nor.erase(offset, size))
-
-    def _only_stub(self) -> None:
-        if not self.stub:
-            raise op.unknown()
 
     # The rest
 
@@ -262,7 +219,8 @@ class Loader:
         return effects
 
     def _run_user_code(self, _request: Request, start: int) -> list[Effect]:
-        self._only_stub()
+        if not self.stub:
+            raise op.unknown()
         return [Leave(start, "app")]
 
     def _encrypted(self, _request: Request, _start: int) -> list[Effect]:
@@ -274,19 +232,13 @@ class Loader:
         op.MEM_BEGIN: _mem_begin,
         op.MEM_DATA: _mem_data,
         op.MEM_END: _mem_end,
-        op.FLASH_BEGIN: _begin,
-        op.DEFL_BEGIN: _begin,
-        op.FLASH_DATA: _data,
-        op.DEFL_DATA: _data,
+        **dict.fromkeys(FLASH, _on_flash),
         op.FLASH_END: _end,
         op.DEFL_END: _end,
-        op.SPI_ATTACH: _accept,
+        op.SPI_ATTACH: _attach,
         op.SPI_SET_PARAMS: _accept,
-        op.FLASH_MD5: _md5,
         op.READ_FLASH_SLOW: _read_slow,
         op.READ_FLASH: _read_flash,
-        op.ERASE_FLASH: _erase_flash,
-        op.ERASE_REGION: _erase_region,
         op.SECURITY_INFO: _security,
         op.CHANGE_BAUDRATE: _change_baud,
         op.RUN_USER_CODE: _run_user_code,

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from hil.virtual.esprom.effects import Effect, Leave
 from hil.virtual.esprom.faults import Faults
-from hil.virtual.esprom.loader import Effect, Leave, Loader
+from hil.virtual.esprom.loader import Loader
 from hil.virtual.esprom.strap import SyncWatch
 from hil.virtual.esprom.wire import Wire
 
@@ -25,7 +26,16 @@ class Application(Protocol):
         """Stop at once and stay on; the loader has the flash from now on."""
 
     def boot(self) -> None:
-        """Begin, as after EN."""
+        """Begin, out of the loader or with the power."""
+
+    def reset(self) -> None:
+        """EN while it runs."""
+
+    def cut(self) -> None:
+        """The power goes, whatever it does."""
+
+    async def gone(self) -> None:
+        """Wait until nothing is left of it after `cut`."""
 
     def type_in(self, data: bytes) -> None:
         """Bytes from the host."""
@@ -38,7 +48,8 @@ class Application(Protocol):
 class Switches:
     """What the rig does of its own accord, since a PTY has no DTR and RTS.
 
-    `auto_strap`: a SYNC that arrives while the application runs resets into the loader.
+    `auto_strap`: a SYNC that the ROM's loader does not hear resets into it: while the application
+    or the stub runs, or at another rate.
     `reset_on_close`: when the last host closes the port of a board in the loader, the
     application boots. `heed_baud`: bytes at another rate than the chip's are noise.
     """
@@ -66,7 +77,7 @@ class Rig:
         self.faults = faults
         self.wire = wire
         self.switches = switches or Switches()
-        self.unplugged: Callable[[], None] = lambda: None
+        self.unplugged: Callable[[], object] = lambda: None
         self._chip = chip
         self._loader = loader
         self._application = application
@@ -90,8 +101,9 @@ class Rig:
 
     def power_off(self) -> None:
         """Unplug it: the port vanishes."""
-        if self.state == "app":
-            self._application.halt()
+        if self.state == "off":
+            return
+        self._application.cut()
         self.state = "off"
         self.wire.unplug()
         self.unplugged()
@@ -125,12 +137,13 @@ class Rig:
     def _into_app(self) -> None:
         if self.state == "off":
             return
-        if self.state == "app":
-            self._application.halt()
+        before, self.state = self.state, "app"
         self.wire.drop()
         self._loader.reset()
-        self.state = "app"
-        self._application.boot()
+        if before == "app":
+            self._application.reset()
+        else:
+            self._application.boot()
 
     # What the line does
 
@@ -156,8 +169,8 @@ class Rig:
     def _take(self, data: bytes) -> None:
         if self.state == "off" or self.faults.silent:
             return
-        # A SYNC that the loader cannot hear, at another rate or within a block, is from a host
-        # that has pulled EN before: see `Switches.auto_strap`.
+        # A SYNC for the stub, or one at another rate, is from a host that has pulled EN before:
+        # see `Switches.auto_strap`.
         if self.state == "app":
             if not self.switches.auto_strap:
                 self._application.type_in(data)
@@ -169,7 +182,7 @@ class Rig:
             if sync is None or not self.enter_loader(say=False):
                 return
             data = sync
-        elif self.switches.auto_strap and self._deaf():
+        elif self.switches.auto_strap and (self._loader.stub or self._deaf()):
             _, sync = self._watch.feed(data)
             if sync is not None and self.enter_loader(say=False):
                 data = sync

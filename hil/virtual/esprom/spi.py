@@ -22,13 +22,16 @@ class SpiFlash:
         self._identity = WINBOND | kind << 8 | capacity << 16
         self._status = [0, 2, 0x60]  # QE set, as delivered
         self._enabled = False
+        self.attached = False  # to the controller's pins, by SPI_ATTACH
 
     def run(self, registers: dict[int, int]) -> None:
         """A user command, from the controller's registers (by address) and into them."""
         base = self._chip.spi_base
         opcode = registers.get(base + self._chip.spi_user2, 0) & 0xFF
         data = base + self._chip.spi_data
-        if opcode == READ_ID:
+        if not self.attached:
+            registers[data] = 0
+        elif opcode == READ_ID:
             registers[data] = self._identity
         elif opcode == READ_SFDP:
             address = registers.get(base + self._chip.spi_address, 0)
@@ -44,5 +47,9 @@ class SpiFlash:
         elif opcode == DISABLE:
             self._enabled = False
         elif opcode in WRITE_STATUS and self._enabled:
-            self._status[WRITE_STATUS[opcode]] = registers.get(data, 0) & 0xFF & ~(BUSY | LATCH)
+            self._write_status(WRITE_STATUS[opcode], registers.get(data, 0))
             self._enabled = False
+
+    def _write_status(self, number: int, value: int) -> None:
+        read_only = BUSY | LATCH if number == 0 else 0
+        self._status[number] = value & 0xFF & ~read_only

@@ -35,7 +35,6 @@ class Wire:
         self.link_baud = link_baud
         self.name = ""
         self.lost = 0  # bytes for which no host was there
-        self.open = False
         self._fd = -1
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -72,12 +71,16 @@ class Wire:
         self._loop.remove_reader(self._fd)
         os.close(self._fd)
         self._fd = -1
-        self.open = False
 
     @property
     def plugged(self) -> bool:
         """Whether there is a PTY."""
         return self._fd >= 0
+
+    @property
+    def open(self) -> bool:
+        """Whether a host has it open."""
+        return self._there()
 
     # Rates
 
@@ -145,7 +148,6 @@ class Wire:
         if not self._there():
             self._timer = self._loop.call_later(LOOK_S, self._look)
             return
-        self.open = True
         self._loop.add_reader(self._fd, self._read)
         self.opened()
 
@@ -185,7 +187,6 @@ class Wire:
             self._loop.add_reader(self._fd, self._read)
 
     def _hung_up(self) -> None:
-        self.open = False
         self.drop()
         # As on a UART the next host to open it gets no old bytes, nor the last one's settings.
         with contextlib.suppress(OSError):
