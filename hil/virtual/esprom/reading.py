@@ -8,6 +8,7 @@ from hil.virtual.esprom.frames import Refused
 from hil.virtual.esprom.nor import Nor, NorError
 
 LARGEST = 0x4000
+WINDOW_MOST = 1 << 19  # bytes on their way
 
 
 class Reading:
@@ -25,7 +26,7 @@ class Reading:
         self._offset = offset
         self._length = length
         self._block = block
-        self._window = in_flight * block
+        self._window = min(in_flight * block, WINDOW_MOST)
         self._sent = self._acked = 0
         self._md5 = hashlib.md5(usedforsecurity=False)
         self.done = False

@@ -15,6 +15,9 @@ LOOK_S = 0.01  # how often a PTY that nobody has open is looked at
 CHUNK_S = 0.01  # of the line, read at a time where it is paced
 READ_MOST = 65536
 BITS = 10  # of a byte on the line
+QUEUE_MOST = (
+    1 << 20
+)  # bytes that wait for a host which does not read; a UART would lose them sooner
 TCGETS2 = 0x802C542A  # tells any rate in bits per second, termios only the named ones
 TERMIOS2 = struct.Struct("4I20s2I")
 
@@ -40,6 +43,7 @@ class Wire:
         self._timer: asyncio.TimerHandle | None = None
         self._send_timer: asyncio.TimerHandle | None = None
         self._queue: deque[tuple[float, bytes]] = deque()
+        self._queued = 0
         self._sent_until = self._heard_until = 0.0
         self._held = b""  # read, but still on the line
         self.heard: Callable[[bytes], None] = lambda data: None
@@ -103,6 +107,10 @@ class Wire:
         """Bytes for the host, on the line at `not_before` (the loop's time) at the earliest."""
         if not self.plugged or not data:
             return
+        if self._queued + len(data) > QUEUE_MOST:
+            self.lost += len(data)
+            return
+        self._queued += len(data)
         start = max(self._loop.time(), not_before, self._sent_until)
         self._sent_until = start + self._line_s(len(data))
         self._queue.append((self._sent_until, data))
@@ -112,6 +120,7 @@ class Wire:
     def drop(self) -> None:
         """What has not been sent yet never will be: the board was reset."""
         self._queue.clear()
+        self._queued = 0
         self._sent_until = 0.0
         if self._send_timer is not None:
             self._send_timer.cancel()
@@ -125,6 +134,7 @@ class Wire:
                 self._send_timer = self._loop.call_at(due, self._drain)
                 return
             self._queue.popleft()
+            self._queued -= len(data)
             if not self._there():
                 self.lost += len(data)
                 continue
@@ -137,6 +147,7 @@ class Wire:
                 continue
             if taken < len(data):  # the host is slow to read
                 self._queue.appendleft((due, data[taken:]))
+                self._queued += len(data) - taken
                 self._send_timer = self._loop.call_later(0.002, self._drain)
                 return
 
