@@ -8,11 +8,11 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 LONGEST = 16_384  # bytes: two requests of 4 KiB at most, and little more
 
 Token = Annotated[str, StringConstraints(max_length=128)]
-NodeId = Annotated[str, StringConstraints(pattern=r"\A[0-9a-z]{10}\Z")]
-Name = Annotated[str, StringConstraints(pattern=r"\A[0-9a-z-]{1,40}\Z")]
-AreaCode = Annotated[str, StringConstraints(pattern=r"\A([0-9]{2,12})?\Z")]
-Digest = Annotated[str, StringConstraints(pattern=r"\A([0-9a-f]{64})?\Z")]
-Serial = Annotated[str, StringConstraints(pattern=r"\A[0-9a-f]{40}\Z")]
+NodeId = Annotated[str, StringConstraints(pattern=r"\A[0-9a-z]{10}\z")]
+Name = Annotated[str, StringConstraints(pattern=r"\A[0-9a-z-]{1,40}\z")]
+AreaCode = Annotated[str, StringConstraints(pattern=r"\A([0-9]{2,12})?\z")]
+Digest = Annotated[str, StringConstraints(pattern=r"\A([0-9a-f]{64})?\z")]
+Serial = Annotated[str, StringConstraints(pattern=r"\A[0-9a-f]{40}\z")]
 Pem = Annotated[str, StringConstraints(max_length=4096)]
 
 
