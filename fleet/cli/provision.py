@@ -158,22 +158,32 @@ def _asker(stop: Any) -> Callable[[str], str]:
                 f"node {node_id} is registered: --again keep-identity, keep-history or new"
             )
         with turn:
-            if for_all:
-                return for_all[0]
-            words = [*POLICIES, *(f"{policy}!" for policy in POLICIES)]
-            try:
-                said: str = click.prompt(
-                    f"Node {node_id} is registered. Keep (! for all boards)",
-                    type=click.Choice(words), default="keep-identity", err=True,
+            while not for_all:
+                click.echo(
+                    f"Node {node_id} is registered: keep-identity, keep-history or new"
+                    " (with ! for all boards)? ",
+                    nl=False, err=True,
                 )  # fmt: skip
-            except click.Abort:
-                stop.all()
-                raise Interrupted(f"node {node_id}: interrupted") from None
-            if said.endswith("!"):
-                for_all.append(said[:-1])
-            return said.removesuffix("!")
+                said = _line(stop).strip()
+                if said.removesuffix("!") in POLICIES:
+                    if said.endswith("!"):
+                        for_all.append(said[:-1])
+                    return said.removesuffix("!")
+                if stop.wanted or not said:
+                    raise Interrupted(f"node {node_id}: nothing was answered")
+            return for_all[0]
 
     return ask
+
+
+def _line(stop: Any) -> str:
+    """A line of the terminal; empty at its end, or when the run is to end meanwhile."""
+    import select
+
+    while not stop.wanted:
+        if select.select([sys.stdin], [], [], 0.2)[0]:
+            return sys.stdin.readline(100)
+    return ""
 
 
 def _pair(text: str) -> tuple[str, Any]:

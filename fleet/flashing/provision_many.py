@@ -3,14 +3,14 @@
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from fleet.flashing import first_boot, lines
 from fleet.flashing.board_session import BAUD, BoardSession, hub_lock
 from fleet.flashing.errors import FlashError, Interrupted
 from fleet.flashing.esptool_run import Stop
-from fleet.flashing.flash_many import LOOK, MOST
+from fleet.flashing.flash_many import MOST, ended_by_signals
 from fleet.flashing.ports import Port
 from fleet.flashing.provision import Done, Fleet, Order, provision_board
 from fleet.identity.errors import IdentityError
@@ -124,7 +124,7 @@ def provision_many(
     """Provision every port; the results in the order of the ports.
 
     The callbacks are called one at a time, from the boards' threads: `on_step(port, step)`.
-    KeyboardInterrupt ends every board at its next step.
+    Ctrl-C and SIGTERM end every board at once: the same command goes on later.
     """
     lock = threading.Lock()
 
@@ -144,12 +144,6 @@ def provision_many(
             on_result(result)
         return result
 
-    with ThreadPoolExecutor(max_workers=min(len(ports), MOST)) as pool:
-        futures = [pool.submit(one, port) for port in ports]
-        waiting = set(futures)
-        while waiting:
-            try:
-                waiting = wait(waiting, timeout=LOOK).not_done
-            except KeyboardInterrupt:
-                stop.all()
-    return [future.result() for future in futures]
+    workers = min(len(ports), MOST)
+    with ended_by_signals(stop), ThreadPoolExecutor(max_workers=workers) as pool:
+        return list(pool.map(one, ports))
