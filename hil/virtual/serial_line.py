@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 
-FIFO = 65536  # bytes typed that nobody reads; a chip's driver keeps far fewer, a host sends no more
+FIFO = (
+    65536  # bytes typed that nobody reads; a chip's driver keeps far fewer, a host sends no more
+)
 CTRL_C = 3
 
 

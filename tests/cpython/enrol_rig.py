@@ -66,7 +66,9 @@ class EnrolFleet:
     def certificates(self, node_id: str) -> tuple[list[Certificate], list[Certificate]]:
         """(in use, waiting) of a node."""
         with self.database.read() as session:
-            found = list(session.scalars(select(Certificate).where(Certificate.subject == node_id)))
+            found = list(
+                session.scalars(select(Certificate).where(Certificate.subject == node_id))
+            )
         return (
             [one for one in found if one.active_for],
             [one for one in found if one.next_for],
