@@ -23,9 +23,11 @@ COMMANDS = {
     "modem-twin": ("fleet.cli.modem_twin", "modem_twin", "A modem for anybody's driver."),
     "node": ("fleet.cli.node", "node", "Nodes: add, list, show, revoke."),
     "ports": ("fleet.cli.ports", "ports", "Where boards are plugged in."),
+    "provision": ("fleet.cli.provision", "provision", "Give boards their identities."),
     "readings": ("fleet.cli.readings", "readings", "Show readings."),
     "runtime": ("fleet.cli.runtime", "runtime", "MicroPython images: add, list."),
     "serve": ("fleet.cli.serve", "serve", "Run broker, ingest, CoAP and API."),
+    "token": ("fleet.cli.token", "token", "Claim tokens of technicians: add, list, revoke."),
 }
 
 

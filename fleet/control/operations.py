@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from fleet.control.errors import ControlError
 from fleet.control.settling import LAST, Progress, new_progress, progress, settle
 from fleet.control.tables import Downlink, DownlinkProgress
-from fleet.identity.contexts import Context, next_contexts
+from fleet.identity.contexts import Context, next_contexts, rows_of
 from fleet.identity.errors import IdentityError
 from fleet.identity.operations import live_fingerprints
 from fleet.identity.secret import SecretBytes
@@ -22,7 +22,8 @@ from fleet.wire import cbor
 
 __all__ = [
     "CERTIFICATE", "COMMAND", "CONFIG", "KEY", "KINDS", "UPDATE", "Item", "Pending", "Progress",
-    "enqueue", "enqueue_key", "handed", "is_open", "item", "pending", "progress", "settle",
+    "cancel", "enqueue", "enqueue_key", "handed", "is_open", "item", "pending", "progress",
+    "settle",
 ]  # fmt: skip
 
 CONFIG, KEY, COMMAND, UPDATE, CERTIFICATE = 1, 2, 3, 4, 5
@@ -179,6 +180,16 @@ def handed(session: Session, numbers: Mapping[str, Iterable[int]], now_us: int) 
 def _fingerprint(payload: bytes) -> str:
     value = cbor.decode(payload)
     return sha256(value[0]).hexdigest() if isinstance(value, list) else ""
+
+
+def cancel(session: Session, node_id: str) -> int:
+    """Let what waits for a node expire now, as when it is provisioned anew; how many items."""
+    changed = session.execute(
+        update(Downlink)
+        .where(Downlink.node_id == node_id, *_open(clock_us()))
+        .values(expires_us=clock_us())
+    )
+    return rows_of(changed)
 
 
 def _is_patch(payload: bytes) -> bool:

@@ -23,7 +23,7 @@ def _one(port: Port, order: Order, stop: Stop, tell: Callable[[Progress], None])
 
 
 @contextmanager
-def _ended_by_signals(stop: Stop) -> Iterator[None]:
+def ended_by_signals(stop: Stop) -> Iterator[None]:
     """The signals of ENDS call `stop` meanwhile."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -62,5 +62,5 @@ def flash_many(
         return result
 
     workers = min(len(ports), MOST, 8 * (os.cpu_count() or 1))
-    with _ended_by_signals(stop), ThreadPoolExecutor(max_workers=workers) as pool:
+    with ended_by_signals(stop), ThreadPoolExecutor(max_workers=workers) as pool:
         return list(pool.map(work, ports))
