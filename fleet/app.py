@@ -22,6 +22,7 @@ from fleet.db import revision
 from fleet.db.base import Database
 from fleet.identity import operations as identity
 from fleet.identity.authority import Authority
+from fleet.identity.claims import Claims
 from fleet.identity.files import PUBLIC, write_atomic
 from fleet.identity.revocation import RevokedSerials
 from fleet.identity.wrapping import Cached, Wrapper, open_wrapper
@@ -116,7 +117,7 @@ class _Composition:
         self._socket = sock
         self._coap_socket = coap_socket
         self._revoked = RevokedSerials()
-        self._ingest = Ingest(database, wrapper)
+        self._ingest = Ingest(database, wrapper, Claims(authority, wrapper))
         self._batches = Batches(self._ingest)
         self._broker: EmbeddedBroker | None = None
         self._coap: CoapServer | None = None

@@ -16,6 +16,7 @@ COMMANDS = {
     "modem-twin": ("fleet.cli.modem_twin", "modem_twin", "A modem for anybody's driver."),
     "node": ("fleet.cli.node", "node", "Nodes: add, list, show, revoke."),
     "readings": ("fleet.cli.readings", "readings", "Show readings."),
+    "voucher": ("fleet.cli.voucher", "voucher", "Vouchers for provisioning without a network."),
     "serve": ("fleet.cli.serve", "serve", "Run broker, ingest, CoAP and API."),
 }
 
