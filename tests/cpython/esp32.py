@@ -9,6 +9,7 @@ _NOT_FOUND = -0x1102
 _NO_SPACE = -0x1105
 _TOO_LONG = -0x1109
 _INVALID_LENGTH = -0x110C
+GONE = b"\xff erased"
 
 
 class Flash:
@@ -25,7 +26,7 @@ class Flash:
 
     def get(self, key: str) -> int | bytes:
         values = {**self.kept, **self.pending}
-        if key not in values:
+        if values.get(key, GONE) is GONE:
             raise OSError(_NOT_FOUND, "ESP_ERR_NVS_NOT_FOUND")
         return values[key]
 
@@ -38,10 +39,21 @@ class Flash:
         (self.kept if self.at_set else self.pending)[key] = value
         self.fuse.pass_one()
 
+    def erase(self, key: str) -> None:
+        self.get(key)
+        self.operations += 1
+        self.fuse.pass_one()
+        if self.at_set:
+            self.kept.pop(key)
+        else:
+            self.pending[key] = GONE
+        self.fuse.pass_one()
+
     def commit(self) -> None:
         self.operations += 1
         self.fuse.pass_one()
         self.kept.update(self.pending)
+        self.kept = {key: value for key, value in self.kept.items() if value is not GONE}
         self.pending.clear()
         self.fuse.pass_one()
 
@@ -79,6 +91,9 @@ class NVS:
 
     def set_blob(self, key: str, value: bytes) -> None:
         flash.set(key, bytes(value))
+
+    def erase_key(self, key: str) -> None:
+        flash.erase(key)
 
     def commit(self) -> None:
         flash.commit()
