@@ -1,19 +1,23 @@
 """A fleet with vouchers in a database of its own, and boards that claim without any radio."""
 
+import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import fleet_rig as rig
-from coap_rig import WRAPPER
+from coap_rig import WRAPPER, Link, Node
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from fleet.coap import udp
+from fleet.coap.server import Server
 from fleet.identity import client, vouchers
 from fleet.identity.authority import Authority
 from fleet.identity.claims import Claims
 from fleet.identity.secret import SecretBytes
+from fleet.uplink.batches import Batches
 from fleet.uplink.ingest import Ingest
 from fleet.uplink.message import Message
 from fleet.wire import claim as wire
@@ -85,6 +89,26 @@ class Desk:
         with self.database.read() as session:
             (found,) = vouchers.shown(session, [claim_id])
         return found.state
+
+    @contextlib.asynccontextmanager
+    async def coap(self) -> AsyncIterator[Link]:
+        """A socket to a CoAP server on this fleet."""
+        batches = Batches(self.ingest)
+        batches.start()
+        server = Server(self.database, WRAPPER, batches, udp.bind("127.0.0.1", 0))
+        await server.start()
+        link = Link(server.port)
+        try:
+            yield link
+        finally:
+            link.close()
+            await server.stop()
+            await asyncio.to_thread(batches.stop)
+
+    def by_coap(self, claim_id: str) -> Node:
+        """A board's end of a voucher's OSCORE context."""
+        made = self.made[claim_id]
+        return Node(claim_id, made.kid, made.secret)
 
     def query(self, statement: str, *arguments: object) -> list[Any]:
         """By plain SQL."""
