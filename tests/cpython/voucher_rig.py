@@ -1,6 +1,7 @@
 """A fleet that gives vouchers to a laptop, and virtual boards that were flashed from it."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,10 @@ class Basement:
             timeout_s,
         )
         assert all(nvs.get(NAMESPACE, key) is None for key in CLAIM_KEYS)
+
+    async def started(self, node: VirtualNode, until: Callable[[], bool]) -> None:
+        """Run until something is true, however often that must be asked."""
+        await node.board.run_until(until, 60)
 
     async def reported(self, node: VirtualNode, count: int = 1) -> None:
         """Run until readings of the node are stored."""
