@@ -15,11 +15,13 @@ import uvicorn
 
 from fleet.api import routes
 from fleet.api.metrics import Counters
+from fleet.api.server import Server
 from fleet.broker.embedded import BrokerSettings, EmbeddedBroker
 from fleet.coap import udp
 from fleet.coap.server import Server as CoapServer
 from fleet.db import revision
 from fleet.db.base import Database
+from fleet.enrol.server import EnrolServer
 from fleet.identity import operations as identity
 from fleet.identity.authority import Authority
 from fleet.identity.claims import Claims
@@ -34,24 +36,6 @@ from fleet.uplink.subscriber import BrokerAddress, Subscriber
 
 REVOCATION_S = 2.0  # a revocation by another process is seen this late at most
 CRL_S = 12 * 3600.0
-
-
-class _Server(uvicorn.Server):
-    """Uvicorn that says when it listens, and leaves signals to the composition."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """As uvicorn's; then `ready` is set."""
-        await super().startup(sockets)
-        self.ready.set()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave the signals alone."""
-        yield
 
 
 @contextlib.contextmanager
@@ -69,7 +53,7 @@ def locked(data: Path) -> Iterator[None]:
         yield
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, what: str = "the API") -> socket.socket:
     """A listening TCP socket; SettingsError when the address is taken."""
     sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -79,7 +63,7 @@ def listen(host: str, port: int) -> socket.socket:
     except (OSError, ValueError, OverflowError) as e:
         sock.close()
         reason = getattr(e, "strerror", None) or str(e)
-        raise SettingsError(f"the API cannot listen on {host}:{port}: {reason}") from None
+        raise SettingsError(f"{what} cannot listen on {host}:{port}: {reason}") from None
     return sock
 
 
@@ -95,7 +79,14 @@ async def serve(settings: Settings, ready: Callable[[dict[str, Any]], None]) -> 
             coap = None
             if settings.coap_port is not None:
                 coap = sockets.enter_context(udp.bind(settings.coap_host, settings.coap_port))
-            await _Composition(settings, database, authority, wrapper, sock, coap).run(ready)
+            enrol = None
+            if settings.enrol_port is not None:
+                enrol = sockets.enter_context(
+                    listen(settings.enrol_host, settings.enrol_port, "enrolment")
+                )
+            await _Composition(settings, database, authority, wrapper, sock, coap, enrol).run(
+                ready
+            )
 
 
 class _Composition:
@@ -109,6 +100,7 @@ class _Composition:
         wrapper: Wrapper,
         sock: socket.socket,
         coap_socket: socket.socket | None,
+        enrol_socket: socket.socket | None,
     ) -> None:
         self._settings = settings
         self._database = database
@@ -116,11 +108,13 @@ class _Composition:
         self._wrapper = wrapper
         self._socket = sock
         self._coap_socket = coap_socket
+        self._enrol_socket = enrol_socket
         self._revoked = RevokedSerials()
         self._ingest = Ingest(database, wrapper, Claims(authority, wrapper))
         self._batches = Batches(self._ingest)
         self._broker: EmbeddedBroker | None = None
         self._coap: CoapServer | None = None
+        self._enrol: EnrolServer | None = None
         self._subscriber: Subscriber | None = None
 
     async def run(self, ready: Callable[[dict[str, Any]], None]) -> None:
@@ -134,6 +128,7 @@ class _Composition:
             self._batches.start()
             stack.push_async_callback(asyncio.to_thread, self._batches.stop)
             await self._start_coap(stack)
+            await self._start_enrol(stack, broker_address)
             upkeep = asyncio.create_task(self._upkeep())
             stack.callback(upkeep.cancel)
             counters = Counters(
@@ -159,6 +154,21 @@ class _Composition:
             )
             await self._coap.start()
             stack.push_async_callback(self._coap.stop)
+
+    async def _start_enrol(self, stack: contextlib.AsyncExitStack, broker: BrokerAddress) -> None:
+        if self._enrol_socket is None:
+            return
+        settings = self._settings
+        own_name = settings.broker_names[0]
+        doors = {"mqtt": (own_name if self._broker else broker.host, broker.port)}
+        if self._coap is not None:
+            everywhere = settings.coap_host in ("0.0.0.0", "::")  # noqa: S104
+            doors["coap"] = (own_name if everywhere else settings.coap_host, self._coap.port)
+        self._enrol = EnrolServer(
+            self._database, self._authority, self._wrapper, settings, self._enrol_socket, doors
+        )
+        await self._enrol.start()
+        stack.push_async_callback(self._enrol.stop)
 
     async def _start_broker(self, stack: contextlib.AsyncExitStack) -> BrokerAddress:
         settings, service = self._settings, self._authority.service
@@ -192,7 +202,7 @@ class _Composition:
         config = uvicorn.Config(
             app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5
         )
-        server = _Server(config)
+        server = Server(config)
         loop = asyncio.get_running_loop()
 
         def end() -> None:
@@ -215,6 +225,10 @@ class _Composition:
         }
         if self._coap is not None:
             addresses |= {"coap_host": self._settings.coap_host, "coap_port": self._coap.port}
+        if self._enrol is not None:
+            name = self._settings.broker_names[0]
+            host = f"[{name}]" if ":" in name else name
+            addresses["enrol_url"] = f"https://{host}:{self._enrol.port}"
         try:
             write_atomic(self._settings.run_file, json.dumps(addresses).encode(), PUBLIC)
             ready(addresses)

@@ -21,3 +21,8 @@ def firmware_dir() -> Path:
 def hw_dir() -> Path:
     """Folder that holds boards, node types, modems and partition tables."""
     return _data("hw")
+
+
+def udev_rule() -> Path:
+    """The rule that lets technicians open the ports of hw/usb.toml."""
+    return _data("deploy/udev") / "70-kapok.rules"

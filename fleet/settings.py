@@ -2,7 +2,8 @@
 
 import re
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,20 @@ names = ["localhost", "127.0.0.1"]
 # Where battery nodes send their datagrams; port "off": not here.
 host = "127.0.0.1"
 port = 5683
+
+[enrol]
+# Where technicians' machines claim identities for boards, over HTTPS; port "off": not here.
+host = "127.0.0.1"
+port = 8443
+
+# What nodes of an area get beside their type's defaults; a longer prefix wins:
+# [enrol.defaults.4401]
+# apn = "iot.example"
+
+# Public keys that nodes trust for releases, PEM; with neither, none is put on a node:
+# [release]
+# public_key = "release.pem"
+# root_key = "root.pem"
 
 # The secrets of nodes are wrapped by the file pki/wrapping.key, or by an AES key in a token:
 # [keys.pkcs11]
@@ -57,7 +72,8 @@ class Pkcs11:
 class Settings:
     """Where everything is. `external`: (host, port) of a broker that is not ours.
 
-    `coap_port` None: no CoAP here. `pkcs11` None: the key is the file `wrapping_key`.
+    `coap_port` None: no CoAP here; `enrol_port` alike. `pkcs11` None: the key is the file
+    `wrapping_key`. `enrol_defaults`: by area prefix, configuration of nodes.
     """
 
     data: Path
@@ -70,6 +86,11 @@ class Settings:
     coap_host: str
     coap_port: int | None
     pkcs11: Pkcs11 | None
+    enrol_host: str = "127.0.0.1"
+    enrol_port: int | None = 8443
+    enrol_defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    release_public_key: Path | None = None
+    root_public_key: Path | None = None
 
     @property
     def database_url(self) -> "URL":
@@ -117,10 +138,11 @@ def load(
     broker_port: int | None = None,
     broker: str | None = None,
     coap_port: int | str | None = None,
+    enrol_port: int | str | None = None,
 ) -> Settings:
     """The settings of `data`, with these replaced; SettingsError in one line.
 
-    `coap_port` is a number or "off".
+    `coap_port` and `enrol_port` are numbers or "off".
     """
     path = data / CONFIG
     try:
@@ -131,10 +153,12 @@ def load(
         raise SettingsError(f"cannot read {path}: {e.strerror}") from None
     except (ValueError, RecursionError) as e:  # of TOML, of UTF-8, of a number without end
         raise SettingsError(f"{path}: {str(e).splitlines()[0]}") from None
-    _known(raw, ("api", "broker", "coap", "keys"), path)
+    _known(raw, ("api", "broker", "coap", "enrol", "release", "keys"), path)
     api = _table(raw, "api", ("host", "port"), path)
     broker_table = _table(raw, "broker", ("address", "host", "port", "names"), path)
     coap = _table(raw, "coap", ("host", "port"), path)
+    enrol = _table(raw, "enrol", ("host", "port", "defaults"), path)
+    release = _table(raw, "release", ("public_key", "root_key"), path)
     names = broker_table.get("names", ["localhost", "127.0.0.1"])
     if not isinstance(names, list) or not names or not all(_is_host(name) for name in names):
         raise SettingsError(f"{path}: broker.names is a list of host names and IP addresses")
@@ -151,6 +175,11 @@ def load(
         _host(coap, "host", "127.0.0.1", path),
         _port_or_off(coap.get("port", 5683) if coap_port is None else coap_port, "coap.port"),
         _pkcs11(_table(raw, "keys", ("pkcs11",), path), path),
+        _host(enrol, "host", "127.0.0.1", path),
+        _port_or_off(enrol.get("port", 8443) if enrol_port is None else enrol_port, "enrol.port"),
+        _defaults(enrol.get("defaults", {}), path),
+        _file(release, "public_key", path),
+        _file(release, "root_key", path),
     )
 
 
@@ -209,6 +238,19 @@ def _port_or_off(value: object, what: str) -> int | None:
     if isinstance(value, str):
         raise SettingsError(f"{what} is a port number or 'off', not {value[:20]!r}")
     return _port(value, what)
+
+
+def _file(table: dict[str, Any], key: str, path: Path) -> Path | None:
+    return path.parent / _text(table, key, "", path) if key in table else None
+
+
+def _defaults(value: object, path: Path) -> dict[str, dict[str, Any]]:
+    if not isinstance(value, dict):
+        raise SettingsError(f"{path}: enrol.defaults is a table of areas")
+    for area, configuration in value.items():
+        if not re.fullmatch("[0-9]{2,12}", area) or not isinstance(configuration, dict):
+            raise SettingsError(f"{path}: enrol.defaults.{area[:20]}: a table named by an area")
+    return value
 
 
 def _pkcs11(keys: dict[str, Any], path: Path) -> Pkcs11 | None:

@@ -29,7 +29,9 @@ class FleetProcess:
 
     def __init__(self, data: Path, *settings: str) -> None:
         self.data = data
-        self.settings = settings
+        # Any free port, unless a test says which: several fleets run on one machine.
+        free = () if "--enrol-port" in settings else ("--enrol-port", "0")
+        self.settings = (*settings, *free)
         self._process: asyncio.subprocess.Process | None = None
         self.log = data.with_name(data.name + ".log")
 

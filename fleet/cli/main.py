@@ -10,14 +10,22 @@ import rich_click as click
 
 COMMANDS = {
     "area": ("fleet.cli.area", "area", "Areas: add, list."),
+    "bench": ("fleet.cli.bench", "bench", "Virtual boards that real tools can flash."),
     "coap": ("fleet.cli.coap", "coap", "Run CoAP in processes of its own."),
     "demo": ("fleet.cli.demo", "demo", "Four virtual nodes report to a fleet."),
+    "doctor": ("fleet.cli.doctor", "doctor", "Why a board cannot be flashed."),
+    "flash": ("fleet.cli.flash", "flash", "Flash boards, many at once."),
+    "hw": ("fleet.cli.hw", "hw", "Boards and node types: check, show."),
     "init": ("fleet.cli.init", "init", "Make a data folder, or bring one up to date."),
     "modem-twin": ("fleet.cli.modem_twin", "modem_twin", "A modem for anybody's driver."),
     "node": ("fleet.cli.node", "node", "Nodes: add, list, show, revoke."),
+    "ports": ("fleet.cli.ports", "ports", "Where boards are plugged in."),
+    "provision": ("fleet.cli.provision", "provision", "Give boards their identities."),
     "readings": ("fleet.cli.readings", "readings", "Show readings."),
+    "runtime": ("fleet.cli.runtime", "runtime", "MicroPython images: add, list."),
     "voucher": ("fleet.cli.voucher", "voucher", "Vouchers for provisioning without a network."),
     "serve": ("fleet.cli.serve", "serve", "Run broker, ingest, CoAP and API."),
+    "token": ("fleet.cli.token", "token", "Claim tokens of technicians: add, list, revoke."),
 }
 
 

@@ -20,6 +20,9 @@ from fleet.settings import load
 @click.option("--port", type=int, help="Port of the API; 0: any free one.")
 @click.option("--broker-port", type=int, help="Port of the embedded broker; 0: any free one.")
 @click.option("--coap-port", metavar="PORT", help="Port for CoAP; 0: any free one; off: none.")
+@click.option(
+    "--enrol-port", metavar="PORT", help="Port for provisioning; 0: any free one; off: none."
+)
 @click.option("--broker", metavar="HOST:PORT", help="Use this broker instead of the embedded one.")
 @json_option
 @one_line_errors
@@ -27,14 +30,15 @@ def serve(
     port: int | None,
     broker_port: int | None,
     coap_port: str | None,
+    enrol_port: str | None,
     broker: str | None,
     as_json: bool,
 ) -> None:
     """Run broker, ingest, CoAP and API until SIGTERM or Ctrl-C.
 
     One line tells the addresses when all parts run; they are in DATA/run.json as well, with
-    api_port, broker_host, broker_port, coap_host, coap_port and pid. The log goes to standard
-    error.
+    api_port, broker_host, broker_port, coap_host, coap_port, enrol_url and pid. The log goes to
+    standard error.
 
     Example: kapok serve --port 8080 --broker-port 8883
     """
@@ -44,6 +48,7 @@ def serve(
         broker_port=broker_port,
         broker=broker,
         coap_port=port_or_off(coap_port),
+        enrol_port=port_or_off(enrol_port),
     )
     log_to_stderr()
     from fleet import app
@@ -58,7 +63,10 @@ def serve(
             coap = "off"
             if "coap_port" in addresses:
                 coap = f"{addresses['coap_host']}:{addresses['coap_port']}"
-            click.echo(f"serving: API {addresses['api']} broker {where} CoAP {coap}")
+            enrol = addresses.get("enrol_url", "off")
+            click.echo(
+                f"serving: API {addresses['api']} broker {where} CoAP {coap} enrolment {enrol}"
+            )
         sys.stdout.flush()
 
     asyncio.run(app.serve(settings, ready))

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from fleet.control.errors import ControlError
 from fleet.control.settling import LAST, Progress, new_progress, progress, settle
 from fleet.control.tables import Downlink, DownlinkProgress
-from fleet.identity.contexts import Context, next_contexts
+from fleet.identity.contexts import Context, next_contexts, rows_of
 from fleet.identity.errors import IdentityError
 from fleet.identity.secret import SecretBytes
 from fleet.identity.wrapping import Wrapper
@@ -19,8 +19,8 @@ from fleet.registry.operations import now_us as clock_us
 from fleet.wire import cbor
 
 __all__ = [
-    "COMMAND", "CONFIG", "KEY", "KINDS", "UPDATE", "Item", "Pending", "Progress", "enqueue",
-    "enqueue_key", "handed", "item", "pending", "progress", "settle",
+    "COMMAND", "CONFIG", "KEY", "KINDS", "UPDATE", "Item", "Pending", "Progress", "cancel",
+    "enqueue", "enqueue_key", "handed", "item", "pending", "progress", "settle",
 ]  # fmt: skip
 
 CONFIG, KEY, COMMAND, UPDATE = 1, 2, 3, 4
@@ -154,6 +154,16 @@ def handed(session: Session, numbers: Mapping[str, Iterable[int]], now_us: int) 
             )
             .values(handed_us=now_us)
         )
+
+
+def cancel(session: Session, node_id: str) -> int:
+    """Let what waits for a node expire now, as when it is provisioned anew; how many items."""
+    changed = session.execute(
+        update(Downlink)
+        .where(Downlink.node_id == node_id, *_open(clock_us()))
+        .values(expires_us=clock_us())
+    )
+    return rows_of(changed)
 
 
 def _is_patch(payload: bytes) -> bool:

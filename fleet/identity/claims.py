@@ -1,6 +1,5 @@
 """Claims: a voucher is turned into a node's identity, once, in the caller's transaction."""
 
-import secrets
 from collections.abc import Iterable
 from hashlib import sha256
 
@@ -11,16 +10,14 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from fleet.identity import contexts, csr, operations, vouchers
+from fleet.control import operations as control
+from fleet.identity import contexts, csr, hmac_keys, operations, vouchers
 from fleet.identity.authority import Authority
 from fleet.identity.errors import IdentityError
-from fleet.identity.secret import SecretBytes
 from fleet.identity.tables import Certificate, OscoreContext, Voucher, VoucherClaim
 from fleet.identity.wrapping import Wrapper, WrappingError
 from fleet.registry import operations as registry
 from fleet.wire import claim as wire
-
-HMAC_BYTES = 32
 
 log = structlog.get_logger("claims")
 
@@ -93,7 +90,6 @@ class Claims:
             csr_digest=digest,
             certificate=b"",
             spare=asked.spare or None,
-            hmac=b"",
             claimed_us=vouchers.now_us(),
             waiting_for=None,
         )
@@ -172,13 +168,15 @@ class Claims:
             for serial in session.scalars(live).all():
                 operations.revoke(session, int(serial, 16), "superseded")
             contexts.retire(session, OscoreContext.node_id == node_id)
+            hmac_keys.revoke(session, node_id)
+            control.cancel(session, node_id)
             registry.set_state(session, node_id, "active")
         else:
             registry.add_node(session, node_id, voucher.role, voucher.area)
         issued = operations.enrol(session, self._authority, request)
         contexts.new_context(session, self._wrapper, node_id)
-        key = SecretBytes(secrets.token_bytes(HMAC_BYTES))
-        made.hmac = self._wrapper.wrap(key, _binding(node_id, made.voucher_id))
+        hmac_keys.next_key(session, self._wrapper, node_id)
+        hmac_keys.promote(session, node_id)
         made.certificate = issued.der
         # A report that is on its way from its life before must not end the voucher.
         made.waiting_for = None if has_identity else node_id
@@ -195,7 +193,7 @@ class Claims:
         )
         if context is None or live != taken.node_id:
             raise _RefusedError(wire.USED, f"what node {taken.node_id} was granted has ended")
-        key = self._wrapper.unwrap(taken.hmac, _binding(taken.node_id, taken.voucher_id))
+        (key, *_) = hmac_keys.keys(session, self._wrapper, taken.node_id)
         der = certificate.public_bytes(Encoding.DER)
         return wire.encode_grant(der, key, [context.kid, context.secret])
 
@@ -248,7 +246,3 @@ def _live(session: Session, claim_id: str) -> Voucher:
     if voucher.not_after_us < vouchers.now_us():
         raise _RefusedError(wire.EXPIRED, f"it has expired; it was given to {voucher.person}")
     return voucher
-
-
-def _binding(node_id: str, voucher_id: str) -> bytes:
-    return b"hmac\0" + node_id.encode() + b"\0" + voucher_id.encode()

@@ -27,8 +27,8 @@ from fleet.identity.tables import OscoreContext
 from fleet.identity.wrapping import Wrapper
 
 __all__ = [
-    "Claim", "Context", "NewContext", "distrust", "find", "new_context", "revoke", "rotate",
-    "strike", "take_numbers",
+    "Claim", "Context", "NewContext", "distrust", "find", "new_context", "provide", "revoke",
+    "rotate", "settle_next", "strike", "take_numbers",
 ]  # fmt: skip
 
 Claim = tuple[int, int, bool]  # context id, Partial IV as a number, proven fresh by an Echo
@@ -58,6 +58,31 @@ def rotate(session: Session, wrapper: Wrapper, node_id: str) -> bytes:
     kid = contexts.make(session, wrapper, node_id, NEXT).kid if waiting is None else waiting.kid
     control.enqueue_key(session, node_id, kid)
     return kid
+
+
+def provide(session: Session, wrapper: Wrapper, node_id: str) -> NewContext:
+    """A new context for a node at the bench, in use from `settle_next` or its first use on.
+
+    One that waited before is ended, not given again: a board may have sealed requests with it that
+    were lost, and an image without its sender sequence would use those nonces once more.
+    """
+    retire(session, OscoreContext.next_for == node_id)
+    return contexts.make(session, wrapper, node_id, NEXT)
+
+
+def settle_next(session: Session, node_id: str) -> None:
+    """The node surely has the context that waits for it, if any: the old one ends."""
+    found = session.execute(
+        select(OscoreContext.id).where(OscoreContext.next_for == node_id).with_for_update()
+    ).first()
+    if found is None:
+        return
+    retire(session, OscoreContext.current_for == node_id)
+    session.execute(
+        update(OscoreContext)
+        .where(OscoreContext.id == found.id)
+        .values(state=CURRENT, current_for=node_id, next_for=None)
+    )
 
 
 def revoke(session: Session, node_id: str) -> int:

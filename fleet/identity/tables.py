@@ -97,7 +97,6 @@ class VoucherClaim(Base):
     csr_digest: Mapped[str] = mapped_column(String(64))  # SHA-256 of the request, DER
     certificate: Mapped[bytes] = mapped_column(LargeBinary)  # DER
     spare: Mapped[bytes | None] = mapped_column(LargeBinary)  # the spare key's request, DER
-    hmac: Mapped[bytes] = mapped_column(LargeBinary(64))  # wrapped
     claimed_us: Mapped[int] = mapped_column(BigInteger)
     # The node id until the node has reported under its own identity, else NULL.
     waiting_for: Mapped[str | None] = mapped_column(String(10), unique=True)

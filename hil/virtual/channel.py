@@ -38,6 +38,10 @@ class Channel:
         """Answer the request with an OSError."""
         self._send(_ops.ERROR, now_us, struct.pack("<h", errno))
 
+    def interrupt(self, now_us: int) -> None:
+        """Answer the request, which was not done, with KeyboardInterrupt."""
+        self._send(_ops.INTERRUPT, now_us, b"")
+
     def close(self) -> None:
         """Stop; nothing is read or sent any more."""
         if self._socket.fileno() >= 0:

@@ -2,8 +2,8 @@
 
 Time always jumps to bytes on the wire, and to a twin's timer that is near. It jumps to a far one
 (a modem's inactivity timer), the VM's own timer, the watchdog's deadline or the stimulus only
-while no twin has a real socket open; else it runs 1:1 with real time, so that a real answer has
-its time to come before somebody's deadline.
+while no twin has a real socket open and nobody sits at the prompt; else it runs 1:1 with real
+time, so that a real answer has its time to come before somebody's deadline.
 """
 
 import asyncio
@@ -41,6 +41,7 @@ class Idler:
         self.clock = clock
         self._haste = haste
         self.real_sockets = 0
+        self.attended = False  # somebody sits at the prompt: their time is real
         self.on_step: Callable[[], None] = lambda: None
         self._loop = loop
         self._jump = jump
@@ -120,7 +121,7 @@ class Idler:
     def _next(self, wait: Wait) -> int | None:
         """Where to jump now; None when real time decides."""
         clock = self.clock
-        held = wait.real and self.real_sockets > 0
+        held = wait.real and (self.real_sockets > 0 or self.attended)
         wire, twin, own = (queue.head() for queue in (clock.wire, clock.twins, clock.board))
         free = [wire[0]] if wire is not None else []
         local = [wait.until_us] if wait.until_us is not None else []

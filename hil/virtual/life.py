@@ -1,4 +1,6 @@
-"""The life of a chip: off, booting, awake, asleep, and what leads from one to the other."""
+"""The life of a chip: off, booting, awake, asleep, in its ROM loader, and what leads from one to
+the other.
+"""
 
 import json
 from collections import Counter
@@ -6,8 +8,8 @@ from collections.abc import Callable
 
 from hil.virtual.idle import Idler, Wait
 from hil.virtual.peripherals import Peripherals
-from hil.virtual.process import Segment
 from hil.virtual.rtc import TIMER_WAKE
+from hil.virtual.serial_line import SerialLine
 from hil.virtual.vmrun import End, VmRun
 
 PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
@@ -24,29 +26,30 @@ class BoardError(RuntimeError):
 
 
 class Life:
-    """One chip. `hello` gives what a boot needs to know besides `cause` and `wake`."""
+    """One chip. `boot` looks at the flash and gives what this boot needs to know besides `cause`
+    and `wake`; BootFault when there is nothing to boot."""
 
     def __init__(
         self,
         idler: Idler,
         peripherals: Peripherals,
-        hello: Callable[[], dict[str, object]],
+        firmware: Firmware,
+        serial: SerialLine,
         console: Callable[[bytes], None],
         on_change: Callable[[], None],
         fail: Callable[[Exception], None],
         shims: bytes,
-        segment: Segment,
         heapsize: str,
     ) -> None:
         self._idler = idler
         self._clock = idler.clock
         self._peripherals = peripherals
-        self._hello = hello
+        self._firmware = firmware
+        self._serial = serial
         self._console = console
         self._on_change = on_change
         self._fail = fail
         self._shims = shims
-        self._segment = segment
         self.heapsize = heapsize
         self.state = "off"  # off, boot, awake, asleep
         self.run: VmRun | None = None

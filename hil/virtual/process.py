@@ -116,6 +116,21 @@ class VmProcess:
         """SIGKILL: the CPU stops between two instructions, as when the power fails."""
         self._popen.send_signal(signal.SIGKILL)
 
+    def kill_now(self) -> None:
+        """As `kill`, and `on_exit` has been called when this returns."""
+        self.kill()
+        self._popen.wait()
+        self._exited()
+
+    def interrupt(self) -> None:
+        """SIGINT: KeyboardInterrupt in whatever the VM computes."""
+        self._popen.send_signal(signal.SIGINT)
+
+    def drain(self) -> None:
+        """Hand out now what was printed before."""
+        while self._output():
+            pass
+
     def cpu_seconds(self) -> float:
         """Processor time that it used so far."""
         try:
@@ -138,8 +153,7 @@ class VmProcess:
     def _exited(self) -> None:
         self._loop.remove_reader(self._pidfd)
         os.close(self._pidfd)
-        while self._output():
-            pass
+        self.drain()
         self._loop.remove_reader(self._console)
         returncode = self._popen.wait()
         for pipe in (self._popen.stdin, self._popen.stdout):

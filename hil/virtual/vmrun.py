@@ -11,6 +11,7 @@ from hil.virtual.net import NetError
 from hil.virtual.nvs import NvsError
 from hil.virtual.peripherals import Peripherals
 from hil.virtual.process import Segment, VmProcess
+from hil.virtual.serial_line import SerialLine
 from hil.virtual.shims import _ops
 
 # A VM that computes for so long, in real time and of its own processor time, hangs in a loop; so
@@ -18,14 +19,25 @@ from hil.virtual.shims import _ops
 _SILENT_S, _SILENT_CPU_S = 2.0, 1.0
 _SPINNING_S = 10.0
 _LOOK_S = 0.5
+# Ctrl-C reaches a VM with its next request; one that asks for nothing and computed for so long
+# gets a signal. Processor time: a VM that merely waits for its turn may be within a request.
+_BUSY_CPU_S, _BUSY_LOOK_S = 0.03, 0.02
+_NOT_INTERRUPTED = frozenset(  # what the shims ask for on their own behalf
+    (_ops.HELLO, _ops.STARTED, _ops.COUNTERS, _ops.CUT, _ops.RESET, _ops.CRASH, _ops.KBD_INTR)
+)
 
 
 class End(NamedTuple):
-    """How a run ended: `sleep`, `reset`, `cut`, `wdt`, `crash`, `exit` or `killed`."""
+    """How a run ended: `sleep`, `reset`, `cut`, `wdt`, `crash`, `exit`, or from outside by `en`
+    (a pulse on the chip's EN), `halt` (the ROM loader takes over) or `killed` (no power)."""
 
     kind: str
     value: int = 0  # sleep: ms, 0 without a timer; reset: its cause; exit: the return code
     text: str = ""
+    raw: bool = False  # a soft reset out of the raw REPL goes back there
+
+
+_FROM_OUTSIDE = ("en", "halt", "killed")  # the later ones win while a run is being taken down
 
 
 class VmRun:
@@ -39,6 +51,7 @@ class VmRun:
         idler: Idler,
         peripherals: Peripherals,
         hello: bytes,
+        serial: SerialLine,
         on_console: Callable[[bytes], None],
         on_end: Callable[[End], None],
     ) -> None:
@@ -47,6 +60,9 @@ class VmRun:
         self._clock = idler.clock
         self._peripherals = peripherals
         self._hello = hello
+        self._serial = serial
+        self._interrupted = False  # Ctrl-C was typed and the VM does not know it yet
+        self._busy: tuple[int, float] | None = None  # requests and CPU time at the last look
         self._on_end = on_end
         self._end: End | None = None
         self._alive = 0  # requests other than reading the clock
@@ -59,6 +75,8 @@ class VmRun:
         self.process = VmProcess(shims, segment, heapsize, on_console, self._exited)
         self.channel = Channel(self.process.channel, self._request)
         self._watch = self._loop.call_later(_LOOK_S, self._look)
+        serial.on_interrupt = self._interrupt
+        serial.on_typed = idler.kick
 
     def kill(self, end: End) -> None:
         """Stop the CPU now; `on_end(end)` follows."""
@@ -67,11 +85,19 @@ class VmRun:
             self._idler.cancel()
             self.channel.close()
             self.process.kill()
-        elif end.kind == "killed" and self._end.kind != "cut":
-            self._end = end  # the power fails while a run that ended is still being taken down
+        elif self._end.kind != "cut" and end.kind in _FROM_OUTSIDE:
+            if self._end.kind not in _FROM_OUTSIDE or _rank(end) > _rank(self._end):
+                self._end = end  # it happens while a run that ended is still being taken down
+
+    def kill_now(self, end: End) -> None:
+        """As `kill`, and `on_end` has been called when this returns."""
+        self.kill(end)
+        self.process.kill_now()
 
     def _exited(self, returncode: int) -> None:
         self._watch.cancel()
+        self._serial.on_interrupt = self._serial.on_typed = lambda: None
+        self._idler.attended = False
         if self._end is None:
             self._idler.cancel()
             self.channel.close()
@@ -85,6 +111,9 @@ class VmRun:
         deadline = self._peripherals.watchdog.deadline_us
         if deadline is not None and deadline < self._clock.now_us and op != _ops.WDT_FEED:
             self.kill(End("wdt"))
+        elif self._interrupted and op not in _NOT_INTERRUPTED:
+            self._interrupted = False
+            self.channel.interrupt(self._clock.now_us)
         elif op == _ops.IDLE:
             self._idle(*struct.unpack("<qB", payload))
         else:
@@ -117,7 +146,7 @@ class VmRun:
         elif op == _ops.CUT:
             self.kill(End("cut"))
         elif op == _ops.RESET:
-            self.kill(End("reset", payload[0]))
+            self.kill(End("reset", payload[0], raw=bool(payload[1])))
         elif op == _ops.SLEEP:
             deep, ms = struct.unpack("<Bq", payload)
             if deep:
@@ -126,18 +155,59 @@ class VmRun:
                 self._lightsleep(ms)
         elif op == _ops.CRASH:
             self.crash = payload.decode(errors="replace")
-            if self._peripherals.watchdog.deadline_us is None:
+            if self._peripherals.watchdog.deadline_us is None and not self._serial.attended:
                 self.kill(End("crash", text=self.crash))
             else:
                 self.channel.reply(self._clock.now_us)
         else:
+            self._talk(op, payload)
+
+    def _talk(self, op: int, payload: bytes) -> None:
+        """Operations of UART0."""
+        answer = b""
+        if op == _ops.SERIAL_READ:
+            answer = self._serial.take(*struct.unpack("<H", payload))
+        elif op == _ops.SERIAL_WRITE:
+            self.process.drain()  # what was printed before goes out before
+            self._serial.send(payload)
+        elif op == _ops.KBD_INTR:
+            self._serial.interrupt_char = struct.unpack("<h", payload)[0]
+        elif op == _ops.PROMPT:
+            self._idler.attended = self._serial.attended
+        else:
             self.kill(End("crash", text=f"unknown operation {op}"))
+            return
+        self.channel.reply(self._clock.now_us, answer)
+
+    def _interrupt(self) -> None:
+        """Ctrl-C: an answer to a VM that waits, else to its next request, or else a signal."""
+        if self._waiting:
+            self._waiting = False
+            self._idler.cancel()
+            self.channel.interrupt(self._clock.now_us)
+        elif not self._interrupted:
+            self._interrupted, self._busy = True, None
+            self._loop.call_later(_BUSY_LOOK_S, self._look_busy)
+
+    def _look_busy(self) -> None:
+        if not self._interrupted or self._end is not None:
+            return
+        requests, used = self.channel.requests, self.process.cpu_seconds()
+        if self._busy is None or self._busy[0] != requests:
+            self._busy = (requests, used)
+        elif used - self._busy[1] >= _BUSY_CPU_S:
+            self._interrupted = False
+            self.process.interrupt()
+            return
+        self._loop.call_later(_BUSY_LOOK_S, self._look_busy)
 
     def _idle(self, until: int, flags: int) -> None:
         pins, uarts = self._peripherals.pins, list(self._peripherals.uarts.values())
         net = self._peripherals.net
 
         def ready() -> bool:
+            if flags & _ops.WAKE_ON_TYPED and self._serial.pending:
+                return True
             if flags & _ops.WAKE_ON_RX and (net.pending or any(uart.pending for uart in uarts)):
                 return True
             return pins.has_edges
@@ -201,3 +271,7 @@ class VmRun:
         self._clock.advance(deadline)
         self._clock.fire_due()
         self.kill(End("wdt"))
+
+
+def _rank(end: End) -> int:
+    return _FROM_OUTSIDE.index(end.kind)

@@ -27,7 +27,7 @@ NVS_ERASE = 20  # <B 0 + namespace \0 key
 NVS_COMMIT = 21  # <B 0 + namespace \0
 WAKE = 22  # <BB source, level + one byte a pin
 SLEEP = 23  # <Bq deep, milliseconds (0: no timer); a deep sleep has no reply
-RESET = 24  # <B cause; no reply
+RESET = 24  # <BB cause, whether the raw REPL goes on behind it; no reply
 COUNTERS = 25  # <II flash pages programmed, blocks erased, since this boot
 CUT = 26  # <II as above: the power fails now; no reply
 PCNT_INIT = 27  # <BBBB unit, pin, rising, falling
@@ -40,16 +40,22 @@ NET_SEND = 33  # <B socket + bytes -> <BH flags, bytes that were taken
 NET_RECV = 34  # <BH socket, most -> <B flags + bytes
 NET_CLOSE = 35  # <B socket
 NET_RESOLVE = 36  # <B UART + name; the answer is an item
+SERIAL_READ = 37  # <H most -> bytes typed at UART0
+SERIAL_WRITE = 38  # bytes for UART0, as they are; print goes by the process's standard output
+KBD_INTR = 39  # <h character that interrupts (-1: none)
+PROMPT = 40  # the prompt is reached: virtual time runs 1:1
 
 OK = 0
 ERROR = 1  # <h errno
 ARM = 2  # <IB operations until the power is cut, mode; then the reply proper
+INTERRUPT = 3  # somebody typed Ctrl-C: the request was not done
 
 # Kinds of items in an IDLE reply: UART bytes; a pin's edge flags; a socket's <BH flags, errno, or
 # for number 255 the address of a name, empty for none.
 RX, EDGE, NET = 0, 1, 2
 POLL_IN, POLL_OUT, POLL_ERR, POLL_HUP = 1, 4, 8, 16  # a socket's flags, as in select
 WAKE_ON_RX = 1  # flag of IDLE: UART bytes and what a socket tells end it
+WAKE_ON_TYPED = 2  # flag of IDLE: bytes typed at UART0 end it
 CUT_MODES = ("clean", "half-page", "half-erase")
 EXT0, EXT1, GPIO = 0, 1, 2  # sources of WAKE
 INTEGER, BLOB = 0, 1  # types in NVS

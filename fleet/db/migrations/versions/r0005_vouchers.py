@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0005"
-down_revision = "0003"
+down_revision = "0004"
 branch_labels = None
 depends_on = None
 
@@ -44,7 +44,6 @@ def upgrade() -> None:
         sa.Column("csr_digest", sa.String(length=64), nullable=False),
         sa.Column("certificate", sa.LargeBinary(), nullable=False),
         sa.Column("spare", sa.LargeBinary(), nullable=True),
-        sa.Column("hmac", sa.LargeBinary(length=64), nullable=False),
         sa.Column("claimed_us", sa.BigInteger(), nullable=False),
         sa.Column("waiting_for", sa.String(length=10), nullable=True),
         sa.ForeignKeyConstraint(

@@ -1,0 +1,1 @@
+"""Online provisioning: boards at a technician's bench claim their identity over HTTPS."""

@@ -1,0 +1,91 @@
+"""The enrolment API's own server: HTTPS with the fleet's certificate, on a port of its own."""
+
+import asyncio
+import socket
+from pathlib import Path
+
+import uvicorn
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_public_key,
+)
+
+from fleet.api.server import Server
+from fleet.db.base import Database
+from fleet.enrol import routes
+from fleet.enrol.types import roles
+from fleet.identity.authority import Authority
+from fleet.identity.wrapping import Wrapper
+from fleet.settings import Settings, SettingsError
+
+CONNECTIONS = 128  # at once; more are answered 503
+START_S = 10.0
+_LONGEST_KEY = 8192  # bytes of a PEM file: RSA-4096 takes 800
+
+
+class EnrolServer:
+    """Start it when the doors' addresses are known; `port` is the one that it listens on."""
+
+    def __init__(
+        self,
+        database: Database,
+        authority: Authority,
+        wrapper: Wrapper,
+        settings: Settings,
+        sock: socket.socket,
+        doors: dict[str, tuple[str, int]],
+    ) -> None:
+        site = routes.Site(doors, public_keys(settings), settings.enrol_defaults)
+        app = routes.create(database, authority, wrapper, roles(), site)
+        server = authority.server
+        self._socket = sock
+        self._server = Server(
+            uvicorn.Config(
+                app,
+                ssl_certfile=server.certificate,
+                ssl_keyfile=server.key,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                lifespan="off",
+                limit_concurrency=CONNECTIONS,
+                timeout_graceful_shutdown=5,
+            )
+        )
+        self._serving: asyncio.Task[None] | None = None
+
+    @property
+    def port(self) -> int:
+        """The TCP port."""
+        port: int = self._socket.getsockname()[1]
+        return port
+
+    async def start(self) -> None:
+        """Serve; returns when it listens."""
+        self._serving = asyncio.create_task(self._server.serve(sockets=[self._socket]))
+        await asyncio.wait_for(self._server.ready.wait(), START_S)
+
+    async def stop(self) -> None:
+        """Finish what was begun, and end."""
+        self._server.should_exit = True
+        if self._serving is not None:
+            await asyncio.wait([self._serving])
+
+
+def public_keys(settings: Settings) -> dict[str, bytes]:
+    """DER of the release's and the root's public key by NVS key, of those that the fleet has."""
+    files = {"relk": settings.release_public_key, "rootk": settings.root_public_key}
+    return {name: _public_key(path) for name, path in files.items() if path is not None}
+
+
+def _public_key(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            key = load_pem_public_key(file.read(_LONGEST_KEY))
+    except OSError as e:
+        raise SettingsError(f"[release]: cannot read {path}: {e.strerror}") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise SettingsError(f"[release]: {path} holds no public key in PEM") from None
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

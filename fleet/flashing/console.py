@@ -1,0 +1,64 @@
+"""A board's console, which lives through the reset of a chip that is its own USB adapter."""
+
+import time
+from typing import Any
+
+from fleet.flashing.errors import PortBusy
+from fleet.flashing.ports import Port
+
+BAUD = 115_200
+LOOK = 0.1  # seconds that a read waits
+RETURN = 5.0  # seconds in which a port that vanished at a reset is back
+
+
+class Console:
+    """The port opened by pyserial with its control lines at rest; a context manager."""
+
+    def __init__(self, port: Port) -> None:
+        self._port = port
+        self.line: Any = None
+
+    def __enter__(self) -> "Console":
+        self._open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.line is not None:
+            self.line.close()
+
+    def _open(self) -> None:
+        import serial as pyserial
+
+        serial: Any = pyserial  # untyped
+        line = serial.Serial()
+        # By where it is plugged: after a reset of native USB the number may be another one.
+        line.port = self._port.by_path or self._port.device
+        line.baudrate, line.timeout, line.exclusive = BAUD, LOOK, True
+        line.dtr = line.rts = False
+        try:
+            line.open()
+        except serial.SerialException as e:
+            raise PortBusy(f"{self._port.name}: cannot open the console: {e}") from None
+        self.line = line
+
+    def clear(self) -> None:
+        """Forget what came so far."""
+        self.line.reset_input_buffer()
+
+    def read(self, size: int) -> bytes:
+        """Up to `size` bytes that came within LOOK; OSError when the port is gone for good."""
+        try:
+            return bytes(self.line.read(size))
+        except OSError:
+            if not self._port.native_usb:
+                raise
+        self.line.close()
+        end = time.monotonic() + RETURN
+        while True:
+            time.sleep(LOOK)
+            try:
+                self._open()
+                return b""
+            except PortBusy as e:
+                if time.monotonic() > end:
+                    raise OSError(str(e)) from None

@@ -1,0 +1,68 @@
+"""The configuration that a board gets: its type's, its area's, its own, and where the fleet is."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fleet.flashing import hardware, node_schema
+from fleet.flashing.errors import FlashError
+from fleet.paths import hw_dir
+from fleet.wire import cbor
+
+DOORS = ("coap", "mqtt")
+LONGEST = 1024  # bytes, as in firmware/node/config.py
+
+
+class ConfigRefused(FlashError):
+    """The node would not take this configuration."""
+
+
+def compose(
+    node_type: hardware.NodeType,
+    node_id: str,
+    doors: Mapping[str, Sequence[Any]],
+    *,
+    layers: Sequence[Mapping[str, Any]] = (),
+    door: str = "",
+) -> bytes:
+    """Strict CBOR of the configuration; ConfigRefused in one line.
+
+    Later `layers` win over earlier ones and over the type's defaults; None takes a key away. What
+    the board is and where the fleet is win over all. `door` empty: CoAP for NB-IoT where the
+    fleet has it.
+    """
+    board = hardware.load_board(node_type.board)
+    modem = board.modem or node_type.modem
+    if modem is None:
+        raise ConfigRefused(f"hw/nodes/{node_type.name}.toml and its board name no modem")
+    values: dict[str, Any] = {"apn": "", **node_type.config}
+    for layer in layers:
+        values |= layer
+    values = {key: value for key, value in values.items() if value is not None}
+    chosen = door or (values.get("door") if values.get("door") in doors else _door(modem, doors))
+    if chosen not in doors:
+        there = ", ".join(sorted(doors)) or "none"
+        raise ConfigRefused(f"the fleet has no door {chosen!r}: it has {there}")
+    host, port = doors[chosen]
+    values |= {
+        "node": node_id, "role": node_type.role, "modem": modem, "pins": dict(board.pins),
+        "door": chosen, "host": host, "port": port,
+    }  # fmt: skip
+    if why := node_schema.fault(values):
+        raise ConfigRefused(f"the node would refuse its configuration: {why}")
+    try:
+        raw = cbor.encode(values)
+    except cbor.CborError as e:
+        raise ConfigRefused(f"the configuration cannot be written: {e}") from None
+    if len(raw) > LONGEST:
+        raise ConfigRefused(f"a configuration of {len(raw)} bytes: {LONGEST} at most")
+    return raw
+
+
+def _door(modem: str, doors: Mapping[str, object]) -> str:
+    try:
+        text = (hw_dir() / "modems" / f"{modem}.toml").read_text(encoding="utf-8")
+        technology = tomllib.loads(text).get("technology")
+    except (OSError, ValueError):
+        technology = None
+    return "coap" if technology == "nb-iot" and "coap" in doors else "mqtt"

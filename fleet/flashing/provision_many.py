@@ -1,0 +1,149 @@
+"""Many boards provisioned at once, each in a thread; a bad one stops no other."""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+from fleet.flashing import first_boot, lines
+from fleet.flashing.board_session import BAUD, BoardSession, hub_lock
+from fleet.flashing.errors import FlashError, Interrupted
+from fleet.flashing.esptool_run import Stop
+from fleet.flashing.flash_many import MOST, ended_by_signals
+from fleet.flashing.ports import Port
+from fleet.flashing.provision import Done, Fleet, Order, provision_board
+from fleet.identity.errors import IdentityError
+
+FAILED, INTERRUPTED = "failed", "interrupted"
+POLL_S = 2.0  # between two questions whether a node has reported
+
+
+class Result(NamedTuple):
+    """How one board ended; `done` None: it did not. `reported`: the fleet had its report."""
+
+    port: str
+    done: Done | None
+    seconds: float
+    selftest: dict[str, Any] | None = None
+    reported: bool = False
+    error: str = ""
+    interrupted: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether the board is as ordered."""
+        return self.done is not None and not self.error
+
+    @property
+    def state(self) -> str:
+        """One word for a table."""
+        if self.error:
+            return INTERRUPTED if self.interrupted else FAILED
+        return self.done.result if self.done is not None else FAILED
+
+
+class Watch(NamedTuple):
+    """What is waited for behind the confirmation, in seconds; 0: it is not."""
+
+    boot_s: float = first_boot.PATIENCE
+    report_s: float = 0.0
+    baud: int = BAUD
+
+
+def _work(
+    port: Port, fleet: Fleet, order: Order, watch: Watch, stop: Stop, say: Callable[[str], None]
+) -> Result:
+    began = time.monotonic()
+    done: Done | None = None
+    selftest: dict[str, Any] | None = None
+    reported = False
+    error, interrupted = "", False
+    try:
+        with BoardSession(port, baud=watch.baud, stop=stop) as session:
+            done = provision_board(port.name, session, fleet, order, say)
+            if watch.boot_s:
+                say("first boot")
+                selftest = _first_boot(session, watch.boot_s, stop)
+        if watch.report_s:
+            say("wait for its report")
+            _wait_report(port, fleet, order, done, watch.report_s, stop)
+            reported = True
+    except Interrupted as e:
+        error, interrupted = str(e), True
+    except (FlashError, IdentityError) as e:
+        error = str(e) if str(e).startswith(port.name) else f"{port.name}: {e}"
+    except ValueError as e:  # of a table, of an image, of what hw/ says: one line each
+        error = f"{port.name}: {e}"
+    return Result(
+        port.name, done, time.monotonic() - began, selftest, reported, error, interrupted
+    )
+
+
+def _first_boot(session: BoardSession, patience: float, stop: Stop) -> dict[str, Any]:
+    with session.console() as line:
+        with hub_lock(session.port.hub):
+            line.reset_input_buffer()
+            lines.reset(session.port, line)
+        boot = first_boot.watch(
+            session.port.name, line, patience=patience, stop=lambda: stop.wanted
+        )
+    if boot.selftest.get("provisioned") is not True:
+        raise FlashError(
+            f"{session.port.name}: provisioned, but its self-test says that it is not: run again"
+        )
+    return boot.selftest
+
+
+def _wait_report(
+    port: Port, fleet: Fleet, order: Order, done: Done, patience: float, stop: Stop
+) -> None:
+    end = time.monotonic() + patience
+    kind = order.node_type.name
+    while time.monotonic() < end and not stop.wanted:
+        seen = fleet.look(done.node_id, kind, {})
+        if (seen["last_report_us"] or 0) > done.at_us:
+            return
+        time.sleep(POLL_S)
+    raise FlashError(
+        f"{port.name}: node {done.node_id} is provisioned, but it did not report in"
+        f" {patience:.0f} s: kapok diag says why"
+    )
+
+
+def provision_many(
+    ports: list[Port],
+    fleet: Fleet,
+    order: Order,
+    *,
+    watch: Watch,
+    stop: Stop,
+    on_step: Callable[[str, str], None],
+    on_result: Callable[[Result], None],
+) -> list[Result]:
+    """Provision every port; the results in the order of the ports.
+
+    The callbacks are called one at a time, from the boards' threads: `on_step(port, step)`.
+    Ctrl-C and SIGTERM end every board at once: the same command goes on later.
+    """
+    lock = threading.Lock()
+
+    def one(port: Port) -> Result:
+        def say(step: str) -> None:
+            if stop.wanted:
+                raise Interrupted(f"{port.name}: interrupted before: {step}")
+            with lock:
+                on_step(port.name, step)
+
+        try:
+            result = _work(port, fleet, order, watch, stop, say)
+        except Exception as e:  # a fault of ours must not take the other boards along
+            # Its text may hold what it worked on, and that may be a key.
+            result = Result(port.name, None, 0.0, error=f"{port.name}: internal error: {type(e)}")
+        with lock:
+            on_result(result)
+        return result
+
+    workers = min(len(ports), MOST)
+    with ended_by_signals(stop), ThreadPoolExecutor(max_workers=workers) as pool:
+        return list(pool.map(one, ports))

@@ -1,0 +1,90 @@
+"""The bench's control socket: one JSON object a line, one answer a line."""
+
+import asyncio
+import contextlib
+import json
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hil.virtual.bench.folder import BenchError, running
+
+LONGEST = 65_536
+TIMEOUT_S = 30.0
+PATH_MOST = 107  # bytes of a Unix socket's path
+
+
+class ControlError(ValueError):
+    """A request cannot be done; the text is one line, for whoever asked."""
+
+
+Answer = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+class Control:
+    """Serves `path`, readable by this user alone; `answer` raises ControlError to refuse."""
+
+    def __init__(self, path: Path, answer: Answer) -> None:
+        self._path = path
+        self._answer = answer
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Begin to listen; BenchError where the path cannot be one of a socket."""
+        if len(bytes(self._path)) > PATH_MOST:
+            raise BenchError(f"{self._path} is too long for a socket: give --folder a shorter one")
+        self._path.unlink(missing_ok=True)
+        self._server = await asyncio.start_unix_server(self._serve, self._path, limit=LONGEST)
+        self._path.chmod(0o600)
+
+    async def stop(self) -> None:
+        """Listen no more."""
+        if self._server is not None:
+            self._server.close()
+        self._path.unlink(missing_ok=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while line := await reader.readline():
+                writer.write(json.dumps(self._reply(line)).encode() + b"\n")
+                await writer.drain()
+        except (ValueError, OSError):
+            pass  # a line without end, or the other side has gone
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+    def _reply(self, line: bytes) -> dict[str, Any]:
+        try:
+            asked = json.loads(line)
+        except (ValueError, RecursionError):
+            return {"error": "that is no JSON object on one line"}
+        if not isinstance(asked, dict):
+            return {"error": "that is no JSON object on one line"}
+        try:
+            return {"ok": True, **self._answer(asked)}
+        except ControlError as e:
+            return {"error": str(e)}
+
+
+def ask(folder: Path, request: dict[str, Any]) -> dict[str, Any]:
+    """Ask the bench that runs on `folder`; BenchError where there is none, or it refuses."""
+    path = running(folder)["control"]
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(TIMEOUT_S)
+            connection.connect(path)
+            connection.sendall(json.dumps(request).encode() + b"\n")
+            with connection.makefile("rb") as lines:
+                line = lines.readline(LONGEST)
+    except OSError as e:
+        raise BenchError(f"the bench on {folder} does not answer: {e.strerror or e}") from None
+    try:
+        answered = dict(json.loads(line))
+    except (ValueError, TypeError):
+        raise BenchError(f"the bench on {folder} gave no answer") from None
+    if "error" in answered:
+        raise BenchError(str(answered["error"]))
+    return answered

@@ -1,0 +1,92 @@
+"""What a board of the bench runs: a VirtualBoard, from what lies in its flash, with its modem."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from hil.standalone import setting
+from hil.virtual.bench.folder import BenchError
+from hil.virtual.bench.place import Place
+from hil.virtual.board import VirtualBoard
+from hil.virtual.node import MODEM_PINS, UART
+from hil.virtual.pace import Rate
+
+
+class Machine:
+    """A VirtualBoard as the rig's application. Make it inside a running loop."""
+
+    def __init__(self, place: Place, say: Callable[[bytes], None]) -> None:
+        description = place.description
+        pins = description["pins"]
+        try:
+            twin = setting.make(
+                description["modem"],
+                place.setting.scenario,
+                seed=int.from_bytes(place.mac, "big"),
+                baud=None,
+                resolve={},
+            )
+        except setting.SettingError as e:
+            raise BenchError(str(e)) from None
+        self.twin = twin
+        self.board = VirtualBoard(
+            place.folder,
+            place.mac,
+            chip=place.chip,
+            flash_size=place.nor.size,
+            start=time.time_ns() // 1000,
+            twins={UART: twin},
+            wires={pins[name]: (UART, name) for name in MODEM_PINS if name in pins},
+            pace=Rate(place.setting.rate),
+            serial=say,
+        )
+        self._cutting: asyncio.Task[None] | None = None
+
+    def boot(self) -> None:
+        """As Application.boot."""
+        if self._cutting is not None and not self._cutting.done():
+            self._cutting.add_done_callback(lambda _: self.boot())
+        elif self.board.state == "loader":
+            self.board.release()
+        else:
+            self.board.start()
+
+    def reset(self) -> None:
+        """As Application.reset."""
+        self.board.reset()
+
+    def halt(self) -> None:
+        """As Application.halt."""
+        self.board.halt()
+
+    def cut(self) -> None:
+        """As Application.cut."""
+        self._cutting = asyncio.get_running_loop().create_task(self.board.stop())
+
+    async def gone(self) -> None:
+        """As Application.gone."""
+        if self._cutting is not None:
+            await self._cutting
+
+    def type_in(self, data: bytes) -> None:
+        """As Application.type_in."""
+        self.board.type_in(data)
+
+    def opened(self) -> None:
+        """A bridge's DTR and RTS move when its port is opened: a board in deep sleep wakes."""
+        if self.board.state == "asleep":
+            self.board.reset()
+
+    def press(self, pin: int) -> None:
+        """A button at the pin."""
+        self.board.press(pin)
+
+    def state(self) -> dict[str, object]:
+        """For the control socket."""
+        life = self.board.life
+        return {
+            "board": self.board.state,
+            "boots": life.boots,
+            "resets": dict(self.board.resets),
+            "last": self.board.console_tail[-400:],
+        }

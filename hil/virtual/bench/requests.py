@@ -1,0 +1,112 @@
+"""What may be asked of a board over the control socket."""
+
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+from hil.virtual.bench.control import ControlError
+from hil.virtual.bench.place import Place
+from hil.virtual.esprom.faults import Faults
+from hil.virtual.esprom.rig import Switches
+
+
+def _reset(place: Place, _: dict[str, Any]) -> dict[str, Any]:
+    _powered(place)
+    place.rig.reset()
+    return {"state": place.rig.state}
+
+
+def _loader(place: Place, _: dict[str, Any]) -> dict[str, Any]:
+    _powered(place)
+    place.rig.enter_loader()
+    return {"state": place.rig.state}
+
+
+def _power_off(place: Place, _: dict[str, Any]) -> dict[str, Any]:
+    place.rig.power_off()
+    return {"state": place.rig.state}
+
+
+def _power_on(place: Place, _: dict[str, Any]) -> dict[str, Any]:
+    place.rig.power_on()
+    return {"state": place.rig.state, "port": place.rig.wire.name}
+
+
+def _press(place: Place, asked: dict[str, Any]) -> dict[str, Any]:
+    _powered(place)
+    name = asked.get("pin", "button")
+    pins = place.description["pins"]
+    if name not in pins:
+        raise ControlError(f"{place.spec.board} has no pin {name!r}: {', '.join(pins)}")
+    press = getattr(place.application, "press", None)
+    if press is None:
+        raise ControlError(f"board {place.name} runs nothing that has pins")
+    press(pins[name])
+    return {}
+
+
+def _unplug_after(place: Place, asked: dict[str, Any]) -> dict[str, Any]:
+    count = asked.get("bytes")
+    if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+        raise ControlError("unplug-after needs bytes, a number: after how many from the host")
+    place.faults.unplug_after = count
+    return {}
+
+
+def _fault(place: Place, asked: dict[str, Any]) -> dict[str, Any]:
+    return _set(place.faults, Faults, asked.get("set"))
+
+
+def _switch(place: Place, asked: dict[str, Any]) -> dict[str, Any]:
+    return _set(place.rig.switches, Switches, asked.get("set"))
+
+
+def _state(place: Place, _: dict[str, Any]) -> dict[str, Any]:
+    return place.state()
+
+
+DO: dict[str, Callable[[Place, dict[str, Any]], dict[str, Any]]] = {
+    "reset": _reset,
+    "loader": _loader,
+    "power-off": _power_off,
+    "power-on": _power_on,
+    "press": _press,
+    "unplug-after": _unplug_after,
+    "fault": _fault,
+    "switch": _switch,
+    "state": _state,
+}
+
+
+def answer(places: dict[str, Place], asked: dict[str, Any]) -> dict[str, Any]:
+    """Do what is asked; ControlError where there is no such board or thing to do."""
+    name = asked.get("board")
+    place = places.get(str(name)) if isinstance(name, str | int) else None
+    if place is None:
+        raise ControlError(f"there is no board {name!r}: {', '.join(places)}")
+    do = DO.get(str(asked.get("do")))
+    if do is None:
+        raise ControlError(f"do {asked.get('do')!r} is none of {', '.join(DO)}")
+    return do(place, asked)
+
+
+def _powered(place: Place) -> None:
+    if place.rig.state == "off":
+        raise ControlError(f"board {place.name} is unplugged: power-on plugs it in")
+
+
+def _set(target: object, kind: type, values: object) -> dict[str, Any]:
+    if not isinstance(values, dict):
+        raise ControlError('what is to be set stands in "set", an object')
+    known = {field.name for field in fields(kind)}
+    for key, value in values.items():
+        if key not in known:
+            raise ControlError(f"{key!r} is none of {', '.join(sorted(known))}")
+        old = getattr(target, key)
+        number = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+        fits = isinstance(value, bool) if isinstance(old, bool) else (number or value is None)
+        if not fits or (value is None and isinstance(old, int)):
+            raise ControlError(f"{key} cannot be {value!r}")
+    for key, value in values.items():
+        setattr(target, key, value)
+    return {}
