@@ -1,4 +1,8 @@
-"""Supervisor: watchdog first, then the chosen slot's application. Not updated over the air."""
+"""Supervisor: watchdog first, then the chosen slot is mounted; main.py runs what it holds.
+
+Two files, since a soft reset out of the raw REPL runs this one only: a technician's tool then has
+the prompt to itself, with the slot on the path. Neither is updated over the air.
+"""
 
 import machine
 
@@ -12,7 +16,7 @@ import vfs  # noqa: E402
 from micropython import const  # noqa: E402
 
 _SLOTS = ("a",)
-_CRASH_SLEEP_MS = const(60_000)
+_CRASH_SLEEP_MS = const(60_000)  # as in main.py
 _HEAD = const(64)  # bytes of an image that hold its digest
 _BLOCK = const(4096)
 _SEGMENT = const(2)  # operations of vfs.rom_ioctl
@@ -58,18 +62,14 @@ def mount(slot: str) -> str:
 
 
 def run() -> None:
-    """Run the slot's application; what it lets escape is shown on the console, then sleep."""
+    """Put the slot on the path; without one the node sleeps, and tries again."""
     try:
         sys.path[:] = [mount(choose()), ".frozen"]
-        for name in ("choose", "install", "mount"):
-            del globals()[name]  # what is done with leaves the heap
-        from node import main
-
-        main.run()
-    except Exception as e:  # whatever the slot does wrong, the supervisor must outlive it
+    except Exception as e:  # whatever is wrong with the slot, the supervisor must outlive it
         sys.print_exception(e)
-    # Not a reset: a node that fails at every start must not empty its battery in a night.
-    machine.deepsleep(_CRASH_SLEEP_MS)
+        machine.deepsleep(_CRASH_SLEEP_MS)
+    for name in ("choose", "install", "mount", "run"):
+        del globals()[name]  # what is done with leaves the heap
 
 
 run()

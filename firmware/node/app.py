@@ -51,6 +51,10 @@ class App:
     async def run(self) -> None:
         """A battery node: one wake, then deep sleep. A mains node: wakes without end."""
         reason = machine.wake_reason()
+        if reason > machine.ULP_WAKE:  # a pin of a chip that has no EXT0 and EXT1
+            from node.sense import gpiowake
+
+            reason = gpiowake.reason(self.config["pins"])
         while True:
             await self.cycle.run(reason)
             until = self.cycle.next_wake()
@@ -69,7 +73,12 @@ class App:
         button = self.config["pins"].get("button")
         if button is not None:
             pin = machine.Pin(button, machine.Pin.IN, machine.Pin.PULL_DOWN)
-            esp32.wake_on_ext1((pin,), esp32.WAKEUP_ANY_HIGH)
+            if hasattr(esp32, "wake_on_ext1"):
+                esp32.wake_on_ext1((pin,), esp32.WAKEUP_ANY_HIGH)
+            else:
+                from node.sense import gpiowake
+
+                gpiowake.add(pin)
         self.state.save()
         if until is None:
             machine.deepsleep()

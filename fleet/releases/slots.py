@@ -72,7 +72,8 @@ def compile_tree(root: Path, names: Iterable[str], out: Path, flags: tuple[str, 
 
 
 def build(firmware_dir: Path, out: Path, slot: str = "a") -> dict[str, bytes]:
-    """Files of a node's file system by path: `/boot.py` as source, `/<slot>.romfs`.
+    """Files of a node's file system by path: `/boot.py` and `/main.py` as sources,
+    `/<slot>.romfs`.
 
     `out` is a folder for compiled files, which are reused while the sources stay as they are.
     Beside those, `names.json` tells by module what the short names in a traceback stand for.
@@ -86,6 +87,7 @@ def build(firmware_dir: Path, out: Path, slot: str = "a") -> dict[str, bytes]:
     tree = _slot(tuple(sources.items()), out)
     return {
         "/boot.py": (firmware_dir / "boot.py").read_bytes(),
+        "/main.py": (firmware_dir / "main.py").read_bytes(),
         f"/{slot}.romfs": slot_image(
             {path.relative_to(tree).as_posix(): path.read_bytes() for path in tree.rglob("*.mpy")}
         ),

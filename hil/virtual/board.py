@@ -8,19 +8,21 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from fleet.flashing import partitions
-from fleet.paths import hw_dir
-from hil.virtual import firmware
+from fleet.flashing.partitions import Partition, PartitionError
+from hil.virtual import firmware, flash_boot, romlog
 from hil.virtual.chips import CHIPS
 from hil.virtual.clock import VirtualClock
 from hil.virtual.console import Console
+from hil.virtual.flash_boot import BootFault
 from hil.virtual.idle import Idler
-from hil.virtual.life import BoardError, Life
+from hil.virtual.life import DEEPSLEEP_RESET, SOFT_RESET, BoardError, Life
 from hil.virtual.nvs import Nvs
 from hil.virtual.pace import Pace
 from hil.virtual.peripherals import Peripherals
 from hil.virtual.pins import Pins
 from hil.virtual.process import Segment
 from hil.virtual.rtc import RtcDomain
+from hil.virtual.serial_line import SerialLine
 from hil.virtual.shims import _ops
 from hil.virtual.stimulus import Stimulus
 from hil.virtual.twin import UartTwin
@@ -31,14 +33,18 @@ from hil.virtual.world import World
 __all__ = ["BoardError", "VirtualBoard"]
 
 FLASH_SIZE = 4 * 1024 * 1024
+_DATA, _NVS = 1, 2  # type and subtype of the NVS partition
 
 
 class VirtualBoard:
-    """A board in `folder`, which holds `flash.bin` (see `firmware.make_flash`) and `nvs.json`.
+    """A board in `folder`, which holds `flash.bin` (see `firmware.make_flash`): it boots from
+    exactly those bytes.
 
     `mac`: 6 bytes. `start`: virtual time at first, us since 1970 UTC. `twins`: by UART number.
     `wires`: output pin to (UART number, name) of the twin's input. `haste`: virtual seconds that
     pass in a real one while a real socket is open. `console`: called with each line printed.
+    `serial`: gets every byte that UART0 sends: the ROM's boot log, what is printed, the REPL.
+    With nobody there a firmware that ends is started again, and the prompt is not reached.
     Make it inside a running loop.
     """
 
@@ -48,8 +54,6 @@ class VirtualBoard:
         mac: bytes,
         *,
         chip: str = "esp32s3",
-        flash_size: int = FLASH_SIZE,
-        table: Path | None = None,
         start: int = 1_767_225_600_000_000,  # 2026-01-01
         heapsize: str = "160k",
         stimulus: Stimulus | None = None,
@@ -58,6 +62,7 @@ class VirtualBoard:
         pace: Pace | None = None,
         haste: float = 1.0,
         console: Callable[[str], None] | None = None,
+        serial: Callable[[bytes], None] | None = None,
     ) -> None:
         if len(mac) != 6:
             raise BoardError("a MAC address is 6 bytes")
@@ -65,13 +70,14 @@ class VirtualBoard:
             raise BoardError(f"unknown chip {chip!r}: one of {', '.join(CHIPS)}")
         self.folder = folder
         self.mac = mac
-        self.table = partitions.load(table or hw_dir() / "partitions" / "4MiB.csv", flash_size)
-        self.nvs = Nvs(folder / "nvs.json")
+        self.chip = chip
+        self.nvs = Nvs(folder / "flash.bin")
         self.stimulus = stimulus or Stimulus()
         self._chip = CHIPS[chip]
-        self._vfs = partitions.find(self.table, "vfs")
-        romfs = [row for row in self.table if row.label == "romfs"]
-        self._romfs = (romfs[0].offset, romfs[0].size) if romfs else (0, 0)
+        self._serial = SerialLine(serial)
+        self._running: Partition | None = None  # the runtime that booted last
+        self.table: list[Partition] = []
+        self.read_table()
         loop = asyncio.get_running_loop()
         self.clock = VirtualClock(start, lambda: loop.time() * haste)
         jump = None if pace is None else lambda until: pace.before_jump(self, until)
@@ -87,12 +93,12 @@ class VirtualBoard:
         self._life = Life(
             self._idler,
             self._peripherals,
-            self._hello,
+            self._look,
+            self._serial,
             self._printed,
             self._changed,
             self._failed,
             firmware.shims(),
-            Segment(self.flash_path.resolve(), *self._romfs),
             heapsize,
         )
         self._waiters = Waiters()
@@ -109,7 +115,7 @@ class VirtualBoard:
 
     @property
     def state(self) -> str:
-        """`off`, `boot`, `awake` or `asleep`."""
+        """`off`, `boot`, `awake`, `asleep` or `loader`."""
         return self._life.state
 
     @property
@@ -160,6 +166,34 @@ class VirtualBoard:
         self._free = False
         await self.power_cut()
 
+    def reset(self) -> None:
+        """A pulse on EN, as a board's reset button gives it: the cause is a power-on."""
+        self._powered()
+        self._life.reset()
+
+    def halt(self) -> None:
+        """Stop the CPU before this returns; power stays on (state `loader`).
+
+        Whoever plays the ROM loader may now read and write the flash.
+        """
+        self._powered()
+        self._life.halt()
+
+    def release(self) -> None:
+        """Out of the loader: boot from what lies in the flash now."""
+        if self.state != "loader":
+            raise BoardError(f"the board is {self.state}, not in its loader")
+        self._life.reset()
+
+    def type_in(self, data: bytes) -> None:
+        """Bytes arrive at UART0; a chip that is off, asleep or in its loader hears none."""
+        if self.state in ("boot", "awake"):
+            self._serial.type_in(data)
+
+    def _powered(self) -> None:
+        if self.state == "off":
+            raise BoardError("the board is off")
+
     def cut_at_flash_operation(self, n: int, mode: str = "clean") -> None:
         """Cut the power in the middle of the flash operation after `n` more ones.
 
@@ -174,7 +208,7 @@ class VirtualBoard:
 
     def wipe_vfs(self, files: Mapping[str, bytes]) -> None:
         """Format the file system and write `files`; identity and configuration in NVS stay."""
-        if self.state != "off":
+        if self.state not in ("off", "loader"):
             raise BoardError("cut the power before wiping the flash")
         firmware.wipe(self.flash_path, self.table, files)
 
@@ -217,15 +251,56 @@ class VirtualBoard:
 
     # What the parts call
 
-    def _hello(self) -> dict[str, object]:
+    def read_table(self) -> None:
+        """Read the partition table that lies in the flash now, and forget what NVS held."""
+        try:
+            with self.flash_path.open("rb") as file:
+                file.seek(partitions.TABLE_OFFSET)
+                self.table = partitions.decode(file.read(partitions.TABLE_SIZE))
+        except (OSError, PartitionError):
+            self.table = []
+        nvs = [row for row in self.table if (row.type, row.subtype) == (_DATA, _NVS)]
+        self.nvs.locate(*(nvs[0].offset, nvs[0].size) if nvs else (0, 0))
+
+    def _look(self, cause: int, again: bool) -> tuple[dict[str, object], Segment]:
+        """What ROM and bootloader do; BootFault when they find nothing to boot."""
+        if cause == SOFT_RESET:
+            self._serial.send(b"MPY: soft reboot\r\n")
+        else:
+            self._serial.send(romlog.start(self.chip, cause, again))
+        # A deep sleep leaves the bootloader no time to look at the image once more
+        # (CONFIG_BOOTLOADER_SKIP_VALIDATE_IN_DEEP_SLEEP), a soft reset does not come this far.
+        if cause not in (SOFT_RESET, DEEPSLEEP_RESET) or self._running is None:
+            try:
+                self._running = flash_boot.look(self.flash_path, self.chip).running
+            except BootFault as e:
+                if not e.rom:
+                    self._serial.send(romlog.loads(self.chip))
+                self._serial.printed(f"{e}\n".encode())
+                self._console.feed(f"{e}\n".encode())
+                raise
+            self.read_table()
+            self.nvs.boot()
+        if cause != SOFT_RESET:
+            self._serial.send(romlog.loads(self.chip))
+        where = {"vfs": (0, 0), "romfs": (0, 0)}
+        for row in self.table:
+            if row.label in where:
+                where[row.label] = (row.offset, row.size)
+        return self._hello(self._running.label, where), Segment(
+            self.flash_path.resolve(), *where["romfs"]
+        )
+
+    def _hello(self, running: str, where: Mapping[str, tuple[int, int]]) -> dict[str, object]:
         return {
             "rtc_us": self.rtc.offset_us,
             "mac": list(self.mac),
             "flash": str(self.flash_path.resolve()),
-            "vfs_offset": self._vfs.offset,
-            "vfs_size": self._vfs.size,
-            "romfs_offset": self._romfs[0],
-            "romfs_size": self._romfs[1],
+            "vfs_offset": where["vfs"][0],
+            "vfs_size": where["vfs"][1],
+            "romfs_offset": where["romfs"][0],
+            "romfs_size": where["romfs"][1],
+            "running": running,
             "partitions": [
                 [row.type, row.subtype, row.offset, row.size, row.label, False]
                 for row in self.table
@@ -234,6 +309,7 @@ class VirtualBoard:
                 "rtc_pins": self._chip.rtc_pins,
                 "adc_pins": self._chip.adc_pins,
                 "adc_full_mv": self._chip.adc_full_mv,
+                "lacks": self._chip.lacks,
             },
         }
 
@@ -243,6 +319,7 @@ class VirtualBoard:
             self.uarts[wire[0]].twin.pin(wire[1], level)
 
     def _printed(self, data: bytes) -> None:
+        self._serial.printed(data)
         self._console.feed(data)
         self._check()
 

@@ -1,17 +1,20 @@
 """The compiled shims of the virtual board, and the flash image that a board starts with."""
 
 import functools
+import os
 import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from fleet.flashing import partitions
+from fleet.flashing.chips import CHIPS
 from fleet.flashing.filesystem import littlefs_image
-from fleet.flashing.partitions import BLOCK, Partition
+from fleet.flashing.partitions import TABLE_OFFSET, Partition
 from fleet.releases import romfs
 from fleet.releases.shrink import parameters, shrink
 from fleet.releases.slots import cache_dir, compile_tree
+from hil.virtual import runtime_image
 from hil.virtual.shims import _ops
 
 SHIMS = Path(__file__).parent / "shims"
@@ -49,15 +52,26 @@ def _number(match: re.Match[str]) -> str:
 
 
 def make_flash(
-    path: Path, table: list[Partition], flash_size: int, files: Mapping[str, bytes]
+    path: Path,
+    table: list[Partition],
+    flash_size: int,
+    files: Mapping[str, bytes],
+    chip: str = "esp32s3",
 ) -> None:
-    """Write a whole flash image: erased, but for the `vfs` partition with these files."""
+    """Write a whole flash image that boots: a runtime's stand-in, the partition table, and the
+    `vfs` partition with these files. NVS is empty.
+    """
     vfs = partitions.find(table, "vfs")
-    image = littlefs_image(vfs.size, files)
-    with path.open("wb") as file:
-        for _ in range(flash_size // BLOCK):
-            file.write(b"\xff" * BLOCK)
-        file.seek(vfs.offset)
+    image = bytearray(b"\xff" * flash_size)
+
+    def put(offset: int, data: bytes) -> None:
+        image[offset : offset + len(data)] = data
+
+    put(CHIPS[chip].bootloader_offset, runtime_image.make(chip))
+    put(TABLE_OFFSET, partitions.encode(table))
+    put(vfs.offset, littlefs_image(vfs.size, files))
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)  # NVS holds keys
+    with os.fdopen(descriptor, "wb") as file:
         file.write(image)
 
 

@@ -5,7 +5,9 @@ the other.
 import json
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
+from hil.virtual.flash_boot import BootFault
 from hil.virtual.idle import Idler, Wait
 from hil.virtual.peripherals import Peripherals
 from hil.virtual.rtc import TIMER_WAKE
@@ -18,7 +20,11 @@ CAUSES = {1: "power-on", 2: "hard", 3: "watchdog", 4: "deep-sleep", 5: "soft"}
 # check alone takes over 200 ms when it is not skipped.
 BOOT_US = 250_000
 _CRASH_US = 1_000_000  # a crashed chip restarts after so long
+_REFUSED_US = 300_000  # until a ROM or bootloader that found nothing tries again
 _MOST_EXITS = 5
+
+# Given the cause and whether the ROM tries again: what this boot must know, and what is mapped.
+Firmware = Callable[[int, bool], tuple[dict[str, object], Segment]]
 
 
 class BoardError(RuntimeError):
@@ -26,8 +32,7 @@ class BoardError(RuntimeError):
 
 
 class Life:
-    """One chip. `boot` looks at the flash and gives what this boot needs to know besides `cause`
-    and `wake`; BootFault when there is nothing to boot."""
+    """One chip. `firmware` looks at the flash, and raises BootFault when it cannot boot."""
 
     def __init__(
         self,
@@ -51,7 +56,7 @@ class Life:
         self._fail = fail
         self._shims = shims
         self.heapsize = heapsize
-        self.state = "off"  # off, boot, awake, asleep
+        self.state = "off"  # off, boot, awake, asleep, loader
         self.run: VmRun | None = None
         self.boot_us = 0  # when this boot began, by the virtual clock
         self.boots = 0
@@ -68,13 +73,16 @@ class Life:
         self.on_sleep: Callable[[], None] = lambda: None
         self.on_off: Callable[[], None] = lambda: None
         self._exits = 0
+        self.boot_fault = ""  # what ROM or bootloader said when there was nothing to boot
+        self.boot_faults = 0
+        self._attempts = 0  # to boot, since the last that went well
 
     def power_on(self) -> None:
         """Cold start."""
         self._peripherals.rtc.power_on(self._clock.now_us)
         for uart in self._peripherals.uarts.values():
             uart.twin.power_on()
-        self._boot(PWRON_RESET, 0, BOOT_US)
+        self._cold()
 
     def kill(self) -> None:
         """The power fails now; `state` is off when the process has ended."""
@@ -83,11 +91,43 @@ class Life:
         elif self.state != "off":
             self._off()
 
-    def _boot(self, cause: int, wake: int, delay_us: int) -> None:
+    def reset(self) -> None:
+        """A pulse on EN: as a power-on, but for what has power of its own."""
+        if self.run is not None:
+            self.run.kill_now(End("en"))
+        else:
+            self._idler.cancel()
+            self._en()
+
+    def halt(self) -> None:
+        """The CPU stops at once and the ROM loader takes over, which has the flash from now on."""
+        if self.run is not None:
+            self.run.kill_now(End("halt"))
+        else:
+            self._idler.cancel()
+            self._loader()
+
+    def _en(self) -> None:
+        self._peripherals.rtc.power_on(self._clock.now_us)
+        self._cold()
+
+    def _cold(self) -> None:
+        self.boot_fault, self._attempts = "", 0
+        self._boot(PWRON_RESET, 0, BOOT_US)
+
+    def _loader(self) -> None:
+        self._peripherals.reset()
+        self._peripherals.watchdog.reset()
+        self._serial.reset()
+        self.state = "loader"
+        self._on_change()
+
+    def _boot(self, cause: int, wake: int, delay_us: int, *, raw: bool = False) -> None:
         peripherals = self._peripherals
         peripherals.reset()
         peripherals.pins.boot()
         peripherals.rtc.boot()
+        self._serial.reset()
         if cause != SOFT_RESET:  # which leaves the watchdog and the ticks alone
             peripherals.watchdog.reset()
             self.boot_us = self._clock.now_us
@@ -95,23 +135,34 @@ class Life:
         self.boots += 1
         self.resets[CAUSES[cause]] += 1
         until = self._clock.now_us + delay_us
-        self._idler.wait(Wait(until, lambda: False, lambda: self._spawn(cause, wake), real=False))
+        spawn = partial(self._spawn, cause, wake, raw)
+        self._idler.wait(Wait(until, lambda: False, spawn, real=bool(self._attempts)))
 
-    def _spawn(self, cause: int, wake: int) -> None:
-        hello = self._hello() | {
+    def _spawn(self, cause: int, wake: int, raw: bool) -> None:
+        self._idler.attended = False
+        try:
+            facts, segment = self._firmware(cause, self._attempts > 0)
+        except BootFault as e:
+            self._refused(e)
+            return
+        self.boot_fault, self._attempts = "", 0
+        hello = facts | {
             "boot_us": self.boot_us,
             "cause": cause,
             "wake": wake,
             "cut": list(self.arm) if self.arm else None,
+            "prompt": self._serial.attended,
+            "raw": raw,
         }
         try:
             self.run = VmRun(
                 self._shims,
-                self._segment,
+                segment,
                 self.heapsize,
                 self._idler,
                 self._peripherals,
                 json.dumps(hello).encode(),
+                self._serial,
                 self._console,
                 self._ended,
             )
@@ -120,6 +171,18 @@ class Life:
             self._fail(BoardError(f"the VM does not start: {e}"))
             return
         self.state = "awake"
+        self._on_change()
+
+    def _refused(self, fault: BootFault) -> None:
+        """Nothing to boot: the ROM's watchdog, or the bootloader, resets the chip, for ever.
+
+        In real time, so that whoever watches has no million of them to read.
+        """
+        self.boot_fault = str(fault)
+        self.boot_faults += 1
+        self._attempts += 1
+        self._idler.attended = True
+        self._boot(WDT_RESET if fault.rom else HARD_RESET, 0, _REFUSED_US)
         self._on_change()
 
     def _account(self, run: VmRun) -> None:
@@ -144,7 +207,11 @@ class Life:
         if end.kind == "sleep":
             self._sleep(end.value)
         elif end.kind == "reset":
-            self._boot(end.value, 0, BOOT_US)
+            self._boot(end.value, 0, BOOT_US, raw=end.raw)
+        elif end.kind == "en":
+            self._en()
+        elif end.kind == "halt":
+            self._loader()
         elif end.kind == "wdt":
             self._boot(WDT_RESET, 0, BOOT_US)
         elif end.kind == "crash":
@@ -172,6 +239,7 @@ class Life:
         peripherals = self._peripherals
         peripherals.reset()
         peripherals.watchdog.reset()
+        self._serial.reset()
         self.state = "asleep"
         self.sleeps += 1
         for uart in peripherals.uarts.values():
@@ -190,6 +258,8 @@ class Life:
 
     def _off(self) -> None:
         self.state = "off"
+        self._serial.reset()
+        self._idler.attended = False
         self._idler.cancel()
         self._clock.twins.clear()
         self._clock.wire.clear()

@@ -68,7 +68,7 @@ class VirtualNode:
         )
         flash = folder / "flash.bin"
         if not flash.exists():
-            firmware.make_flash(flash, table, FLASH_SIZE, self.files)
+            firmware.make_flash(flash, table, FLASH_SIZE, self.files, self._description["chip"])
         self.twin = ModemTwin(self._description["modem"], seed=seed)
         pins = self._description["pins"]
         self.board = VirtualBoard(

@@ -1,16 +1,32 @@
-"""Non-volatile storage of a board: a JSON file, and what the firmware has not committed yet."""
+"""Non-volatile storage of a board: the `nvs` partition of its flash, in ESP-IDF's own format, and
+what the firmware has not committed yet.
+"""
 
-import base64
-import binascii
-import json
 import os
+import struct
 from pathlib import Path
+
+from hil.virtual.nvs_pages import (
+    ANY,
+    BLOB_1,
+    CHUNK,
+    ENTRY,
+    I32,
+    INDEX,
+    U8,
+    Item,
+    NvsFullError,
+    NvsPages,
+)
 
 INTEGER, BLOB = 0, 1
 NOT_FOUND = -0x1102  # ESP_ERR_NVS_NOT_FOUND
 TYPE_MISMATCH = -0x1103
 NOT_ENOUGH_SPACE = -0x1105
-_LONGEST = 4000  # bytes of a blob: what one 4 KiB page surely holds
+NOT_INITIALIZED = -0x1101
+_SECOND = 0x80  # first chunk's number of every other version of a blob
+_MOST_SPACES = 254
+_NO_INDEX = b"\xff" * 7
 
 
 class NvsError(Exception):
@@ -25,15 +41,30 @@ Value = int | bytes
 
 
 class Nvs:
-    """Namespaces of keys; int is an i32, bytes a blob. A commit writes `path` atomically."""
+    """Namespaces of keys; int is an i32, bytes a blob.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._data: dict[str, dict[str, Value]] = {}
+    A commit writes to `flash`, where the partition lies at `offset` and has `size` bytes: 0 until
+    `locate` has told, and without a partition for good.
+    """
+
+    def __init__(self, flash: Path) -> None:
+        self._flash = flash
+        self._offset = self._size = 0
+        self._pages: NvsPages | None = None
         self._pending: dict[tuple[str, str], Value | None] = {}
         self.commits = 0
-        if path.exists():
-            self._load()
+
+    def locate(self, offset: int, size: int) -> None:
+        """The partition is there, and is read anew: something else may have written it."""
+        self._offset, self._size = offset, size
+        self._pages = None
+
+    def boot(self) -> None:
+        """What MicroPython does at its start: without a free page all is erased (ESP-IDF's
+        ESP_ERR_NVS_NO_FREE_PAGES, which ports/esp32/main.c answers by nvs_flash_erase).
+        """
+        if self._size and not self._open().free_pages:
+            self._open().erase_all()
 
     def set_blob(self, namespace: str, key: str, value: bytes) -> None:
         """Provision a blob from outside; durable when it returns."""
@@ -45,7 +76,25 @@ class Nvs:
 
     def get(self, namespace: str, key: str) -> Value | None:
         """The committed value, or None."""
-        return self._data.get(namespace, {}).get(key)
+        if not self._size:
+            return None
+        pages = self._open()
+        space = self._space(namespace)
+        for item in pages.find(space, key) if space else ():
+            if item.kind == I32:
+                number: int = struct.unpack("<i", pages.data(item)[:4])[0]
+                return number
+            if item.kind == BLOB_1:
+                return pages.data(item)
+            if item.kind == INDEX:
+                return self._blob(pages, item)
+        return None
+
+    def keys(self, namespace: str) -> list[str]:
+        """The committed keys of a namespace."""
+        space = self._space(namespace) if self._size else 0
+        names = {item.key for item in self._open().items if item.space == space} if space else ()
+        return sorted(key for key in names if self.get(namespace, key) is not None)
 
     # For the firmware
 
@@ -63,61 +112,124 @@ class Nvs:
 
     def write(self, namespace: str, key: str, value: Value) -> None:
         """Set a value; it is lost at a reset unless `commit` follows."""
-        if isinstance(value, bytes) and len(value) > _LONGEST:
+        if not self._size:
+            raise NvsError(NOT_INITIALIZED)
+        if isinstance(value, bytes) and len(value) > self._size:
             raise NvsError(NOT_ENOUGH_SPACE)
         self._pending[namespace, key] = value
 
     def erase(self, namespace: str, key: str) -> None:
         """Remove a key; NvsError when it is missing."""
-        if self._pending.get((namespace, key), self.get(namespace, key)) is None:
+        if (namespace, key) in self._pending:
+            missing = self._pending[namespace, key] is None
+        else:
+            missing = self.get(namespace, key) is None
+        if missing:
             raise NvsError(NOT_FOUND)
         self._pending[namespace, key] = None
 
     def commit(self, namespace: str) -> None:
-        """Make the namespace's changes durable."""
+        """Make the namespace's changes durable; NvsError when there is no room for one."""
         for space, key in [name for name in self._pending if name[0] == namespace]:
-            value = self._pending.pop((space, key))
-            if value is None:
-                self._data.get(space, {}).pop(key, None)
-            else:
-                self._data.setdefault(space, {})[key] = value
+            self._store(space, key, self._pending.pop((space, key)))
         self.commits += 1
-        self._save()
 
     def reset(self) -> None:
         """The chip was reset: what was not committed is gone."""
         self._pending.clear()
 
+    # The partition
+
     def _provision(self, namespace: str, key: str, value: Value) -> None:
         for name in (namespace, key):
             if not 0 < len(name.encode()) <= 15:
                 raise ValueError(f"NVS name {name!r} is not 1 to 15 bytes")
-        self._data.setdefault(namespace, {})[key] = value
-        self._save()
+        if not self._size:
+            raise ValueError(f"{self._flash} has no NVS partition: flash a partition table")
+        self._store(namespace, key, value)
 
-    def _load(self) -> None:
+    def _open(self) -> NvsPages:
+        if self._pages is None:
+            with self._flash.open("rb") as file:
+                file.seek(self._offset)
+                raw = file.read(self._size)
+            self._pages = NvsPages(raw, self._write_flash)
+        return self._pages
+
+    def _write_flash(self, offset: int, data: bytes) -> None:
+        fd = os.open(self._flash, os.O_WRONLY)
         try:
-            spaces = json.loads(self._path.read_text())
-            for space, keys in spaces.items():
-                self._data[space] = {
-                    key: value if isinstance(value, int) else base64.b64decode(value)
-                    for key, value in keys.items()
-                }
-        except (OSError, ValueError, AttributeError, TypeError, binascii.Error) as e:
-            raise ValueError(f"{self._path}: not the NVS of a virtual board: {e}") from None
+            os.pwrite(fd, data, self._offset + offset)
+        finally:
+            os.close(fd)
 
-    def _save(self) -> None:
-        text = json.dumps(
-            {
-                space: {
-                    key: value if isinstance(value, int) else base64.b64encode(value).decode()
-                    for key, value in keys.items()
-                }
-                for space, keys in self._data.items()
-            }
-        )
-        new = self._path.with_suffix(".new")
-        fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)  # it holds keys
-        with os.fdopen(fd, "w") as file:
-            file.write(text)
-        new.replace(self._path)
+    def _space(self, namespace: str) -> int:
+        """The number of a namespace; 0 when there is none."""
+        pages = self._open()
+        for item in pages.items:
+            if item.space == 0 and item.kind == U8 and item.key == namespace:
+                return pages.data(item)[0]
+        return 0
+
+    def _new_space(self, namespace: str) -> int:
+        pages = self._open()
+        taken = {pages.data(item)[0] for item in pages.items if item.space == 0}
+        number = next((n for n in range(1, _MOST_SPACES + 1) if n not in taken), 0)
+        if not number:
+            raise NvsError(NOT_ENOUGH_SPACE)
+        pages.append(0, U8, ANY, namespace, bytes((number,)) + _NO_INDEX)
+        return number
+
+    def _blob(self, pages: NvsPages, index: Item) -> bytes | None:
+        size, count, first = struct.unpack_from("<IBB", pages.data(index))
+        chunks = {
+            item.chunk: pages.data(item)
+            for item in pages.find(index.space, index.key)
+            if item.kind == CHUNK
+        }
+        parts = [chunks.get((first + n) & 0xFF) for n in range(count)]
+        whole = b"".join(part for part in parts if part is not None)
+        return whole if None not in parts and len(whole) == size else None
+
+    def _store(self, namespace: str, key: str, value: Value | None) -> None:
+        """The new value first, then the old one is erased, as ESP-IDF does it."""
+        pages = self._open()
+        space = self._space(namespace)
+        old = pages.find(space, key) if space else []
+        if value is None:
+            pages.erase(old)
+            return
+        if old and self.get(namespace, key) == value:
+            return  # ESP-IDF too writes nothing then
+        new: list[Item] = []
+        try:
+            space = space or self._new_space(namespace)
+            if isinstance(value, int):
+                new.append(
+                    pages.append(space, I32, ANY, key, struct.pack("<i", value) + b"\xff" * 4)
+                )
+            else:
+                self._append_blob(pages, space, key, value, old, new)
+        except NvsFullError:
+            pages.erase(new)
+            raise NvsError(NOT_ENOUGH_SPACE) from None
+        pages.erase(old)
+
+    def _append_blob(
+        self, pages: NvsPages, space: int, key: str, value: bytes, old: list[Item], new: list[Item]
+    ) -> None:
+        first = 0
+        for item in old:
+            if item.kind == INDEX and pages.data(item)[5] == 0:
+                first = _SECOND
+        at, count = 0, 0
+        while at < len(value) or not count:
+            if count == 127:
+                raise NvsFullError
+            most = (pages.room() - 1) * ENTRY
+            part = value[at : at + most]
+            new.append(pages.append(space, CHUNK, first + count, key, part))
+            at += len(part)
+            count += 1
+        fields = struct.pack("<IBBH", len(value), count, first, 0xFFFF)
+        new.append(pages.append(space, INDEX, ANY, key, fields))

@@ -23,7 +23,17 @@ _LOOK_S = 0.5
 # gets a signal. Processor time: a VM that merely waits for its turn may be within a request.
 _BUSY_CPU_S, _BUSY_LOOK_S = 0.03, 0.02
 _NOT_INTERRUPTED = frozenset(  # what the shims ask for on their own behalf
-    (_ops.HELLO, _ops.STARTED, _ops.COUNTERS, _ops.CUT, _ops.RESET, _ops.CRASH, _ops.KBD_INTR)
+    (
+        _ops.HELLO,
+        _ops.STARTED,
+        _ops.COUNTERS,
+        _ops.CUT,
+        _ops.RESET,
+        _ops.CRASH,
+        _ops.KBD_INTR,
+        _ops.PROMPT,
+        _ops.SERIAL_WRITE,
+    )
 )
 
 
@@ -85,9 +95,8 @@ class VmRun:
             self._idler.cancel()
             self.channel.close()
             self.process.kill()
-        elif self._end.kind != "cut" and end.kind in _FROM_OUTSIDE:
-            if self._end.kind not in _FROM_OUTSIDE or _rank(end) > _rank(self._end):
-                self._end = end  # it happens while a run that ended is still being taken down
+        elif self._end.kind != "cut" and _rank(end) > _rank(self._end):
+            self._end = end  # it happens while a run that ended is still being taken down
 
     def kill_now(self, end: End) -> None:
         """As `kill`, and `on_end` has been called when this returns."""
@@ -172,6 +181,7 @@ class VmRun:
             self._serial.send(payload)
         elif op == _ops.KBD_INTR:
             self._serial.interrupt_char = struct.unpack("<h", payload)[0]
+            self._interrupted = False  # it came too late
         elif op == _ops.PROMPT:
             self._idler.attended = self._serial.attended
         else:
@@ -264,6 +274,9 @@ class VmRun:
             self._seen = (self._alive, self.channel.requests, now, used)
             return
         silent = requests == self.channel.requests
+        if self._idler.attended:
+            self._compute()
+            return
         limit = _SILENT_S if silent else _SPINNING_S
         deadline = self._peripherals.watchdog.deadline_us
         if deadline is None or now - since < limit or used - cpu < _SILENT_CPU_S:
@@ -272,6 +285,14 @@ class VmRun:
         self._clock.fire_due()
         self.kill(End("wdt"))
 
+    def _compute(self) -> None:
+        """Somebody's program computes at the prompt: its time is real, and the watchdog's too."""
+        self._clock.advance(self._clock.now_us + int(_LOOK_S * 1_000_000))
+        self._clock.fire_due()
+        deadline = self._peripherals.watchdog.deadline_us
+        if deadline is not None and deadline < self._clock.now_us:
+            self.kill(End("wdt"))
+
 
 def _rank(end: End) -> int:
-    return _FROM_OUTSIDE.index(end.kind)
+    return _FROM_OUTSIDE.index(end.kind) if end.kind in _FROM_OUTSIDE else -1

@@ -50,7 +50,7 @@ async def rig(folder: Path, boot: str, **options: Any) -> AsyncIterator[Rig]:
     """A board with this boot.py, off until the first `run_until`."""
     flash(folder, boot)
     lines: list[str] = []
-    board = VirtualBoard(folder, MAC, table=TABLE, start=START, console=lines.append, **options)
+    board = VirtualBoard(folder, MAC, start=START, console=lines.append, **options)
     try:
         yield Rig(board, lines)
     finally:

@@ -1,7 +1,6 @@
 """Resets, sleeps and what survives them; the watchdog; crashes."""
 
 import asyncio
-import json
 import random
 import time
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 from board_rig import SECOND, START, Twin, rig
 
+from fleet.flashing import partitions
 from hil.virtual import vmrun
 from hil.virtual.board import BoardError
 from hil.virtual.stimulus import Pulse, Stimulus
@@ -101,7 +101,7 @@ async def test_nvs_keeps_what_was_committed_and_only_that(tmp_path: Path) -> Non
         assert await r.line("short") == "-4364"
         assert await r.line("long") == "-4361"
         assert await r.line("erased") == "-4354"
-        assert json.loads((tmp_path / "nvs.json").read_text())["app"].keys() == {"blob", "empty"}
+        assert r.board.nvs.keys("app") == ["blob", "empty"]
 
 
 _HANG = """
@@ -239,8 +239,10 @@ async def test_twins_learn_of_power_sleep_and_pins(tmp_path: Path) -> None:
 
 async def test_a_vm_that_cannot_mount_its_flash_is_one_clear_error(tmp_path: Path) -> None:
     async with rig(tmp_path, "print('never')") as r:
-        size = r.board.flash_path.stat().st_size
-        r.board.flash_path.write_bytes(b"\x00" * size)
+        vfs = partitions.find(r.board.table, "vfs")
+        with r.board.flash_path.open("r+b") as file:
+            file.seek(vfs.offset)
+            file.write(b"\x00" * vfs.size)
         with pytest.raises(BoardError, match="5 times in a row"):
             await r.board.run_until(lambda: False, 10)
         assert r.board.state == "off"

@@ -42,7 +42,7 @@ async def flashed(
 ) -> AsyncIterator[VirtualBoard]:
     table = partitions.load(TABLE, FLASH_SIZE)
     firmware.make_flash(folder / "flash.bin", table, FLASH_SIZE, files)
-    board = VirtualBoard(folder, MAC, table=TABLE, start=START, console=lines.append)
+    board = VirtualBoard(folder, MAC, start=START, console=lines.append)
     try:
         yield board
     finally:
@@ -97,7 +97,7 @@ async def test_a_table_without_the_partition_says_so_and_the_node_sleeps(tmp_pat
     bare.write_text("\n".join(r for r in TABLE.read_text().splitlines() if "romfs" not in r))
     table = partitions.load(bare, FLASH_SIZE)
     firmware.make_flash(tmp_path / "flash.bin", table, FLASH_SIZE, slot(tmp_path, "one"))
-    board = VirtualBoard(tmp_path, MAC, table=bare, start=START, console=lines.append)
+    board = VirtualBoard(tmp_path, MAC, start=START, console=lines.append)
     try:
         await sleeps(board)
         assert board.state == "asleep"

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from board_rig import MAC, START, TABLE, Rig, flash
+from board_rig import MAC, START, Rig, flash
 
 from fleet.paths import firmware_dir
 from fleet.releases import slots
@@ -94,7 +94,7 @@ async def campaign(folder: Path, cutter: Cutter, boot: str) -> tuple[list[Any], 
     """Every number given by one board over all its lives, and how often it was cut."""
     flash(folder, boot, files())
     lines: list[str] = []
-    board = VirtualBoard(folder, MAC, table=TABLE, start=START, console=lines.append)
+    board = VirtualBoard(folder, MAC, start=START, console=lines.append)
     cutter.board = board
     cuts = 0
     try:

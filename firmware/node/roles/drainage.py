@@ -49,8 +49,14 @@ class Drainage:
 
     def arm(self) -> None:
         """The sensor's own comparator ends deep sleep."""
-        if self._wake_pin is not None:
+        if self._wake_pin is None:
+            return
+        if hasattr(esp32, "wake_on_ext0"):
             esp32.wake_on_ext0(self._wake_pin, esp32.WAKEUP_ANY_HIGH)
+        else:
+            from node.sense import gpiowake
+
+            gpiowake.add(self._wake_pin)
 
     def called(self) -> bool:
         """Whether the sensor called while the node was awake, since the last question."""

@@ -1,4 +1,4 @@
-"""`esp32.Partition` over the flash image: the table comes from the board's partition CSV."""
+"""`esp32.Partition` over the flash image: the table is the one that lies in it."""
 
 import _link
 from micropython import const
@@ -21,8 +21,10 @@ class Partition:
     TYPE_DATA = 1
 
     def __init__(self, id, block_size=_BLOCK):
+        if not isinstance(id, str):
+            id = _link.hello()["running"]
         for row in _table():
-            if row[4] == id if isinstance(id, str) else row[:2] == (_APP, _OTA_0):
+            if row[4] == id:
                 self._row = row
                 break
         else:

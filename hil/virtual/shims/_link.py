@@ -20,6 +20,7 @@ edges = {}  # pin number -> callable(bytes: the flags)
 nets = {}  # socket's number -> callable(bytes: its state)
 route = None  # UART number behind which IP is up, once PPP has brought it there
 heeds = 0  # flags of IDLE that interrupts of the UART ask for
+raw = 0  # whether the prompt speaks the raw REPL, which goes on behind a soft reset
 alarm = None  # (virtual time in us, callable): what a task of the chip's own does then
 flash = None
 _file = None
@@ -53,6 +54,8 @@ def _ask(op, payload):
     _real = utime.ticks_us()
     if status == _ops.ERROR:
         raise OSError(*struct.unpack("<h", _read(size)))
+    if status == _ops.INTERRUPT:
+        raise KeyboardInterrupt
     if status == _ops.ARM:
         flash.arm(*struct.unpack("<IB", _read(5)))
         size -= 5

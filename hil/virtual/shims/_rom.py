@@ -10,16 +10,22 @@ import vfs
 image = None  # the VfsRom: set by the bootstrap, mounted only while a part is loaded
 
 
-def load(module, name):
-    """Find `name` for the `__getattr__` of `module`: class Pin of `machine` is in _machine_pin."""
+def module(name):
+    """Import one of the shims' modules."""
     vfs.mount(image, "/shims")
     sys.path.insert(0, "/shims")
     try:
-        value = getattr(__import__("_%s_%s" % (module, name.lower())), name)
-    except ImportError:
-        raise AttributeError(name)
+        return __import__(name)
     finally:
         sys.path.remove("/shims")
         vfs.umount("/shims")
-    setattr(sys.modules[module], name, value)
+
+
+def load(module_name, name):
+    """Find `name` for the `__getattr__` of a module: class Pin of `machine` is in _machine_pin."""
+    try:
+        value = getattr(module("_%s_%s" % (module_name, name.lower())), name)
+    except ImportError:
+        raise AttributeError(name)
+    setattr(sys.modules[module_name], name, value)
     return value

@@ -24,6 +24,7 @@ SOFT_RESET = 5
 EXT0_WAKE = 2
 EXT1_WAKE = 3
 TIMER_WAKE = 4
+ULP_WAKE = 6
 
 _booted = (0, 0, b"")  # reset cause, wake reason, MAC: set by the bootstrap
 _frequency = 160000000
@@ -41,7 +42,7 @@ def _counters():
 
 def _restart(cause):
     _counters()
-    _link.call(_ops.RESET, bytes((cause,)))
+    _link.call(_ops.RESET, bytes((cause, _link.raw)))
     _link.halt()
 
 

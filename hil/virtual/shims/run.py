@@ -13,7 +13,7 @@ import _link
 import _ops
 import _rom
 import _vfs
-import esp32  # noqa: F401  imported while the shims can still be found
+import esp32
 import machine
 import network  # noqa: F401
 import utime
@@ -24,6 +24,16 @@ from flashdev import FlashDevice
 def _on_cut():
     _link.call(_ops.CUT, _link.flash.counters())
     _link.halt()
+
+
+def _mount():
+    """As the runtime's _boot.py: an erased partition is formatted, a damaged one is not."""
+    first = bytearray(512)
+    _link.flash.readblocks(0, first)
+    if first == b"\xff" * 512:
+        vfs.VfsLfs2.mkfs(_link.flash, progsize=32, readsize=32, lookahead=32)
+    vfs.mount(vfs.VfsLfs2(_link.flash, progsize=32, readsize=32, lookahead=32), "/")
+    os.chdir("/")
 
 
 def _set_up(fd):
@@ -37,16 +47,20 @@ def _set_up(fd):
     ahead = utime.ticks_ms() + (1 << 40)
     core.ticks = lambda: ahead + _link.since_boot() // 1000
     core.ticks_add, core.ticks_diff = utime.ticks_add, utime.ticks_diff
+    for name in hello["chip"]["lacks"]:
+        if hasattr(esp32, name):
+            delattr(esp32, name)
     image = open(hello["flash"], "r+b")  # noqa: SIM115  open for the VM's life
     after, mode = hello["cut"] or (None, "clean")
     where = (hello["vfs_offset"], hello["vfs_size"])
     _link.flash = FlashDevice(image, *where, _on_cut, after, mode)
     vfs.umount("/")
-    vfs.mount(vfs.VfsLfs2(_link.flash, progsize=32, readsize=32, lookahead=32), "/")
-    os.chdir("/")
+    if where[1]:
+        _mount()
     _vfs.where = (hello["romfs_offset"], hello["romfs_size"])
     sys.modules["vfs"] = _vfs
     sys.path[:] = ["", ".frozen", "/lib"]
+    return hello
 
 
 def _execute(name, scope):
@@ -66,15 +80,24 @@ def start(rom, fd, segment):
     `segment` is the partition that the chip would map into memory."""
     _rom.image = rom
     _vfs.segment = segment
-    _set_up(fd)
+    hello = _set_up(fd)
+    prompt, _link.raw = hello["prompt"], hello["raw"]
+    del hello
     gc.collect()
     _link.call(_ops.STARTED, struct.pack("<I", gc.mem_alloc()))
     scope = {"__name__": "__main__"}
     ended = "firmware ended"
     for name in ("boot.py", "main.py"):
         if name in os.listdir("/"):
-            ended = _execute(name, scope) or ended
+            wrong = _execute(name, scope)
+            if wrong:
+                ended = wrong
+                break  # as on the chip: without boot.py's whole effect main.py does not run
+        if _link.raw:
+            break  # out of the raw REPL a soft reset comes back to it, by boot.py alone
     machine._counters()
-    _link.call(_ops.CRASH, ended.encode())
-    while True:  # the chip would sit at its prompt, its watchdog running
+    if not (prompt and ended.startswith(("firmware", "KeyboardInterrupt"))):
+        _link.call(_ops.CRASH, ended.encode())
+    while not prompt:  # the chip would sit at its prompt, its watchdog running
         _link.idle(-1)
+    _rom.module("_repl").run(scope)

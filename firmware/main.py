@@ -1,0 +1,48 @@
+"""The other half of the supervisor: runs the slot's application, and outlives it."""
+
+import sys
+
+import machine
+from micropython import const
+
+_CRASH_SLEEP_MS = const(60_000)
+_SERVICE_MS = const(300_000)  # awake at the prompt, for a technician who provisions the node
+
+
+def introduce() -> None:
+    """Say at power-on what this node is; what is wrong with that stops nothing else."""
+    try:
+        from node import selftest
+
+        selftest.run()
+    except Exception as e:
+        sys.print_exception(e)
+
+
+def run() -> None:
+    """Run the application; what it lets escape is shown on the console, then sleep.
+
+    A node that has no configuration comes back from here to its prompt instead, unless it woke
+    from deep sleep or out of such a time at the prompt, which the watchdog ends.
+    """
+    cause = machine.reset_cause()
+    if cause == machine.PWRON_RESET:
+        introduce()
+    del globals()["introduce"]
+    try:
+        from node import main
+
+        main.run()
+    except Exception as e:  # whatever the slot does wrong, the supervisor must outlive it
+        sys.print_exception(e)
+        if type(e).__name__ == "ConfigError" and cause not in (
+            machine.DEEPSLEEP_RESET,
+            machine.WDT_RESET,
+        ):
+            machine.WDT(timeout=_SERVICE_MS)
+            return
+    # Not a reset: a node that fails at every start must not empty its battery in a night.
+    machine.deepsleep(_CRASH_SLEEP_MS)
+
+
+run()
