@@ -72,7 +72,7 @@ def provision(
         chosen = found_ports.find(ports)
     except (FlashError, ValueError) as e:
         raise click.ClickException(str(e)) from None
-    fleet = EnrolClient(url or _own_fleet(), _token(token))
+    fleet = EnrolClient(url or _own_fleet(), claim_token(token))
     stop = Stop()
     order = Order(
         kind, _asker(stop), area=area, policy=again or "", door=door or "",
@@ -134,7 +134,8 @@ def _own_fleet() -> str:
         ) from None
 
 
-def _token(given: str | None) -> str:
+def claim_token(given: str | None) -> str:
+    """The token's text: as given, or typed where that is missing or a dash."""
     if given is None or given == "-":
         if not sys.stdin.isatty() and given is None:
             raise click.UsageError("--token is missing: kapok token add makes one")

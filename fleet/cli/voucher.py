@@ -1,5 +1,7 @@
 """`kapok voucher`: claim credentials for boards that are provisioned without a network."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,13 @@ file_option = click.option(
     type=click.Path(path_type=Path, dir_okay=False),
     help="The laptop's vouchers; default: ~/.local/state/kapok/vouchers.json.",
 )
-person_option = click.option("--person", required=True, help="Who takes them along.")
+person_option = click.option(
+    "--person", default="", help="Who has the laptop; only where the fleet's data folder is here."
+)
+fleet_option = click.option("--fleet", "url", help="https://HOST:PORT of the fleet.")
+token_option = click.option(
+    "--token", envvar="KAPOK_TOKEN", help="Claim token, or - to type it; also KAPOK_TOKEN."
+)
 
 
 @click.group()
@@ -32,8 +40,26 @@ def voucher() -> None:
     claim, lives a few months, and dies with the voucher; a laptop that is stolen is ended by
     `kapok voucher revoke --person NAME`.
 
-    Example: kapok voucher pull --count 50 --area 440106 --node gas-meter --person wang
+    Example: kapok voucher pull --count 50 --area 440106 --node gas-meter --fleet https://HOST:8443
     """
+
+
+@contextmanager
+def _office(url: str | None, token: str | None, person: str) -> Iterator[Any]:
+    """The fleet: over HTTPS by a token, or by its data folder on this machine."""
+    from fleet.flashing import voucher_office
+
+    if url is not None:
+        from fleet.cli.provision import claim_token
+        from fleet.enrol.client import EnrolClient
+
+        yield voucher_office.Remote(EnrolClient(url, claim_token(token)))
+        return
+    if not person:
+        raise click.UsageError("--fleet URL with --token, or --person where the fleet's data is")
+    chosen = settings()
+    with database(needs=chosen) as db, db.begin() as session:
+        yield voucher_office.Here(session, chosen, person)
 
 
 def _file(path: Path | None) -> Any:
@@ -44,9 +70,11 @@ def _file(path: Path | None) -> Any:
 
 @voucher.command()
 @click.option("--count", type=click.IntRange(1, 200), default=20, show_default=True)
-@click.option("--area", required=True, help="Area code that the nodes will belong to.")
+@click.option("--area", default="", help="Area code of the nodes; default: the token's.")
 @click.option("--node", "node_type", required=True, help="Node type, such as gas-meter.")
 @click.option("--days", type=click.IntRange(1, 365), default=90, show_default=True)
+@fleet_option
+@token_option
 @person_option
 @file_option
 @json_option
@@ -56,43 +84,46 @@ def pull(
     area: str,
     node_type: str,
     days: int,
+    url: str | None,
+    token: str | None,
     person: str,
     path: Path | None,
     as_json: bool,
 ) -> None:
-    """Take vouchers along.
+    """Take vouchers along. Each takes one of the token's boards.
 
-    Example: kapok voucher pull --count 50 --area 440106 --node gas-meter --person wang
+    Example: kapok voucher pull --count 50 --area 440106 --node gas-meter --fleet https://HOST:8443
     """
     from fleet.flashing import voucher_office
 
-    chosen = settings()
     file = _file(path)
-    with database(needs=chosen) as db, db.begin() as session:
-        office = voucher_office.Here(session, chosen, person)
+    with _office(url, token, person) as office:
         added = voucher_office.pull(office, file, count, area, node_type, days)
     if as_json:
         say_json({"file": str(file.path), "vouchers": [one.claim_id for one in added]})
     else:
-        click.echo(f"{len(added)} vouchers for {node_type} in {area}: {file.path}")
+        click.echo(f"{len(added)} vouchers for {node_type} in {added[0].area}: {file.path}")
 
 
 @voucher.command()
+@fleet_option
+@token_option
 @person_option
 @file_option
 @json_option
 @one_line_errors
-def push(person: str, path: Path | None, as_json: bool) -> None:
+def push(
+    url: str | None, token: str | None, person: str, path: Path | None, as_json: bool
+) -> None:
     """Tell the fleet which voucher went into which node.
 
-    Example: kapok voucher push --person wang
+    Example: kapok voucher push --fleet https://HOST:8443 --token -
     """
     from fleet.flashing import voucher_office
 
-    chosen = settings()
     file = _file(path)
-    with database(needs=chosen) as db, db.begin() as session:
-        told = voucher_office.push(voucher_office.Here(session, chosen, person), file)
+    with _office(url, token, person) as office:
+        told = voucher_office.push(office, file)
     file.remove(one.claim_id for one in told if not one.refusal)  # the fleet has it for good
     refused = [one for one in told if one.refusal]
     if as_json:

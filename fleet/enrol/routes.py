@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse
 
 from fleet.db.base import Database
 from fleet.enrol import body as bodies
-from fleet.enrol import claims
+from fleet.enrol import claims, offline
 from fleet.enrol.limits import Limits
 from fleet.identity import operations, token_text, tokens
 from fleet.identity.authority import Authority
@@ -116,6 +116,46 @@ def create(
             return {"node": asked.node, "policy": held.policy, "now_us": now_us()}
 
         return await gate.answer(request, bodies.Confirm, work)
+
+    @app.post("/enrol/vouchers")
+    async def vouchers(request: Request) -> JSONResponse:
+        """Vouchers to take along, all or none; each takes one of the token's count."""
+
+        def work(asked: bodies.Vouchers) -> dict[str, Any]:
+            with database.begin() as session:
+                person, made = offline.issue(
+                    session, authority, wrapper, roles, secret_of(asked.token),
+                    node_type=asked.type, area=asked.area, days=asked.days, requests=asked.csrs,
+                )  # fmt: skip
+            log.info("vouchers given", person=person, type=asked.type, count=len(made))
+            return {
+                "person": person,
+                "ca": _text(authority.root_der),
+                "doors": {name: list(where) for name, where in site.doors.items()},
+                "vouchers": [
+                    {
+                        "id": one.claim_id, "certificate": _text(one.certificate),
+                        "kid": _text(one.kid), "secret": _text(one.secret), "area": one.area,
+                        "not_after_us": one.not_after_us,
+                    }
+                    for one in made
+                ],
+            }  # fmt: skip
+
+        return await gate.answer(request, bodies.Vouchers, work)
+
+    @app.post("/enrol/voucher-used")
+    async def voucher_used(request: Request) -> JSONResponse:
+        """A voucher went into a board: the node is registered as pending."""
+
+        def work(asked: bodies.Used) -> dict[str, Any]:
+            with database.begin() as session:
+                state = offline.announce(
+                    session, secret_of(asked.token), asked.voucher, asked.node
+                )
+            return {"node": asked.node, "state": state}
+
+        return await gate.answer(request, bodies.Used, work)
 
     return app
 

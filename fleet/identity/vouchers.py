@@ -32,6 +32,7 @@ class Made(NamedTuple):
     certificate: bytes  # DER
     kid: bytes
     secret: SecretBytes
+    area: str
     not_after_us: int
 
 
@@ -80,7 +81,7 @@ def issue(
         context = contexts.new_context(session, wrapper, issued.subject)
         made.append(
             Made(
-                issued.subject, issued.der, context.kid, context.secret,
+                issued.subject, issued.der, context.kid, context.secret, area,
                 int(issued.not_after.timestamp()) * 1_000_000,
             )
         )  # fmt: skip

@@ -10,6 +10,7 @@ from functools import partial
 from hil.virtual.flash_boot import BootFault
 from hil.virtual.idle import Idler, Wait
 from hil.virtual.peripherals import Peripherals
+from hil.virtual.process import Segment
 from hil.virtual.rtc import TIMER_WAKE
 from hil.virtual.serial_line import SerialLine
 from hil.virtual.vmrun import End, VmRun

@@ -39,15 +39,29 @@ class Basement:
         """Serve, and pull vouchers."""
         await self.fleet.command("init")
         await self.fleet.command("area", "add", AREA, "Tianhe")
-        await self.fleet.start()
+        self.url = str((await self.fleet.start())["enrol_url"])
+        made = await self.fleet.command(
+            "token", "add", "--person", PERSON, "--area", AREA, "--node", "gas-meter",
+            "--count", "10", "--days", "1", "--json",
+        )  # fmt: skip
+        self.token = str(json.loads(made)["token"])
         await self.pull(count)
 
     async def pull(self, count: int = 1) -> None:
-        """More vouchers."""
+        """More vouchers, over HTTPS."""
         await self.fleet.command(
-            "voucher", "pull", "--count", str(count), "--area", AREA, "--node", "gas-meter",
-            "--person", PERSON, "--file", str(self.file.path),
+            "voucher", "pull", "--count", str(count), "--node", "gas-meter", "--fleet", self.url,
+            "--token", self.token, "--file", str(self.file.path),
         )  # fmt: skip
+
+    async def push(self) -> list[dict[str, Any]]:
+        """Tell what was used, over HTTPS."""
+        told = await self.fleet.command(
+            "voucher", "push", "--fleet", self.url, "--token", self.token,
+            "--file", str(self.file.path), "--json",
+        )  # fmt: skip
+        found: list[dict[str, Any]] = json.loads(told)
+        return found
 
     async def close(self) -> None:
         """End what runs."""
