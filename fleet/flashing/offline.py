@@ -41,7 +41,8 @@ def prepare(file: VoucherFile, mac: bytes, node_type: str, config: Mapping[str, 
     }
     values: dict[str, int | bytes] = {"cfg": cbor.encode(whole), "ca": fleet.ca}
     for key, request in (("key", "csr"), ("key2", "csr2")):
-        values[key], pem = make_key_and_csr(node_id)
+        secret, pem = make_key_and_csr(node_id)
+        values[key] = bytes(secret)
         values[request] = x509.load_pem_x509_csr(pem).public_bytes(Encoding.DER)
     values |= claim_values(voucher)
     return Prepared(node_id, voucher.claim_id, {NAMESPACE: values})
@@ -50,10 +51,10 @@ def prepare(file: VoucherFile, mac: bytes, node_type: str, config: Mapping[str, 
 def claim_values(voucher: Voucher) -> dict[str, int | bytes]:
     """The voucher's own part of NVS; the node erases it when it has its certificate."""
     return {
-        "vid": voucher.claim_id.encode(),
         "vkey": voucher.key,
         "vcert": voucher.certificate,
         "vosc": cbor.encode([voucher.kid, voucher.secret]),
+        "vid": voucher.claim_id.encode(),  # last: with it the node claims
     }
 
 

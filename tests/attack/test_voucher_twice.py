@@ -87,7 +87,7 @@ def test_of_two_claims_that_both_saw_none_the_key_lets_one_in(
         first, second = Board(), Board()
         assert made.ask(first, voucher).reason == 0
         found = Session.get
-        looks = []
+        looks: list[Any] = []
 
         def early(self: Session, entity: Any, key: Any, **more: Any) -> Any:
             if entity is VoucherClaim and not looks:

@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from voucher_rig import NAMESPACE, PERSON, Basement
+from voucher_rig import PERSON, Basement
 
 from fleet.flashing.vouchers import VoucherFile
 from fleet.wire import cbor
+from hil.virtual.node import NAMESPACE
 
 
 @contextlib.asynccontextmanager
@@ -30,10 +31,13 @@ async def test_a_first_contact_makes_an_ordinary_node(
         prepared = b.flash(node)
         await b.claimed(node)
         nvs = node.board.nvs
-        assert len(nvs.get(NAMESPACE, "hmac") or b"") == 32  # type: ignore[arg-type]
-        key = nvs.get(NAMESPACE, "oscore")
+        hmac, key = nvs.get(NAMESPACE, "hmac"), nvs.get(NAMESPACE, "oscore")
+        assert isinstance(hmac, bytes)
+        assert len(hmac) == 32
         assert isinstance(key, bytes)
-        assert [len(part) for part in cbor.decode(key)] == [3, 16]  # type: ignore[union-attr]
+        parts = cbor.decode(key)
+        assert isinstance(parts, list)
+        assert [len(part) for part in parts] == [3, 16]
         assert nvs.get(NAMESPACE, "csr2") is not None
         assert (await b.vouchers())[prepared.claim_id]["state"] == "claimed"
         (told,) = await b.push()

@@ -15,29 +15,13 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_der_private_key,
 )
+from voucher_file_rig import FLEET, voucher
 
 from fleet.flashing import offline
-from fleet.flashing.vouchers import FRESH, TAKEN, USED, Fleet, Voucher, VoucherError, VoucherFile
+from fleet.flashing.vouchers import FRESH, TAKEN, USED, VoucherError, VoucherFile
 from fleet.wire import cbor, nodeid
 
-FLEET = Fleet(b"root", "fleet.example", 8883, "coap.example", 5683)
-SECRET = bytes(16)
-SOON = int(time.time()) + 86_400
 CONFIG = {"role": "gas-meter", "modem": "bc660k", "pins": {"pulse": 4}, "report_s": 7200}
-
-
-def voucher(n: int) -> Voucher:
-    return Voucher(
-        f"v{n:010d}",
-        "wang",
-        "440106",
-        "gas-meter",
-        SOON,
-        b"certificate",
-        b"key",
-        b"kid",
-        b"s" * 16,
-    )
 
 
 def mac(n: int) -> bytes:
@@ -133,11 +117,11 @@ def test_nvs_gets_keys_of_its_own_and_the_voucher(
     prepared = offline.prepare(file, mac(1), "gas-meter", {**CONFIG, "door": door})
     values = prepared.values["kapok"]
     assert prepared.node_id == nodeid.from_mac(mac(1))
-    cfg = cbor.decode(bytes(values["cfg"]))  # type: ignore[arg-type]
+    cfg = cbor.decode(bytes(values["cfg"]))
     assert isinstance(cfg, dict)
     assert (cfg["node"], cfg["port"]) == (prepared.node_id, where)
     for key, request in (("key", "csr"), ("key2", "csr2")):
-        held, asked = bytes(values[key]), bytes(values[request])  # type: ignore[arg-type]
+        held, asked = bytes(values[key]), bytes(values[request])
         private = load_der_private_key(held, None)
         csr = x509.load_der_x509_csr(asked)
         plain = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -151,7 +135,7 @@ def test_no_key_of_a_node_reaches_the_disk(file: VoucherFile) -> None:
     prepared = offline.prepare(file, mac(1), "gas-meter", CONFIG)
     text = b"".join(path.read_bytes() for path in file.path.parent.iterdir())
     for name in ("key", "key2"):
-        value = bytes(prepared.values["kapok"][name])  # type: ignore[arg-type]
+        value = bytes(prepared.values["kapok"][name])
         assert value not in text
         assert base64.b64encode(value) not in text
     offline.finish(file, prepared)
