@@ -101,6 +101,7 @@ class BoardSession:
         self.stop = stop or Stop()
         self.retried = False
         self._identity: Identity | None = None
+        self._table = b""
         self._warm = False  # the stub runs, at ROM_BAUD
         self._held = -1
         self._touched = False
@@ -217,11 +218,19 @@ class BoardSession:
     def identify(self) -> Identity:
         """Chip, MAC, flash size and security state; read once a session."""
         if self._identity is None:
-            first = self.esptool(["flash-id"])
-            if len(first.mac) != 6 or not first.chip:
-                raise FlashError(f"{self.port.name}: the chip did not tell its MAC: read it again")
-            self._identity = Identity(first.chip, first.mac, first.flash_bytes, Security())
-            self._identity = self._identity._replace(security=self._security(first.chip))
+            # One command tells all but the security: it reads the partition table on the way.
+            size = partitions.TABLE_SIZE
+            command = ["read-flash", "--flash-size", "detect", hex(partitions.TABLE_OFFSET)]
+            with memory_file() as file:
+                told = self.esptool([*command, str(size), _path(file)], files=[file])
+                self._table = _content(file)
+            if len(told.mac) != 6 or not told.chip or not told.flash_bytes:
+                raise FlashError(
+                    f"{self.port.name}: the chip does not tell its MAC or the size of its flash:"
+                    " run again, and see kapok doctor"
+                )
+            self._identity = Identity(told.chip, told.mac, told.flash_bytes, Security())
+            self._identity = self._identity._replace(security=self._security(told.chip))
         return self._identity
 
     def _security(self, chip: str) -> Security:
@@ -291,6 +300,8 @@ class BoardSession:
                 raise
             self.retried = True
             report = self.esptool(command, fast=SLOW_BAUD, files=files, on_progress=on_progress)
+        if any(piece.offset == partitions.TABLE_OFFSET for piece in pieces):
+            self._identity = None  # the table is another one
         sure = report.verified + len(report.skipped)
         if sure < len(pieces):
             raise NotVerified(
@@ -298,9 +309,16 @@ class BoardSession:
             )
         return report
 
+    @property
+    def blank(self) -> bool:
+        """Whether nothing lies where a partition table would, as on a new board."""
+        self.identify()
+        return not self._table.strip(b"\xff")
+
     def table(self) -> list[partitions.Partition]:
         """The partition table that lies in flash; PartitionError where there is none."""
-        return partitions.decode(self.read_region(partitions.TABLE_OFFSET, partitions.TABLE_SIZE))
+        self.identify()
+        return partitions.decode(self._table)
 
     def write_partition(self, label: str, data: bytes) -> None:
         """Write to a partition of the board's own table; TooLarge where it does not fit.

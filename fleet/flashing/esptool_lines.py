@@ -19,7 +19,7 @@ KEPT = 40  # lines of the output's end that a report keeps
 
 _CONNECTED = re.compile(r"Connected to (\S+)( in Secure Download Mode)? on ")
 _MAC = re.compile(r"(?:BASE )?MAC:\s+((?:[0-9a-f]{2}:){5}[0-9a-f]{2})$")
-_FLASH = re.compile(r"Detected flash size: (\d+)(KB|MB)$")
+_FLASH = re.compile(r"(?:Detected|Auto-detected) flash size: (\d+)(KB|MB)$")
 _FLAGS = re.compile(r"Flags: (0x[0-9a-f]{8})\b")
 _CRYPT = re.compile(r"(?:SPI Boot|Flash) Crypt Count \(\w+\): (0x[0-9a-f]+)$")
 _FILE = re.compile(r"Writing '(.+)' at 0x[0-9a-f]{8}\.\.\.$")

@@ -5,12 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fleet.flashing import device_files, first_boot, identity, journal_export, marks
+from fleet.flashing import device_files, first_boot, identity, journal_export, marks, partitions
 from fleet.flashing.board_session import BAUD, BoardSession, Piece
 from fleet.flashing.errors import FlashError, Interrupted, JournalAtRisk
 from fleet.flashing.esptool_run import Stop
 from fleet.flashing.identity import Identity
-from fleet.flashing.partitions import Partition
 from fleet.flashing.plan import Plan
 from fleet.flashing.ports import Port
 
@@ -23,12 +22,12 @@ def nothing(port: Port, board: Identity) -> None:
 
 
 class Target(NamedTuple):
-    """What the board must be, from its board file; `vfs` is the partition with the journal."""
+    """What the board must be, from its board file; `vfs` names the partition with the journal."""
 
     board: str
     chip: str
     flash_bytes: int
-    vfs: Partition | None
+    vfs: str = "vfs"
 
 
 class Order(NamedTuple):
@@ -133,8 +132,13 @@ def _save_journal(session: BoardSession, work: _Work) -> None:
 
     JournalAtRisk where there is one that cannot be read: only --discard-journal goes on then.
     """
-    vfs, folder = work.order.target.vfs, work.order.journal_folder
-    if vfs is None or folder is None or work.board is None:
+    folder = work.order.journal_folder
+    if folder is None or session.blank or work.board is None:
+        return
+    try:
+        # By the board's own table: the one that is to be written may have it elsewhere.
+        vfs = partitions.find(session.table(), work.order.target.vfs)
+    except partitions.PartitionError:
         return
 
     def read(offset: int, size: int) -> bytes:

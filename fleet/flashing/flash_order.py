@@ -50,5 +50,4 @@ def build(
         made = plan.make(layout.regions(board, found, files), folder)
     except (ValueError, slots.BuildError) as e:
         raise OrderError(str(e)) from None
-    vfs = next((row for row in board.table if row.label == "vfs"), None)
-    return Made(Target(board.name, board.chip, board.flash_bytes, vfs), made, found)
+    return Made(Target(board.name, board.chip, board.flash_bytes), made, found)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from fleet.flashing import first_boot, lines
-from fleet.flashing.board_session import BAUD, BoardSession, hub_lock
+from fleet.flashing import first_boot
+from fleet.flashing.board_session import BAUD, BoardSession
 from fleet.flashing.errors import FlashError, Interrupted
 from fleet.flashing.esptool_run import Stop
 from fleet.flashing.flash_many import MOST, ended_by_signals
@@ -87,12 +87,10 @@ def _work(
 
 
 def _first_boot(session: BoardSession, patience: float, stop: Stop) -> dict[str, Any]:
-    with session.console() as line:
-        with hub_lock(session.port.hub):
-            line.reset_input_buffer()
-            lines.reset(session.port, line)
+    with session.console() as console:
+        session.reset(console)
         boot = first_boot.watch(
-            session.port.name, line, patience=patience, stop=lambda: stop.wanted
+            session.port.name, console, patience=patience, stop=lambda: stop.wanted
         )
     if boot.selftest.get("provisioned") is not True:
         raise FlashError(

@@ -15,9 +15,7 @@ LOOK_S = 0.01  # how often a PTY that nobody has open is looked at
 CHUNK_S = 0.01  # of the line, read at a time where it is paced
 READ_MOST = 65536
 BITS = 10  # of a byte on the line
-QUEUE_MOST = (
-    1 << 20
-)  # bytes that wait for a host which does not read; a UART would lose them sooner
+QUEUE_MOST = 1 << 20  # bytes that wait for a host which does not read: a UART loses sooner
 TCGETS2 = 0x802C542A  # tells any rate in bits per second, termios only the named ones
 TERMIOS2 = struct.Struct("4I20s2I")
 
