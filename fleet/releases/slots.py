@@ -15,6 +15,7 @@ from fleet.identity.files import PUBLIC, write_atomic
 from fleet.releases import romfs
 from fleet.releases.shrink import shrink
 
+SUPERVISOR = ("boot.py", "main.py")  # beside the slot, as sources
 _FORMAT = 2  # of the compiled folders: other arguments of mpy-cross make others
 
 
@@ -84,10 +85,13 @@ def build(firmware_dir: Path, out: Path, slot: str = "a") -> dict[str, bytes]:
     }
     if not sources:
         raise BuildError(f"{firmware_dir}: no firmware sources (node/*.py) there")
+    try:
+        supervisor = {f"/{name}": (firmware_dir / name).read_bytes() for name in SUPERVISOR}
+    except OSError as e:
+        raise BuildError(f"{e.filename}: cannot read the supervisor: {e.strerror}") from None
     tree = _slot(tuple(sources.items()), out)
     return {
-        "/boot.py": (firmware_dir / "boot.py").read_bytes(),
-        "/main.py": (firmware_dir / "main.py").read_bytes(),
+        **supervisor,
         f"/{slot}.romfs": slot_image(
             {path.relative_to(tree).as_posix(): path.read_bytes() for path in tree.rglob("*.mpy")}
         ),

@@ -32,7 +32,9 @@ def slot(folder: Path, name: str, size: int = 9000) -> dict[str, bytes]:
     node.mkdir(parents=True)
     (node / "__init__.py").touch()
     (node / "main.py").write_text(MAIN % (name[:1] * size, name))
-    (node.parent / "boot.py").write_bytes((firmware_dir() / "boot.py").read_bytes())
+    (node / "selftest.py").write_text("def run(): pass\n")
+    for supervisor in ("boot.py", "main.py"):
+        (node.parent / supervisor).write_bytes((firmware_dir() / supervisor).read_bytes())
     return slots.build(node.parent, folder / "build")
 
 
