@@ -132,6 +132,8 @@ def create(
                 "person": person,
                 "ca": _text(authority.root_der),
                 "doors": {name: list(where) for name, where in site.doors.items()},
+                "keys": {name: _text(der) for name, der in site.keys.items()},
+                "defaults": _defaults(site, made[0].area),
                 "vouchers": [
                     {
                         "id": one.claim_id, "certificate": _text(one.certificate),
@@ -210,11 +212,15 @@ def _refusal(status: int, why: object) -> JSONResponse:
     return JSONResponse({"detail": str(why)}, status, headers={"Cache-Control": "no-store"})
 
 
-def _handed(authority: Authority, site: Site, made: claims.Claimed) -> dict[str, Any]:
-    areas = sorted((a for a in site.defaults if made.area.startswith(a)), key=len)
+def _defaults(site: Site, place: str) -> dict[str, Any]:
+    areas = sorted((a for a in site.defaults if place.startswith(a)), key=len)
     configuration: dict[str, Any] = {}
     for area in areas:
         configuration |= site.defaults[area]
+    return configuration
+
+
+def _handed(authority: Authority, site: Site, made: claims.Claimed) -> dict[str, Any]:
     return {
         "serial": operations.serial_text(made.issued.serial),
         "certificate": _text(made.issued.der),
@@ -223,7 +229,7 @@ def _handed(authority: Authority, site: Site, made: claims.Claimed) -> dict[str,
         "hmac": _text(made.hmac),
         "keys": {name: _text(der) for name, der in site.keys.items()},
         "doors": {name: list(where) for name, where in site.doors.items()},
-        "defaults": configuration,
+        "defaults": _defaults(site, made.area),
         "configuration": made.configuration,
         "downlinks": list(made.downlinks),
         "policy": made.policy,

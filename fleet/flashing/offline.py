@@ -1,5 +1,6 @@
 """Provisioning without a network: what a board's NVS gets when a voucher stands in for a fleet."""
 
+import base64
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -40,6 +41,7 @@ def prepare(file: VoucherFile, mac: bytes, node_type: str, config: Mapping[str, 
         "port": fleet.coap_port if by_coap else fleet.port,
     }
     values: dict[str, int | bytes] = {"cfg": cbor.encode(whole), "ca": fleet.ca}
+    values |= {name: base64.b64decode(key) for name, key in fleet.keys.items()}
     for key, request in (("key", "csr"), ("key2", "csr2")):
         secret, pem = make_key_and_csr(node_id)
         values[key] = bytes(secret)

@@ -38,8 +38,9 @@ def provision_offline(
         return _done(ALREADY, board.node_id, "")
     say("take a voucher")
     kept = {**carry.load(board.mac), **carry.of(ours)}
+    area = file.take(board.mac, order.node_type.name).area
     prepared = offline.prepare(
-        file, board.mac, order.node_type.name, _configuration(order, board.node_id, file)
+        file, board.mac, order.node_type.name, _configuration(order, board.node_id, file, area)
     )
     carry.save(board.mac, kept)
     image = _image(found.values, kept, prepared, len(raw))
@@ -61,12 +62,16 @@ def _was_done(file: VoucherFile, mac: bytes, vid: object) -> bool:
     )
 
 
-def _configuration(order: Order, node_id: str, file: VoucherFile) -> dict[str, object]:
+def _configuration(order: Order, node_id: str, file: VoucherFile, area: str) -> dict[str, object]:
     fleet = file.fleet()
     doors = {"mqtt": (fleet.host, fleet.port), "coap": (fleet.coap_host, fleet.coap_port)}
     there = {door: where for door, where in doors.items() if where[1]}
     raw = node_config.compose(
-        order.node_type, node_id, there, layers=(order.values,), door=order.door
+        order.node_type,
+        node_id,
+        there,
+        layers=(fleet.defaults.get(area, {}), order.values),
+        door=order.door,
     )
     whole = cbor.decode(raw)
     if not isinstance(whole, dict):

@@ -88,7 +88,9 @@ class Remote:
             doors = {name: (str(h), int(p)) for name, (h, p) in answer["doors"].items()}
             host, port = doors.get("mqtt", ("", 0))
             coap_host, coap_port = doors.get("coap", ("", 0))
-            fleet = Fleet(_bytes(answer["ca"]), host, port, coap_host, coap_port)
+            keys = {str(name): str(der) for name, der in answer["keys"].items()}
+            defaults = {str(answer["vouchers"][0]["area"]): dict(answer["defaults"])}
+            fleet = Fleet(_bytes(answer["ca"]), host, port, coap_host, coap_port, keys, defaults)
             made = [
                 Made(
                     str(one["id"]), _bytes(one["certificate"]), _bytes(one["kid"]),
@@ -98,7 +100,7 @@ class Remote:
                 for one in answer["vouchers"]
             ]  # fmt: skip
             return Pulled(fleet, str(answer["person"]), made)
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (LookupError, TypeError, ValueError, AttributeError):
             raise VoucherError(
                 "the fleet's answer has no vouchers: is it of this version?"
             ) from None

@@ -29,13 +29,18 @@ class VoucherError(ValueError):
 
 @dataclass(frozen=True)
 class Fleet:
-    """What a node must know of the fleet that it claims from: its root CA (DER), its doors."""
+    """What a node must know of the fleet that it claims from: its root CA (DER), its doors.
+
+    `keys`: public keys by their name in NVS, DER in base64; `defaults`: configuration by area.
+    """
 
     ca: bytes
     host: str
     port: int
     coap_host: str
     coap_port: int
+    keys: dict[str, str] = field(default_factory=dict)
+    defaults: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,8 @@ class VoucherFile:
             before, held = self._read()
             if before is not None and held and before.ca != fleet.ca:
                 raise VoucherError(f"{self.path} holds vouchers of another fleet: use --file")
+            if before is not None:
+                fleet = replace(fleet, defaults={**before.defaults, **fleet.defaults})
             self._write(fleet, [*held, *vouchers])
 
     def take(self, mac: bytes, node_type: str) -> Voucher:

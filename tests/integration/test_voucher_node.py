@@ -22,10 +22,11 @@ async def basement(folder: Path, door: str, **more: str) -> AsyncIterator[Baseme
         await made.close()
 
 
-@pytest.mark.parametrize(("door", "family"), [("mqtt", "bc660k"), ("coap", "bc660k")])
+@pytest.mark.parametrize(("door", "family"), [("mqtt", "bc660k"), ("coap", "bc95")])
 async def test_a_first_contact_makes_an_ordinary_node(
     tmp_path: Path, door: str, family: str
 ) -> None:
+    """A BC95's datagrams are so small that the claim goes in blocks."""
     async with basement(tmp_path, door, family=family) as b:
         node = b.node()
         prepared = b.flash(node)
@@ -49,14 +50,6 @@ async def test_a_first_contact_makes_an_ordinary_node(
         shown = (await b.vouchers())[prepared.claim_id]
         assert (shown["node_id"], shown["person"]) == (node.node_id, PERSON)
         assert b.refusals() == []
-
-
-async def test_a_bc95_node_sends_its_claim_in_blocks(tmp_path: Path) -> None:
-    async with basement(tmp_path, "coap", family="bc95") as b:
-        node = b.node()
-        b.flash(node)
-        await b.claimed(node)
-        await b.reported(node)
 
 
 async def test_an_answer_that_is_lost_is_given_again(tmp_path: Path) -> None:
