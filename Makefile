@@ -10,7 +10,7 @@ PACKAGES := mosquitto libcoap3-bin softhsm2
 STUBS := micropython-esp32-stubs==1.29.0.post1 micropython-stdlib-stubs==1.29.0.post2
 
 .PHONY: demo test lint types bench bench-thread bench-heap bench-modems bench-scenarios bench-bytes \
-  bench-coap bench-oscore bench-flash soak soak-trace soak-fuzz soak-coap soak-bitflips wheel system clean
+  bench-coap bench-oscore bench-flash soak soak-trace soak-fuzz soak-coap soak-bitflips soak-claims wheel system clean
 
 .venv/bin/python:
 	@python3 -m venv .venv || { rm -rf .venv; \
@@ -105,8 +105,12 @@ soak-coap: .venv/.dev
 soak-bitflips: .venv/.dev
 	@$(DRIVERS) $(PY) -m tests.bench.coap_bitflips $(ARGS)
 
+# Two hundred tokens for one board each, redeemed by a hundred at once; kill -9 in between.
+soak-claims: .venv/.dev
+	@$(DRIVERS) $(PY) -m tests.bench.claims $(ARGS)
+
 # Everything that is too long for every run.
-soak: soak-trace soak-fuzz soak-bitflips soak-coap bench-thread
+soak: soak-trace soak-fuzz soak-bitflips soak-claims soak-coap bench-thread
 
 wheel: .venv/.dev
 	@$(PY) -m build --wheel --outdir dist . >/dev/null && ls dist/*.whl

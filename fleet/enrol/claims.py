@@ -176,6 +176,7 @@ def claim(
         raise IdentityError(f"area {place} is unknown: name one by --area, or kapok area add")
     if known is None:
         registry.add_node(session, node_id, role, place)
+    tokens.check_left(session, token, node_id)
     issued = operations.issue_next(session, authority, csr)
     context = oscore.provide(session, wrapper, node_id)
     key = hmac_keys.next_key(session, wrapper, node_id)

@@ -23,6 +23,7 @@ MAX_COUNT = 10_000
 MAX_DAYS = 366
 PAGE = 1000  # rows of any list at most
 _DAY_US = 86_400_000_000
+_SPENT = "all boards of the token are provisioned: ask for another token"
 
 
 class TokenRefused(IdentityError):
@@ -133,6 +134,17 @@ def claim_of(session: Session, token: Token, node_id: str) -> TokenClaim | None:
     return session.get(TokenClaim, (token.id, node_id))
 
 
+def check_left(session: Session, token: Token, node_id: str) -> None:
+    """TokenSpent when `redeem` surely would say so: before anything is signed for nothing."""
+    held = claim_of(session, token, node_id)
+    if held is not None and held.confirmed_us is None:
+        return
+    row = ClaimToken
+    left = select(row.id).where(row.id == token.id, row.used < row.count)
+    if session.scalar(left) is None:
+        raise TokenSpent(_SPENT)
+
+
 def redeem(
     session: Session, token: Token, node_id: str, *, serial: str, policy: str, area: str
 ) -> TokenClaim:
@@ -172,7 +184,7 @@ def _take(session: Session, token: Token, number: int = 1) -> None:
     if taken is None and number > 1:
         raise TokenSpent(f"the token has fewer than {number} boards left: ask for fewer")
     if taken is None:
-        raise TokenSpent("all boards of the token are provisioned: ask for another token")
+        raise TokenSpent(_SPENT)
 
 
 def revoke(session: Session, which: ColumnElement[bool]) -> int:

@@ -6,7 +6,6 @@ from typing import Any
 
 import fleet_rig as rig
 from coap_rig import WRAPPER
-from fastapi.testclient import TestClient
 from sqlalchemy import select
 
 from fleet.db.base import Database
@@ -38,6 +37,8 @@ class EnrolFleet:
     """Everything that the API needs, in `folder`."""
 
     def __init__(self, folder: Path, limits: Limits | None = None) -> None:
+        from fastapi.testclient import TestClient
+
         self.folder = folder
         self.database: Database = rig.open_database(folder)
         self.authority = Authority.open(folder / "pki")
