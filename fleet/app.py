@@ -23,6 +23,7 @@ from fleet.db import revision
 from fleet.db.base import Database
 from fleet.enrol.server import EnrolServer
 from fleet.identity.authority import Authority
+from fleet.identity.claims import Claims
 from fleet.identity.files import PUBLIC, write_atomic
 from fleet.identity.wrapping import Cached, Wrapper, open_wrapper
 from fleet.settings import Settings, SettingsError
@@ -107,7 +108,7 @@ class _Composition:
         self._coap_socket = coap_socket
         self._care = Upkeep(settings, database, authority)
         self._enrol_socket = enrol_socket
-        self._ingest = Ingest(database, wrapper)
+        self._ingest = Ingest(database, wrapper, Claims(authority, wrapper))
         self._batches = Batches(self._ingest)
         self._broker: EmbeddedBroker | None = None
         self._coap: CoapServer | None = None

@@ -9,6 +9,7 @@ import machine
 
 from node import clock, config
 from node.cycle import Cycle
+from node.modules import forget
 from node.roles import open_role
 from node.store.lazy import LazyJournal
 from node.store.rtcstate import RtcState
@@ -28,7 +29,19 @@ class App:
         self.state.load()
         self.journal = LazyJournal("/journal", self.state, _epoch)
         self.role = open_role(self.config, self.state, self.journal)
-        self.cycle = Cycle(self.config, self.state, self.journal, self.role, self._link)
+        self.cycle = Cycle(
+            self.config, self.state, self.journal, self.role, self._link, self._voucher()
+        )
+
+    def _voucher(self):
+        # The claim id of a node that has no identity yet.
+        held = config.voucher()
+        if held is not None:
+            from node import claim
+
+            held = claim.standing(held)
+            forget("node.claim")
+        return held
 
     def _link(self):
         from node.link.session import Session

@@ -9,6 +9,7 @@ from node.wire import cbor
 
 NAMESPACE = "kapok"
 _LONGEST = const(1024)  # bytes of a blob
+_CLAIM_ID = const(11)
 
 
 def _blob(nvs: esp32.NVS, key: str, buffer: bytearray) -> bytes:
@@ -32,14 +33,25 @@ def load() -> dict:
     return checked
 
 
-def credentials() -> dict:
+def voucher() -> "str | None":
+    """The claim id under which a node without an identity asks for one; None: it has one."""
+    buffer = bytearray(_CLAIM_ID)
+    try:
+        length = esp32.NVS(NAMESPACE).get_blob("vid", buffer)
+    except OSError:
+        return None
+    return str(memoryview(buffer)[:length], "utf-8")
+
+
+def credentials(key: str = "key", cert: str = "cert") -> dict:
     """DER bytes: private key, certificate, and the CA that signs the fleet's servers."""
     nvs = esp32.NVS(NAMESPACE)
     buffer = bytearray(_LONGEST)
-    held = pair(nvs, buffer)
+    held = pair(nvs, buffer) if key == "key" else None
     if held:
         return {"key": held[0], "cert": held[1], "ca": _blob(nvs, "ca", buffer)}
-    return {name: _blob(nvs, name, buffer) for name in ("key", "cert", "ca")}
+    names = {"key": key, "cert": cert, "ca": "ca"}
+    return {name: _blob(nvs, names[name], buffer) for name in names}
 
 
 def pair(nvs: esp32.NVS, buffer: bytearray) -> "list | None":
@@ -53,10 +65,10 @@ def pair(nvs: esp32.NVS, buffer: bytearray) -> "list | None":
     return cbor.decode(bytes(memoryview(buffer)[:length]))  # type: ignore[return-value]
 
 
-def oscore() -> list:
+def oscore(name: str = "oscore") -> list:
     """[kid, secret] of OSCORE: 3 and 16 bytes."""
     try:
-        found = cbor.decode(_blob(esp32.NVS(NAMESPACE), "oscore", bytearray(64)))
+        found = cbor.decode(_blob(esp32.NVS(NAMESPACE), name, bytearray(64)))
     except cbor.CborError as e:
         raise ConfigError("the OSCORE key is damaged: %s" % e)
     if not is_key(found):

@@ -21,12 +21,13 @@ _RETRY_MOST_S = const(21600)
 class Cycle:
     """What a node does each time it wakes. `open_link` is a callable: most wakes need none."""
 
-    def __init__(self, config: dict, state, journal, role, open_link) -> None:
+    def __init__(self, config: dict, state, journal, role, open_link, voucher=None) -> None:
         self._config = config
         self._state = state
         self._journal = journal
         self._role = role
         self._open_link = open_link
+        self._voucher = voucher  # a claim id: the next contact asks for an identity first
         self.reconfigured = False  # the fleet has changed the configuration: a boot takes it
         self._sensed = False
         self._telling: "list | None" = None  # what the status of this contact's reports is news of
@@ -58,7 +59,9 @@ class Cycle:
         # boot. One that failed, or that no sensing wake will carry, has its own, and so has what
         # is left of a long silence.
         depth = self._journal.depth
-        if depth and (retry or due is None or depth >= self._config["report_records"]):
+        if (depth or self._voucher) and (
+            retry or due is None or depth >= self._config["report_records"]
+        ):
             contact = max(self._state.get("next_report", 0), retry)
             due = contact if due is None else min(due, contact)
         return due
@@ -79,6 +82,8 @@ class Cycle:
         now = clock.now()
         if now < self._state.get("retry", 0):
             return False
+        if self._voucher:
+            return True
         depth = self._journal.depth
         late = depth and now >= self._state.get("next_report", 0)
         return bool(late or depth >= self._config["report_records"])
@@ -123,6 +128,9 @@ class Cycle:
             self._guess_time()
             if not self._sensed:
                 self._sense(reason)
+            if self._voucher:
+                await self._claim(link)
+                return
             done = self._standing()[1]
             reports = self._reports() if self._journal.depth else []
             self._journal.put_away()
@@ -143,6 +151,14 @@ class Cycle:
                     done = item[0]
         finally:
             await link.close()
+
+    async def _claim(self, link) -> None:
+        self._journal.put_away()
+        link.voucher = self._voucher
+        from node import claim
+
+        await claim.redeem(link, self._config)
+        self.reconfigured = True
 
     def _reports(self) -> list:
         from node import reports
@@ -200,6 +216,9 @@ class Cycle:
         began = self._began if self._began >= clock.FLOOR else clock.now()
         more = self._journal.depth >= self._config["report_records"]
         self._state.set("next_report", began + (0 if more else self._config["report_s"]))
+        if self._voucher and self.reconfigured:  # whoever provisions it waits for its first report
+            self._voucher = None
+            self._state.set("next_report", 0)
 
     def _failed(self, code: int, cause: int) -> None:
         fails = self._state.get("fails", 0)

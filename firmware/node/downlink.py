@@ -87,8 +87,10 @@ def _decoded(raw: bytes) -> object:
         raise RefusedError("damaged: %s" % e)
 
 
-def _configure(nvs, payload: bytes) -> None:
-    # A merge patch: a key's new value, or null for its default. In force from the next boot on.
+def configure(nvs, payload: bytes) -> None:
+    """Keep a merge patch, CBOR: a key's new value, or null for its default. In force from the
+    next boot on. RefusedError when the result would be no configuration.
+    """
     patch = _decoded(payload)
     buffer = bytearray(_MOST)
     values = _decoded(bytes(memoryview(buffer)[: nvs.get_blob("cfg", buffer)]))
@@ -175,7 +177,7 @@ def _get(nvs, name: str, buffer: bytearray) -> bytes:
 # By kind: a function of NVS and the payload, which may raise RefusedError; and whether it acts on
 # the world, so that doing it twice is worse than not at all.
 _HANDLERS = {
-    receipt.CONFIG: (_configure, False),
+    receipt.CONFIG: (configure, False),
     receipt.KEY: (_take_key, False),
     receipt.CERTIFICATE: (_take_certificate, False),
 }

@@ -100,3 +100,9 @@ class CoapError(LinkError):
     """The CoAP exchange was refused or broke RFC 7252; `cause` is the response code, or 0."""
 
     code = 21
+
+
+class ClaimRefused(LinkError):
+    """The fleet refuses the voucher; `cause` is its reason (node.wire.claim)."""
+
+    code = 22

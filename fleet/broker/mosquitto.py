@@ -13,6 +13,7 @@ from pathlib import Path
 
 from fleet.broker.errors import BrokerError
 from fleet.broker.permissions import (
+    CLAIM_RULES,
     MAX_PACKET_BYTES,
     NODE_RULES,
     SERVICE_CN,
@@ -65,6 +66,9 @@ user {service}
 topic deny {service_own}
 
 {node_rules}
+# A pattern cannot tell a voucher from a node: of what a voucher may write to its own topics the
+# fleet reads the claim only.
+{claim_rules}
 """
 
 
@@ -92,6 +96,9 @@ def acl() -> str:
         service_own=f"k1/{SERVICE_CN}/#",
         service_rules="\n".join(_line("topic", rule) for rule in SERVICE_RULES),
         node_rules="\n".join(_line("pattern", rule) for rule in NODE_RULES),
+        claim_rules="\n".join(
+            _line("pattern", rule) for rule in CLAIM_RULES if rule not in NODE_RULES
+        ),
     )
 
 

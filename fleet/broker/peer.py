@@ -14,7 +14,7 @@ class Peer(NamedTuple):
 
 
 class UnknownPeer(Exception):
-    """No certificate, or one whose subject is neither a node nor a service."""
+    """No certificate, or one whose subject is no node, no voucher and no service."""
 
 
 def peer_of(connection: ssl.SSLObject | None) -> Peer:
@@ -29,5 +29,5 @@ def peer_of(connection: ssl.SSLObject | None) -> Peer:
     if len(names) != 1 or not isinstance(serial, str):
         raise UnknownPeer("the client certificate has no single CN")
     if not rules_of(names[0]):
-        raise UnknownPeer("the client certificate's CN is neither a node id nor a service")
+        raise UnknownPeer("the client certificate's CN is no node id, no claim id and no service")
     return Peer(names[0], int(serial, 16))

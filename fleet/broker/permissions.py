@@ -1,12 +1,13 @@
 """Who may publish and subscribe what: the one list that every broker's configuration comes from.
 
 Topics are `k1/<node id>/up/...` from a node and `k1/<node id>/down/...` to it (MQTT 3.1.1, 4.7).
+A voucher has a claim id in place of a node id, and may do nothing but claim.
 """
 
 from enum import StrEnum
 from typing import NamedTuple
 
-from fleet.wire import nodeid
+from fleet.wire import claim, nodeid
 
 SERVICE_CN = "fleet"
 OWN = "%u"  # stands for the CN of the client's certificate, as in Mosquitto's patterns
@@ -30,6 +31,7 @@ class Rule(NamedTuple):
 
 
 NODE_RULES = (Rule(True, f"k1/{OWN}/up/#"), Rule(False, f"k1/{OWN}/down/#"))
+CLAIM_RULES = (Rule(True, f"k1/{OWN}/up/claim"), Rule(False, f"k1/{OWN}/down/#"))
 SERVICE_RULES = (Rule(True, "k1/+/down/#"), Rule(False, "k1/+/up/#"))
 
 
@@ -37,11 +39,15 @@ def rules_of(cn: str) -> tuple[Rule, ...]:
     """The rules of a certificate's CN with the CN filled in; none for an unknown kind of CN."""
     if cn == SERVICE_CN:
         return SERVICE_RULES
-    try:
-        nodeid.to_mac(cn)
-    except nodeid.NodeIdError:
-        return ()
-    return tuple(Rule(rule.write, rule.filter.replace(OWN, cn)) for rule in NODE_RULES)
+    rules = NODE_RULES
+    if claim.is_id(cn):
+        rules = CLAIM_RULES
+    else:
+        try:
+            nodeid.to_mac(cn)
+        except nodeid.NodeIdError:
+            return ()
+    return tuple(Rule(rule.write, rule.filter.replace(OWN, cn)) for rule in rules)
 
 
 def allowed(cn: str, action: Action | str, topic: str) -> bool:

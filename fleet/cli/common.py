@@ -51,6 +51,7 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
         from fleet.broker.errors import BrokerError
         from fleet.control.errors import ControlError
         from fleet.flashing.errors import FlashError
+        from fleet.flashing.vouchers import VoucherError
         from fleet.identity.errors import IdentityError
         from fleet.registry.operations import RegistryError
         from fleet.telemetry.operations import TelemetryError
@@ -59,7 +60,7 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
             return command(*args, **kwargs)
         except (
             SettingsError, RegistryError, TelemetryError, IdentityError, BrokerError, ControlError,
-            FlashError, AlarmError,
+            FlashError, AlarmError, VoucherError,
         ) as e:  # fmt: skip
             raise click.ClickException(str(e)) from None
         except SQLAlchemyError as e:

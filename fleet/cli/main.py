@@ -26,6 +26,7 @@ COMMANDS = {
     "provision": ("fleet.cli.provision", "provision", "Give boards their identities."),
     "readings": ("fleet.cli.readings", "readings", "Show readings."),
     "runtime": ("fleet.cli.runtime", "runtime", "MicroPython images: add, list."),
+    "voucher": ("fleet.cli.voucher", "voucher", "Vouchers for provisioning without a network."),
     "serve": ("fleet.cli.serve", "serve", "Run broker, ingest, CoAP and API."),
     "token": ("fleet.cli.token", "token", "Claim tokens of technicians: add, list, revoke."),
 }

@@ -3,6 +3,7 @@
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
@@ -35,6 +36,12 @@ POLICIES = ["keep-identity", "keep-history", "new"]
               help="Seconds to wait for the self-test; 0: not at all.")  # fmt: skip
 @click.option("--wait-report", type=click.FloatRange(0, 86400), default=0.0, show_default=True,
               help="Seconds to wait until the fleet has the node's first report.")  # fmt: skip
+@click.option("--offline", is_flag=True, help="No network here: use vouchers of this laptop.")
+@click.option(
+    "--voucher-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Where they are; default: ~/.local/state/kapok/vouchers.json.",
+)
 @json_option
 @one_line_errors
 def provision(
@@ -49,12 +56,17 @@ def provision(
     baud: int,
     boot_watch: float,
     wait_report: float,
+    offline: bool,
+    voucher_file: Path | None,
     as_json: bool,
 ) -> None:
     """Give boards their identities: keys, certificate and configuration.
 
     The keys are made here, in memory, go to the board, and are forgotten. Cut at any point, the
     same command goes on where it was. A board that has its identity is left alone.
+
+    With --offline a board gets a voucher (kapok voucher pull) in place of an identity, which it
+    claims at its first contact.
 
     Example: kapok provision --ports 'virtual:*' --node gas-meter --fleet https://localhost:8443
     """
@@ -64,7 +76,8 @@ def provision(
     from fleet.flashing.errors import FlashError
     from fleet.flashing.esptool_run import Stop
     from fleet.flashing.provision import Order
-    from fleet.flashing.provision_many import Watch, provision_many
+    from fleet.flashing.provision_many import Source, Watch, provision_many
+    from fleet.flashing.vouchers import VoucherFile, default_path
 
     secrecy.no_dumps()
     try:
@@ -72,7 +85,15 @@ def provision(
         chosen = found_ports.find(ports)
     except (FlashError, ValueError) as e:
         raise click.ClickException(str(e)) from None
-    fleet = EnrolClient(url or _own_fleet(), _token(token))
+    fleet: Source
+    if offline:
+        if url or token or again or area or wait_report:
+            raise click.UsageError(
+                "--offline goes without --fleet, --token, --area, --again and --wait-report"
+            )
+        fleet = VoucherFile(voucher_file or default_path())
+    else:
+        fleet = EnrolClient(url or _own_fleet(), claim_token(token))
     stop = Stop()
     order = Order(
         kind, _asker(stop), area=area, policy=again or "", door=door or "",
@@ -134,7 +155,8 @@ def _own_fleet() -> str:
         ) from None
 
 
-def _token(given: str | None) -> str:
+def claim_token(given: str | None) -> str:
+    """The token's text: as given, or typed where that is missing or a dash."""
     if given is None or given == "-":
         if not sys.stdin.isatty() and given is None:
             raise click.UsageError("--token is missing: kapok token add makes one")

@@ -12,6 +12,8 @@ import structlog
 from fleet.coap.server import Server
 from fleet.db import revision
 from fleet.db.base import Database
+from fleet.identity.authority import Authority
+from fleet.identity.claims import Claims
 from fleet.identity.wrapping import Cached, open_wrapper
 from fleet.settings import Settings
 from fleet.uplink.batches import Batches
@@ -33,7 +35,7 @@ async def run(settings: Settings, descriptor: int) -> None:
     with contextlib.closing(Database(settings.database_url)) as database:
         revision.check(database)
         wrapper = Cached(open_wrapper(settings))
-        ingest = Ingest(database, wrapper)
+        ingest = Ingest(database, wrapper, Claims(Authority.load(settings.pki), wrapper))
         batches = Batches(ingest)
         batches.start()
         server = Server(database, wrapper, batches, socket.socket(fileno=descriptor))

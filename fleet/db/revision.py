@@ -14,6 +14,7 @@ REVISIONS = (
     "0002",
     "0003",
     "0004",
+    "0005",
     "0006",
 )  # of fleet/db/migrations/versions, oldest first
 

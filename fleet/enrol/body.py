@@ -3,8 +3,9 @@
 from typing import Annotated, Any
 
 from fastapi import HTTPException, Request
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+MOST_VOUCHERS = 20  # in one call: their requests fill LONGEST
 LONGEST = 16_384  # bytes: two requests of 4 KiB at most, and little more
 
 Token = Annotated[str, StringConstraints(max_length=128)]
@@ -49,6 +50,24 @@ class Confirm(_Strict):
     token: Token
     node: NodeId
     serial: Serial
+
+
+class Vouchers(_Strict):
+    """POST /enrol/vouchers."""
+
+    token: Token
+    type: Name
+    area: AreaCode = ""
+    days: Annotated[int, Field(ge=1, le=365)]
+    csrs: Annotated[list[Pem], Field(min_length=1, max_length=MOST_VOUCHERS)]
+
+
+class Used(_Strict):
+    """POST /enrol/voucher-used."""
+
+    token: Token
+    voucher: Annotated[str, StringConstraints(pattern=r"\Av[0-9a-z]{10}\z")]
+    node: NodeId
 
 
 async def read(request: Request) -> bytes:

@@ -3,6 +3,7 @@
 import http.client
 import json
 import ssl
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -59,6 +60,19 @@ class EnrolClient:
         """The board holds what was claimed."""
         return self._post("confirm", {"node": node_id, "serial": serial})
 
+    def vouchers(
+        self, node_type: str, area: str, days: int, requests: Sequence[bytes]
+    ) -> dict[str, Any]:
+        """A voucher for each PEM request, all or none; 20 at most."""
+        csrs = [request.decode() for request in requests]
+        return self._post(
+            "vouchers", {"type": node_type, "area": area, "days": days, "csrs": csrs}
+        )
+
+    def voucher_used(self, claim_id: str, node_id: str) -> dict[str, Any]:
+        """A voucher went into a board."""
+        return self._post("voucher-used", {"voucher": claim_id, "node": node_id})
+
     def _context(self) -> ssl.SSLContext:
         """TLS that trusts the one root CA whose digest the token carries."""
         if self._trusted is None:
@@ -86,7 +100,7 @@ class EnrolClient:
             )
         return root.public_bytes(Encoding.PEM).decode()
 
-    def _post(self, what: str, asked: dict[str, str]) -> dict[str, Any]:
+    def _post(self, what: str, asked: Mapping[str, Any]) -> dict[str, Any]:
         body = json.dumps({"token": self._text, **asked}).encode()
         status, raw = self._call(self._context(), "POST", what, body, _LONGEST)
         try:

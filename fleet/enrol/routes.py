@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse
 
 from fleet.db.base import Database
 from fleet.enrol import body as bodies
-from fleet.enrol import claims
+from fleet.enrol import claims, offline
 from fleet.enrol.limits import Limits
 from fleet.identity import operations, token_text, tokens
 from fleet.identity.authority import Authority
@@ -117,6 +117,48 @@ def create(
 
         return await gate.answer(request, bodies.Confirm, work)
 
+    @app.post("/enrol/vouchers")
+    async def vouchers(request: Request) -> JSONResponse:
+        """Vouchers to take along, all or none; each takes one of the token's count."""
+
+        def work(asked: bodies.Vouchers) -> dict[str, Any]:
+            with database.begin() as session:
+                person, made = offline.issue(
+                    session, authority, wrapper, roles, secret_of(asked.token),
+                    node_type=asked.type, area=asked.area, days=asked.days, requests=asked.csrs,
+                )  # fmt: skip
+            log.info("vouchers given", person=person, type=asked.type, count=len(made))
+            return {
+                "person": person,
+                "ca": _text(authority.root_der),
+                "doors": {name: list(where) for name, where in site.doors.items()},
+                "keys": {name: _text(der) for name, der in site.keys.items()},
+                "defaults": _defaults(site, made[0].area),
+                "vouchers": [
+                    {
+                        "id": one.claim_id, "certificate": _text(one.certificate),
+                        "kid": _text(one.kid), "secret": _text(one.secret), "area": one.area,
+                        "not_after_us": one.not_after_us,
+                    }
+                    for one in made
+                ],
+            }  # fmt: skip
+
+        return await gate.answer(request, bodies.Vouchers, work)
+
+    @app.post("/enrol/voucher-used")
+    async def voucher_used(request: Request) -> JSONResponse:
+        """A voucher went into a board: the node is registered as pending."""
+
+        def work(asked: bodies.Used) -> dict[str, Any]:
+            with database.begin() as session:
+                state = offline.announce(
+                    session, secret_of(asked.token), asked.voucher, asked.node
+                )
+            return {"node": asked.node, "state": state}
+
+        return await gate.answer(request, bodies.Used, work)
+
     return app
 
 
@@ -170,11 +212,15 @@ def _refusal(status: int, why: object) -> JSONResponse:
     return JSONResponse({"detail": str(why)}, status, headers={"Cache-Control": "no-store"})
 
 
-def _handed(authority: Authority, site: Site, made: claims.Claimed) -> dict[str, Any]:
-    areas = sorted((a for a in site.defaults if made.area.startswith(a)), key=len)
+def _defaults(site: Site, place: str) -> dict[str, Any]:
+    areas = sorted((a for a in site.defaults if place.startswith(a)), key=len)
     configuration: dict[str, Any] = {}
     for area in areas:
         configuration |= site.defaults[area]
+    return configuration
+
+
+def _handed(authority: Authority, site: Site, made: claims.Claimed) -> dict[str, Any]:
     return {
         "serial": operations.serial_text(made.issued.serial),
         "certificate": _text(made.issued.der),
@@ -183,7 +229,7 @@ def _handed(authority: Authority, site: Site, made: claims.Claimed) -> dict[str,
         "hmac": _text(made.hmac),
         "keys": {name: _text(der) for name, der in site.keys.items()},
         "doors": {name: list(where) for name, where in site.doors.items()},
-        "defaults": configuration,
+        "defaults": _defaults(site, made.area),
         "configuration": made.configuration,
         "downlinks": list(made.downlinks),
         "policy": made.policy,

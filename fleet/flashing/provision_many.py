@@ -13,8 +13,11 @@ from fleet.flashing.esptool_run import Stop
 from fleet.flashing.flash_many import MOST, ended_by_signals
 from fleet.flashing.ports import Port
 from fleet.flashing.provision import Done, Fleet, Order, provision_board
+from fleet.flashing.provision_offline import provision_offline
+from fleet.flashing.vouchers import VoucherFile
 from fleet.identity.errors import IdentityError
 
+Source = Fleet | VoucherFile  # where identities come from: a fleet, or a laptop's vouchers
 FAILED, INTERRUPTED = "failed", "interrupted"
 POLL_S = 2.0  # between two questions whether a node has reported
 
@@ -52,7 +55,7 @@ class Watch(NamedTuple):
 
 
 def _work(
-    port: Port, fleet: Fleet, order: Order, watch: Watch, stop: Stop, say: Callable[[str], None]
+    port: Port, fleet: Source, order: Order, watch: Watch, stop: Stop, say: Callable[[str], None]
 ) -> Result:
     began = time.monotonic()
     done: Done | None = None
@@ -61,11 +64,14 @@ def _work(
     error, interrupted = "", False
     try:
         with BoardSession(port, baud=watch.baud, stop=stop) as session:
-            done = provision_board(port.name, session, fleet, order, say)
+            if isinstance(fleet, VoucherFile):
+                done = provision_offline(port.name, session, fleet, order, say)
+            else:
+                done = provision_board(port.name, session, fleet, order, say)
             if watch.boot_s:
                 say("first boot")
                 selftest = _first_boot(session, watch.boot_s, stop)
-        if watch.report_s:
+        if watch.report_s and not isinstance(fleet, VoucherFile):
             say("wait for its report")
             _wait_report(port, fleet, order, done, watch.report_s, stop)
             reported = True
@@ -111,7 +117,7 @@ def _wait_report(
 
 def provision_many(
     ports: list[Port],
-    fleet: Fleet,
+    fleet: Source,
     order: Order,
     *,
     watch: Watch,

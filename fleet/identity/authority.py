@@ -134,6 +134,13 @@ class Authority:
             profiles.NODE, request.node_id, request.key, self._issuer, self._clock()
         )
 
+    def issue_claim(self, csr_pem: bytes | str, life: timedelta = profiles.CLAIM_LIFE) -> Issued:
+        """A voucher's certificate for the claim id of a request; IdentityError."""
+        request = csr.check_claim(csr_pem)
+        return profiles.client_leaf(
+            profiles.CLAIM, request.subject, request.key, self._issuer, self._clock(), life
+        )
+
     def issue_server(self, names: Iterable[str]) -> Issued:
         """A new server key and certificate for host names and IP addresses, kept in `server`."""
         key = ec.generate_private_key(ec.SECP256R1())

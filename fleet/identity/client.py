@@ -7,7 +7,7 @@ from cryptography.x509.oid import NameOID
 
 from fleet.identity.errors import IdentityError
 from fleet.identity.secret import SecretBytes
-from fleet.wire import nodeid
+from fleet.wire import claim, nodeid
 
 
 def make_key_and_csr(node_id: str) -> tuple[SecretBytes, bytes]:
@@ -19,8 +19,19 @@ def make_key_and_csr(node_id: str) -> tuple[SecretBytes, bytes]:
         nodeid.to_mac(node_id)
     except nodeid.NodeIdError as e:
         raise IdentityError(f"{node_id[:20]!r} is no node id: {e}") from None
+    return _key_and_csr(node_id)
+
+
+def make_claim_key_and_csr(claim_id: str) -> tuple[SecretBytes, bytes]:
+    """The same for a voucher, whose key stays on the technician's machine until it is used."""
+    if not claim.is_id(claim_id):
+        raise IdentityError(f"{claim_id[:20]!r} is no claim id")
+    return _key_and_csr(claim_id)
+
+
+def _key_and_csr(subject_cn: str) -> tuple[SecretBytes, bytes]:
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, node_id)])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject_cn)])
     request = (
         x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
     )

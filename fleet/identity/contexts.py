@@ -135,6 +135,18 @@ def next_contexts(
     }
 
 
+def current(session: Session, wrapper: Wrapper, node_id: str) -> Context | None:
+    """The context that a node is to use now, None where it has none."""
+    row = OscoreContext
+    found = session.execute(
+        select(row.id, row.kid, row.highest, row.secret).where(row.current_for == node_id)
+    ).first()
+    if found is None or found.kid is None:
+        return None
+    trusted = found.highest is not None
+    return Context(found.id, node_id, found.kid, trusted, found.secret or b"", wrapper)
+
+
 def live(session: Session, node_id: str) -> list[Live]:
     """A node's contexts that are not retired, oldest first."""
     rows = session.execute(

@@ -1,5 +1,6 @@
 """What the door lets in of a certificate signing request (PKCS #10): a node id and a P-256 key."""
 
+import base64
 from typing import NamedTuple
 
 from cryptography import x509
@@ -9,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from fleet.identity.errors import IdentityError
-from fleet.wire import nodeid
+from fleet.wire import claim, nodeid
 
 MAX_BYTES = 4096  # a P-256 request takes about 400
 _BEGIN = b"-----BEGIN CERTIFICATE REQUEST-----"
@@ -23,11 +24,44 @@ class Request(NamedTuple):
     key: ec.EllipticCurvePublicKey
 
 
+class ClaimRequest(NamedTuple):
+    """A checked request of a voucher."""
+
+    subject: str
+    key: ec.EllipticCurvePublicKey
+
+
 def check(csr_pem: bytes | str) -> Request:
     """The node id and key of a PEM request whose own signature holds; IdentityError otherwise.
 
     Total: any input gives a Request or an IdentityError of one line.
     """
+    common_name, key = _checked(csr_pem)
+    try:
+        nodeid.to_mac(common_name)
+    except nodeid.NodeIdError as e:
+        raise IdentityError(f"the CSR's CN {common_name[:20]!r} is no node id: {e}") from None
+    return Request(common_name, key)
+
+
+def check_claim(csr_pem: bytes | str) -> ClaimRequest:
+    """The claim id and key of a PEM request, as `check`; IdentityError."""
+    common_name, key = _checked(csr_pem)
+    if not claim.is_id(common_name):
+        raise IdentityError(
+            f"the CSR's CN {common_name[:20]!r} is no claim id: v and 10 of {nodeid.ALPHABET}"
+        )
+    return ClaimRequest(common_name, key)
+
+
+def pem(der: bytes) -> bytes:
+    """A request that a node keeps in DER, for `check`, which looks at what is in it."""
+    body = base64.encodebytes(der).replace(b"\n", b"")
+    lines = [body[at : at + 64] for at in range(0, len(body), 64)]
+    return b"\n".join((_BEGIN, *lines, _BEGIN.replace(b"BEGIN", b"END"), b""))
+
+
+def _checked(csr_pem: bytes | str) -> tuple[str, ec.EllipticCurvePublicKey]:
     raw = csr_pem.encode("ascii", "replace") if isinstance(csr_pem, str) else bytes(csr_pem)
     if len(raw) > MAX_BYTES:
         raise IdentityError(f"CSR of {len(raw)} bytes; at most {MAX_BYTES} are read")
@@ -51,9 +85,4 @@ def check(csr_pem: bytes | str) -> Request:
         raise IdentityError("the CSR's signature is wrong: its maker does not hold the key")
     if len(names) != 1 or names[0].oid != NameOID.COMMON_NAME:
         raise IdentityError("the CSR's subject must be one CN, the node id, and nothing else")
-    common_name = names[0].value
-    try:
-        nodeid.to_mac(str(common_name))
-    except nodeid.NodeIdError as e:
-        raise IdentityError(f"the CSR's CN {str(common_name)[:20]!r} is no node id: {e}") from None
-    return Request(str(common_name), key)
+    return str(names[0].value), key

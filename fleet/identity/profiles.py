@@ -14,7 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from fleet.identity.errors import IdentityError
 
-NODE, SERVER, SERVICE = "node", "server", "service"
+NODE, SERVER, SERVICE, CLAIM = "node", "server", "service", "claim"
 
 # A node's clock starts at 2000-01-01 after a cold boot, and it checks the chain of the server.
 NODE_CLOCK_START = datetime(2000, 1, 1, tzinfo=UTC)
@@ -25,6 +25,8 @@ AUTHORITY_LIFE = timedelta(days=20 * 365)  # ends before 2050, where dates chang
 NODE_LIFE = timedelta(days=10 * 365)  # the battery life of a gas meter
 SERVER_LIFE = timedelta(days=2 * 365)
 SERVICE_LIFE = timedelta(days=2 * 365)
+CLAIM_LIFE = timedelta(days=90)  # of a voucher that a technician takes along
+_LIVES = {NODE: NODE_LIFE, SERVICE: SERVICE_LIFE, CLAIM: CLAIM_LIFE}
 
 _DNS_NAME = re.compile(
     r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
@@ -76,11 +78,16 @@ def issuing_certificate(
 
 
 def client_leaf(
-    kind: str, subject: str, key: ec.EllipticCurvePublicKey, issuer: Signer, now: datetime
+    kind: str,
+    subject: str,
+    key: ec.EllipticCurvePublicKey,
+    issuer: Signer,
+    now: datetime,
+    life: timedelta | None = None,
 ) -> Issued:
-    """Certificate for a TLS client, a node or a service, whose CN is `subject`."""
-    life = NODE_LIFE if kind == NODE else SERVICE_LIFE
-    builder = _leaf(subject, key, issuer, now - BACKDATING, now + life)
+    """Certificate for a TLS client: a node, a service or a voucher, whose CN is `subject`."""
+    end = now + (life or _LIVES[kind])
+    builder = _leaf(subject, key, issuer, now - BACKDATING, end)
     usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
     return _issued(kind, subject, builder.add_extension(usage, critical=False), issuer)
 

@@ -1,4 +1,4 @@
-"""Tables of certificates and of OSCORE contexts. Times are integer microseconds UTC."""
+"""Tables of certificates, OSCORE contexts and vouchers. Times are integer microseconds UTC."""
 
 from sqlalchemy import BigInteger, ForeignKey, Integer, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
@@ -65,13 +65,13 @@ class OscoreContext(Base):
     __table_args__ = ({"sqlite_autoincrement": True},)  # a claim may name a row long gone
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
-    node_id: Mapped[str] = mapped_column(String(10), index=True)
+    node_id: Mapped[str] = mapped_column(String(11), index=True)  # or a claim id
     kid: Mapped[bytes | None] = mapped_column(LargeBinary(3), unique=True)
     secret: Mapped[bytes | None] = mapped_column(LargeBinary(64))  # wrapped
     state: Mapped[str] = mapped_column(String(8))
     # The node id while this is the node's current, or next, context, else NULL: constraints.
-    current_for: Mapped[str | None] = mapped_column(String(10), unique=True)
-    next_for: Mapped[str | None] = mapped_column(String(10), unique=True)
+    current_for: Mapped[str | None] = mapped_column(String(11), unique=True)
+    next_for: Mapped[str | None] = mapped_column(String(11), unique=True)
     created_us: Mapped[int] = mapped_column(BigInteger)
     # The replay window of fleet.identity.replay; `highest` NULL: unknown.
     highest: Mapped[int | None] = mapped_column(BigInteger)
@@ -80,3 +80,42 @@ class OscoreContext(Base):
     digests: Mapped[bytes | None] = mapped_column(LargeBinary)
     # The fleet's own sender numbers below this one may have been used.
     own_numbers: Mapped[int] = mapped_column(BigInteger)
+
+
+class Voucher(Base):
+    """Claim credentials on a technician's laptop, or on a node that has not claimed yet.
+
+    Bound from the start to a person, an area and a node type; to a node by `node_id` once the
+    laptop has told for which one it was used.
+    """
+
+    __tablename__ = "vouchers"
+
+    id: Mapped[str] = mapped_column(String(11), primary_key=True)  # the claim id
+    serial: Mapped[str] = mapped_column(ForeignKey("certificates.serial"), unique=True)
+    person: Mapped[str] = mapped_column(String(100), index=True)
+    area: Mapped[str] = mapped_column(String(12))
+    node_type: Mapped[str] = mapped_column(String(32))
+    role: Mapped[str] = mapped_column(String(16))
+    issued_us: Mapped[int] = mapped_column(BigInteger)
+    not_after_us: Mapped[int] = mapped_column(BigInteger, index=True)
+    node_id: Mapped[str | None] = mapped_column(String(10))
+    revoked_us: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class VoucherClaim(Base):
+    """The one claim that a voucher served for: the primary key, and no check, keeps it at one.
+
+    With `certificate` the same claim gets the same grant again.
+    """
+
+    __tablename__ = "voucher_claims"
+
+    voucher_id: Mapped[str] = mapped_column(ForeignKey("vouchers.id"), primary_key=True)
+    node_id: Mapped[str] = mapped_column(String(10), index=True)
+    csr_digest: Mapped[str] = mapped_column(String(64))  # SHA-256 of the request, DER
+    certificate: Mapped[bytes] = mapped_column(LargeBinary)  # DER
+    spare: Mapped[bytes | None] = mapped_column(LargeBinary)  # the spare key's request, DER
+    claimed_us: Mapped[int] = mapped_column(BigInteger)
+    # The node id until the node has reported under its own identity, else NULL.
+    waiting_for: Mapped[str | None] = mapped_column(String(10), unique=True)

@@ -168,14 +168,21 @@ def redeem(
     return held
 
 
-def _take(session: Session, token: Token) -> None:
+def take(session: Session, token: Token, number: int) -> None:
+    """Use the token for so many boards whose ids are not known yet; TokenSpent."""
+    _take(session, token, number)
+
+
+def _take(session: Session, token: Token, number: int = 1) -> None:
     row = ClaimToken
     taken = session.scalar(
         update(row)
-        .where(row.id == token.id, row.used < row.count, *_good(_now_us()))
-        .values(used=row.used + 1)
+        .where(row.id == token.id, row.used + number <= row.count, *_good(_now_us()))
+        .values(used=row.used + number)
         .returning(row.id)
     )
+    if taken is None and number > 1:
+        raise TokenSpent(f"the token has fewer than {number} boards left: ask for fewer")
     if taken is None:
         raise TokenSpent(_SPENT)
 

@@ -13,7 +13,7 @@ from fleet.registry.tables import Area, Asset, Installation, Site, Terminal
 from fleet.wire import nodeid
 
 ROLES = ("gas-meter", "drainage", "lamppost")
-STATES = ("active", "quarantined", "revoked", "retired")
+STATES = ("pending", "active", "quarantined", "revoked", "retired")  # pending: not claimed yet
 PAGE = 1000  # rows of any list at most
 _AREA = re.compile(r"[0-9]{2,12}")
 
@@ -75,19 +75,33 @@ def add_area(session: Session, code: str, name: str) -> Area:
     return area
 
 
+def check_area(session: Session, code: str) -> str:
+    """`code` if it is an area's."""
+    if session.get(Area, code) is None:
+        raise RegistryError(f"area {code[:20]!r} is unknown: kapok area add {code[:20]} NAME")
+    return code
+
+
+def check_role(role: str) -> str:
+    """`role` if it is one."""
+    if role not in ROLES:
+        raise RegistryError(f"role {role[:20]!r}: one of {', '.join(ROLES)}")
+    return role
+
+
 def list_areas(session: Session, after: str = "", limit: int = PAGE) -> list[Area]:
     """Areas by code, those behind `after`."""
     query = select(Area).where(Area.code > after).order_by(Area.code).limit(min(limit, PAGE))
     return list(session.scalars(query))
 
 
-def add_node(session: Session, node_id: str, role: str, area: str, asset: str = "") -> Node:
+def add_node(
+    session: Session, node_id: str, role: str, area: str, asset: str = "", state: str = "active"
+) -> Node:
     """Register a node with an asset of its own (named `asset`, or as the node) and install it."""
     check_node_id(node_id)
-    if role not in ROLES:
-        raise RegistryError(f"role {role[:20]!r}: one of {', '.join(ROLES)}")
-    if session.get(Area, area) is None:
-        raise RegistryError(f"area {area[:20]!r} is unknown: kapok area add {area[:20]} NAME")
+    check_role(role)
+    check_area(session, area)
     if session.get(Terminal, node_id) is not None:
         raise RegistryError(f"node {node_id} is registered already: kapok node show {node_id}")
     name = check_text(asset or f"{role} {node_id}", "the asset's name")
@@ -98,7 +112,7 @@ def add_node(session: Session, node_id: str, role: str, area: str, asset: str = 
     session.add(thing)
     session.add(
         Terminal(
-            id=node_id, kind="node", role=role, state="active", area_code=area, added_us=now_us()
+            id=node_id, kind="node", role=role, state=state, area_code=area, added_us=now_us()
         )
     )
     session.flush()

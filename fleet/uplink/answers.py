@@ -17,7 +17,8 @@ NOTHING = Pending([], 0)
 class Outcome(NamedTuple):
     """What became of a message.
 
-    `kind`: stored, repeated, polled, struck, replayed, undecodable, poison, unknown or refused.
+    `kind`: stored, repeated, polled, struck, replayed, undecodable, poison, unknown, refused, or
+    claimed; then `receipt` is the answer to the claim.
     Of the first three `receipt` is None when there is nothing to say but that all is committed,
     which CoAP says by no payload. `item` is what was fetched.
     """

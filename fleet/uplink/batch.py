@@ -8,7 +8,8 @@ from sqlalchemy.orm import Session
 from fleet.clones import operations as clones
 from fleet.clones.window import Window, digest
 from fleet.control import operations as control
-from fleet.identity import oscore, rotation
+from fleet.identity import claims, oscore, rotation
+from fleet.identity.claims import Claims
 from fleet.identity.wrapping import Wrapper
 from fleet.registry import operations as registry
 from fleet.telemetry import operations as telemetry
@@ -19,6 +20,7 @@ from fleet.uplink.message import Message
 from fleet.uplink.ranges import Ranges
 from fleet.uplink.tables import StoredSequences
 from fleet.wire import cbor, report
+from fleet.wire import claim as wire
 
 # Of one (node, epoch). A node leaves a gap where its full journal dropped something, tens of them
 # in a life. It sends its oldest records first, so the oldest gap is the one that nothing fills any
@@ -32,6 +34,10 @@ CONTENTS = 48
 # Keys of a report's status: what a node did with the items that it was given.
 APPLIED, HANDLED, REFUSED = 13, 14, 15
 
+GRANT = 1  # the number under which a node that came by CoAP fetches its grant
+SHORT = 64  # bytes of an answer to a claim that are not worth a fetch: a refusal
+_NO_REPORT = report.ReportError("a voucher sends no reports")
+
 
 class _Taken(NamedTuple):
     """What becomes of a message, if the commit succeeds."""
@@ -39,6 +45,8 @@ class _Taken(NamedTuple):
     kind: str
     epoch: int = 0
     ranges: Ranges = []  # noqa: RUF012  # never changed
+    answer: bytes | None = None  # to a claim
+    item: bytes | None = None  # its grant, fetched
 
     @property
     def is_answered(self) -> bool:
@@ -49,11 +57,17 @@ class _Taken(NamedTuple):
 class Batch:
     """Some messages, decoded before any lock is held. Write it once, and commit."""
 
-    def __init__(self, messages: list[Message], wrapper: Wrapper | None) -> None:
+    def __init__(
+        self, messages: list[Message], wrapper: Wrapper | None, claims: Claims | None = None
+    ) -> None:
         self._wrapper = wrapper
+        self._claims = claims
         self._now_us = registry.now_us()
         self._messages = messages
-        self._reports = [_decoded(message.payload or b"") for message in messages]
+        self._reports = [
+            _NO_REPORT if wire.is_id(message.node_id) else _decoded(message.payload or b"")
+            for message in messages
+        ]
         self._readings: list[telemetry.New] = []
         self._newest: dict[str, tuple[int, dict[int, int]]] = {}
 
@@ -71,6 +85,7 @@ class Batch:
         told = _told(self._newest)
         control.settle(self._session, told)
         rotation.told(self._session, told)
+        claims.end_used(self._session, self._newest)
         return self._answered(taken), readings
 
     def _is_heard(self, message: Message) -> bool:
@@ -81,6 +96,8 @@ class Batch:
         message = self._messages[place]
         if place in self._replayed:
             return _Taken("replayed")
+        if wire.is_id(message.node_id):
+            return self._claim(message)
         standing = self._standings.get(message.node_id)
         if standing is None:
             return _Taken("unknown")
@@ -98,6 +115,19 @@ class Batch:
         if taken.kind != "refused":
             self._newest[message.node_id] = (message.received_us, parsed.status)
         return taken
+
+    def _claim(self, message: Message) -> _Taken:
+        """What came under a voucher: a claim, or the fetching of its grant."""
+        if message.payload is None:
+            if message.wanted != GRANT or self._claims is None:
+                return _Taken("struck")
+            return _Taken("struck", item=self._claims.granted(self._session, message.node_id))
+        if self._claims is None:
+            return _Taken("claimed", answer=wire.encode_refusal(wire.LATER))
+        answer = self._claims.answer(self._session, message.node_id, message.payload)
+        if message.claim is not None and len(answer) > SHORT:
+            answer = cbor.encode(len(answer))
+        return _Taken("claimed", answer=answer)
 
     def _keep(self, message: Message, parsed: report.Report, asset_id: int) -> _Taken:
         if not parsed.records:
@@ -167,7 +197,7 @@ class Batch:
         outcomes = []
         for message, what in self._with(taken):
             if not what.is_answered:
-                outcomes.append(Outcome(what.kind, item=self._item(message, what)))
+                outcomes.append(Outcome(what.kind, what.answer, self._item(message, what)))
                 continue
             waits = pending.get(message.node_id, answers.NOTHING)
             make = answers.by_mqtt if message.claim is None else answers.by_coap
@@ -181,6 +211,8 @@ class Batch:
         return list(zip(self._messages, taken, strict=True))
 
     def _item(self, message: Message, what: _Taken) -> bytes | None:
+        if wire.is_id(message.node_id):
+            return what.item
         if message.wanted is None or what.kind != "struck" or self._wrapper is None:
             return None
         found = control.item(

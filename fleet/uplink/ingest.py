@@ -6,6 +6,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyErro
 
 from fleet.db.base import Database
 from fleet.identity import oscore
+from fleet.identity.claims import Claims
 from fleet.identity.wrapping import Wrapper
 from fleet.uplink.answers import Outcome
 from fleet.uplink.batch import Batch
@@ -18,12 +19,16 @@ __all__ = ["Ingest", "Outcome"]
 class Ingest:
     """The pipeline behind every door. `counts` tells outcomes and readings since the start.
 
-    Without a `wrapper` nodes are handed nothing that waits for them.
+    Without a `wrapper` nodes are handed nothing that waits for them, without `claims` vouchers
+    are told to come again later.
     """
 
-    def __init__(self, database: Database, wrapper: Wrapper | None = None) -> None:
+    def __init__(
+        self, database: Database, wrapper: Wrapper | None = None, claims: Claims | None = None
+    ) -> None:
         self._database = database
         self._wrapper = wrapper
+        self._claims = claims
         self.counts: Counter[str] = Counter()
 
     def process(self, messages: list[Message]) -> list[Outcome]:
@@ -57,7 +62,7 @@ class Ingest:
         return Outcome(kind)
 
     def _commit(self, messages: list[Message]) -> tuple[list[Outcome], int]:
-        batch = Batch(messages, self._wrapper)
+        batch = Batch(messages, self._wrapper, self._claims)
         with self._database.begin() as session:
             return batch.write(session)
 

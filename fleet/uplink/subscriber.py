@@ -98,7 +98,7 @@ class Subscriber:
             return
         self._connection += 1
         self._unreachable = False
-        client.subscribe(topics.REPORTS, qos=1)
+        client.subscribe([(topics.REPORTS, 1), (topics.CLAIMS, 1)])
 
     def _on_connect_fail(self, _client: mqtt.Client, _userdata: object) -> None:
         self.counts["broker unreachable"] += 1
@@ -138,7 +138,7 @@ class Subscriber:
         self, client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage
     ) -> None:
         try:
-            node_id = topics.node_of_report(message.topic)
+            node_id = topics.sender_of(message.topic)
         except UnicodeDecodeError:
             node_id = None
         if node_id is None:
@@ -156,7 +156,7 @@ class Subscriber:
 
     def _answer(self, node_id: str, arrived: _Arrived, outcome: Outcome) -> None:
         if outcome.receipt is not None:
-            self._client.publish(topics.receipt_of(node_id), outcome.receipt, qos=0)
+            self._client.publish(topics.answer_of(node_id), outcome.receipt, qos=0)
         # An acknowledgement of an earlier connection could hit another message of this one.
         if arrived.connection == self._connection:
             self._client.ack(arrived.mid, arrived.qos)

@@ -1,8 +1,11 @@
-"""The topics of the uplink: `k1/<node id>/up/report` and `k1/<node id>/down/receipt`."""
+"""The topics of the uplink: `k1/<node id>/up/report` and `k1/<node id>/down/receipt`, and of a
+voucher `k1/<claim id>/up/claim` and `k1/<claim id>/down/claim`.
+"""
 
-from fleet.wire import nodeid
+from fleet.wire import claim, nodeid
 
 REPORTS = "k1/+/up/report"
+CLAIMS = "k1/+/up/claim"
 
 
 def node_of_report(topic: str) -> str | None:
@@ -15,6 +18,19 @@ def node_of_report(topic: str) -> str | None:
     except nodeid.NodeIdError:
         return None
     return levels[1]
+
+
+def sender_of(topic: str) -> str | None:
+    """The node id that a report's topic names, or the claim id of a claim's, else None."""
+    levels = topic.split("/")
+    if len(levels) == 4 and levels[0] == "k1" and levels[2:] == ["up", "claim"]:
+        return levels[1] if claim.is_id(levels[1]) else None
+    return node_of_report(topic)
+
+
+def answer_of(sender: str) -> str:
+    """Where a node awaits its receipts, or a voucher its grant."""
+    return f"k1/{sender}/down/claim" if claim.is_id(sender) else receipt_of(sender)
 
 
 def receipt_of(node_id: str) -> str:

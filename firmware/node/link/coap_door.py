@@ -17,7 +17,7 @@ _SOCKET_MS = const(75_000)  # with the name's address, where that is not known y
 _FRAME = const(76)  # bytes around the report in its datagram: 40 of them an Echo option's
 _AGAIN = const(2)  # times that the same is sealed once more
 _ECHO_MOST = const(40)  # bytes: RFC 9175, 2.2.1
-_CHANGED = const(0x44)  # 2.04
+CHANGED = const(0x44)  # 2.04
 _UNAUTHORIZED = const(0x81)  # 4.01
 _RELEASE = const(2)  # Datagram.send: one answer, and then nothing
 
@@ -91,8 +91,8 @@ class CoapDoor:
         return 512 if self._modem.MAX_DATAGRAM >= 512 + _FRAME else 256
 
     def _receipt(self, code: int, payload: bytes, whole: bytes) -> bytes:
-        if code != _CHANGED:
-            raise _answered(code)
+        if code != CHANGED:
+            raise answered(code)
         if not payload:  # that all of it is committed, and nothing waits
             return whole
         if not receipt.covers(payload, whole):
@@ -129,7 +129,7 @@ class CoapDoor:
             if code == _UNAUTHORIZED and self._again:
                 return code, (), b""
             if code >> 7 and self._coap:  # 4.xx, 5.xx; no other unsealed word counts at all
-                self._coap.refusal = _answered(code)
+                self._coap.refusal = answered(code)
             return None
         try:
             plain = self._context.open(self._request, option, payload)
@@ -141,5 +141,6 @@ class CoapDoor:
         return plain[0], options, payload
 
 
-def _answered(code: int) -> CoapError:
+def answered(code: int) -> CoapError:
+    """The error that a refusal by the fleet is."""
     return CoapError("the fleet answers %d.%02d" % (code >> 5, code & 31), code)

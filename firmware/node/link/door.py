@@ -22,7 +22,7 @@ async def open_door(session, bearer):
     """The open door that the configuration names, over `bearer`; `session.opened` has it."""
     config = session.config
     if config.get("door") == "coap":
-        ecl = await _coverage(bearer)
+        ecl = await coverage(bearer)
         from node.link.coap_door import CoapDoor
 
         door = CoapDoor(bearer, config, stored.oscore(), session.state, ecl)
@@ -37,8 +37,8 @@ async def open_door(session, bearer):
     return door
 
 
-async def _coverage(bearer) -> "int | None":
-    # The coverage enhancement level, by which the network's answers take their time.
+async def coverage(bearer) -> "int | None":
+    """The coverage enhancement level, by which the network's answers take their time."""
     from node.errors import LinkError
     from node.modules import forget
 

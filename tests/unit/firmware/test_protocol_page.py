@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from node.errors import AttachRefused
 from node.link import ladder, oscore, oscore_server
-from node.wire import cbor, coap, nodeid, receipt, report, uplink
+from node.wire import cbor, claim, coap, nodeid, receipt, report, uplink
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "protocol.md").read_text()
@@ -132,3 +132,15 @@ def test_limits_on_the_page_are_those_of_the_code() -> None:
     assert f"| status | {report.MAX_STATUS} keys |" in PAGE
     assert f"at most {report.MAX_ZEROS}, then" in PAGE
     assert f"at most {cbor.MAX_DEPTH} containers nest" in PAGE
+
+
+def test_the_claim_and_its_answers_on_the_page() -> None:
+    asked = claim.Claim("1gntj14d2p", "gas-meter", b"\x30\x81\xd0", b"")
+    assert claim.decode(vector("claim")) == asked
+    assert claim.encode(*asked) == vector("claim")
+    key = [b"\xa1\xb2\xc3", bytes(range(16))]
+    granted = claim.Grant(b"\x30\x82\x01", bytes(range(32)), key, None, 0)
+    assert claim.decode_grant(vector("grant")) == granted
+    assert claim.encode_grant(*granted[:3]) == vector("grant")
+    assert claim.decode_grant(vector("refusal")).reason == claim.USED
+    assert claim.encode_refusal(claim.USED) == vector("refusal")

@@ -124,6 +124,7 @@ def test_mosquittos_list_has_the_same_rules() -> None:
         "topic deny k1/fleet/#",
         "pattern write k1/%u/up/#",
         "pattern read k1/%u/down/#",
+        "pattern write k1/%u/up/claim",
     ]
 
 
