@@ -33,7 +33,6 @@ class Machine:
             place.folder,
             place.mac,
             chip=place.chip,
-            flash_size=place.nor.size,
             start=time.time_ns() // 1000,
             twins={UART: twin},
             wires={pins[name]: (UART, name) for name in MODEM_PINS if name in pins},
