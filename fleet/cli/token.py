@@ -92,7 +92,7 @@ def list_(person: str, as_json: bool) -> None:
         return
     headings = ["id", "person", "area", "node type", "used", "again", "state", "expires"]
     rows = [
-        [str(one.id), one.person, one.area, one.node_type, f"{one.used}/{one.count}", one.policy,
+        [str(one.id), one.person, one.area, one.node_type, f"{one.used}/{one.boards}", one.policy,
          one.state, iso(one.expires_us)]
         for one in found
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The bodies of the enrolment API: strict JSON of bounded size, read before anything is decided."""
+"""The bodies of the enrolment API: strict JSON of bounded size."""
 
 from typing import Annotated, Any
 
@@ -81,7 +81,7 @@ async def read(request: Request) -> bytes:
 
 
 def parse(kind: type[Any], raw: bytes) -> Any:
-    """An object of `kind`; 422 names the field, and never repeats what was sent: it has a token."""
+    """An object of `kind`; 422 names the field, and never repeats what was sent."""
     try:
         return kind.model_validate_json(raw)
     except ValidationError as e:

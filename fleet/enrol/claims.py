@@ -48,7 +48,7 @@ class NotClaimed(IdentityError):
 
 
 class Holds(NamedTuple):
-    """SHA-256 in hex of what a board's NVS holds; empty where it lacks it or parts do not match."""
+    """SHA-256 in hex of what a board's NVS holds; empty where something is not whole."""
 
     certificate: str = ""
     oscore: str = ""
@@ -116,12 +116,13 @@ def _standing(
     )
     claim = tokens.claim_of(session, token, node_id)
     unconfirmed = claim is not None and claim.confirmed_us is None
+    pending = claim.serial if claim is not None and unconfirmed else ""
     if certificate is not None and _has_keys(session, wrapper, node_id, holds):
         if certificate.active_for is not None:
             # Its first use may have promoted it before the technician's confirmation came.
-            state = PENDING if unconfirmed and claim.serial == certificate.serial else LIVE
+            state = PENDING if pending == certificate.serial else LIVE
             return state, certificate.serial
-        if unconfirmed and certificate.next_for and claim.serial == certificate.serial:
+        if certificate.next_for and pending == certificate.serial:
             return PENDING, certificate.serial
     return (UNCONFIRMED if unconfirmed else REGISTERED), ""
 

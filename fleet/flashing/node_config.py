@@ -39,7 +39,8 @@ def compose(
     for layer in layers:
         values |= layer
     values = {key: value for key, value in values.items() if value is not None}
-    chosen = door or (values.get("door") if values.get("door") in doors else _door(modem, doors))
+    wanted = str(values.get("door", ""))
+    chosen = door or (wanted if wanted in doors else _door(modem, doors))
     if chosen not in doors:
         there = ", ".join(sorted(doors)) or "none"
         raise ConfigRefused(f"the fleet has no door {chosen!r}: it has {there}")

@@ -1,4 +1,4 @@
-"""Claim tokens: made, listed, revoked, and used up one node at a time; in the caller's transaction.
+"""Claim tokens: made, listed, revoked, used up one node at a time; in the caller's transaction.
 
 A token's count is taken by one conditional UPDATE in the transaction that issues the certificate,
 so that it can never be overdrawn, on SQLite or PostgreSQL, however many redeem it at once.
@@ -59,7 +59,7 @@ class Listed(NamedTuple):
     area: str
     node_type: str
     policy: str
-    count: int
+    boards: int
     used: int
     state: str
     created_us: int

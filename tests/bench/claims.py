@@ -100,7 +100,7 @@ class Contenders:
         for number, orders in enumerate(self._orders):
             orders.put((token, at, doomed if number == PROCESSES - 1 else 0.0))
         expected = PROCESSES - bool(doomed)
-        won = sum(self._answers.get(timeout=120)[2] for _ in range(expected))
+        won = sum(int(self._answers.get(timeout=120)[2]) for _ in range(expected))
         if doomed:
             self._processes[-1].join()
             self._start(PROCESSES - 1)
@@ -134,8 +134,8 @@ def main() -> int:
                 rig.query(fleet.folder / "kapok.db", statement)[0]
                 for statement in (
                     "SELECT used FROM claim_tokens ORDER BY id DESC LIMIT 1",
-                    "SELECT count(*) FROM token_claims"
-                    " WHERE token_id = (SELECT max(id) FROM claim_tokens)",
+                    """SELECT count(*) FROM token_claims
+                    WHERE token_id = (SELECT max(id) FROM claim_tokens)""",
                 )
             )
             winners += claimed

@@ -12,7 +12,9 @@ from sqlalchemy import update
 from fleet.db.base import Database
 from fleet.identity import token_text, tokens
 from fleet.identity.errors import IdentityError
+from fleet.identity.secret import SecretBytes
 from fleet.identity.token_tables import ClaimToken
+from fleet.wire.nodeid import ALPHABET
 
 FLEET = token_text.fleet_digest(b"a root CA")
 
@@ -52,7 +54,7 @@ def confirm(database: Database, secret: bytes, node_id: str) -> None:
 
 @given(st.binary(min_size=16, max_size=16), st.binary(min_size=16, max_size=16))
 def test_a_text_gives_back_what_it_was_made_of(secret: bytes, fleet: bytes) -> None:
-    text = token_text.encode(token_text.TokenText(token_text.SecretBytes(secret), fleet))
+    text = token_text.encode(token_text.TokenText(SecretBytes(secret), fleet))
     assert len(text) == 63
     for typed in (
         text,
@@ -77,14 +79,14 @@ def test_any_text_is_a_token_or_one_line_that_does_not_repeat_it(text: str) -> N
 def test_one_wrong_character_is_seen(data: st.DataObject) -> None:
     text = token_text.encode(token_text.draw(FLEET))
     place = data.draw(st.integers(5, len(text) - 1))
-    other = data.draw(st.sampled_from(token_text.ALPHABET.replace(text[place], "")))
+    other = data.draw(st.sampled_from(ALPHABET.replace(text[place], "")))
     with pytest.raises(token_text.TokenTextError):
         token_text.decode(text[:place] + other + text[place + 1 :])
 
 
 def test_a_secret_never_shows(database: Database, tmp_path: Path) -> None:
     secret = add(database)
-    assert secret.hex() not in repr(token_text.TokenText(token_text.SecretBytes(secret), FLEET))
+    assert secret.hex() not in repr(token_text.TokenText(SecretBytes(secret), FLEET))
     for path in tmp_path.iterdir():
         raw = path.read_bytes()
         assert bytes(secret) not in raw
@@ -113,7 +115,7 @@ def test_a_confirmed_board_takes_another_of_the_count(database: Database) -> Non
     redeem(database, secret, node)
     with database.read() as session:
         (listed,) = tokens.list_(session)
-    assert (listed.used, listed.count, listed.state) == (2, 2, "spent")
+    assert (listed.used, listed.boards, listed.state) == (2, 2, "spent")
 
 
 def test_what_fails_behind_the_count_gives_it_back(database: Database) -> None:
