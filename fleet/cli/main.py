@@ -13,6 +13,7 @@ COMMANDS = {
     "area": ("fleet.cli.area", "area", "Areas: add, list."),
     "coap": ("fleet.cli.coap", "coap", "Run CoAP in processes of its own."),
     "demo": ("fleet.cli.demo", "demo", "Four virtual nodes report to a fleet."),
+    "identity": ("fleet.cli.identity", "identity", "Audit of keys and certificates."),
     "init": ("fleet.cli.init", "init", "Make a data folder, or bring one up to date."),
     "modem-twin": ("fleet.cli.modem_twin", "modem_twin", "A modem for anybody's driver."),
     "node": ("fleet.cli.node", "node", "Nodes: add, list, show, revoke."),
