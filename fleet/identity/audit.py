@@ -7,7 +7,7 @@ from typing import NamedTuple
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from sqlalchemy import String, func, inspect, literal_column, select, table, text
+from sqlalchemy import func, inspect, select, text
 from sqlalchemy.orm import Session
 
 from fleet.identity import csr
@@ -202,13 +202,11 @@ def _cards(session: Session, _days: int) -> Iterator[Finding]:
     """SIM cards that two nodes are said to have, where the registry knows them."""
     if not _has(session, "terminals", "id", "iccid"):
         return
-    iccid = literal_column("iccid", String)
     rows = session.execute(
-        select(iccid, func.min(literal_column("id")), func.max(literal_column("id")))
-        .select_from(table("terminals"))
-        .where(iccid.is_not(None))
-        .group_by(iccid)
-        .having(func.count() > 1)
+        text(
+            "SELECT iccid, min(id), max(id) FROM terminals WHERE iccid IS NOT NULL "
+            "GROUP BY iccid HAVING count(*) > 1"
+        )
     )
     for card, one, other in rows:
         yield Finding("card", CRITICAL, one, {"iccid": card, "nodes": f"{one}, {other}"})

@@ -130,7 +130,8 @@ def told(session: Session, progress: Mapping[str, tuple[int, int, int]]) -> None
     """What nodes told of their items (highest handled, CONFIG applied, refused last).
 
     A certificate that was handled and not refused is in the node's NVS. Where a later item was
-    refused it is not known whether this one was too: then only its use counts.
+    refused it is not known whether this one was too: then only its use counts. A node that is
+    ahead of a database that was restored has not taken the item of that number; it gets another.
     """
     named = {node_id: numbers for node_id, numbers in progress.items() if numbers[0]}
     if not named:
@@ -140,7 +141,11 @@ def told(session: Session, progress: Mapping[str, tuple[int, int, int]]) -> None
         .where(SpareRequest.node_id.in_(list(named)), SpareRequest.downlink.is_not(None))
         .order_by(SpareRequest.node_id)
     ).all()
+    ahead = control.ahead(session, {row.node_id: named[row.node_id][0] for row in rows})
     for row in rows:
+        if row.node_id in ahead:
+            row.serial = row.downlink = None
+            continue
         handled, _, refused = named[row.node_id]
         if row.downlink is None or row.serial is None or handled < row.downlink:
             continue

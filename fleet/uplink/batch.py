@@ -69,8 +69,8 @@ class Batch:
         registry.note_reports(self._session, self._newest)
         readings = telemetry.store(self._session, self._readings)
         told = _told(self._newest)
-        control.settle(self._session, told)
         rotation.told(self._session, told)
+        control.settle(self._session, told)
         return self._answered(taken), readings
 
     def _is_heard(self, message: Message) -> bool:
