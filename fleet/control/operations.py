@@ -22,7 +22,8 @@ from fleet.wire import cbor
 
 __all__ = [
     "CERTIFICATE", "COMMAND", "CONFIG", "KEY", "KINDS", "UPDATE", "Item", "Pending", "Progress",
-    "ahead", "enqueue", "enqueue_key", "handed", "is_open", "item", "pending", "progress", "settle",
+    "ahead", "enqueue", "enqueue_key", "handed", "is_open", "item", "pending", "progress",
+    "settle",
 ]  # fmt: skip
 
 CONFIG, KEY, COMMAND, UPDATE, CERTIFICATE = 1, 2, 3, 4, 5
