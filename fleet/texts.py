@@ -26,8 +26,8 @@ def say(key: str, lang: str, values: Mapping[str, object] | None = None) -> str:
     return _catalogue()[key][lang].format_map(_Lenient(values or {}))
 
 
-def keys() -> list[str]:
-    """All keys."""
+def known() -> list[str]:
+    """All keys of the catalogue."""
     return list(_catalogue())
 
 

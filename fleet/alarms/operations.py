@@ -31,7 +31,7 @@ class AlarmError(ValueError):
 class Listed(NamedTuple):
     """An alarm as lists show it; times in us since 1970 UTC. `state`: open, acknowledged, cleared.
 
-    `count`: how often it was raised while open.
+    `times`: how often it was raised while open.
     """
 
     id: int
@@ -40,7 +40,7 @@ class Listed(NamedTuple):
     subject: str
     state: str
     detail: Mapping[str, str | int]
-    count: int
+    times: int
     first_us: int
     last_us: int
     acknowledged_us: int | None

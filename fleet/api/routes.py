@@ -63,7 +63,7 @@ class AlarmOut(BaseModel):
     subject: str
     state: str
     detail: dict[str, str | int]
-    count: int
+    times: int
     first_us: int
     last_us: int
     acknowledged_us: int | None

@@ -71,11 +71,11 @@ def list_(
         [
             str(row["id"]), texts.say(f"severity.{row['severity']}", chosen),
             texts.say(f"state.{row['state']}", chosen), row["kind"], row["subject"],
-            str(row["count"]), row["last"], row["text"],
+            str(row["times"]), row["last"], row["text"],
         ]
         for row in rows
     ]  # fmt: skip
-    headings = ["id", "severity", "state", "kind", "subject", "count", "last", "text"]
+    headings = ["id", "severity", "state", "kind", "subject", "times", "last", "text"]
     say_table(texts.say("list.alarms", chosen), headings, table)
 
 

@@ -1,5 +1,6 @@
 """`kapok diag`: what is wrong with the node in front of you, and what to do about it."""
 
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,7 @@ def diag(
         _show(visit, lang)
         click.echo(f"report: {path}")
     if any(verdict.level == "fatal" for verdict in visit.verdicts()):
-        raise click.exceptions.Exit(1)
+        sys.exit(1)
 
 
 def _watch(visit: Any, seconds: int) -> None:

@@ -18,6 +18,7 @@ COMMANDS = {
     "flash": ("fleet.cli.flash", "flash", "Flash boards, many at once."),
     "diag": ("fleet.cli.diag", "diag", "Examine the node at a port."),
     "hw": ("fleet.cli.hw", "hw", "Boards and node types: check, show."),
+    "identity": ("fleet.cli.identity", "identity", "Audit of keys and certificates."),
     "init": ("fleet.cli.init", "init", "Make a data folder, or bring one up to date."),
     "journal": ("fleet.cli.journal", "journal", "Journals of nodes: drain, export, import."),
     "modem-twin": ("fleet.cli.modem_twin", "modem_twin", "A modem for anybody's driver."),

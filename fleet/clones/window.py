@@ -1,5 +1,6 @@
 """What came under the newest numbers of a series, as digests: two of one number are a fork."""
 
+import struct
 from hashlib import blake2b
 
 _HEAD = 5  # bytes of the highest number: a Partial IV of OSCORE has as many
@@ -16,34 +17,32 @@ class Window:
 
     def __init__(self, size: int, raw: bytes | None = None) -> None:
         self._size = size
+        self._layout = struct.Struct(f">{size}I")
         self._highest = -1
-        self._digests: dict[int, int] = {}
+        self._digests: dict[int, int] = {}  # 0 where nothing is known
         if raw is not None and len(raw) == _HEAD + size * _DIGEST:
             self._highest = int.from_bytes(raw[:_HEAD], "big")
-            for place in range(size):
-                at = _HEAD + place * _DIGEST
-                found = int.from_bytes(raw[at : at + _DIGEST], "big")
-                if found:
-                    self._digests[self._highest - place] = found
+            numbers = range(self._highest, self._highest - size, -1)
+            self._digests = dict(zip(numbers, self._layout.unpack(raw[_HEAD:]), strict=True))
 
     def differs(self, number: int, found: int) -> bool:
         """Whether something else is known of `number`; False where nothing is."""
-        return self._digests.get(number, found) != found
+        known = self._digests.get(number)
+        return bool(known) and known != found and number > self._highest - self._size
 
     def note(self, number: int, found: int) -> None:
         """Remember, unless `number` lies too far below the highest, or is known."""
         if number <= self._highest - self._size:
             return
-        self._digests.setdefault(number, found)
-        if number > self._highest:
-            self._highest = number
-            low = number - self._size
-            self._digests = {n: d for n, d in self._digests.items() if n > low}
+        if not self._digests.get(number):
+            self._digests[number] = found
+        self._highest = max(self._highest, number)
 
     def dump(self) -> bytes | None:
         """The bytes that make it again; None when nothing was noted."""
         if self._highest < 0:
             return None
         places = range(self._highest, self._highest - self._size, -1)
-        body = b"".join(self._digests.get(n, 0).to_bytes(_DIGEST, "big") for n in places)
+        known = self._digests
+        body = self._layout.pack(*[known.get(n, 0) for n in places])
         return self._highest.to_bytes(_HEAD, "big") + body

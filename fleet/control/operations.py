@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from fleet.control.errors import ControlError
-from fleet.control.settling import LAST, Progress, new_progress, progress, settle
+from fleet.control.settling import LAST, Progress, ahead, new_progress, progress, settle
 from fleet.control.tables import Downlink, DownlinkProgress
 from fleet.identity.contexts import Context, next_contexts, rows_of
 from fleet.identity.errors import IdentityError
@@ -22,8 +22,8 @@ from fleet.wire import cbor
 
 __all__ = [
     "CERTIFICATE", "COMMAND", "CONFIG", "KEY", "KINDS", "UPDATE", "Item", "Pending", "Progress",
-    "cancel", "enqueue", "enqueue_key", "handed", "is_open", "item", "pending", "progress",
-    "settle",
+    "ahead", "cancel", "enqueue", "enqueue_key", "handed", "is_open", "item", "pending",
+    "progress", "settle",
 ]  # fmt: skip
 
 CONFIG, KEY, COMMAND, UPDATE, CERTIFICATE = 1, 2, 3, 4, 5

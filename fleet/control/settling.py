@@ -48,6 +48,18 @@ def settle(session: Session, told: Mapping[str, tuple[int, int, int]]) -> None:
     session.flush()
 
 
+def ahead(session: Session, handled: Mapping[str, int]) -> set[str]:
+    """The nodes that say to have handled a number that they were never given: the database is
+    older than they are. Ask before `settle`, which takes their word for it.
+    """
+    rows = session.execute(
+        select(DownlinkProgress.node_id, DownlinkProgress.last_number).where(
+            DownlinkProgress.node_id.in_(list(handled))
+        )
+    )
+    return {node_id for node_id, last in rows if handled[node_id] > last}
+
+
 def progress(session: Session, node_id: str) -> Progress:
     """What a node told last."""
     row = session.get(DownlinkProgress, node_id)

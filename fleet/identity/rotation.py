@@ -32,7 +32,7 @@ def store_spare(session: Session, node_id: str, csr_der: bytes) -> None:
 
     IdentityError: a bad request, another node's, or a key that is known already.
     """
-    request = csr.check(_pem(csr_der))
+    request = csr.check(as_pem(csr_der))
     if request.node_id != node_id:
         raise IdentityError(f"the spare request is one of {request.node_id}, not of {node_id}")
     digest = key_digest(request.key)
@@ -66,7 +66,7 @@ def rotate(session: Session, authority: Authority, node_id: str) -> int:
         )
     if row.downlink is not None and _is_on_its_way(session, row):
         return row.downlink
-    issued = issue_next(session, authority, _pem(row.csr))
+    issued = issue_next(session, authority, as_pem(row.csr))
     row.downlink = control.enqueue(
         session, node_id, control.CERTIFICATE, cbor.encode([issued.der])
     )
@@ -130,7 +130,8 @@ def told(session: Session, progress: Mapping[str, tuple[int, int, int]]) -> None
     """What nodes told of their items (highest handled, CONFIG applied, refused last).
 
     A certificate that was handled and not refused is in the node's NVS. Where a later item was
-    refused it is not known whether this one was too: then only its use counts.
+    refused it is not known whether this one was too: then only its use counts. A node that is
+    ahead of a database that was restored has not taken the item of that number; it gets another.
     """
     named = {node_id: numbers for node_id, numbers in progress.items() if numbers[0]}
     if not named:
@@ -140,7 +141,11 @@ def told(session: Session, progress: Mapping[str, tuple[int, int, int]]) -> None
         .where(SpareRequest.node_id.in_(list(named)), SpareRequest.downlink.is_not(None))
         .order_by(SpareRequest.node_id)
     ).all()
+    ahead = control.ahead(session, {row.node_id: named[row.node_id][0] for row in rows})
     for row in rows:
+        if row.node_id in ahead:
+            row.serial = row.downlink = None
+            continue
         handled, _, refused = named[row.node_id]
         if row.downlink is None or row.serial is None or handled < row.downlink:
             continue
@@ -194,8 +199,8 @@ def _spent(session: Session, node_id: str, serial: str) -> None:
     alarms.clear(session, KIND, node_id)
 
 
-def _pem(der: bytes) -> bytes:
-    # The door for requests reads PEM; it judges what is in it.
+def as_pem(der: bytes) -> bytes:
+    """A request in DER as the door for requests reads it; that judges what is in it."""
     body = base64.b64encode(der)
     lines = [body[at : at + 64] for at in range(0, len(body), 64)]
     mark = b"CERTIFICATE REQUEST-----"

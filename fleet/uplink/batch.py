@@ -83,8 +83,8 @@ class Batch:
         registry.note_reports(self._session, self._newest)
         readings = telemetry.store(self._session, self._readings)
         told = _told(self._newest)
-        control.settle(self._session, told)
         rotation.told(self._session, told)
+        control.settle(self._session, told)
         claims.end_used(self._session, self._newest)
         return self._answered(taken), readings
 
@@ -264,7 +264,7 @@ def _told(newest: dict[str, tuple[int, dict[int, int]]]) -> dict[str, tuple[int,
 
 
 def _digest(record: report.Record) -> int:
-    return digest(report.encode_body(record.time, record.quality, record.values))
+    return digest(repr((record.time, record.quality, record.values)).encode())  # integers alone
 
 
 def _decoded(payload: bytes) -> report.Report | report.ReportError:

@@ -21,6 +21,7 @@ from fleet.identity.client import key_pem, make_key_and_csr
 from fleet.registry import operations as registry
 from fleet.uplink import contents
 from fleet.uplink.ingest import Ingest
+from fleet.wire import report
 from hil.fleet_process import FleetProcess
 
 FLAGGED_S = 60.0
@@ -95,8 +96,8 @@ def test_sabotage_without_the_epochs_the_copy_is_heard(
 
 def forged(database: Database, node: str, epoch: int, sequence: int) -> str:
     """A record that the fleet has, with another content."""
-    other = rig.report.encode_body(1_795_411_000, rig.report.GOOD, [(2, 4711)])
-    payload = rig.report.encode(epoch, 1_795_411_000, [(sequence, other)], {})
+    other = report.encode_body(1_795_411_000, report.GOOD, [(2, 4711)])
+    payload = report.encode(epoch, 1_795_411_000, [(sequence, other)], {})
     return rig.kinds(Ingest(database).process([rig.message(node, payload)]))[0]
 
 

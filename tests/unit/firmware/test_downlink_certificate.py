@@ -133,7 +133,7 @@ def test_sabotage_without_the_commit_point_it_does(
         buffer = bytearray(1024)
         nvs.set_blob("key", bytes(buffer[: key("key2", buffer)]))
         nvs.commit()
-        nvs.set_blob("cert", cert[0])  # type: ignore[index]
+        nvs.set_blob("cert", cert[0])
         nvs.commit()
 
     monkeypatch.setitem(downlink._HANDLERS, KIND, (one_by_one, False))

@@ -86,6 +86,12 @@ def test_an_external_broker_is_a_host_and_a_port(tmp_path: Path, address: str, h
         ("[keys.pkcs11]\nmodule = '/m.so'", "lacks 'token'; it takes module, token, label"),
         ("[keys.pkcs11]\nmodule=''\ntoken='t'\nlabel='l'\npin_file='p'", "module is a text"),
         ("[keys.pkcs11]\npin = '1'", "no such key: 'pin'"),
+        ("[broker]\nreload = 'pidfile:run/pid'", "broker.reload is 'pidfile:/PATH'"),
+        ("[broker]\nreload = 'systemctl reload'", "broker.reload"),
+        ("[broker]\nreload = []", "broker.reload"),
+        ("[broker]\nreload = ['kill', 1]", "broker.reload"),
+        ("[identity]\nrotate_days = 0", "identity.rotate_days"),
+        ("[identity]\nrotate_days = true", "identity.rotate_days"),
         ("[broker]\nport = 1.5", "broker.port"),
         ("[broker]\nhost = 7", "host"),
         ("[broker]\nnames = []", "broker.names"),
@@ -104,6 +110,14 @@ def test_bad_settings_give_one_line(tmp_path: Path, text: str | bytes, says: str
     with pytest.raises(SettingsError, match=says) as refused:
         settings.load(write(tmp_path, text))
     assert len(str(refused.value).splitlines()) == 1
+
+
+def test_how_a_broker_is_told_to_read_the_list_again(tmp_path: Path) -> None:
+    found = settings.load(write(tmp_path, '[broker]\nreload = "pidfile:/run/m.pid"\n'))
+    assert (found.reload, found.rotate_days) == (Path("/run/m.pid"), 365)
+    text = '[broker]\nreload = ["systemctl", "reload", "m"]\n[identity]\nrotate_days = 30\n'
+    found = settings.load(write(tmp_path, text))
+    assert (found.reload, found.rotate_days) == (("systemctl", "reload", "m"), 30)
 
 
 def test_a_folder_without_settings_names_the_command_that_makes_them(tmp_path: Path) -> None:
