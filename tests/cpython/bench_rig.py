@@ -9,6 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from fleet.flashing.hardware import load_board
+from fleet.paths import firmware_dir
+from fleet.releases import slots
+from hil.virtual import firmware
 from hil.virtual.bench.control import ask
 
 
@@ -27,6 +31,15 @@ class Bench:
     def do(self, board: str, do: str, **more: Any) -> dict[str, Any]:
         """Over the control socket."""
         return ask(self.folder, {"board": board, "do": do, **more})
+
+
+def factory(folder: Path, name: str) -> Path:
+    """A whole flash image of this board with the application of this tree."""
+    board = load_board(name)
+    files = slots.build(firmware_dir(), slots.cache_dir() / "node")
+    path = folder / "image.bin"
+    firmware.make_flash(path, board.table, board.flash_bytes, files, board.chip)
+    return path
 
 
 def command(folder: Path, *options: object) -> list[str]:

@@ -11,31 +11,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench_rig import Bench, bench
+from bench_rig import Bench, bench, factory
 from esp_rig import open_port, tool
 
-from fleet.flashing import nvs, partitions
-from fleet.paths import firmware_dir, hw_dir
-from fleet.releases import slots
+from fleet.flashing import nvs
+from fleet.flashing.hardware import load_board
 from fleet.wire import cbor
 from hil.fleet_process import FleetProcess
 from hil.provisioning import enrol
-from hil.virtual import firmware
-from hil.virtual.node import NAMESPACE, load_board
+from hil.virtual.node import NAMESPACE
 
 BOARD = "esp32s3-bc660k"
 RATE = 3600  # an hour passes in a second
 WAIT_S = 60.0
-
-
-def factory(folder: Path) -> Path:
-    """A whole flash image with the application of this tree, as the technician's tool makes it."""
-    board = load_board(BOARD)
-    table = partitions.load(hw_dir() / "partitions" / board["partitions"], board["flash_bytes"])
-    files = slots.build(firmware_dir(), slots.cache_dir() / "node")
-    path = folder / "image.bin"
-    firmware.make_flash(path, table, board["flash_bytes"], files, board["chip"])
-    return path
 
 
 def flash(stand: Bench, folder: Path, *parts: object) -> None:
@@ -64,7 +52,7 @@ def test_from_blank_to_the_prompt_and_to_the_loader_and_back(tmp_path: Path) -> 
         with open_port(stand.port("1")) as port:
             stand.do("1", "reset")
             assert b"invalid header: 0xffffffff" in port.read_until(b"0xffffffff")
-        flash(stand, tmp_path, "0x0", factory(tmp_path))
+        flash(stand, tmp_path, "0x0", factory(tmp_path, BOARD))
         with open_port(stand.port("1")) as port:
             stand.do("1", "reset")
             seen = port.read_until(b"kapok-selftest ") + port.readline()
@@ -93,7 +81,7 @@ def test_opening_the_port_wakes_a_board_that_sleeps_and_its_button_is_pressed(
         until(lambda: stand.do("1", "state")["board"] == "asleep")
 
     with bench(folder, "--boards", 1, "--board", BOARD) as stand:
-        flash(stand, tmp_path, "0x0", factory(tmp_path))
+        flash(stand, tmp_path, "0x0", factory(tmp_path, BOARD))
         stand.do("1", "press")
         sleep(stand)
         with open_port(stand.port("1")) as port:
@@ -118,8 +106,8 @@ def test_a_provisioned_board_reports_through_its_modem(tmp_path: Path) -> None:
         keys = await enrol(fleet, node_id, "gas-meter", "440106")
         board = load_board(BOARD)
         config = {
-            "node": node_id, "role": "gas-meter", "modem": board["modem"], "apn": "",
-            "host": "localhost", "port": run["coap_port"], "pins": board["pins"],
+            "node": node_id, "role": "gas-meter", "modem": board.modem, "apn": "",
+            "host": "localhost", "port": run["coap_port"], "pins": board.pins,
             "door": "coap", "report_s": 3600, "report_records": 1, "litres_per_pulse": 10,
         }  # fmt: skip
         return {
@@ -139,7 +127,7 @@ def test_a_provisioned_board_reports_through_its_modem(tmp_path: Path) -> None:
                 image.write_bytes(
                     nvs.encode({NAMESPACE: {k: bytes(v) for k, v in values.items()}}, 0x4000)
                 )
-                flash(stand, tmp_path, "0x0", factory(tmp_path))
+                flash(stand, tmp_path, "0x0", factory(tmp_path, BOARD))
                 await asyncio.to_thread(flash, stand, tmp_path, "0x9000", image)
                 await asyncio.to_thread(until, lambda: stored() >= 2)
             except AssertionError:

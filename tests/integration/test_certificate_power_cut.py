@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from board_rig import MAC, START, TABLE, Rig, flash
+from board_rig import MAC, START, Rig, flash
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -106,7 +106,7 @@ async def test_a_power_cut_leaves_a_pair_that_belongs_together(
     }  # fmt: skip
     flash(tmp_path, _BOOT.format(payload=cbor.encode([new]).hex()), files())
     lines: list[str] = []
-    board = VirtualBoard(tmp_path, MAC, table=TABLE, start=START, console=lines.append)
+    board = VirtualBoard(tmp_path, MAC, start=START, console=lines.append)
     cutter.board = board
     rig = Rig(board, lines)
     cuts = 0

@@ -9,29 +9,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench_rig import bench
+from bench_rig import bench, factory
 from esp_rig import tool
 from voucher_rig import Basement
-
-from fleet.flashing import partitions
-from fleet.paths import firmware_dir, hw_dir
-from fleet.releases import slots
-from hil.virtual import firmware
-from hil.virtual.node import load_board
 
 BOARD = "esp32s3-bc660k"
 RATE = 3600  # an hour passes in a second
 WAIT_S = 60.0
-
-
-def factory(folder: Path) -> Path:
-    """A whole flash image with the application of this tree."""
-    board = load_board(BOARD)
-    table = partitions.load(hw_dir() / "partitions" / board["partitions"], board["flash_bytes"])
-    path = folder / "image.bin"
-    files = slots.build(firmware_dir(), slots.cache_dir() / "node")
-    firmware.make_flash(path, table, board["flash_bytes"], files, board["chip"])
-    return path
 
 
 def offline(folder: Path, b: Basement, *more: str) -> dict[str, Any]:
@@ -56,7 +40,7 @@ def provisioned(folder: Path, b: Basement) -> None:
     ) as stand:
         wrote = tool(
             "esptool", folder, "--port", stand.port("1"), "-b", 921_600, "write-flash", "0x0",
-            factory(folder),
+            factory(folder, BOARD),
         )  # fmt: skip
         assert wrote.returncode == 0, wrote.stdout
         first = offline(folder, b)
