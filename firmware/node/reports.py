@@ -17,6 +17,7 @@ _STATUS_S = const(84_600)  # a day, and room for a report that comes a little ea
 def make(journal, state, standing: "list[int]") -> "tuple[list, list | None]":
     """Reports, each as (its bytes, the receipt that covers all of it), and what the status of the
     first one tells, None where it has none: for `state` under "told", once there is a receipt.
+    With nothing in the journal a status that is due goes alone.
 
     `standing` is downlink.standing().
     """
@@ -40,6 +41,9 @@ def make(journal, state, standing: "list[int]") -> "tuple[list, list | None]":
         reports.append((report, receipt.encode(journal.epoch, ranges)))
         status = {}
         rest = rest[n:]
+    if status and not reports:
+        report = compact.encode(journal.epoch, clock.now(), [], status)
+        reports.append((report, receipt.encode(journal.epoch, [])))
     return reports, telling
 
 

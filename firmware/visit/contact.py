@@ -19,6 +19,7 @@ def _app():
 async def _once(app) -> dict:
     before = app.journal.depth
     app.state.set("retry", 0)
+    app.state.set("told", None)  # so that there is something to say, whatever the journal holds
     await app.cycle.run(machine.EXT1_WAKE)
     told = {"depth_before": before, "depth": app.journal.depth}
     app.journal.put_away()

@@ -53,6 +53,7 @@ def test_a_contact_that_fails_half_way_keeps_what_has_its_receipt(board: Board) 
 
 
 def test_the_button_asks_the_fleet_even_with_nothing_to_report(board: Board) -> None:
+    board.state.set("told", [board.now, b""])
     board.link.answers = [[patch(1, report_s=7200)]]
     cycle = board.wake(0, BUTTON)
     assert (board.link.polls, board.link.reports) == (1, [])
@@ -62,8 +63,17 @@ def test_the_button_asks_the_fleet_even_with_nothing_to_report(board: Board) -> 
 
 def test_no_door_is_opened_for_nothing(board: Board) -> None:
     board.now = 0  # no clock: the contact is for the time alone
+    board.state.set("told", [0, b""])
     board.wake(0)
     assert (board.link.doors, board.link.closed) == (0, 1)
+
+
+def test_after_power_came_back_the_fleet_hears_of_it_with_nothing_to_report(board: Board) -> None:
+    board.now = 0
+    board.wake(0)
+    (hello,) = board.link.reports
+    assert (hello.records, hello.status[report.DEPTH]) == ([], 0)
+    assert board.state.get("told") is not None
 
 
 # -- items --------------------------------------------------------------------------------------
