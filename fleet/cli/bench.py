@@ -117,10 +117,10 @@ def bench(
 
 async def _run(folder: "Folder", specs: "list[Spec]", setting: "Setting", as_json: bool) -> None:
     from hil.virtual.bench import runtimes
-    from hil.virtual.bench.place import bare
+    from hil.virtual.bench.machine import Machine
     from hil.virtual.bench.run import Bench
 
-    stand = Bench(folder, specs, setting, bare)
+    stand = Bench(folder, specs, setting, Machine)
     images = runtimes.write(folder.path, (place.chip for place in stand.places.values()))
 
     def ready(facts: dict[str, Any]) -> None:

@@ -52,11 +52,13 @@ class Switches:
     or the stub runs, or at another rate.
     `reset_on_close`: when the last host closes the port of a board in the loader, the
     application boots. `heed_baud`: bytes at another rate than the chip's are noise.
+    `wake_on_open`: opening the port resets a board in deep sleep, as USB bridges on Linux do.
     """
 
     auto_strap: bool = True
     reset_on_close: bool = True
     heed_baud: bool = True
+    wake_on_open: bool = True
 
 
 class Rig:
@@ -148,7 +150,7 @@ class Rig:
     # What the line does
 
     def _opened(self) -> None:
-        if self.state == "app":
+        if self.state == "app" and self.switches.wake_on_open:
             self._application.opened()
 
     def _closed(self) -> None:

@@ -15,9 +15,7 @@ LOOK_S = 0.01  # how often a PTY that nobody has open is looked at
 CHUNK_S = 0.01  # of the line, read at a time where it is paced
 READ_MOST = 65536
 BITS = 10  # of a byte on the line
-QUEUE_MOST = (
-    1 << 20
-)  # bytes that wait for a host which does not read; a UART would lose them sooner
+QUEUE_MOST = 1 << 20  # bytes that wait for a host which does not read: a UART loses sooner
 TCGETS2 = 0x802C542A  # tells any rate in bits per second, termios only the named ones
 TERMIOS2 = struct.Struct("4I20s2I")
 
@@ -169,12 +167,16 @@ class Wire:
         return not state & select.POLLHUP
 
     def _read(self) -> None:
+        self._take(self._loop.time())
+
+    def _take(self, start: float) -> bool:
+        """Read what has come on the line from `start` on; whether there was something."""
         rate = (self.link_baud or self.baud) if self.paced else 0
         most = max(1, min(READ_MOST, int(rate / BITS * CHUNK_S))) if rate else READ_MOST
         try:
             data = os.read(self._fd, most)
         except BlockingIOError:
-            return
+            return False
         except OSError:
             data = b""
         if not data:
@@ -184,17 +186,20 @@ class Wire:
             self.heard(data)
         else:
             self._loop.remove_reader(self._fd)
-            start = max(self._loop.time(), self._heard_until)
-            self._heard_until = start + len(data) * BITS / rate
+            self._heard_until = max(start, self._heard_until) + len(data) * BITS / rate
             self._held = data
             self._timer = self._loop.call_at(self._heard_until, self._arrived)
+        return True
 
     def _arrived(self) -> None:
         self._timer = None
         data, self._held = self._held, b""
         fd = self._fd
         self.heard(data)
-        if self._fd == fd and self.plugged and self._timer is None:
+        if self._fd != fd or self._timer is not None:
+            return
+        # What waits already followed without a gap: that we are late is not the line's fault.
+        if not self._take(self._heard_until):
             self._loop.add_reader(self._fd, self._read)
 
     def _hung_up(self) -> None:
