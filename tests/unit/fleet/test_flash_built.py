@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from fleet.flashing import built
+from fleet.releases import slots
 
 SOURCES = {"boot.py": "1\n", "main.py": "2\n", "node/__init__.py": "", "rescue/main.py": "3\n"}
 
@@ -22,7 +23,7 @@ def test_once_for_the_same_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     first = built.build(firmware)
     assert set(first.files) == {"/boot.py", "/main.py", "/a.romfs"}
     with monkeypatch.context() as patched:
-        patched.setattr(built.slots, "build", None)
+        patched.setattr(slots, "build", None)
         assert built.build(firmware) == first
 
     (firmware / "boot.py").write_text("4\n")
