@@ -10,8 +10,10 @@ import machine
 # constructs the watchdog again with a shorter one.
 wdt = machine.WDT(timeout=600_000)
 
-import sys  # noqa: E402  nothing may come before the watchdog
+import hashlib  # noqa: E402  nothing may come before the watchdog
+import sys  # noqa: E402
 
+import esp32  # noqa: E402
 import vfs  # noqa: E402
 from micropython import const  # noqa: E402
 
@@ -31,15 +33,28 @@ def choose() -> str:
 
 
 def install(image, rom) -> None:
-    """Copy the slot's image into the mapped partition, its head last: cut short, it has none."""
+    """Copy the slot's image into the mapped partition, its head last: cut short, it has none.
+
+    OSError when it does not fit, or its digest, a file in the head, is not that of the rest.
+    """
     size = image.seek(0, 2)
     if size > len(rom):
         raise OSError("the slot's image has %d bytes, its partition %d" % (size, len(rom)))
     vfs.rom_ioctl(_ERASE, 0, size)
     part = bytearray(_BLOCK)
+    image.seek(0)
+    n = image.readinto(part)
+    digest = bytes(part).find(b"digest") + 8  # behind the name, its record's kind and length
+    hasher = hashlib.sha256(part[:digest])
+    hasher.update(part[digest + 32 : n])
+    digest = part[digest : digest + 32]
     for at in tuple(range(_BLOCK, size, _BLOCK)) + (0,):
         image.seek(at)
         n = image.readinto(part)
+        if at:
+            hasher.update(memoryview(part)[:n])
+        elif hasher.digest() != digest:
+            raise OSError("the slot's image is damaged")
         vfs.rom_ioctl(_WRITE, 0, at, part if n == _BLOCK else part[: (n + 15) & ~15])
     vfs.rom_ioctl(_DONE, 0)
 
@@ -61,15 +76,31 @@ def mount(slot: str) -> str:
     return "/rom"
 
 
-def run() -> None:
-    """Put the slot on the path; without one the node sleeps, and tries again."""
+def rescue(why: Exception) -> None:
+    """Put the rescue application on the path: it links up and takes items, no more."""
+    sys.stdout.write("kapok: the slot does not start, so the rescue application does\n")
+    sys.print_exception(why)
     try:
-        sys.path[:] = [mount(choose()), ".frozen"]
+        part = esp32.Partition.find(esp32.Partition.TYPE_DATA, label="rescue")[0]
+        vfs.mount(vfs.VfsLfs2(part), "/rescue", readonly=True)
+    except (OSError, IndexError):
+        raise OSError("and there is no rescue application: flash the node")
+    sys.path[:] = [mount("rescue/rescue"), ".frozen"]
+
+
+def run() -> None:
+    """Put the slot on the path, or else the rescue application; with neither the node sleeps."""
+    try:
+        try:
+            sys.path[:] = [mount(choose()), ".frozen"]
+        except Exception as e:  # it is missing or damaged
+            rescue(e)
     except Exception as e:  # whatever is wrong with the slot, the supervisor must outlive it
         sys.print_exception(e)
         machine.deepsleep(_CRASH_SLEEP_MS)
-    for name in ("choose", "install", "mount", "run"):
-        del globals()[name]  # what is done with leaves the heap
+    # What is done with leaves the heap. The rest main.py may need: a slot may fail to import.
+    for name in ("choose", "run"):
+        del globals()[name]
 
 
 run()

@@ -19,6 +19,22 @@ def introduce() -> None:
         sys.print_exception(e)
 
 
+def load():
+    """The slot's main module, or the rescue application's where the slot cannot be imported."""
+    rescue = globals()["rescue"]  # of boot.py, whose names are here too
+    try:
+        from node import main
+    except Exception as e:
+        for name in list(sys.modules):
+            if name == "node" or name.startswith("node."):
+                del sys.modules[name]
+        rescue(e)
+        from node import main
+    for name in ("install", "mount", "rescue", "load"):
+        del globals()[name]  # what is done with leaves the heap
+    return main
+
+
 def run() -> None:
     """Run the application; what it lets escape is shown on the console, then sleep.
 
@@ -30,9 +46,7 @@ def run() -> None:
         introduce()
     del globals()["introduce"]
     try:
-        from node import main
-
-        main.run()
+        load().run()
     except Exception as e:  # whatever the slot does wrong, the supervisor must outlive it
         sys.print_exception(e)
         if type(e).__name__ == "ConfigError" and cause not in (

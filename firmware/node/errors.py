@@ -23,6 +23,12 @@ class JournalError(NodeError):
     code = 3
 
 
+class Rescued(NodeError):
+    """The slot did not start: the rescue application runs."""
+
+    code = 4
+
+
 class LinkError(NodeError):
     """Base of all that can go wrong between the node and the fleet."""
 

@@ -102,6 +102,7 @@ class BoardSession:
         self.retried = False
         self._identity: Identity | None = None
         self._table = b""
+        self._last = Report()
         self._warm = False  # the stub runs, at ROM_BAUD
         self._held = -1
         self._touched = False
@@ -186,7 +187,7 @@ class BoardSession:
         if self._identity is not None:
             options += ["--chip", self._identity.chip]
         options += ["--baud", str(fast or ROM_BAUD)]
-        report = Report(on_progress)
+        report = self._last = Report(on_progress)
         lock = None if self._warm else hub_lock(self.port.hub)
         self._warm, self._touched = False, True
         if lock is not None:
@@ -299,7 +300,9 @@ class BoardSession:
             if self.stop.wanted or self.retried:
                 raise
             self.retried = True
+            before = self._last.wrote
             report = self.esptool(command, fast=SLOW_BAUD, files=files, on_progress=on_progress)
+            report.wrote[:0] = before
         if any(piece.offset == partitions.TABLE_OFFSET for piece in pieces):
             self._identity = None  # the table is another one
         sure = report.verified + len(report.skipped)
@@ -310,15 +313,19 @@ class BoardSession:
         return report
 
     @property
+    def raw_table(self) -> bytes:
+        """The partition table as it lies in flash, or whatever lies there."""
+        self.identify()
+        return self._table
+
+    @property
     def blank(self) -> bool:
         """Whether nothing lies where a partition table would, as on a new board."""
-        self.identify()
-        return not self._table.strip(b"\xff")
+        return not self.raw_table.strip(b"\xff")
 
     def table(self) -> list[partitions.Partition]:
         """The partition table that lies in flash; PartitionError where there is none."""
-        self.identify()
-        return partitions.decode(self._table)
+        return partitions.decode(self.raw_table)
 
     def write_partition(self, label: str, data: bytes) -> None:
         """Write to a partition of the board's own table; TooLarge where it does not fit.

@@ -94,9 +94,11 @@ class _Work:
         self.region = ""
         self.journal = ""
         self.marked = False
-        self._done = 0
-        self._current: Piece | None = None
-        self._by_path = {piece.path: piece for piece in order.plan.pieces}
+        self._pieces: dict[str, tuple[Piece, int]] = {}  # and the bytes before it
+        done = 0
+        for piece in order.plan.pieces:
+            self._pieces[piece.path] = piece, done
+            done += piece.size
 
     def say(self, phase: str, fraction: float = 0.0) -> None:
         self._tell(Progress(self.port.name, phase, fraction))
@@ -113,18 +115,12 @@ class _Work:
 
     def progress(self, path: str, percent: float) -> None:
         """esptool tells of a piece; the mark on disk follows region by region."""
-        piece = self._by_path.get(path) if path else self.order.plan.pieces[0]
-        if piece is None:
-            return
-        if piece is not self._current:
-            if self._current is not None:
-                self._done += self._current.size
-            self._current = piece
-            if piece.name != self.region:
-                self.region = piece.name
-                self.mark(marks.WRITING)
-        done = self._done + piece.size * percent / 100
-        self.say(piece.name, min(done / self.order.plan.size, 1.0))
+        piece, before = self._pieces.get(path) or next(iter(self._pieces.values()))
+        if piece.name != self.region:
+            self.region = piece.name
+            self.mark(marks.WRITING)
+        done = before + piece.size * percent / 100
+        self.say(piece.name, done / self.order.plan.size)
 
 
 def _save_journal(session: BoardSession, work: _Work) -> None:
@@ -162,6 +158,11 @@ def _save_journal(session: BoardSession, work: _Work) -> None:
         work.order.before_overwrite(work.port, work.board)
 
 
+def _has_table(session: BoardSession, plan: Plan) -> bool:
+    wanted = [piece for piece in plan.pieces if piece.offset == partitions.TABLE_OFFSET]
+    return all(session.raw_table == Path(piece.path).read_bytes() for piece in wanted)
+
+
 def _write(session: BoardSession, work: _Work) -> tuple[tuple[str, ...], int]:
     order = work.order
     work.say("identify")
@@ -171,7 +172,9 @@ def _write(session: BoardSession, work: _Work) -> tuple[tuple[str, ...], int]:
     identity.check_writable(work.port.name, work.board, list(order.plan.regions))
     if order.resume:
         mark = marks.get(work.board.mac)
-        if mark is not None and mark.finished and mark.plan == order.plan.digest:
+        done = mark is not None and mark.finished and mark.plan == order.plan.digest
+        # A board that was erased or got another table since is not finished any more.
+        if done and _has_table(session, order.plan):
             return (), -1
     work.say("journal")
     _save_journal(session, work)

@@ -15,7 +15,9 @@ from fleet.identity.files import PUBLIC, write_atomic
 from fleet.releases import romfs
 from fleet.releases.shrink import shrink
 
-_FORMAT = 2  # of the compiled folders: other arguments of mpy-cross make others
+SUPERVISOR = ("boot.py", "main.py")  # beside the slot, as sources
+DIGEST = "digest"  # the first file of a slot's image
+_FORMAT = 3  # of the compiled folders: other arguments of mpy-cross make others
 
 
 class BuildError(RuntimeError):
@@ -78,20 +80,31 @@ def build(firmware_dir: Path, out: Path, slot: str = "a") -> dict[str, bytes]:
     `out` is a folder for compiled files, which are reused while the sources stay as they are.
     Beside those, `names.json` tells by module what the short names in a traceback stand for.
     """
+    image = compiled(read_sources(firmware_dir), out)
+    try:
+        supervisor = {f"/{name}": (firmware_dir / name).read_bytes() for name in SUPERVISOR}
+    except OSError as e:
+        raise BuildError(f"{e.filename}: cannot read the supervisor: {e.strerror}") from None
+    return {**supervisor, f"/{slot}.romfs": image}
+
+
+def read_sources(firmware_dir: Path) -> dict[str, str]:
+    """The application's sources by path, `node/main.py` and so on."""
     sources = {
         path.relative_to(firmware_dir).as_posix(): path.read_text()
         for path in sorted((firmware_dir / "node").rglob("*.py"))
     }
     if not sources:
         raise BuildError(f"{firmware_dir}: no firmware sources (node/*.py) there")
+    return sources
+
+
+def compiled(sources: Mapping[str, str], out: Path) -> bytes:
+    """The slot's image of these sources; `out` as in `build`."""
     tree = _slot(tuple(sources.items()), out)
-    return {
-        "/boot.py": (firmware_dir / "boot.py").read_bytes(),
-        "/main.py": (firmware_dir / "main.py").read_bytes(),
-        f"/{slot}.romfs": slot_image(
-            {path.relative_to(tree).as_posix(): path.read_bytes() for path in tree.rglob("*.mpy")}
-        ),
-    }
+    return slot_image(
+        {path.relative_to(tree).as_posix(): path.read_bytes() for path in tree.rglob("*.mpy")}
+    )
 
 
 @functools.lru_cache(maxsize=4)
@@ -114,13 +127,13 @@ def _slot(sources: tuple[tuple[str, str], ...], out: Path) -> Path:
 def slot_image(files: Mapping[str, bytes]) -> bytes:
     """A slot as boot.py takes it: a ROMFS image whose first file is its SHA-256.
 
-    The digest (32 bytes, of paths and contents) lies within the first 64 bytes of the image, by
-    which boot.py tells two images apart.
+    The digest (32 bytes, of all other bytes of the image) lies within the first 64 bytes, by
+    which boot.py tells two images apart; it checks the rest against it while it copies.
     """
-    hasher = hashlib.sha256()
-    for name, data in sorted(files.items()):
-        hasher.update(f"{name}\0{len(data)}\0".encode() + data)
-    return romfs.image({"digest": hasher.digest(), **dict(sorted(files.items()))})
+    image = romfs.image({DIGEST: bytes(32), **dict(sorted(files.items()))})
+    at = image.index(DIGEST.encode()) + len(DIGEST) + 2  # kind and length of the record
+    rest = (image[:at], image[at + 32 :])
+    return rest[0] + hashlib.sha256(b"".join(rest)).digest() + rest[1]
 
 
 def cache_dir() -> Path:

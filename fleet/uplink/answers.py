@@ -18,8 +18,8 @@ class Outcome(NamedTuple):
     """What became of a message.
 
     `kind`: stored, repeated, polled, struck, replayed, undecodable, poison, unknown or refused.
-    Of the first three `receipt` is None when there is nothing to say but that all is committed:
-    CoAP says so by no payload, MQTT has nothing to say then. `item` is what was fetched.
+    Of the first three `receipt` is None when there is nothing to say but that all is committed,
+    which CoAP says by no payload. `item` is what was fetched.
     """
 
     kind: str
@@ -38,7 +38,9 @@ PLAIN = Answer(None, [])
 
 
 def by_mqtt(epoch: int, ranges: Ranges, pending: Pending) -> Answer:
-    """Items go as a whole; one that is too large holds back those behind it."""
+    """Items go as a whole; one that is too large holds back those behind it. A report without
+    records is answered by a receipt without ranges: its node waits for one.
+    """
     covered = ranges[: receipt.MAX_RANGES]
     items = []
     room = MQTT_ITEMS
@@ -48,8 +50,6 @@ def by_mqtt(epoch: int, ranges: Ranges, pending: Pending) -> Answer:
             break
         items.append(item)
     waiting = _behind(pending, items)
-    if not covered and not items and not waiting:
-        return PLAIN
     return Answer(_encoded(epoch, covered, items, waiting), _numbers(items))
 
 

@@ -77,7 +77,12 @@ def make_flash(
 
 def wipe(path: Path, table: list[Partition], files: Mapping[str, bytes]) -> None:
     """Format the `vfs` partition of an existing image and write these files."""
-    vfs = partitions.find(table, "vfs")
+    put_files(path, table, "vfs", files)
+
+
+def put_files(path: Path, table: list[Partition], label: str, files: Mapping[str, bytes]) -> None:
+    """Format a partition of an existing image as a littlefs with these files."""
+    row = partitions.find(table, label)
     with path.open("r+b") as file:
-        file.seek(vfs.offset)
-        file.write(littlefs_image(vfs.size, files))
+        file.seek(row.offset)
+        file.write(littlefs_image(row.size, files))

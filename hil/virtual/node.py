@@ -1,17 +1,16 @@
 """A virtual node: board, firmware, modem twin and scene, provisioned as a real one would be."""
 
 import hashlib
-import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fleet.flashing import partitions
-from fleet.paths import firmware_dir, hw_dir
-from fleet.releases import slots
+from fleet.flashing.hardware import load_board
+from fleet.paths import firmware_dir
+from fleet.releases import rescue, slots
 from fleet.wire import cbor, nodeid
 from hil.virtual import firmware
-from hil.virtual.board import FLASH_SIZE, VirtualBoard
+from hil.virtual.board import FLASH_SIZE, BoardError, VirtualBoard
 from hil.virtual.journal_view import JournalView, read_journal
 from hil.virtual.modem import ModemTwin
 from hil.virtual.pace import Pace
@@ -37,11 +36,6 @@ def mac_of(seed: str) -> bytes:
     return b"\x02" + hashlib.sha256(seed.encode()).digest()[:5]
 
 
-def load_board(name: str) -> dict[str, Any]:
-    """The description of a board, `hw/boards/<name>.toml`."""
-    return tomllib.loads((hw_dir() / "boards" / f"{name}.toml").read_text())
-
-
 class VirtualNode:
     """One node in `folder`. Make it inside a running loop; `provision` it before `board.start`."""
 
@@ -62,19 +56,22 @@ class VirtualNode:
         self.scene = scene
         self.node_id = nodeid.from_mac(mac)
         self._description = load_board(scene.board)
-        self.files = slots.build(sources or firmware_dir(), slots.cache_dir() / "node")
-        table = partitions.load(
-            hw_dir() / "partitions" / self._description["partitions"], FLASH_SIZE
-        )
+        built = slots.cache_dir() / "node"
+        self.files = slots.build(sources or firmware_dir(), built)
+        table = self._description.table
         flash = folder / "flash.bin"
         if not flash.exists():
-            firmware.make_flash(flash, table, FLASH_SIZE, self.files, self._description["chip"])
-        self.twin = ModemTwin(self._description["modem"], seed=seed)
-        pins = self._description["pins"]
+            firmware.make_flash(flash, table, FLASH_SIZE, self.files, self._description.chip)
+            rescued = rescue.build(sources or firmware_dir(), built)
+            firmware.put_files(flash, table, "rescue", rescued)
+        if self._description.modem is None:
+            raise BoardError(f"{scene.board} has no modem of its own: the scene needs one")
+        self.twin = ModemTwin(self._description.modem, seed=seed)
+        pins = self._description.pins
         self.board = VirtualBoard(
             folder,
             mac,
-            chip=self._description["chip"],
+            chip=self._description.chip,
             start=scene.start_us,
             heapsize=heapsize,
             stimulus=Stimulus(scene.schedule()),
@@ -90,11 +87,11 @@ class VirtualNode:
         config: Mapping[str, Any] = {
             "node": self.node_id,
             "role": self.scene.role,
-            "modem": self._description["modem"],
+            "modem": self._description.modem,
             "apn": "",
             "host": host,
             "port": port,
-            "pins": self._description["pins"],
+            "pins": self._description.pins,
             **self.scene.config,
             **more,
         }

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from fleet.flashing.hardware import load_board
 from hil.virtual.stimulus import Adc, Change, Pulse
 
 SECOND = 1_000_000
@@ -62,6 +63,7 @@ def microvolts(value_mm: int, full_scale_mm: int) -> int:
 def gas_meter(start_us: int, seed: int, board: str = "esp32s3-bc660k") -> Scene:
     """Pulses of 10 l, one in some minutes, more around noon and evening; a freeze every hour."""
     chance = random.Random(seed)
+    pin = load_board(board).pins["pulse"]
     scene = Scene(
         "gas-meter",
         board,
@@ -79,19 +81,22 @@ def gas_meter(start_us: int, seed: int, board: str = "esp32s3-bc660k") -> Scene:
                 scene.given.append((boundary * HOUR, scene.pulses * LITRES_PER_PULSE))
             at += step
             scene.pulses += 1
-            yield at, Pulse(4, 500_000)
+            yield at, Pulse(pin, 500_000)
 
     scene._schedule = schedule()
     return scene
 
 
-def drainage(start_us: int, levels: Iterable[tuple[int, float]]) -> Scene:
+def drainage(
+    start_us: int, levels: Iterable[tuple[int, float]], board: str = "esp32s3-bc660k"
+) -> Scene:
     """A level trace, (us since 1970 UTC, m): the sensor wakes the node at each row's time."""
     rows = [(at, round(value * 1000)) for at, value in levels]
+    pins = load_board(board).pins
     full_scale = max([10_000] + [value * 5 // 4 for _, value in rows])
     scene = Scene(
         "drainage",
-        "esp32s3-bc660k",
+        board,
         {
             "sample_s": 0,
             "report_s": 21600,
@@ -106,7 +111,7 @@ def drainage(start_us: int, levels: Iterable[tuple[int, float]]) -> Scene:
     def schedule() -> Iterator[tuple[int, Change]]:
         for at, value in rows:
             scene.given.append((at, value))
-            yield at, Adc(1, microvolts(value, full_scale), wake_pin=5)
+            yield at, Adc(pins["level"], microvolts(value, full_scale), wake_pin=pins["wake"])
 
     scene._schedule = schedule()
     return scene
@@ -115,9 +120,11 @@ def drainage(start_us: int, levels: Iterable[tuple[int, float]]) -> Scene:
 def lamppost(start_us: int, seed: int) -> Scene:
     """A supply voltage that wanders around 220 V, one value for each quarter of an hour."""
     chance = random.Random(seed)
+    board = "esp32-ec200"
+    pin = load_board(board).pins["supply"]
     scene = Scene(
         "lamppost",
-        "esp32-ec200",
+        board,
         {
             "sample_s": LAMP_PERIOD // SECOND,
             "report_s": 7200,
@@ -139,7 +146,7 @@ def lamppost(start_us: int, seed: int) -> Scene:
         while True:
             millivolts = chance.randint(210_000, 230_000)
             scene.given.append((max(slot * LAMP_PERIOD, start_us), millivolts))
-            yield at, Adc(34, millivolts * 3_000_000 // FULL_SCALE_MV)
+            yield at, Adc(pin, millivolts * 3_000_000 // FULL_SCALE_MV)
             slot += 1
             at = slot * LAMP_PERIOD - SECOND
 

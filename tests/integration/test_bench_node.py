@@ -4,6 +4,7 @@ a real fleet.
 
 import asyncio
 import contextlib
+import json
 import sqlite3
 import time
 from collections.abc import Callable
@@ -66,7 +67,11 @@ def test_from_blank_to_the_prompt_and_to_the_loader_and_back(tmp_path: Path) -> 
         flash(stand, tmp_path, "0x0", factory(tmp_path))
         with open_port(stand.port("1")) as port:
             stand.do("1", "reset")
-            assert b"SPI_FAST_FLASH_BOOT" in port.read_until(b"SPI_FAST_FLASH_BOOT")
+            seen = port.read_until(b"kapok-selftest ") + port.readline()
+        assert b"SPI_FAST_FLASH_BOOT" in seen
+        told = json.loads(seen.rpartition(b"kapok-selftest ")[2])
+        assert told["mac"] == stand.facts["boards"][0]["mac"]
+        assert told["provisioned"] is False
         assert mpremote(stand, tmp_path, "exec", "print(6*7)").strip() == "42"
         assert "a.romfs" in mpremote(stand, tmp_path, "fs", "ls")
         note = tmp_path / "note.txt"
@@ -81,15 +86,19 @@ def test_opening_the_port_wakes_a_board_that_sleeps_and_its_button_is_pressed(
     tmp_path: Path,
 ) -> None:
     folder = tmp_path / "bench"
-    with bench(folder, "--boards", 1, "--board", BOARD) as stand:
-        stand.do("1", "press")
-        flash(stand, tmp_path, "0x0", factory(tmp_path))
+
+    def sleep(stand: Bench) -> None:
+        line = "import machine; machine.deepsleep(3_600_000)"
+        mpremote(stand, tmp_path, "exec", "--no-follow", line)
         until(lambda: stand.do("1", "state")["board"] == "asleep")
-        boots = stand.do("1", "state")["resets"]["power-on"]
+
+    with bench(folder, "--boards", 1, "--board", BOARD) as stand:
+        flash(stand, tmp_path, "0x0", factory(tmp_path))
+        stand.do("1", "press")
+        sleep(stand)
         with open_port(stand.port("1")) as port:
             assert b"rst:0x1 (POWERON)" in port.read_until(b"(POWERON)")
-        assert stand.do("1", "state")["resets"]["power-on"] == boots + 1
-        until(lambda: stand.do("1", "state")["board"] == "asleep")
+        sleep(stand)
         stand.do("1", "switch", set={"wake_on_open": False})
         with open_port(stand.port("1")) as port:
             port.timeout = 0.3

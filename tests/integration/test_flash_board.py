@@ -150,6 +150,7 @@ def test_a_flipped_bit_is_found_and_mended_at_a_slower_rate(tmp_path: Path) -> N
         result = flash(board, order(tmp_path / "a", regions()))
         assert result.ok
         assert result.slowed
+        assert result.written == ("bootloader", "partition-table", "ota_0", "vfs")
         assert holds(board, regions())
 
 
@@ -195,6 +196,12 @@ def test_an_interrupted_board_is_marked_and_resumed(tmp_path: Path) -> None:
         assert skipped.result == flash_board.SKIPPED
         other = flash(board, order(tmp_path / "d", regions({"/x": b"new"}), resume=True))
         assert other.written == ("vfs",)
+
+    (tmp_path / "board" / "flash.bin").unlink()  # erased by another tool since
+    with bare_board(tmp_path / "board") as board:
+        anew = flash(board, order(tmp_path / "e", regions({"/x": b"new"}), resume=True))
+        assert anew.result == flash_board.FLASHED
+        assert holds(board, regions({"/x": b"new"}))
 
 
 def test_a_journal_is_saved_before_it_is_overwritten(tmp_path: Path) -> None:

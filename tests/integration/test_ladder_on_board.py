@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from fleet.flashing import partitions
+from fleet.flashing.hardware import load_board
 from fleet.paths import firmware_dir, hw_dir
 from fleet.releases import slots
 from hil.virtual import firmware
 from hil.virtual.board import FLASH_SIZE, VirtualBoard
 from hil.virtual.modem import ModemTwin
-from hil.virtual.node import MODEM_PINS, VirtualNode, load_board
+from hil.virtual.node import MODEM_PINS, VirtualNode
 from hil.virtual.scenes import HOUR, SECOND, Scene
 from hil.virtual.stimulus import Pulse
 from tests.integration.test_roles import START, Town, of
@@ -69,11 +70,12 @@ def hang(twin: ModemTwin, cure: str, pulses: list[str]) -> None:
 async def states(folder: Path, name: str, cure: str, cap_s: int) -> tuple[list[str], list[str]]:
     """What a reference board printed until its contact opened, and the pins that were pulsed."""
     description = load_board(name)
-    pins = description["pins"]
-    twin = ModemTwin(description["modem"], seed=5, attach_delay_s=(1, 2))
+    pins = description.pins
+    assert description.modem is not None
+    twin = ModemTwin(description.modem, seed=5, attach_delay_s=(1, 2))
     pulses: list[str] = []
     hang(twin, cure, pulses)
-    config = {"modem": description["modem"], "pins": pins, "apn": "", "attach_s": 60}
+    config = {"modem": description.modem, "pins": pins, "apn": "", "attach_s": 60}
     files = slots.build(firmware_dir(), folder / "build")
     supervisor = files["/boot.py"].decode().removesuffix("run()\n")
     files["/boot.py"] = (supervisor + BOOT % json.dumps({**config, "cap_s": cap_s})).encode()
@@ -92,7 +94,7 @@ async def states(folder: Path, name: str, cure: str, cap_s: int) -> tuple[list[s
     board = VirtualBoard(
         folder,
         MAC,
-        chip=description["chip"],
+        chip=description.chip,
         twins={1: twin},
         wires={pins[name]: (1, name) for name in MODEM_PINS if name in pins},
         console=hear,

@@ -16,7 +16,7 @@ from fleet.uplink import deadletters
 from fleet.uplink.ingest import Ingest, Outcome
 from fleet.uplink.message import Message
 from fleet.uplink.tables import DeadLetter, StoredSequences
-from fleet.wire import report
+from fleet.wire import receipt, report
 
 WORST = 0xFFFFFFFF  # the highest epoch, sequence and time
 
@@ -117,11 +117,12 @@ def test_the_largest_report_is_stored_and_a_receipt_keeps_to_its_limit(
     assert len(rig.stored(path)) == len(sequences)
 
 
-def test_a_report_without_records_tells_its_status_and_gets_no_receipt(
+def test_a_report_without_records_tells_its_status_and_gets_a_receipt_without_ranges(
     ingest: Ingest, node: str, database: Database
 ) -> None:
     (outcome,) = ingest.process([rig.message(node, rig.make_report(1, [], {0: 3}))])
-    assert outcome.receipt is None
+    assert outcome.receipt is not None
+    assert receipt.decode(outcome.receipt) == (0, [], [], 0)
     with database.read() as session:
         found = registry.show_node(session, node)
     assert (found.last_report_us, found.status) == (rig.NOW_US, {"0": 3})

@@ -14,7 +14,6 @@ from fleet.flashing.partitions import PartitionError
 from fleet.releases import slots
 from hil.virtual import stimulus
 from hil.virtual.console import Console
-from hil.virtual.nvs import BLOB, INTEGER, Nvs, NvsError
 from hil.virtual.pins import Pins
 from hil.virtual.rtc import EXT0, EXT1, EXT1_WAKE, RtcDomain
 from hil.virtual.stimulus import Adc, Level, Pulse, Stimulus, TraceError
@@ -97,7 +96,7 @@ def test_merged_schedules_are_in_order() -> None:
 
 def test_the_4_mib_table_fits_and_is_aligned() -> None:
     table = partitions.load(ROOT / "hw" / "partitions" / "4MiB.csv", 4 << 20)
-    labels = ["nvs", "otadata", "phy_init", "ota_0", "ota_1", "romfs", "vfs"]
+    labels = ["nvs", "otadata", "phy_init", "ota_0", "ota_1", "romfs", "rescue", "vfs"]
     assert [row.label for row in table] == labels
     assert table[-1].offset + table[-1].size == 4 << 20
     assert partitions.find(table, "ota_1").subtype == 0x11
@@ -120,24 +119,6 @@ def test_a_bad_partition_table_is_one_line(tmp_path: Path, row: str, why: str) -
     path.write_text(f"# heading\n{row}\n")
     with pytest.raises(PartitionError, match=rf"table\.csv:2: .*{why}"):
         partitions.load(path, 4 << 20)
-
-
-def test_nvs_is_kept_in_its_file_with_both_types(tmp_path: Path) -> None:
-    path = tmp_path / "nvs.json"
-    nvs = Nvs(path)
-    nvs.set_blob("kapok", "key", b"\x00\xff")
-    nvs.set_i32("kapok", "n", -7)
-    assert path.stat().st_mode & 0o077 == 0
-    again = Nvs(path)
-    assert again.read("kapok", "key", BLOB) == b"\x00\xff"
-    assert again.read("kapok", "n", INTEGER) == -7
-    with pytest.raises(NvsError):
-        again.read("kapok", "n", BLOB)
-    with pytest.raises(NvsError):
-        again.read("other", "n", INTEGER)
-    path.write_text('{"kapok": [1]}')
-    with pytest.raises(ValueError, match="not the NVS of a virtual board"):
-        Nvs(path)
 
 
 def test_ext1_low_means_all_pins_on_the_esp32_and_any_on_the_s3() -> None:
