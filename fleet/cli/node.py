@@ -210,7 +210,7 @@ def revoke(node_id: str, reason: str, as_json: bool) -> None:
 
     Example: kapok node revoke 1gntj14d2p --reason key-compromise
     """
-    from fleet.identity import oscore
+    from fleet.identity import hmac_keys, oscore
     from fleet.identity.authority import Authority
     from fleet.identity.operations import revocation_list, serial_text
     from fleet.identity.operations import revoke as revoke_certificate
@@ -222,6 +222,7 @@ def revoke(node_id: str, reason: str, as_json: bool) -> None:
             set_state(session, node_id, "revoked")
             serials = revoke_certificate(session, node_id, reason)
             keys = oscore.revoke(session, node_id)
+            hmac_keys.revoke(session, node_id)
         with db.read() as session:
             Authority.load(chosen.pki).write_crl(revocation_list(session))
     if as_json:

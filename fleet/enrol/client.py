@@ -37,12 +37,12 @@ class EnrolClient:
     def __init__(self, url: str, token: str) -> None:
         parts = urlsplit(url)
         try:
-            port = parts.port
+            port = parts.port or 443
         except ValueError:
-            port = None
-        if parts.scheme != "https" or not parts.hostname or parts.path.strip("/"):
+            port = 0
+        if not port or parts.scheme != "https" or not parts.hostname or parts.path.strip("/"):
             raise FleetUnreachable(f"{url[:80]!r} is no address of a fleet: https://HOST:PORT")
-        self._host, self._port = parts.hostname, port or 443
+        self._host, self._port = parts.hostname, port
         self._where = f"https://{parts.netloc}"
         self._text = token
         self._token: TokenText = token_text.decode(token)

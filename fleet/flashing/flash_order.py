@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from fleet.flashing import hardware, layout, plan, runtime, runtime_cache
+from fleet.flashing import built, hardware, layout, plan, runtime, runtime_cache
 from fleet.flashing.errors import FlashError
 from fleet.flashing.flash_board import Target
 from fleet.flashing.plan import Plan
 from fleet.flashing.ports import Port
 from fleet.flashing.runtime import Runtime
 from fleet.paths import firmware_dir
-from fleet.releases import rescue, slots
+from fleet.releases.slots import BuildError
 
 
 class OrderError(FlashError):
@@ -46,9 +46,8 @@ def build(
         board = hardware.load_board(hardware.load_node_type(node_type).board)
         found = runtime.load(image) if image else _runtime(board.chip, ports)
         runtime.check(found, board.chip)
-        sources, built = firmware or firmware_dir(), slots.cache_dir()
-        files, rescued = slots.build(sources, built), rescue.build(sources, built)
-        made = plan.make(layout.regions(board, found, files, rescued), folder)
-    except (ValueError, slots.BuildError) as e:
+        files = built.build(firmware or firmware_dir())
+        made = plan.make(layout.regions(board, found, files.files, files.rescue), folder)
+    except (ValueError, BuildError) as e:
         raise OrderError(str(e)) from None
     return Made(Target(board.name, board.chip, board.flash_bytes), made, found)

@@ -72,7 +72,7 @@ def test_after_power_came_back_the_fleet_hears_of_it_with_nothing_to_report(boar
     board.now = 0
     board.wake(0)
     (hello,) = board.link.reports
-    assert (hello.records, hello.status[report.DEPTH]) == ([], 0)
+    assert (hello.records, hello.status[uplink.DEPTH]) == ([], 0)
     assert board.state.get("told") is not None
 
 

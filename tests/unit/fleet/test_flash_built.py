@@ -1,0 +1,34 @@
+"""What is built from the sources is built once, and never taken for that of other sources."""
+
+from pathlib import Path
+
+import pytest
+
+from fleet.flashing import built
+from fleet.releases import slots
+
+SOURCES = {"boot.py": "1\n", "main.py": "2\n", "node/__init__.py": "", "rescue/main.py": "3\n"}
+
+
+def _firmware(folder: Path) -> Path:
+    for name, text in SOURCES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder
+
+
+def test_once_for_the_same_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    firmware = _firmware(tmp_path / "firmware")
+    first = built.build(firmware)
+    assert set(first.files) == {"/boot.py", "/main.py", "/a.romfs"}
+    with monkeypatch.context() as patched:
+        patched.setattr(slots, "build", None)
+        assert built.build(firmware) == first
+
+    (firmware / "boot.py").write_text("4\n")
+    assert built.build(firmware).files["/boot.py"] == b"4\n"
+
+    (cached,) = (tmp_path / "cache" / "kapok").glob("flash-*.cbor")
+    cached.write_bytes(cached.read_bytes()[:-1])  # damaged: built again
+    assert built.build(firmware).files["/boot.py"] == b"4\n"
