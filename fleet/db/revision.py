@@ -9,7 +9,7 @@ from sqlalchemy.exc import DatabaseError
 from fleet.db.base import Database
 from fleet.settings import SettingsError
 
-REVISIONS = ("0001", "0002", "0003")  # of fleet/db/migrations/versions, oldest first
+REVISIONS = ("0001", "0002", "0003", "0007")  # of fleet/db/migrations/versions, oldest first
 
 
 def newest() -> str:
