@@ -114,7 +114,8 @@ class Batch:
                 self._readings.append(
                     telemetry.New(
                         place.asset_id, message.node_id, quantity, record.time * 1_000_000,
-                        continued(quantity, value, place), record.quality, telemetry.TLS, message.received_us,
+                        continued(quantity, value, place), record.quality, telemetry.TLS,
+                        message.received_us,
                     )
                 )  # fmt: skip
         return _Taken("stored" if fresh else "repeated", parsed.epoch, sent)
