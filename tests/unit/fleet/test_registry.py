@@ -43,10 +43,10 @@ def test_a_new_node_is_active_and_installed_on_an_asset_of_its_own(session: Sess
     assert (first.last_report_us, first.status) == (None, {})
     assert registry.show_node(session, one) == first
     found = registry.standings(session, [one, two, "0000000000"])
-        assert {
-            node_id: (standing.state, [place.asset_id for place in standing.placements])
-            for node_id, standing in found.items()
-        } == {one: ("active", [first.asset_id]), two: ("active", [second.asset_id])}
+    assert {
+        node_id: (standing.state, [place.asset_id for place in standing.placements])
+        for node_id, standing in found.items()
+    } == {one: ("active", [first.asset_id]), two: ("active", [second.asset_id])}
 
 
 @pytest.mark.parametrize(
