@@ -13,10 +13,14 @@ COMMANDS = {
     "coap": ("fleet.cli.coap", "coap", "Run CoAP in processes of its own."),
     "demo": ("fleet.cli.demo", "demo", "Four virtual nodes report to a fleet."),
     "init": ("fleet.cli.init", "init", "Make a data folder, or bring one up to date."),
+    "install": ("fleet.cli.install", "install", "Link a node, an asset and a place."),
+    "label": ("fleet.cli.label", "label", "Print labels with QR codes."),
     "modem-twin": ("fleet.cli.modem_twin", "modem_twin", "A modem for anybody's driver."),
     "node": ("fleet.cli.node", "node", "Nodes: add, list, show, revoke."),
     "readings": ("fleet.cli.readings", "readings", "Show readings."),
+    "secure": ("fleet.cli.secure", "secure", "Secure boot and flash encryption."),
     "serve": ("fleet.cli.serve", "serve", "Run broker, ingest, CoAP and API."),
+    "swap": ("fleet.cli.install", "swap", "Put a node in another's place."),
 }
 
 

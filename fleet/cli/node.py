@@ -7,7 +7,7 @@ from typing import Any
 
 import rich_click as click
 
-from fleet.cli import node_downlinks, node_keys
+from fleet.cli import node_downlinks, node_keys, node_sim
 from fleet.cli.common import (
     database,
     iso,
@@ -31,6 +31,7 @@ node.add_command(node_keys.rotate)
 node.add_command(node_keys.distrust)
 node.add_command(node_downlinks.configure)
 node.add_command(node_downlinks.downlinks)
+node.add_command(node_sim.sim)
 
 
 def _as_json(found: Any) -> dict[str, Any]:

@@ -62,6 +62,7 @@ class Terminal(Base):
     status: Mapped[str | None] = mapped_column(Text)
     imei: Mapped[str | None] = mapped_column(String(15), unique=True)
     iccid: Mapped[str | None] = mapped_column(String(20), unique=True)
+    labelled_us: Mapped[int | None] = mapped_column(BigInteger)  # when a label was last printed
 
 
 class Installation(Base):

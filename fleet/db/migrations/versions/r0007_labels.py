@@ -21,6 +21,7 @@ def upgrade() -> None:
     with op.batch_alter_table("terminals", schema=None) as batch_op:
         batch_op.add_column(sa.Column("imei", sa.String(length=15), nullable=True))
         batch_op.add_column(sa.Column("iccid", sa.String(length=20), nullable=True))
+        batch_op.add_column(sa.Column("labelled_us", sa.BigInteger(), nullable=True))
         batch_op.create_unique_constraint(op.f("uq_terminals_imei"), ["imei"])
         batch_op.create_unique_constraint(op.f("uq_terminals_iccid"), ["iccid"])
 
@@ -52,5 +53,6 @@ def downgrade() -> None:
     with op.batch_alter_table("terminals", schema=None) as batch_op:
         batch_op.drop_constraint(op.f("uq_terminals_iccid"), type_="unique")
         batch_op.drop_constraint(op.f("uq_terminals_imei"), type_="unique")
+        batch_op.drop_column("labelled_us")
         batch_op.drop_column("iccid")
         batch_op.drop_column("imei")
