@@ -49,6 +49,7 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
 
         from fleet.broker.errors import BrokerError
         from fleet.control.errors import ControlError
+        from fleet.flashing.efuses import SecureError
         from fleet.identity.errors import IdentityError
         from fleet.registry.operations import RegistryError
         from fleet.telemetry.operations import TelemetryError
@@ -56,7 +57,8 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
         try:
             return command(*args, **kwargs)
         except (
-            SettingsError, RegistryError, TelemetryError, IdentityError, BrokerError, ControlError
+            SettingsError, RegistryError, TelemetryError, IdentityError, BrokerError, ControlError,
+            SecureError,
         ) as e:  # fmt: skip
             raise click.ClickException(str(e)) from None
         except SQLAlchemyError as e:
