@@ -36,9 +36,8 @@ def public_key(where: SigningToken) -> bytes:
             wanted = {Attribute.CLASS: ObjectClass.PUBLIC_KEY, Attribute.LABEL: where.label}
             found = list(session.get_objects(wanted))
             if len(found) != 1:
-                raise SecureError(
-                    f"the token {where.token!r} has {len(found)} public keys {where.label!r}, not 1"
-                )
+                many = f"{len(found)} public keys {where.label!r}, not 1"
+                raise SecureError(f"the token {where.token!r} has {many}")
             n = int.from_bytes(found[0][Attribute.MODULUS], "big")
             e = int.from_bytes(found[0][Attribute.PUBLIC_EXPONENT], "big")
     except (pkcs11.PKCS11Error, KeyError) as error:
