@@ -64,14 +64,12 @@ def install(
         raise click.UsageError("--scan TEXT and --asset NAME, or --replay FILE")
     if bool(lat) != bool(lon):
         raise click.UsageError("--lat and --lon go together")
-    hints, where = [], (None, None)
-    if lat:
-        where = places.position(lat, lon)
-        hints = [hint for hint in (places.hint(*where),) if hint]
+    where = places.position(lat, lon) if lat else None
+    hints = [hint for hint in (places.hint(*where),) if hint] if where else []
     path, sha256 = field_acts.photo(photo)
     act = acts.Install(
         acts.new_id(), now_us(), field_acts.who(person), parse(scan),
-        check_text(asset, "the asset's name"), area, *where, path, sha256,
+        check_text(asset, "the asset's name"), area, *(where or (None, None)), path, sha256,
         check_text(address, "the address") if address else "", move,
     )  # fmt: skip
     field_acts.do_or_queue(act, queue, as_json, hints)

@@ -106,6 +106,7 @@ def apply(
     from fleet.flashing import secure_apply
     from fleet.flashing.efuses import SecureError
     from fleet.flashing.secure_plan import check_revision, standings
+    from fleet.flashing.secure_steps import State
 
     chip = _chip(board)
     steps = _steps(chip, keys)
@@ -116,7 +117,9 @@ def apply(
     log = secure_apply.Log(log_path or _log_path(node_id), node_id)
     trusted = "flash-key" if trust_flash_key else ""
     secure_apply.check_before(steps, fuses, log, trusted)
-    _check_bootloader(tool, steps, keys, bootloader)
+    waiting = {step.name for step, state in standings(steps, fuses) if state is not State.DONE}
+    if "secure-boot" in waiting:
+        _check_bootloader(tool, keys, bootloader)
     _say(standings(steps, fuses), node_id, False)
     typed = confirm or click.prompt("Nothing of this can be undone. Type the board's node id")
     if typed != node_id:
@@ -225,18 +228,11 @@ def _tool(chip: str, port: str, virtual: Path | None) -> "EfuseTool":
     return EfuseTool(chip, port, virtual)
 
 
-def _check_bootloader(
-    tool: "EfuseTool", steps: "Sequence[Step]", keys: Sequence[Path], bootloader: Path | None
-) -> None:
+def _check_bootloader(tool: "EfuseTool", keys: Sequence[Path], bootloader: Path | None) -> None:
     """Secure boot with a bootloader that is not signed would be the end of the board."""
     from fleet.flashing import efuse_tool
     from fleet.flashing.efuses import SecureError
-    from fleet.flashing.secure_steps import State
 
-    fuses = tool.read()
-    waiting = {step.name for step in steps if step.state(fuses) is not State.DONE}
-    if "secure-boot" not in waiting:
-        return
     if bootloader is None:
         raise SecureError("--bootloader FILE: the signed bootloader that the board has")
     efuse_tool.check_signed(bootloader, keys[0])

@@ -12,6 +12,7 @@ from fleet.flashing.efuses import Fuses, SecureError, parse
 from fleet.identity.secret import SecretBytes
 
 DEADLINE_S = 60.0  # of one run; a whole summary over 115,200 baud takes about 3 s
+_SUMMARY = ("summary", "--format", "json")
 KEY = "{key}"  # stands in a command for the file that has the key
 
 
@@ -32,10 +33,13 @@ class EfuseTool(NamedTuple):
 
     def read(self) -> Fuses:
         """All eFuses, read now."""
-        return parse(self._run(["summary", "--format", "json"], ()))
+        return parse(self._run(_SUMMARY, ()))
 
     def burn(self, words: Sequence[str], key: bytes | None = None) -> None:
-        """One command of espefuse that burns; `key` is put where the words have {key}."""
+        """One command of espefuse that burns; `key` is put where the words have {key}.
+
+        espefuse compares what it burnt in the same connection; to be sure, `read` in a new one.
+        """
         with ExitStack() as stack:
             descriptor = stack.enter_context(in_memory(key)) if key is not None else None
             path = f"/dev/fd/{descriptor}"

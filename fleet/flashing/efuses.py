@@ -54,9 +54,9 @@ class Fuses(NamedTuple):
 
 def parse(output: str) -> Fuses:
     """What the summary says, behind whatever espefuse printed before it."""
-    start = output.find("{")
+    start = output.find("\n{\n") + 1  # what is said of a burn may have braces too
     try:
-        if start < 0 or len(output) > MAX_CHARACTERS:
+        if not start or len(output) > MAX_CHARACTERS:
             raise ValueError
         raw, _end = json.JSONDecoder().raw_decode(output[start:])
         if not isinstance(raw, dict) or not raw:

@@ -100,8 +100,8 @@ def apply(
         log.note("begin", step.name)
         _burn(tool, step, state, fuses)
         if step is steps[-1] and not tool.is_rehearsal:
-            # The last step closes the door through which it would be read back; espefuse has
-            # read it back itself, in the same connection.
+            # The last step closes the door through which it would be read back. espefuse has
+            # compared it in the same connection.
             log.note("burnt", step.name)
             tell(f"{step.name}: burnt; the loader is closed now")
             return True
@@ -120,8 +120,7 @@ def _burn(tool: EfuseTool, step: BurnStep, state: State, fuses: Fuses) -> None:
             tool.burn(words)
         return
     key = new_key() if isinstance(step, FlashKeyStep) else step.key()
-    for words in step.commands():
-        tool.burn(words, key)
+    tool.burn(step.command(), key)
 
 
 def _line(raw: bytes) -> dict[str, object]:

@@ -125,7 +125,7 @@ def _later(chip: str, digests: Sequence[str]) -> list[Step]:
                 tuple((f"SECURE_BOOT_KEY_REVOKE{i}", 1) for i in unused),
             )
         )  # fmt: skip
-    caches = (("DIS_DOWNLOAD_ICACHE", 1),)
+    caches: tuple[tuple[str, int], ...] = (("DIS_DOWNLOAD_ICACHE", 1),)
     if chip == "esp32s3":
         caches += (("DIS_DOWNLOAD_DCACHE", 1),)
     return [

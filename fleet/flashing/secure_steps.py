@@ -6,7 +6,8 @@ from typing import NamedTuple
 from fleet.flashing.efuse_tool import KEY
 from fleet.flashing.efuses import Fuses
 
-Commands = tuple[tuple[str, ...], ...]
+Command = tuple[str, ...]
+Commands = tuple[Command, ...]
 EMPTY = bytes(32)
 
 
@@ -44,11 +45,11 @@ class DigestStep(NamedTuple):
     def key(self) -> bytes | None:
         return bytes.fromhex(self.digest)
 
-    def commands(self) -> Commands:
+    def command(self) -> Command:
         if not self.purpose:
             # espefuse leaves BLOCK2 readable for secure_boot_v2, and protects it from writing.
-            return (("burn-key", "secure_boot_v2", KEY),)
-        return (("burn-key", self.block, KEY, self.value[1]),)
+            return ("burn-key", "secure_boot_v2", KEY)
+        return ("burn-key", self.block, KEY, self.value[1])
 
     def finish(self, fuses: Fuses) -> Commands:
         return _purpose(self.purpose, self.value[0], fuses) + (
@@ -79,10 +80,10 @@ class FlashKeyStep(NamedTuple):
     def key(self) -> bytes | None:
         return None  # made when it is burnt
 
-    def commands(self) -> Commands:
+    def command(self) -> Command:
         if not self.purpose:
-            return (("burn-key", "flash_encryption", KEY),)
-        return (("burn-key", self.block, KEY, self.value[1]),)
+            return ("burn-key", "flash_encryption", KEY)
+        return ("burn-key", self.block, KEY, self.value[1])
 
     def finish(self, fuses: Fuses) -> Commands:
         block = fuses.of(self.block)
@@ -114,8 +115,8 @@ class FuseStep(NamedTuple):
     def key(self) -> bytes | None:
         return None
 
-    def commands(self) -> Commands:
-        return (("burn-efuse", *(w for name, value in self.values for w in (name, str(value)))),)
+    def command(self) -> Command:
+        return ("burn-efuse", *(w for name, value in self.values for w in (name, str(value))))
 
     def finish(self, fuses: Fuses) -> Commands:
         missing = self._missing(fuses)
@@ -139,11 +140,11 @@ class ProtectStep(NamedTuple):
     def key(self) -> bytes | None:
         return None
 
-    def commands(self) -> Commands:
-        return (("write-protect-efuse", self.fuse),)
+    def command(self) -> Command:
+        return ("write-protect-efuse", self.fuse)
 
     def finish(self, _fuses: Fuses) -> Commands:
-        return self.commands()
+        return (self.command(),)
 
 
 class BootStep(NamedTuple):

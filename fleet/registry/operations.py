@@ -189,10 +189,10 @@ def standings(session: Session, node_ids: Iterable[str]) -> dict[str, Standing]:
         .order_by(Installation.from_us, Installation.id)
     )  # fmt: skip
     found: dict[str, Standing] = {}
-    for node_id, state, from_us, *where in rows:
+    for node_id, state, *where in rows:
         known = found.setdefault(node_id, Standing(state, ()))
-        if from_us is not None:
-            found[node_id] = Standing(state, (*known.placements, Placement(from_us, *where)))
+        if where[0] is not None:  # the join's empty side: a node that was never installed
+            found[node_id] = Standing(state, (*known.placements, Placement._make(where)))
     return found
 
 

@@ -75,7 +75,7 @@ def series(database: Database, asset_id: int) -> list[tuple[str, int]]:
         _path(database),
         "SELECT terminal_id, value FROM readings WHERE asset_id = ? ORDER BY time_us, id",
         asset_id,
-    )  # type: ignore[return-value]
+    )
 
 
 def test_a_node_leaves_the_asset_that_it_was_born_with(database: Database) -> None:
