@@ -66,10 +66,11 @@ def install(
         raise click.UsageError("--lat and --lon go together")
     where = places.position(lat, lon) if lat else None
     hints = [hint for hint in (places.hint(*where),) if hint] if where else []
+    latitude, longitude = where or (None, None)
     path, sha256 = field_acts.photo(photo)
     act = acts.Install(
         acts.new_id(), now_us(), field_acts.who(person), parse(scan),
-        check_text(asset, "the asset's name"), area, *(where or (None, None)), path, sha256,
+        check_text(asset, "the asset's name"), area, latitude, longitude, path, sha256,
         check_text(address, "the address") if address else "", move,
     )  # fmt: skip
     field_acts.do_or_queue(act, queue, as_json, hints)

@@ -86,7 +86,12 @@ def test_an_esp32c3_and_its_key_on_no_disk(
 ) -> None:
     canary = SecretBytes(bytes(range(100, 132)))
     made: list[bytes] = []
-    monkeypatch.setattr(secure_apply, "new_key", lambda: made.append(canary) or canary)
+
+    def new_key() -> SecretBytes:
+        made.append(canary)
+        return canary
+
+    monkeypatch.setattr(secure_apply, "new_key", new_key)
     heard: list[str] = []
     real = efuse_tool.run
 
