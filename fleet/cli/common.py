@@ -52,6 +52,7 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
         from fleet.control.errors import ControlError
         from fleet.flashing.errors import FlashError
         from fleet.flashing.vouchers import VoucherError
+        from fleet.flashing.efuses import SecureError
         from fleet.identity.errors import IdentityError
         from fleet.registry.operations import RegistryError
         from fleet.telemetry.operations import TelemetryError
@@ -60,7 +61,7 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
             return command(*args, **kwargs)
         except (
             SettingsError, RegistryError, TelemetryError, IdentityError, BrokerError, ControlError,
-            FlashError, AlarmError, VoucherError,
+            FlashError, AlarmError, VoucherError, SecureError,
         ) as e:  # fmt: skip
             raise click.ClickException(str(e)) from None
         except SQLAlchemyError as e:

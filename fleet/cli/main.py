@@ -21,6 +21,8 @@ COMMANDS = {
     "identity": ("fleet.cli.identity", "identity", "Audit of keys and certificates."),
     "init": ("fleet.cli.init", "init", "Make a data folder, or bring one up to date."),
     "journal": ("fleet.cli.journal", "journal", "Journals of nodes: drain, export, import."),
+    "install": ("fleet.cli.install", "install", "Link a node, an asset and a place."),
+    "label": ("fleet.cli.label", "label", "Print labels with QR codes."),
     "modem-twin": ("fleet.cli.modem_twin", "modem_twin", "A modem for anybody's driver."),
     "node": ("fleet.cli.node", "node", "Nodes: add, list, show, revoke."),
     "ports": ("fleet.cli.ports", "ports", "Where boards are plugged in."),
@@ -30,6 +32,9 @@ COMMANDS = {
     "voucher": ("fleet.cli.voucher", "voucher", "Vouchers for provisioning without a network."),
     "serve": ("fleet.cli.serve", "serve", "Run broker, ingest, CoAP and API."),
     "token": ("fleet.cli.token", "token", "Claim tokens of technicians: add, list, revoke."),
+    "secure": ("fleet.cli.secure", "secure", "Secure boot and flash encryption."),
+    "serve": ("fleet.cli.serve", "serve", "Run broker, ingest, CoAP and API."),
+    "swap": ("fleet.cli.install", "swap", "Put a node in another's place."),
 }
 
 

@@ -34,11 +34,36 @@ class Node(NamedTuple):
     status: Mapping[str, int]
 
 
+class Placement(NamedTuple):
+    """Where a terminal served: from, to (None: still) in us; what its register lacks there."""
+
+    from_us: int
+    to_us: int | None
+    asset_id: int
+    register_offset: int
+
+
 class Standing(NamedTuple):
-    """What the ingest needs to know of a terminal."""
+    """What the ingest needs to know of a terminal; its placements from the oldest on."""
 
     state: str
-    asset_id: int | None
+    placements: tuple[Placement, ...]
+
+    def placed(self, time_us: int) -> Placement | None:
+        """Where the terminal was then, which decides whose reading it is; None: nowhere.
+
+        Records may come in long after a terminal has moved. A time before all placements is
+        that of a clock that was wrong, or of a node that was installed before it was known.
+        """
+        last = next((p for p in reversed(self.placements) if p.from_us <= time_us), None)
+        if last is None:
+            return next((p for p in self.placements if p.to_us is None), None)
+        return last if last.to_us is None or time_us < last.to_us else self._next(last)
+
+    def _next(self, ended: Placement) -> Placement | None:
+        """Between two placements a terminal is on its way to the next; after the last, nowhere."""
+        behind = self.placements[self.placements.index(ended) + 1 :]
+        return behind[0] if behind else None
 
 
 def now_us() -> int:
@@ -167,13 +192,22 @@ def set_state(session: Session, node_id: str, state: str) -> None:
 
 
 def standings(session: Session, node_ids: Iterable[str]) -> dict[str, Standing]:
-    """State and asset of those of `node_ids` that are registered."""
+    """State and placements of those of `node_ids` that are registered."""
     rows = session.execute(
-        select(Terminal.id, Terminal.state, Installation.asset_id)
-        .outerjoin(Installation, Installation.open_for == Terminal.id)
+        select(
+            Terminal.id, Terminal.state, Installation.from_us, Installation.to_us,
+            Installation.asset_id, Installation.register_offset,
+        )
+        .outerjoin(Installation, Installation.terminal_id == Terminal.id)
         .where(Terminal.id.in_(list(node_ids)))
-    )
-    return {node_id: Standing(state, asset_id) for node_id, state, asset_id in rows}
+        .order_by(Installation.from_us, Installation.id)
+    )  # fmt: skip
+    found: dict[str, Standing] = {}
+    for node_id, state, *where in rows:
+        known = found.setdefault(node_id, Standing(state, ()))
+        if where[0] is not None:  # the join's empty side: a node that was never installed
+            found[node_id] = Standing(state, (*known.placements, Placement._make(where)))
+    return found
 
 
 def note_reports(session: Session, newest: Mapping[str, tuple[int, Mapping[int, int]]]) -> None:

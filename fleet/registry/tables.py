@@ -26,18 +26,29 @@ class Site(Base):
 
 
 class Asset(Base):
-    """What is measured or controlled: a metering point, a manhole, a lamppost."""
+    """What is measured or controlled: a metering point, a manhole, a lamppost.
+
+    Its position is WGS-84 in 1e-7 degrees (1.1 cm); a photo is a path and the file's SHA-256.
+    """
 
     __tablename__ = "assets"
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     site_id: Mapped[int] = mapped_column(ForeignKey("sites.id"), index=True)
     kind: Mapped[str] = mapped_column(String(20))
-    name: Mapped[str] = mapped_column(String(100))
+    name: Mapped[str] = mapped_column(String(100), index=True)
+    latitude_e7: Mapped[int | None] = mapped_column(Integer)
+    longitude_e7: Mapped[int | None] = mapped_column(Integer)
+    photo: Mapped[str | None] = mapped_column(String(500))
+    photo_sha256: Mapped[str | None] = mapped_column(String(64))
+    address: Mapped[str | None] = mapped_column(String(200))
 
 
 class Terminal(Base):
-    """What communicates. `status` is the newest report's, as JSON; both empty before the first."""
+    """What communicates. `status` is the newest report's, as JSON; both empty before the first.
+
+    `imei` and `iccid` are its modem's and its SIM's, as far as known.
+    """
 
     __tablename__ = "terminals"
 
@@ -49,6 +60,9 @@ class Terminal(Base):
     added_us: Mapped[int] = mapped_column(BigInteger)
     last_report_us: Mapped[int | None] = mapped_column(BigInteger)
     status: Mapped[str | None] = mapped_column(Text)
+    imei: Mapped[str | None] = mapped_column(String(15), unique=True)
+    iccid: Mapped[str | None] = mapped_column(String(20), unique=True)
+    labelled_us: Mapped[int | None] = mapped_column(BigInteger)  # when a label was last printed
 
 
 class Installation(Base):
@@ -64,3 +78,17 @@ class Installation(Base):
     # The terminal while this is its open installation, else NULL: a constraint, not a check.
     open_for: Mapped[str | None] = mapped_column(String(10), unique=True)
     register_offset: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
+class FieldAct(Base):
+    """A technician's act that was taken in: once for ever, by its UUID and what it said."""
+
+    __tablename__ = "field_acts"
+
+    id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    digest: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[str] = mapped_column(String(8))
+    person: Mapped[str] = mapped_column(String(100))
+    at_us: Mapped[int] = mapped_column(BigInteger)
+    taken_us: Mapped[int] = mapped_column(BigInteger)
+    said: Mapped[str] = mapped_column(Text)

@@ -12,6 +12,8 @@ from fleet.identity import claims, oscore, rotation
 from fleet.identity.claims import Claims
 from fleet.identity.wrapping import Wrapper
 from fleet.registry import operations as registry
+from fleet.registry.operations import Standing
+from fleet.registry.registers import continued
 from fleet.telemetry import operations as telemetry
 from fleet.uplink import answers, ranges
 from fleet.uplink.answers import Outcome
@@ -101,7 +103,7 @@ class Batch:
         standing = self._standings.get(message.node_id)
         if standing is None:
             return _Taken("unknown")
-        if standing.asset_id is None or not self._is_heard(message):
+        if not standing.placements or not self._is_heard(message):
             return _Taken("refused")
         if message.payload is None:
             return _Taken("struck")
@@ -111,7 +113,7 @@ class Batch:
         if isinstance(parsed, report.ReportError):
             bury(self._session, message, str(parsed))
             return _Taken("undecodable")
-        taken = self._keep(message, parsed, standing.asset_id)
+        taken = self._keep(message, parsed, standing)
         if taken.kind != "refused":
             self._newest[message.node_id] = (message.received_us, parsed.status)
         return taken
@@ -129,24 +131,35 @@ class Batch:
             answer = cbor.encode(len(answer))
         return _Taken("claimed", answer=answer)
 
-    def _keep(self, message: Message, parsed: report.Report, asset_id: int) -> _Taken:
+    def _keep(self, message: Message, parsed: report.Report, standing: Standing) -> _Taken:
         if not parsed.records:
             return _Taken("repeated")
+        placed = [(r, standing.placed(r.time * 1_000_000)) for r in parsed.records]
+        at = {r.sequence: place for r, place in placed if place is not None}
+        if not at:  # taken from its asset since: what it measures is nobody's
+            return _Taken("refused")
         row = self._row(message.node_id, parsed.epoch)
         known = ranges.pairs(_numbers(row.ranges))
-        sent = ranges.from_numbers(r.sequence for r in parsed.records)
-        fresh = [r for r in parsed.records if not ranges.contains(known, r.sequence)]
+        # Without a place there is no row, so there is no receipt either: the node keeps it.
+        sent = ranges.from_numbers(at)
+        fresh = [
+            r
+            for r in parsed.records
+            if r.sequence in at and not ranges.contains(known, r.sequence)
+        ]
         if self._is_forked(message.node_id, parsed, row, fresh):
             return _Taken("refused")  # its records stay with it until somebody has looked
         if fresh:
             together = ranges.bounded(ranges.union(known, sent), MAX_RANGES)
             row.ranges = cbor.encode(ranges.flatten(together))
         for record in fresh:
+            place = at[record.sequence]
             for quantity, value in record.values:
                 self._readings.append(
                     telemetry.New(
-                        asset_id, message.node_id, quantity, record.time * 1_000_000, value,
-                        record.quality, message.trust, message.received_us,
+                        place.asset_id, message.node_id, quantity, record.time * 1_000_000,
+                        continued(quantity, value, place), record.quality, message.trust,
+                        message.received_us,
                     )
                 )  # fmt: skip
         return _Taken("stored" if fresh else "repeated", parsed.epoch, sent)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from fleet.registry.luhn import luhn_digit
 from hil.virtual.modem.grammar import STANDARD, Command, GrammarError, Op, Style
 from hil.virtual.modem.hosts import Unresolved
 from hil.virtual.modem.radio import Cell
@@ -102,7 +103,8 @@ class Family:
         self.cme = 0
         self.full_sends = 0
         self._camped: Cell | None = None
-        self.imei = "867997" + "".join(rng.choices("0123456789", k=9))
+        imei = "867997" + "".join(rng.choices("0123456789", k=9))[:8]
+        self.imei = imei + luhn_digit(imei)
         self.address = f"10.{rng.randrange(256)}.{rng.randrange(256)}.{rng.randrange(2, 255)}"
 
     @property

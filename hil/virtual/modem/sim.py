@@ -3,6 +3,8 @@
 import random
 from dataclasses import dataclass, field
 
+from fleet.registry.luhn import luhn_digit
+
 READY = "READY"
 PIN = "SIM PIN"
 PUK = "SIM PUK"
@@ -108,4 +110,5 @@ class Sim:
 def make(options: SimOptions, rng: random.Random) -> Sim:
     """A card with numbers of China Telecom's ranges."""
     digits = "".join(rng.choices("0123456789", k=9))
-    return Sim(options, imsi="460041" + digits, iccid="898604" + digits + digits[:5])
+    iccid = "898604" + digits + digits[:4]
+    return Sim(options, imsi="460041" + digits, iccid=iccid + luhn_digit(iccid))

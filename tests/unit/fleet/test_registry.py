@@ -42,10 +42,11 @@ def test_a_new_node_is_active_and_installed_on_an_asset_of_its_own(session: Sess
     assert second.asset_id not in (None, first.asset_id)
     assert (first.last_report_us, first.status) == (None, {})
     assert registry.show_node(session, one) == first
-    assert registry.standings(session, [one, two, "0000000000"]) == {
-        one: registry.Standing("active", first.asset_id),
-        two: registry.Standing("active", second.asset_id),
-    }
+    found = registry.standings(session, [one, two, "0000000000"])
+    assert {
+        node_id: (standing.state, [place.asset_id for place in standing.placements])
+        for node_id, standing in found.items()
+    } == {one: ("active", [first.asset_id]), two: ("active", [second.asset_id])}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Labels of nodes, printed: what stands where, and as SVG, PDF or PNG."""
