@@ -132,7 +132,7 @@ class Cycle:
                 await self._claim(link)
                 return
             done = self._standing()[1]
-            # After power came back the fleet is told, records or none: whoever did it waits for it.
+            # After power came back the fleet is told, records or none: somebody waits for it.
             tell = self._journal.depth or self._state.get("told") is None
             reports = self._reports() if tell else []
             self._journal.put_away()

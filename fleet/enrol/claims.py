@@ -14,9 +14,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from fleet.control import operations as control
-from fleet.identity import contexts, hmac_keys, operations, oscore, tokens
+from fleet.identity import contexts, hmac_keys, operations, oscore, rotation, tokens
 from fleet.identity.authority import Authority
 from fleet.identity.csr import check as check_request
+from fleet.identity.csr import der as csr_der
 from fleet.identity.errors import IdentityError
 from fleet.identity.oscore import NewContext
 from fleet.identity.profiles import Issued
@@ -179,6 +180,7 @@ def claim(
         registry.add_node(session, node_id, role, place)
     tokens.check_left(session, token, node_id)
     issued = operations.issue_next(session, authority, csr)
+    rotation.store_spare(session, node_id, csr_der(spare_csr))
     context = oscore.provide(session, wrapper, node_id)
     key = hmac_keys.next_key(session, wrapper, node_id)
     tokens.redeem(

@@ -24,7 +24,7 @@ KEEP_IDENTITY, KEEP_HISTORY, NEW = "keep-identity", "keep-history", "new"
 # Credentials of every kind: none of an earlier identity stays on a board.
 _CREDENTIALS = (
     "cfg", "key", "cert", "ca", "oscore", "key2", "csr2", "hmac", "relk", "rootk",
-    "vcert", "vkey", "vosc", "vid", "csr",
+    "pair",    "vcert", "vkey", "vosc", "vid", "csr",
 )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from fleet.identity import csr
 from fleet.identity.authority import Authority
 from fleet.identity.contexts import RETIRED
 from fleet.identity.errors import IdentityError
-from fleet.identity.rotation import as_pem, without_spare
+from fleet.identity.rotation import without_spare
 from fleet.identity.tables import Certificate, OscoreContext, SpareRequest
 from fleet.registry.operations import now_us
 from fleet.registry.tables import Terminal
@@ -103,7 +103,7 @@ def _crl(authority: Authority) -> Iterator[Finding]:
 def _weak_spares(session: Session, _days: int) -> Iterator[Finding]:
     for row in session.scalars(select(SpareRequest)).yield_per(1000):
         try:
-            csr.check(as_pem(row.csr))
+            csr.check(csr.pem(row.csr))
         except IdentityError as e:
             detail: dict[str, str | int] = {"node": row.node_id, "why": str(e)}
             yield Finding("weak-spare", CRITICAL, row.node_id, detail)

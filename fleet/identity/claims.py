@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from fleet.control import operations as control
-from fleet.identity import contexts, csr, hmac_keys, operations, vouchers
+from fleet.identity import contexts, csr, hmac_keys, operations, rotation, vouchers
 from fleet.identity.authority import Authority
 from fleet.identity.errors import IdentityError
 from fleet.identity.tables import Certificate, OscoreContext, Voucher, VoucherClaim
@@ -174,6 +174,8 @@ class Claims:
         else:
             registry.add_node(session, node_id, voucher.role, voucher.area)
         issued = operations.enrol(session, self._authority, request)
+        if asked.spare:
+            rotation.store_spare(session, node_id, asked.spare)
         contexts.new_context(session, self._wrapper, node_id)
         hmac_keys.next_key(session, self._wrapper, node_id)
         hmac_keys.promote(session, node_id)

@@ -7,6 +7,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from fleet.identity.errors import IdentityError
@@ -54,9 +55,15 @@ def check_claim(csr_pem: bytes | str) -> ClaimRequest:
     return ClaimRequest(common_name, key)
 
 
-def pem(der: bytes) -> bytes:
+def der(csr_pem: bytes | str) -> bytes:
+    """A checked request in DER."""
+    raw = csr_pem.encode() if isinstance(csr_pem, str) else csr_pem
+    return x509.load_pem_x509_csr(raw).public_bytes(Encoding.DER)
+
+
+def pem(raw: bytes) -> bytes:
     """A request that a node keeps in DER, for `check`, which looks at what is in it."""
-    body = base64.encodebytes(der).replace(b"\n", b"")
+    body = base64.b64encode(raw)
     lines = [body[at : at + 64] for at in range(0, len(body), 64)]
     return b"\n".join((_BEGIN, *lines, _BEGIN.replace(b"BEGIN", b"END"), b""))
 

@@ -5,7 +5,6 @@ one spare key between two visits, and rotates once between them; with certificat
 that is once in the life of its battery. All work in the caller's transaction.
 """
 
-import base64
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
@@ -32,7 +31,7 @@ def store_spare(session: Session, node_id: str, csr_der: bytes) -> None:
 
     IdentityError: a bad request, another node's, or a key that is known already.
     """
-    request = csr.check(as_pem(csr_der))
+    request = csr.check(csr.pem(csr_der))
     if request.node_id != node_id:
         raise IdentityError(f"the spare request is one of {request.node_id}, not of {node_id}")
     digest = key_digest(request.key)
@@ -66,7 +65,7 @@ def rotate(session: Session, authority: Authority, node_id: str) -> int:
         )
     if row.downlink is not None and _is_on_its_way(session, row):
         return row.downlink
-    issued = issue_next(session, authority, as_pem(row.csr))
+    issued = issue_next(session, authority, csr.pem(row.csr))
     row.downlink = control.enqueue(
         session, node_id, control.CERTIFICATE, cbor.encode([issued.der])
     )
@@ -197,11 +196,3 @@ def _spent(session: Session, node_id: str, serial: str) -> None:
         delete(SpareRequest).where(SpareRequest.node_id == node_id, SpareRequest.serial == serial)
     )
     alarms.clear(session, KIND, node_id)
-
-
-def as_pem(der: bytes) -> bytes:
-    """A request in DER as the door for requests reads it; that judges what is in it."""
-    body = base64.b64encode(der)
-    lines = [body[at : at + 64] for at in range(0, len(body), 64)]
-    mark = b"CERTIFICATE REQUEST-----"
-    return b"\n".join((b"-----BEGIN " + mark, *lines, b"-----END " + mark, b""))
