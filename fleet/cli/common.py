@@ -50,9 +50,9 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
         from fleet.alarms.operations import AlarmError
         from fleet.broker.errors import BrokerError
         from fleet.control.errors import ControlError
+        from fleet.flashing.efuses import SecureError
         from fleet.flashing.errors import FlashError
         from fleet.flashing.vouchers import VoucherError
-        from fleet.flashing.efuses import SecureError
         from fleet.identity.errors import IdentityError
         from fleet.registry.operations import RegistryError
         from fleet.telemetry.operations import TelemetryError
