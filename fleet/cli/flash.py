@@ -70,28 +70,35 @@ def flash(
 
     Example: kapok flash --ports all --node gas-meter
     """
+    from concurrent.futures import ThreadPoolExecutor
+
     from fleet.cli.flash_display import Bars, Lines
     from fleet.flashing.esptool_run import Stop
     from fleet.flashing.flash_board import Order
     from fleet.flashing.flash_many import flash_many
-    from fleet.flashing.flash_order import build
+    from fleet.flashing.flash_order import prepare
     from fleet.flashing.ports import find
 
     ports = find(patterns)
-    with tempfile.TemporaryDirectory(prefix="kapok-flash-") as folder:
-        made = build(node_type, runtime, firmware, ports, Path(folder))
+    prepared = prepare(node_type, runtime, ports)
+    if not as_json:
+        image = f"MicroPython {prepared.runtime.version_text}, {prepared.runtime.mark}"
+        click.echo(f"{len(ports)} ports, {prepared.target.board}, {image}", err=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="kapok-flash-") as folder,
+        ThreadPoolExecutor(max_workers=1) as pool,
+    ):
+        # The boards are identified while the application is built.
+        making = pool.submit(prepared.make, firmware, Path(folder))
         order = Order(
-            made.target,
-            made.plan,
+            prepared.target,
+            making.result,
             everything=everything,
             resume=resume,
             journal_folder=None if discard_journal else journal_dir.resolve(),
             watch_s=0.0 if no_watch else watch_s,
             baud=baud,
         )
-        if not as_json:
-            image = f"MicroPython {made.runtime.version_text}, {made.runtime.mark}"
-            click.echo(f"{len(ports)} ports, {made.target.board}, {image}", err=True)
         bars = sys.stderr.isatty() and not as_json
         with Bars([port.name for port in ports]) if bars else Lines() as display:
             results = flash_many(

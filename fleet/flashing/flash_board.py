@@ -31,15 +31,17 @@ class Target(NamedTuple):
 
 
 class Order(NamedTuple):
-    """What is to be done with each board; `watch_s` seconds for its first boot, 0: not watched.
+    """What is to be done with each board.
 
-    `everything` writes what is there already; `resume` leaves boards that have the plan;
+    `plan()` gives what is to be written, or raises a FlashError; it is called once the board is
+    known, so that the plan may be made meanwhile. `watch_s` seconds for its first boot, 0: not
+    watched. `everything` writes what is there already; `resume` leaves boards that have the plan;
     `journal_folder` None: a journal on the board is discarded. `before_overwrite(port, identity)`
     is called when a journal was saved and is about to go; a FlashError of it refuses the board.
     """
 
     target: Target
-    plan: Plan
+    plan: Callable[[], Plan]
     everything: bool = False
     resume: bool = False
     journal_folder: Path | None = Path()
@@ -95,20 +97,26 @@ class _Work:
         self.journal = ""
         self.marked = False
         self._pieces: dict[str, tuple[Piece, int]] = {}  # and the bytes before it
+        self.plan: Plan | None = None
+
+    def take_plan(self) -> Plan:
+        """The plan, waited for."""
+        self.plan = self.order.plan()
         done = 0
-        for piece in order.plan.pieces:
+        for piece in self.plan.pieces:
             self._pieces[piece.path] = piece, done
             done += piece.size
+        return self.plan
 
     def say(self, phase: str, fraction: float = 0.0) -> None:
         self._tell(Progress(self.port.name, phase, fraction))
 
     def mark(self, state: str) -> None:
-        if self.board is not None:
+        if self.board is not None and self.plan is not None:
             marks.put(
                 marks.Mark(
                     self.board.mac.hex(), self.board.node_id, self.port.name,
-                    self.order.plan.digest, state, self.region,
+                    self.plan.digest, state, self.region,
                 )
             )  # fmt: skip
             self.marked = True
@@ -119,8 +127,8 @@ class _Work:
         if piece.name != self.region:
             self.region = piece.name
             self.mark(marks.WRITING)
-        done = before + piece.size * percent / 100
-        self.say(piece.name, done / self.order.plan.size)
+        total = sum(piece.size for piece, _ in self._pieces.values())
+        self.say(piece.name, (before + piece.size * percent / 100) / total)
 
 
 def _save_journal(session: BoardSession, work: _Work) -> None:
@@ -169,24 +177,29 @@ def _write(session: BoardSession, work: _Work) -> tuple[tuple[str, ...], int]:
     work.board = session.identify()
     target = order.target
     identity.check_board(work.port.name, work.board, target.chip, target.flash_bytes)
-    identity.check_writable(work.port.name, work.board, list(order.plan.regions))
+    identity.check_writable(work.port.name, work.board, [])
+    if not order.resume:
+        work.say("journal")
+        _save_journal(session, work)
+    plan = work.take_plan()
+    identity.check_writable(work.port.name, work.board, list(plan.regions))
     if order.resume:
         mark = marks.get(work.board.mac)
-        done = mark is not None and mark.finished and mark.plan == order.plan.digest
+        done = mark is not None and mark.finished and mark.plan == plan.digest
         # A board that was erased or got another table since is not finished any more.
-        if done and _has_table(session, order.plan):
+        if done and _has_table(session, plan):
             return (), -1
-    work.say("journal")
-    _save_journal(session, work)
-    work.region = order.plan.pieces[0].name
+        work.say("journal")
+        _save_journal(session, work)
+    work.region = plan.pieces[0].name
     work.mark(marks.WRITING)
     report = session.write(
-        list(order.plan.pieces),
+        list(plan.pieces),
         options=() if order.everything else ("--skip-flashed",),
         on_progress=work.progress,
     )
     offsets = {offset for offset, _ in report.wrote}
-    written = [piece for piece in order.plan.pieces if piece.offset in offsets]
+    written = [piece for piece in plan.pieces if piece.offset in offsets]
     work.mark(marks.DONE)
     return tuple(dict.fromkeys(piece.name for piece in written)), sum(p.size for p in written)
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from fleet.flashing import built, hardware, layout, plan, runtime, runtime_cache
 from fleet.flashing.errors import FlashError
 from fleet.flashing.flash_board import Target
+from fleet.flashing.hardware import Board
 from fleet.flashing.plan import Plan
 from fleet.flashing.ports import Port
 from fleet.flashing.runtime import Runtime
@@ -17,12 +18,28 @@ class OrderError(FlashError):
     """There is nothing to flash: no such node type, no runtime, or parts that do not fit."""
 
 
-class Made(NamedTuple):
-    """What the board must be, what is written to it, and the runtime in that."""
+class Prepared(NamedTuple):
+    """What the board must be, and the runtime for it; the pieces are still to be made."""
 
-    target: Target
-    plan: Plan
+    board: Board
     runtime: Runtime
+
+    @property
+    def target(self) -> Target:
+        """For an order."""
+        return Target(self.board.name, self.board.chip, self.board.flash_bytes)
+
+    def make(self, firmware: Path | None, folder: Path) -> Plan:
+        """Build the application and make the pieces in `folder`; OrderError.
+
+        `firmware` None: the sources that ship. It takes seconds after a change of the sources.
+        """
+        try:
+            files = built.build(firmware or firmware_dir())
+            regions = layout.regions(self.board, self.runtime, files.files, files.rescue)
+            return plan.make(regions, folder)
+        except (ValueError, BuildError) as e:
+            raise OrderError(str(e)) from None
 
 
 def _runtime(chip: str, ports: list[Port]) -> Runtime:
@@ -35,19 +52,15 @@ def _runtime(chip: str, ports: list[Port]) -> Runtime:
     return runtime_cache.best(chip)
 
 
-def build(
-    node_type: str, image: Path | None, firmware: Path | None, ports: list[Port], folder: Path
-) -> Made:
-    """Make the pieces in `folder`; OrderError with the line of the part that fails.
+def prepare(node_type: str, image: Path | None, ports: list[Port]) -> Prepared:
+    """Look up the board and the runtime; OrderError with the line of what is wrong.
 
-    `image` and `firmware` None: the runtime that there is, and the sources that ship.
+    `image` None: the runtime that there is.
     """
     try:
         board = hardware.load_board(hardware.load_node_type(node_type).board)
         found = runtime.load(image) if image else _runtime(board.chip, ports)
         runtime.check(found, board.chip)
-        files = built.build(firmware or firmware_dir())
-        made = plan.make(layout.regions(board, found, files.files, files.rescue), folder)
-    except (ValueError, BuildError) as e:
+    except ValueError as e:
         raise OrderError(str(e)) from None
-    return Made(Target(board.name, board.chip, board.flash_bytes), made, found)
+    return Prepared(board, found)

@@ -46,7 +46,7 @@ def _whole(folder: Path, runtime: Path | None) -> Files:
     """The regions of a plan, each joined to one file again."""
     pieces = folder / "pieces"
     pieces.mkdir()
-    plan = flash_order.build(NODE, runtime, None, find(["virtual:1"]), pieces).plan
+    plan = flash_order.prepare(NODE, runtime, find(["virtual:1"])).make(None, pieces)
     regions = []
     for name in plan.regions:
         mine = [piece for piece in plan.pieces if piece.name == name]

@@ -100,7 +100,8 @@ def order(
     """An order for it; the pieces lie in `folder`."""
     folder.mkdir(exist_ok=True)
     target = Target("test-board", chip, 4 * MIB)
-    made = Order(target, plan.make(content, folder), watch_s=0, journal_folder=folder / "journals")
+    pieces = plan.make(content, folder)
+    made = Order(target, lambda: pieces, watch_s=0, journal_folder=folder / "journals")
     return made._replace(**more)
 
 

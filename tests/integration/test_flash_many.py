@@ -104,4 +104,4 @@ def test_the_plan_has_no_region_for_who_a_node_is(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match="NVS is never part"):
         order(tmp_path / "a", [Region("nvs", 0x9000, b"x")])
-    assert VFS.offset in [piece.offset for piece in order(tmp_path / "b", regions()).plan.pieces]
+    assert VFS.offset in [piece.offset for piece in order(tmp_path / "b", regions()).plan().pieces]
