@@ -1,4 +1,4 @@
-"""A run that is cut at any point, and the same run again: a good board and exactly one identity."""
+"""A run that is cut anywhere, and the same run again: a good board and exactly one identity."""
 
 import hashlib
 from collections.abc import Iterator
