@@ -15,7 +15,7 @@ from hil.virtual.clock import VirtualClock
 from hil.virtual.console import Console
 from hil.virtual.flash_boot import BootFault
 from hil.virtual.idle import Idler
-from hil.virtual.life import DEEPSLEEP_RESET, SOFT_RESET, BoardError, Life
+from hil.virtual.life import DEEPSLEEP_RESET, SOFT_RESET, WDT_RESET, BoardError, Life
 from hil.virtual.nvs import Nvs
 from hil.virtual.pace import Pace
 from hil.virtual.peripherals import Peripherals
@@ -267,7 +267,7 @@ class VirtualBoard:
         if cause == SOFT_RESET:
             self._serial.send(b"MPY: soft reboot\r\n")
         else:
-            self._serial.send(romlog.start(self.chip, cause, again))
+            self._serial.send(romlog.start(self.chip, cause, again and cause == WDT_RESET))
         # A deep sleep leaves the bootloader no time to look at the image once more
         # (CONFIG_BOOTLOADER_SKIP_VALIDATE_IN_DEEP_SLEEP), a soft reset does not come this far.
         if cause not in (SOFT_RESET, DEEPSLEEP_RESET) or self._running is None:

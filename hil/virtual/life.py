@@ -208,7 +208,7 @@ class Life:
         if end.kind == "sleep":
             self._sleep(end.value)
         elif end.kind == "reset":
-            self._boot(end.value, 0, BOOT_US, raw=end.raw)
+            self._boot(end.value, 0, BOOT_US, raw=end.raw and end.value == SOFT_RESET)
         elif end.kind == "en":
             self._en()
         elif end.kind == "halt":

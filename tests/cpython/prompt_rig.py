@@ -22,10 +22,14 @@ class Prompt:
         self.wire = wire
         self.board: VirtualBoard
         self.sent = bytearray()
+        self._awaited = b""
+        self._came = asyncio.Event()
 
     def send(self, data: bytes) -> None:
         """What the board says: to the port, and kept."""
         self.sent += data
+        if self._awaited in self.sent:
+            self._came.set()
         self.wire.send(data)
 
     async def start_mpremote(self, *arguments: str, cwd: Path | None = None) -> Any:
@@ -48,16 +52,19 @@ class Prompt:
                 out, _ = await process.communicate(b"")
         except TimeoutError:
             process.kill()
-            raise AssertionError(f"mpremote {arguments} hangs; board: {bytes(self.sent[-800:])!r}")
+            tail = bytes(self.sent[-800:])
+            raise AssertionError(f"mpremote {arguments} hangs; board: {tail!r}") from None
         text: str = out.decode(errors="replace").replace("\r\n", "\n")
         assert process.returncode == code, (arguments, text, bytes(self.sent[-400:]))
         return text
 
     async def until(self, text: bytes, timeout_s: float = 10) -> None:
         """Until the board has sent these bytes."""
-        async with asyncio.timeout(timeout_s):
-            while text not in self.sent:
-                await asyncio.sleep(0.01)
+        self._awaited = text
+        self._came.clear()
+        if text not in self.sent:
+            async with asyncio.timeout(timeout_s):
+                await self._came.wait()
 
     def type_in(self, data: bytes) -> None:
         """Somebody types, after forgetting what was sent before."""

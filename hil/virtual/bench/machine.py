@@ -10,6 +10,7 @@ from hil.virtual.bench.place import Place
 from hil.virtual.board import VirtualBoard
 from hil.virtual.node import MODEM_PINS, UART
 from hil.virtual.pace import Rate
+from hil.virtual.twin import UartTwin
 
 
 class Machine:
@@ -18,23 +19,24 @@ class Machine:
     def __init__(self, place: Place, say: Callable[[bytes], None]) -> None:
         description = place.description
         pins = description["pins"]
-        try:
-            twin = setting.make(
-                description["modem"],
-                place.setting.scenario,
-                seed=int.from_bytes(place.mac, "big"),
-                baud=None,
-                resolve={},
-            )
-        except setting.SettingError as e:
-            raise BenchError(str(e)) from None
-        self.twin = twin
+        twins: dict[int, UartTwin] = {}
+        if description.get("modem"):
+            try:
+                twins[UART] = setting.make(
+                    description["modem"],
+                    place.setting.scenario,
+                    seed=int.from_bytes(place.mac, "big"),
+                    baud=None,
+                    resolve={},
+                )
+            except setting.SettingError as e:
+                raise BenchError(str(e)) from None
         self.board = VirtualBoard(
             place.folder,
             place.mac,
             chip=place.chip,
             start=time.time_ns() // 1000,
-            twins={UART: twin},
+            twins=twins,
             wires={pins[name]: (UART, name) for name in MODEM_PINS if name in pins},
             pace=Rate(place.setting.rate),
             serial=say,

@@ -167,12 +167,16 @@ class Wire:
         return not state & select.POLLHUP
 
     def _read(self) -> None:
+        self._take(self._loop.time())
+
+    def _take(self, start: float) -> bool:
+        """Read what has come on the line from `start` on; whether there was something."""
         rate = (self.link_baud or self.baud) if self.paced else 0
         most = max(1, min(READ_MOST, int(rate / BITS * CHUNK_S))) if rate else READ_MOST
         try:
             data = os.read(self._fd, most)
         except BlockingIOError:
-            return
+            return False
         except OSError:
             data = b""
         if not data:
@@ -182,17 +186,20 @@ class Wire:
             self.heard(data)
         else:
             self._loop.remove_reader(self._fd)
-            start = max(self._loop.time(), self._heard_until)
-            self._heard_until = start + len(data) * BITS / rate
+            self._heard_until = max(start, self._heard_until) + len(data) * BITS / rate
             self._held = data
             self._timer = self._loop.call_at(self._heard_until, self._arrived)
+        return True
 
     def _arrived(self) -> None:
         self._timer = None
         data, self._held = self._held, b""
         fd = self._fd
         self.heard(data)
-        if self._fd == fd and self.plugged and self._timer is None:
+        if self._fd != fd or self._timer is not None:
+            return
+        # What waits already followed without a gap: that we are late is not the line's fault.
+        if not self._take(self._heard_until):
             self._loop.add_reader(self._fd, self._read)
 
     def _hung_up(self) -> None:

@@ -3,6 +3,7 @@
 Loaded when a boot comes to its prompt, so that a wake of the firmware does not pay for it.
 """
 
+import gc
 import io
 import struct
 import sys
@@ -19,6 +20,7 @@ _OURS = ("machine", "esp32", "network", "socket", "select", "time", "run", "flas
 _OPEN, _CLOSE = "([{", ")]}"
 _BLOCKS = ("if", "while", "for", "try", "with", "def", "class", "async")
 
+_scope = None  # the program's globals
 put = _stdio.put
 char = _stdio.char
 
@@ -35,6 +37,8 @@ def _leave():
 
 
 def _soft_reset():
+    _scope.clear()
+    gc.collect()  # the chip sweeps its heap, by which files left open are closed
     machine._restart(machine.SOFT_RESET)
 
 
@@ -246,6 +250,8 @@ def _friendly(scope):
 
 def run(scope):
     """The prompt, for as long as this boot lasts."""
+    global _scope  # noqa: PLW0603
+    _scope = scope
     _link.call(_ops.PROMPT)
     _stdio.kbd_intr(-1)
     _stdio.install()
