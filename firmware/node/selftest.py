@@ -50,7 +50,7 @@ def _slot() -> str:
 def run() -> None:
     """Write the line, and leave the heap as it was."""
     fields = {
-        "runtime": ".".join([str(n) for n in sys.implementation[1][:3]]),
+        "runtime": ".".join([str(n) for n in sys.implementation.version[:3]]),
         "slot": _slot(),
         "mac": machine.unique_id().hex(),
         "cause": machine.reset_cause(),

@@ -11,6 +11,9 @@ from fleet.flashing.filesystem import littlefs_image
 from fleet.flashing.hardware import Board
 from fleet.flashing.partitions import Partition
 from fleet.flashing.runtime import Runtime, check
+from fleet.paths import firmware_dir
+from fleet.releases.rescue import build as build_rescue
+from fleet.releases.slots import cache_dir
 
 RESCUE = "rescue"
 _ERASED = b"\xff"
@@ -50,11 +53,14 @@ def regions(
     """All but NVS, in the order of writing: bootloader, partition-table, otadata, ota_0, rescue,
     vfs.
 
-    `files` and `rescue` are the files of those two file systems by path. A runtime image without
-    a bootloader leaves that region out: the board keeps its own. RuntimeImageError, LayoutError or
-    PartitionError say what does not go together.
+    `files` and `rescue` are the files of those two file systems by path; `rescue` None: the
+    application that ships, {}: its region is left out. So is the bootloader's where the runtime
+    image has none: the board keeps its own. RuntimeImageError, LayoutError or PartitionError say
+    what does not go together.
     """
     check(runtime, board.chip)
+    if rescue is None:
+        rescue = build_rescue(firmware_dir(), cache_dir() / "node")
     table = board.table
     rows = {label: partitions.find(table, label) for label in ("otadata", "ota_0", RESCUE, "vfs")}
     found = []

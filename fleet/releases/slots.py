@@ -15,8 +15,8 @@ from fleet.identity.files import PUBLIC, write_atomic
 from fleet.releases import romfs
 from fleet.releases.shrink import shrink
 
-SUPERVISOR = ("boot.py", "main.py")  # beside the slot, as sources
 DIGEST = "digest"  # the first file of a slot's image
+SUPERVISOR = ("boot.py", "main.py")  # beside the slot, as sources
 _FORMAT = 3  # of the compiled folders: other arguments of mpy-cross make others
 
 
@@ -80,12 +80,12 @@ def build(firmware_dir: Path, out: Path, slot: str = "a") -> dict[str, bytes]:
     `out` is a folder for compiled files, which are reused while the sources stay as they are.
     Beside those, `names.json` tells by module what the short names in a traceback stand for.
     """
-    image = compiled(read_sources(firmware_dir), out)
+    sources = read_sources(firmware_dir)
     try:
         supervisor = {f"/{name}": (firmware_dir / name).read_bytes() for name in SUPERVISOR}
     except OSError as e:
         raise BuildError(f"{e.filename}: cannot read the supervisor: {e.strerror}") from None
-    return {**supervisor, f"/{slot}.romfs": image}
+    return {**supervisor, f"/{slot}.romfs": compiled(sources, out)}
 
 
 def read_sources(firmware_dir: Path) -> dict[str, str]:

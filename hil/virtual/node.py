@@ -50,6 +50,7 @@ class VirtualNode:
         pace: Pace | None = None,
         haste: float = 1.0,
         console: Callable[[str], None] | None = None,
+        serial: Callable[[bytes], None] | None = None,
         sources: Path | None = None,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -80,6 +81,7 @@ class VirtualNode:
             pace=pace,
             haste=haste,
             console=console,
+            serial=serial,
         )
 
     def provision(self, credentials: Credentials, host: str, port: int, **more: Any) -> None:

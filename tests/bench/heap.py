@@ -11,6 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from fleet.flashing import partitions
+from fleet.paths import hw_dir
 from hil.fleet_process import FleetProcess
 from hil.provisioning import enrol
 from hil.virtual import firmware, scenes
@@ -114,7 +116,8 @@ class Bench:
 
         board = VirtualBoard(folder, mac_of(role), heapsize="160k", console=hear)
         boot = {"/boot.py": (_PROBE % (CLASSES[role],)).encode()}
-        firmware.make_flash(board.flash_path, board.table, FLASH_SIZE, boot)
+        table = partitions.load(hw_dir() / "partitions" / "4MiB.csv", FLASH_SIZE)
+        firmware.make_flash(board.flash_path, table, FLASH_SIZE, boot)
         try:
             await board.run_until(lambda: bool(told), WAKE_S)
         finally:

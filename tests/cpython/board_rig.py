@@ -38,17 +38,19 @@ class Rig:
         return [json.loads(text) for text in self._find(start)]
 
 
-def flash(folder: Path, boot: str, files: Mapping[str, bytes] | None = None) -> None:
+def flash(
+    folder: Path, boot: str, files: Mapping[str, bytes] | None = None, chip: str = "esp32s3"
+) -> None:
     """Write the flash image of a board with this boot.py."""
     table = partitions.load(TABLE, FLASH_SIZE)
     contents = {"/boot.py": dedent(boot).encode(), **(files or {})}
-    firmware.make_flash(folder / "flash.bin", table, FLASH_SIZE, contents)
+    firmware.make_flash(folder / "flash.bin", table, FLASH_SIZE, contents, chip)
 
 
 @asynccontextmanager
 async def rig(folder: Path, boot: str, **options: Any) -> AsyncIterator[Rig]:
     """A board with this boot.py, off until the first `run_until`."""
-    flash(folder, boot)
+    flash(folder, boot, chip=options.get("chip", "esp32s3"))
     lines: list[str] = []
     board = VirtualBoard(folder, MAC, start=START, console=lines.append, **options)
     try:

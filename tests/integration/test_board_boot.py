@@ -34,8 +34,8 @@ def otadata(sequence: int, state: int = 0xFFFFFFFF) -> bytes:
 
 
 @asynccontextmanager
-async def board(folder: Path, sent: bytearray, **options: str) -> AsyncIterator[VirtualBoard]:
-    made = VirtualBoard(folder, MAC, start=START, serial=sent.extend, **options)
+async def board(folder: Path, sent: bytearray) -> AsyncIterator[VirtualBoard]:
+    made = VirtualBoard(folder, MAC, start=START, serial=sent.extend)
     made.start()
     try:
         yield made

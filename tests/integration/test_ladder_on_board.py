@@ -80,7 +80,7 @@ async def states(folder: Path, name: str, cure: str, cap_s: int) -> tuple[list[s
     supervisor = files["/boot.py"].decode().removesuffix("run()\n")
     files["/boot.py"] = (supervisor + BOOT % json.dumps({**config, "cap_s": cap_s})).encode()
     table = partitions.load(hw_dir() / "partitions" / "4MiB.csv", FLASH_SIZE)
-    firmware.make_flash(folder / "flash.bin", table, FLASH_SIZE, files)
+    firmware.make_flash(folder / "flash.bin", table, FLASH_SIZE, files, description.chip)
     lines: list[str] = []
     done = asyncio.Event()
 

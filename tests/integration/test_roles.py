@@ -247,6 +247,34 @@ async def test_an_unprovisioned_node_says_so_and_sleeps(tmp_path: Path) -> None:
         await node.board.stop()
 
 
+async def test_a_drainage_node_on_the_c3_is_woken_by_its_sensor_and_by_its_button(
+    town: Town,
+) -> None:
+    given = [(START + (600 + 600 * i) * SECOND, 1000 + 100 * i) for i in range(6)]
+    # The C3's ADC ends at 2.5 V: the shunt has 120 ohm.
+    low, high = 480_000, 2_400_000
+    schedule = [
+        (at, Adc(1, low + mm * (high - low) // 10_000, wake_pin=4, wake_us=600_000))
+        for at, mm in given
+    ]
+    scene = of(
+        "drainage", "esp32c3-bc95", schedule, sample_s=0, report_s=604_800, report_records=1000,
+        full_scale=10_000, low_uv=low, high_uv=high,
+    )  # fmt: skip
+    node = await town.node(scene)
+    await town.until(node, lambda: node.board.now_us > given[-1][0] + 600 * SECOND)
+    assert len(given) <= node.board.life.wakes <= len(given) + 1  # one to begin with
+    before = len(town.stored(node, LEVEL))
+    assert before < len(given)
+    node.board.press(5)
+    await town.until(node, lambda: len(town.stored(node, LEVEL)) == len(given), 2)
+    assert [round(value / 10) for _, value, _ in town.stored(node, LEVEL)] == [
+        round(mm / 10) for _, mm in given
+    ]
+    assert not node.board.resets["watchdog"]
+    assert not node.board.life.crashes
+
+
 async def test_two_nodes_at_once_do_not_mix(town: Town) -> None:
     nodes = []
     for i in range(2):

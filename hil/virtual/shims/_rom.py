@@ -7,6 +7,7 @@ import sys
 
 import vfs
 
+lacks = ()  # what MicroPython's port has not for this chip
 image = None  # the VfsRom: set by the bootstrap, mounted only while a part is loaded
 
 
@@ -23,6 +24,8 @@ def module(name):
 
 def load(module_name, name):
     """Find `name` for the `__getattr__` of a module: class Pin of `machine` is in _machine_pin."""
+    if name in lacks:
+        raise AttributeError(name)
     try:
         value = getattr(module("_%s_%s" % (module_name, name.lower())), name)
     except ImportError:

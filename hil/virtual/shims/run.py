@@ -48,8 +48,10 @@ def _set_up(fd):
     core.ticks = lambda: ahead + _link.since_boot() // 1000
     core.ticks_add, core.ticks_diff = utime.ticks_add, utime.ticks_diff
     for name in hello["chip"]["lacks"]:
-        if hasattr(esp32, name):
+        if name in esp32.__dict__:
             delattr(esp32, name)
+        else:
+            _rom.lacks += (name,)
     image = open(hello["flash"], "r+b")  # noqa: SIM115  open for the VM's life
     after, mode = hello["cut"] or (None, "clean")
     where = (hello["vfs_offset"], hello["vfs_size"])

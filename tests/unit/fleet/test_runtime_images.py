@@ -1,4 +1,5 @@
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -89,10 +90,8 @@ def test_what_is_no_runtime_image_is_refused_by_name(what: str, tmp_path: Path) 
 @given(st.binary(max_size=300), st.binary(max_size=300))
 def test_any_bytes_are_a_runtime_image_or_refused(head: bytes, tail: bytes) -> None:
     for raw in (head, b"\xe9" + head, small()[: len(head)] + tail):
-        try:
+        with suppress(RuntimeImageError):
             assert runtime.parse(raw).chip == "esp32s3"
-        except RuntimeImageError:
-            pass
 
 
 def test_the_bytecode_must_be_what_slots_are_compiled_to(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,8 +174,16 @@ def test_the_regions_fill_the_boards_partitions(name: str) -> None:
 
 def test_without_a_bootloader_the_board_keeps_its_own() -> None:
     board = hardware.load_board("esp32-ec200")
-    found = layout.regions(board, runtime.parse(runtime_image.app("esp32")), FILES)
+    found = layout.regions(board, runtime.parse(runtime_image.app("esp32")), FILES, {})
     assert [region.name for region in found] == ["partition-table", "otadata", "ota_0", "vfs"]
+
+
+def test_the_rescue_application_that_ships_fits_every_board() -> None:
+    for name in hardware.boards():
+        board = hardware.load_board(name)
+        found = layout.regions(board, runtime.parse(runtime_image.app(board.chip)), FILES)
+        (region,) = [each for each in found if each.name == "rescue"]
+        assert b"digest" in region.data
 
 
 def test_what_is_larger_than_its_partition_is_refused() -> None:
@@ -185,7 +192,7 @@ def test_what_is_larger_than_its_partition_is_refused() -> None:
     with pytest.raises(LayoutError, match="nvs: 24576 bytes do not fit its partition of 16384"):
         layout.place(nvs, bytes(0x6000))
     large = runtime.parse(runtime_image.app("esp32s3", size=1_700_000))
-    with pytest.raises(LayoutError, match="ota_0: 1700.* do not fit its partition of 1572864"):
+    with pytest.raises(LayoutError, match=r"ota_0: 1700.* do not fit its partition of 1572864"):
         layout.regions(board, large, FILES)
     fitting = runtime.parse(runtime_image.app("esp32s3"))
     with pytest.raises(LayoutError, match="vfs: 1 files of 800000 bytes do not fit"):

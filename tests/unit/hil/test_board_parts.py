@@ -15,7 +15,7 @@ from fleet.releases import slots
 from hil.virtual import stimulus
 from hil.virtual.console import Console
 from hil.virtual.pins import Pins
-from hil.virtual.rtc import EXT0, EXT1, EXT1_WAKE, RtcDomain
+from hil.virtual.rtc import EXT0, EXT1, EXT1_WAKE, GPIO, GPIO_WAKE, RtcDomain
 from hil.virtual.stimulus import Adc, Level, Pulse, Stimulus, TraceError
 
 ROOT = Path(__file__).parents[3]
@@ -132,6 +132,13 @@ def test_ext1_low_means_all_pins_on_the_esp32_and_any_on_the_s3() -> None:
         rtc.wake_on(EXT1, 1, ())
         rtc.wake_on(EXT0, 1, (1,))
         assert rtc.woken_by(levels.__getitem__) is None
+
+
+def test_gpio_wakes_the_c3_by_any_of_its_pins() -> None:
+    rtc = RtcDomain(True)
+    rtc.wake_on(GPIO, 1, (4, 5))
+    assert rtc.woken_by({4: 0, 5: 0}.__getitem__) is None
+    assert rtc.woken_by({4: 0, 5: 1}.__getitem__) == GPIO_WAKE
 
 
 def test_a_counter_counts_both_edges_as_told() -> None:
