@@ -203,7 +203,9 @@ class Nvs:
             return  # ESP-IDF too writes nothing then
         new: list[Item] = []
         try:
-            space = space or self._new_space(namespace)
+            if not space:
+                space = self._new_space(namespace)
+                old = pages.find(space, key)  # of a namespace whose own entry was damaged
             if isinstance(value, int):
                 new.append(
                     pages.append(space, I32, ANY, key, struct.pack("<i", value) + b"\xff" * 4)

@@ -14,14 +14,15 @@ from typing import Any
 from bench_rig import Bench, bench
 from esp_rig import open_port, tool
 
-from fleet.flashing import nvs, partitions
-from fleet.paths import firmware_dir, hw_dir
+from fleet.flashing import nvs
+from fleet.flashing.hardware import load_board
+from fleet.paths import firmware_dir
 from fleet.releases import slots
 from fleet.wire import cbor
 from hil.fleet_process import FleetProcess
 from hil.provisioning import enrol
 from hil.virtual import firmware
-from hil.virtual.node import NAMESPACE, load_board
+from hil.virtual.node import NAMESPACE
 
 BOARD = "esp32s3-bc660k"
 RATE = 3600  # an hour passes in a second
@@ -31,10 +32,9 @@ WAIT_S = 60.0
 def factory(folder: Path) -> Path:
     """A whole flash image with the application of this tree, as the technician's tool makes it."""
     board = load_board(BOARD)
-    table = partitions.load(hw_dir() / "partitions" / board["partitions"], board["flash_bytes"])
     files = slots.build(firmware_dir(), slots.cache_dir() / "node")
     path = folder / "image.bin"
-    firmware.make_flash(path, table, board["flash_bytes"], files, board["chip"])
+    firmware.make_flash(path, board.table, board.flash_bytes, files, board.chip)
     return path
 
 
@@ -118,8 +118,8 @@ def test_a_provisioned_board_reports_through_its_modem(tmp_path: Path) -> None:
         keys = await enrol(fleet, node_id, "gas-meter", "440106")
         board = load_board(BOARD)
         config = {
-            "node": node_id, "role": "gas-meter", "modem": board["modem"], "apn": "",
-            "host": "localhost", "port": run["coap_port"], "pins": board["pins"],
+            "node": node_id, "role": "gas-meter", "modem": board.modem, "apn": "",
+            "host": "localhost", "port": run["coap_port"], "pins": board.pins,
             "door": "coap", "report_s": 3600, "report_records": 1, "litres_per_pulse": 10,
         }  # fmt: skip
         return {

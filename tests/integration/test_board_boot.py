@@ -93,6 +93,30 @@ async def test_an_erased_flash_with_a_runtime_gets_a_file_system_and_the_prompt(
         await b.run_until(lambda: f"\r\n{vfs.size // 4096}\r\n".encode() in sent)
 
 
+@pytest.mark.parametrize("damaged", [True, False])
+async def test_a_file_system_that_is_damaged_or_missing_leaves_the_prompt(
+    tmp_path: Path, damaged: bool
+) -> None:
+    flash(tmp_path, BOOT)
+    rows = VirtualBoard(tmp_path, MAC).table
+    vfs = partitions.find(rows, "vfs")
+    if damaged:
+        put(tmp_path, vfs.offset, b"\x55" * 0x3000)
+    else:
+        put(tmp_path, 0x8000, partitions.encode([row for row in rows if row != vfs]))
+    sent = bytearray()
+    async with board(tmp_path, sent) as b:
+        if damaged:
+            await b.run_until(lambda: b"appears to be corrupted" in sent)
+            b.start()
+            b.type_in(b"\x03")
+        await b.run_until(lambda: sent.endswith(b">>> "))
+        b.start()
+        b.type_in(b"5 * 5\r")
+        await b.run_until(lambda: b"\r\n25\r\n" in sent)
+        assert b.life.crashes == 0
+
+
 @pytest.mark.parametrize(
     ("entries", "expected"),
     [

@@ -26,14 +26,38 @@ def _on_cut():
     _link.halt()
 
 
-def _mount():
+def _mount(prompt):
     """As the runtime's _boot.py: an erased partition is formatted, a damaged one is not."""
     first = bytearray(512)
     _link.flash.readblocks(0, first)
     if first == b"\xff" * 512:
         vfs.VfsLfs2.mkfs(_link.flash, progsize=32, readsize=32, lookahead=32)
-    vfs.mount(vfs.VfsLfs2(_link.flash, progsize=32, readsize=32, lookahead=32), "/")
+    try:
+        vfs.mount(vfs.VfsLfs2(_link.flash, progsize=32, readsize=32, lookahead=32), "/")
+    except OSError:
+        if not prompt:
+            raise
+        _complain()
+        return
     os.chdir("/")
+
+
+def _complain():
+    # As the runtime's inisetup.py: for ever, or until somebody types Ctrl-C.
+    _link.call(_ops.PROMPT)
+    try:
+        while True:
+            print("The filesystem appears to be corrupted: erase the flash and program it again.")
+            time.sleep_ms(3000)
+    except KeyboardInterrupt:
+        pass
+
+
+def _files():
+    try:
+        return os.listdir("/")
+    except OSError:
+        return ()
 
 
 def _set_up(fd):
@@ -58,7 +82,7 @@ def _set_up(fd):
     _link.flash = FlashDevice(image, *where, _on_cut, after, mode)
     vfs.umount("/")
     if where[1]:
-        _mount()
+        _mount(hello["prompt"])
     _vfs.where = (hello["romfs_offset"], hello["romfs_size"])
     sys.modules["vfs"] = _vfs
     sys.path[:] = ["", ".frozen", "/lib"]
@@ -90,7 +114,7 @@ def start(rom, fd, segment):
     scope = {"__name__": "__main__"}
     ended = "firmware ended"
     for name in ("boot.py", "main.py"):
-        if name in os.listdir("/"):
+        if name in _files():
             wrong = _execute(name, scope)
             if wrong:
                 ended = wrong

@@ -5,7 +5,7 @@ what it writes, whatever was set and erased before.
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fleet.flashing import nvs as image
@@ -142,6 +142,7 @@ def test_without_a_spare_page_a_boot_erases_it_all_as_micropython_does(tmp_path:
 
 @settings(max_examples=100, deadline=None)
 @given(at=st.integers(0, SIZE - 1), junk=st.binary(min_size=1, max_size=300))
+@example(at=88, junk=b"\0")  # the namespace's own entry
 def test_damage_anywhere_is_read_as_something_and_can_be_written_over(
     folder: Path, at: int, junk: bytes
 ) -> None:
