@@ -1,4 +1,4 @@
-"""`kapok diag`: what is wrong with the node in front of you, and what to do about it."""
+"""`kapok diag` and `kapok prompt`: the node in front of you, examined or stopped."""
 
 import sys
 import time
@@ -9,6 +9,7 @@ import rich_click as click
 
 from fleet.cli.common import json_option, one_line_errors, say_json
 
+_LONG = ("pins", "lamp_plan")  # in the file only
 _MARKS = {"fatal": "✗", "warning": "!", "good": "✓"}
 
 
@@ -74,6 +75,28 @@ def diag(
         sys.exit(1)
 
 
+@click.command()
+@click.option("--port", "-p", required=True, help="virtual:3, a path, or a glob that fits one.")
+@json_option
+@one_line_errors
+def prompt(port: str, as_json: bool) -> None:
+    """Stop a node, asleep or awake, at its prompt and leave it there for mpremote.
+
+    Its application runs on after a reset (mpremote reset), at the latest after ten minutes.
+
+    Example: kapok prompt --port virtual:3 && mpremote connect /dev/pts/7 repl
+    """
+    from fleet.flashing import ports
+    from fleet.flashing.repl import hold
+
+    where = ports.one(port)
+    hold(where)
+    if as_json:
+        say_json({"port": where.name, "device": where.device})
+    else:
+        click.echo(f"{where.name} is at its prompt: mpremote connect {where.device} repl")
+
+
 def _watch(visit: Any, seconds: int) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -97,7 +120,8 @@ def _rows(told: dict[str, Any]) -> list[tuple[str, str]]:
     facts = told["facts"]
     rows = [("node", told["node"])]
     for section in ("versions", "slot", "flash", "journal", "state", "sensors", "config"):
-        rows.append((section, _flat(facts.get(section, {}))))
+        values = {k: v for k, v in facts.get(section, {}).items() if k not in _LONG}
+        rows.append((section, _flat(values) or "-"))
     held = [name for name, size in facts.get("credentials", {}).items() if size]
     rows.append(("holds", " ".join(held) if "error" not in held else _flat(facts["credentials"])))
     for section in ("identity", "signal", "attach"):

@@ -26,6 +26,7 @@ COMMANDS = {
     "modem-twin": ("fleet.cli.modem_twin", "modem_twin", "A modem for anybody's driver."),
     "node": ("fleet.cli.node", "node", "Nodes: add, list, show, revoke."),
     "ports": ("fleet.cli.ports", "ports", "Where boards are plugged in."),
+    "prompt": ("fleet.cli.diag", "prompt", "Stop a node at its prompt, for mpremote."),
     "provision": ("fleet.cli.provision", "provision", "Give boards their identities."),
     "readings": ("fleet.cli.readings", "readings", "Show readings."),
     "runtime": ("fleet.cli.runtime", "runtime", "MicroPython images: add, list."),

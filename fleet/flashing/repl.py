@@ -90,13 +90,26 @@ def opened(port: Port) -> Iterator[NodeRepl]:
     A node that does not answer is asleep, or busy: then its EN line is pulsed, and the prompt is
     asked for while it boots. FlashError names what is wrong with the port.
     """
+    with _entered(port) as transport:
+        repl = NodeRepl(transport, port.name)
+        yield repl
+        repl.restart()
+
+
+def hold(port: Port) -> None:
+    """Leave the node at its friendly prompt, for another tool; its watchdog restarts it."""
+    with _entered(port) as transport, contextlib.suppress(OSError, serial.SerialException):
+        transport.exit_raw_repl()
+        transport.serial.flush()
+
+
+@contextmanager
+def _entered(port: Port) -> Iterator[SerialTransport]:
     with locked(port):
         transport = _transport(port.device)
         try:
             _enter(transport, port)
-            repl = NodeRepl(transport, port.name)
-            yield repl
-            repl.restart()
+            yield transport
         finally:
             with contextlib.suppress(OSError):
                 transport.close()
@@ -127,7 +140,8 @@ def _enter(transport: SerialTransport, port: Port) -> None:
         if turn:
             lines.reset(port, transport.serial)
         try:
-            _interrupt(transport)
+            if not _interrupts(transport):
+                continue
             with contextlib.redirect_stdout(io.StringIO()):  # it prints what it read instead
                 transport.enter_raw_repl(soft_reset=True, timeout_overall=12)
             return
@@ -139,12 +153,15 @@ def _enter(transport: SerialTransport, port: Port) -> None:
     )
 
 
-def _interrupt(transport: SerialTransport) -> None:
-    """Ctrl-C until something answers, at most 3 s: a node that boots does not hear the first."""
+def _interrupts(transport: SerialTransport) -> bool:
+    """Ctrl-C until a prompt answers, at most 3 s: a node that boots does not hear the first."""
     port = transport.serial
     end = time.monotonic() + 3
     heard = b""
-    while time.monotonic() < end and b">>> " not in heard and b"raw REPL" not in heard:
+    while time.monotonic() < end:
         port.write(b"\x03\r")
         time.sleep(0.1)
         heard = (heard + port.read(port.in_waiting or 1))[-400:]
+        if b">>> " in heard or b"raw REPL" in heard:
+            return True
+    return False
