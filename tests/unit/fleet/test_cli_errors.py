@@ -253,3 +253,21 @@ def test_the_table_of_commands_is_true() -> None:
 
     for name, (module, attribute, _help) in main.COMMANDS.items():
         assert getattr(importlib.import_module(module), attribute).name == name
+
+
+def test_every_refusal_that_a_person_may_meet_has_the_one_base() -> None:
+    """A class of its own beside it would end as a traceback; data errors are caught by name."""
+    import importlib
+    import pkgutil
+
+    import fleet
+    from fleet.errors import Refusal
+
+    inner = ("fleet.coap", "fleet.broker", "fleet.identity.claims", "fleet.wire")
+    for module in pkgutil.walk_packages(fleet.__path__, "fleet."):
+        if module.name.startswith((*inner, "fleet.db.migrations", "fleet.__main__")):
+            continue
+        for name, found in vars(importlib.import_module(module.name)).items():
+            own = isinstance(found, type) and found.__module__ == module.name
+            if own and issubclass(found, Exception) and not name.startswith("_"):
+                assert issubclass(found, Refusal) or name == "DatabaseGone", (module.name, name)
