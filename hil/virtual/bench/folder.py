@@ -71,7 +71,8 @@ def running(path: Path) -> dict[str, Any]:
     try:
         found = json.loads((path / RUN).read_text())
         os.kill(int(found["pid"]), 0)
-        str(found["control"])
+        if not {"control", "boards"} <= found.keys():
+            raise ValueError
     except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError):
         raise BenchError(f"no bench runs on {path}: start one by kapok bench") from None
     return dict(found)
