@@ -247,7 +247,7 @@ def _tool(chip: str, port: str, virtual: Path | None) -> "Iterator[EfuseTool]":
         return
     where = one(port)
     with locked(where):
-        yield EfuseTool(chip, where.device)
+        yield EfuseTool(chip, where.path)
 
 
 def _check_bootloader(tool: "EfuseTool", keys: Sequence[Path], bootloader: Path | None) -> None:

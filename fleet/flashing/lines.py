@@ -6,7 +6,7 @@ import socket
 import time
 from typing import Any
 
-from fleet.flashing.errors import BenchGone
+from fleet.flashing.errors import BenchGone, LinkLost
 from fleet.flashing.ports import Port
 
 # Seconds, as esptool's own classic reset: EN is held, and the strap outlives its rise.
@@ -41,7 +41,7 @@ def ask_bench(port: Port, do: str) -> dict[str, Any]:
         raise BenchGone(f"{port.name}: {e}") from None
 
 
-def _pulse(line: Any, strap: bool) -> None:
+def _pulse(port: Port, line: Any, strap: bool) -> None:
     try:
         line.dtr = False  # GPIO0 high: boot from flash
         line.rts = True  # EN low
@@ -54,8 +54,11 @@ def _pulse(line: Any, strap: bool) -> None:
             line.dtr = False
     except OSError as e:
         # A pseudo-terminal has no such lines: whoever holds its other end resets the board.
-        if e.errno not in (errno.ENOTTY, errno.EINVAL):
-            raise
+        if e.errno in (errno.ENOTTY, errno.EINVAL):
+            return
+        # A chip that is its own USB adapter goes away with the reset that was asked for.
+        if not port.native_usb:
+            raise LinkLost(f"{port.name}: the port went away at a reset: {e}") from None
 
 
 def reset(port: Port, line: Any) -> None:
@@ -63,7 +66,7 @@ def reset(port: Port, line: Any) -> None:
     if port.virtual:
         ask_bench(port, "reset")
     else:
-        _pulse(line, strap=False)
+        _pulse(port, line, strap=False)
 
 
 def enter_loader(port: Port, line: Any) -> None:
@@ -71,4 +74,4 @@ def enter_loader(port: Port, line: Any) -> None:
     if port.virtual:
         ask_bench(port, "loader")
     else:
-        _pulse(line, strap=True)
+        _pulse(port, line, strap=True)

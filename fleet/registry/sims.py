@@ -3,7 +3,7 @@
 import json
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import InstrumentedAttribute, Session
@@ -29,7 +29,7 @@ def of_report(path: Path) -> Said:
     with path.open("rb") as file:
         raw = file.read(MAX_BYTES + 1)
     try:
-        told = json.loads(raw) if len(raw) <= MAX_BYTES else None
+        told: Any = json.loads(raw) if len(raw) <= MAX_BYTES else None
         node_id, radio = told["node"], told.get("radio") or {}
         identity = radio.get("identity") or {}
         numbers = [identity.get(name) or "" for name in ("imei", "iccid")]
