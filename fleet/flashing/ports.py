@@ -148,7 +148,7 @@ def virtual_ports(folder: Path) -> list[Port]:
     path = folder / "bench.json"
     try:
         raw = path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     try:
         bench = json.loads(raw)
