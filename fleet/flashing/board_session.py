@@ -146,7 +146,9 @@ class BoardSession(LoaderSession):
         return not self.raw_table.strip(b"\xff")
 
     def table(self) -> list[partitions.Partition]:
-        """The partition table that lies in flash; PartitionError where there is none."""
+        """The partition table that lies in flash; PartitionError where it is none."""
+        if self.blank:
+            raise FlashError(f"{self.port.name}: the board is blank: kapok flash it first")
         return partitions.decode(self.raw_table)
 
     def write_partition(self, label: str, data: bytes) -> None:

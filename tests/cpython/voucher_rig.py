@@ -79,8 +79,8 @@ class Basement:
     def prepare(self, node: VirtualNode) -> Prepared:
         """What the laptop would write to the board's NVS."""
         config = {
-            "role": node.scene.role, "modem": node._description["modem"], "apn": "",
-            "pins": node._description["pins"], **node.scene.config,
+            "role": node.scene.role, "modem": node._description.modem, "apn": "",
+            "pins": node._description.pins, **node.scene.config,
             "door": self.door, "report_s": 7200, "report_records": 2,
         }  # fmt: skip
         return offline.prepare(self.file, node.board.mac, "gas-meter", config)

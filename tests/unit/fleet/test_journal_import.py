@@ -16,7 +16,7 @@ def files(folder: Path, count: int, trimmed: int = 0) -> tuple[dict[str, bytes],
     """The files of a journal with `count` records, the first `trimmed` of them receipted."""
     made = journal._journal_class()(str(folder / "j"), epoch_source=lambda: 77)
     for n in range(1, count + 1):
-        body = report.encode_body(rig.NOW + n, report.GOOD, [(quantity.LEVEL, rig.value_of(n))])
+        body = report.encode_body(rig.NOW, report.GOOD, [(quantity.LEVEL, rig.value_of(n))])
         assert made.append(body) == n
     if trimmed:
         made.trim(77, [(1, trimmed)])

@@ -156,5 +156,5 @@ def test_every_state_can_be_set(session: Session, state: str) -> None:
     registry.add_node(session, node_id, "drainage", rig.AREA)
     registry.set_state(session, node_id, state)
     assert registry.show_node(session, node_id).state == state
-    with pytest.raises(RegistryError, match="one of active"):
+    with pytest.raises(RegistryError, match="one of "):
         registry.set_state(session, node_id, "asleep")
