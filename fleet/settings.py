@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fleet.errors import Refusal
+
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL
 
@@ -61,7 +63,7 @@ port = 8443
 """
 
 
-class SettingsError(ValueError):
+class SettingsError(Refusal, ValueError):
     """The data folder or its settings cannot be used; the text says what to do."""
 
 

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from fleet.errors import Refusal
 from hil.fleet_process import FleetProcess
 from hil.provisioning import enrol
 from hil.virtual import scenes
@@ -35,7 +36,7 @@ DOORS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-class DemoError(RuntimeError):
+class DemoError(Refusal, RuntimeError):
     """The demo cannot go on; one line says why."""
 
 

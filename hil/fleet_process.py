@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from fleet.errors import Refusal
+
 READY_S = 60.0  # interpreter start, imports and migrations on a busy machine
 
 
@@ -20,7 +22,7 @@ def die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-class FleetError(RuntimeError):
+class FleetError(Refusal, RuntimeError):
     """The fleet did not do what was asked; the text is its last line."""
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from fleet.alarms.tables import Alarm
+from fleet.errors import Refusal
 from fleet.registry.operations import now_us
 
 CRITICAL, WARNING = "critical", "warning"
@@ -24,7 +25,7 @@ PAGE = 1000  # rows of any list at most
 _DETAIL = 4000  # characters
 
 
-class AlarmError(ValueError):
+class AlarmError(Refusal, ValueError):
     """Refused; the text is one line: what was wrong and what to do."""
 
 

@@ -7,7 +7,6 @@ reload, so the ingest looks at the registry's state at every report; and it hand
 shared subscription to a member whom the list then denies them, so the group's name is a secret.
 """
 
-import getpass
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from fleet.broker.permissions import (
     SERVICE_RULES,
     Rule,
 )
+from fleet.whoami import user_name
 
 _CONF = """\
 # Mosquitto 2.0 for Kapok: rendered by fleet/broker/mosquitto.py; edit there, then render anew.
@@ -86,7 +86,7 @@ class MosquittoSettings:
 
     def account(self) -> str:
         """The account: as set, or that of this process."""
-        return self.user or getpass.getuser()
+        return self.user or user_name()
 
 
 def acl() -> str:

@@ -1,12 +1,12 @@
 """`kapok alarm`: what is open, who has taken note, and what is over."""
 
-import getpass
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
 from fleet import texts
 from fleet.cli.common import database, iso, json_option, one_line_errors, say_json, say_table
+from fleet.whoami import user_name
 
 if TYPE_CHECKING:
     from fleet.alarms.operations import Listed
@@ -91,7 +91,7 @@ def ack(alarm_id: int, by: str, as_json: bool) -> None:
     """
     from fleet.alarms.operations import acknowledge
 
-    who = by or getpass.getuser()
+    who = by or user_name()
     with database() as db, db.begin() as session:
         acknowledge(session, alarm_id, who)
     if as_json:
@@ -112,7 +112,7 @@ def clear(alarm_id: int, by: str, as_json: bool) -> None:
     """
     from fleet.alarms.operations import clear_by_id
 
-    who = by or getpass.getuser()
+    who = by or user_name()
     with database() as db, db.begin() as session:
         clear_by_id(session, alarm_id, who)
     if as_json:

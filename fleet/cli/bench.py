@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from fleet.cli.common import json_option, say_json, say_table
+from fleet.cli.common import json_option, one_line_errors, say_json, say_table
 
 if TYPE_CHECKING:
     from hil.virtual.bench.folder import Folder
@@ -68,6 +68,7 @@ class _Bench(click.RichGroup):
 )
 @json_option
 @click.pass_context
+@one_line_errors
 def bench(
     ctx: click.Context,
     boards: int | None,
@@ -93,26 +94,21 @@ def bench(
     from hil.virtual.bench.folder import BenchError, Folder
     from hil.virtual.bench.place import Setting
     from hil.virtual.bench.run import decide
-    from hil.virtual.bench.spec import Spec, SpecError, parse
+    from hil.virtual.bench.spec import Spec, parse
 
     place = Folder(folder)
+    place.hold()
     try:
-        place.hold()
-        try:
-            asked = [parse(text) for text in also]
-            if boards is not None or asked:
-                asked = [Spec(board)] * (DEFAULT_BOARDS if boards is None else boards) + asked
-            specs = decide(place, asked, [Spec(board)] * DEFAULT_BOARDS)
-            if not specs:
-                raise BenchError("a bench needs a board: --boards, or --also")
-            setting = Setting(pace == "real", link_baud, rate, scenario)
-            asyncio.run(_run(place, specs, setting, as_json))
-        finally:
-            place.let_go()
-    except (BenchError, SpecError) as e:
-        raise click.ClickException(str(e)) from None
-    except OSError as e:
-        raise click.ClickException(f"cannot use {e.filename or folder}: {e.strerror}") from None
+        asked = [parse(text) for text in also]
+        if boards is not None or asked:
+            asked = [Spec(board)] * (DEFAULT_BOARDS if boards is None else boards) + asked
+        specs = decide(place, asked, [Spec(board)] * DEFAULT_BOARDS)
+        if not specs:
+            raise BenchError("a bench needs a board: --boards, or --also")
+        setting = Setting(pace == "real", link_baud, rate, scenario)
+        asyncio.run(_run(place, specs, setting, as_json))
+    finally:
+        place.let_go()
 
 
 async def _run(folder: "Folder", specs: "list[Spec]", setting: "Setting", as_json: bool) -> None:
@@ -147,17 +143,15 @@ def _say_boards(facts: dict[str, Any]) -> None:
 @bench.command("list")
 @folder_option
 @json_option
+@one_line_errors
 def list_(folder: Path, as_json: bool) -> None:
     """Show the boards of the bench that runs.
 
     Example: kapok bench list --json
     """
-    from hil.virtual.bench.folder import BenchError, running
+    from hil.virtual.bench.folder import running
 
-    try:
-        facts = running(folder)
-    except BenchError as e:
-        raise click.ClickException(str(e)) from None
+    facts = running(folder)
     if as_json:
         say_json(facts)
     else:
@@ -170,6 +164,7 @@ def list_(folder: Path, as_json: bool) -> None:
 @click.argument("values", nargs=-1, metavar="[KEY=VALUE]...")
 @folder_option
 @json_option
+@one_line_errors
 def ctl(board: str, do: str, values: tuple[str, ...], folder: Path, as_json: bool) -> None:
     """Do something to a board: reset, loader, power-off, power-on, press, unplug-after, fault,
     switch, state.
@@ -196,6 +191,7 @@ def ctl(board: str, do: str, values: tuple[str, ...], folder: Path, as_json: boo
 @click.option("--pin", default="button", show_default=True, help="A pin's name on the board.")
 @folder_option
 @json_option
+@one_line_errors
 def press(board: str, pin: str, folder: Path, as_json: bool) -> None:
     """Press a board's button.
 
@@ -206,12 +202,8 @@ def press(board: str, pin: str, folder: Path, as_json: bool) -> None:
 
 def _ask(folder: Path, board: str, request: dict[str, Any], as_json: bool) -> None:
     from hil.virtual.bench.control import ask
-    from hil.virtual.bench.folder import BenchError
 
-    try:
-        answered = ask(folder, {"board": board.removeprefix("virtual:"), **request})
-    except BenchError as e:
-        raise click.ClickException(str(e)) from None
+    answered = ask(folder, {"board": board.removeprefix("virtual:"), **request})
     if as_json:
         say_json(answered)
         return

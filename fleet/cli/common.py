@@ -10,7 +10,8 @@ from typing import Any, ParamSpec, TypeVar
 
 import rich_click as click
 
-from fleet.settings import Settings, SettingsError, load
+from fleet.errors import Refusal
+from fleet.settings import Settings, load
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -47,22 +48,9 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         from sqlalchemy.exc import SQLAlchemyError
 
-        from fleet.alarms.operations import AlarmError
-        from fleet.broker.errors import BrokerError
-        from fleet.control.errors import ControlError
-        from fleet.flashing.efuses import SecureError
-        from fleet.flashing.errors import FlashError
-        from fleet.flashing.vouchers import VoucherError
-        from fleet.identity.errors import IdentityError
-        from fleet.registry.operations import RegistryError
-        from fleet.telemetry.operations import TelemetryError
-
         try:
             return command(*args, **kwargs)
-        except (
-            SettingsError, RegistryError, TelemetryError, IdentityError, BrokerError, ControlError,
-            FlashError, AlarmError, VoucherError, SecureError,
-        ) as e:  # fmt: skip
+        except Refusal as e:
             raise click.ClickException(str(e)) from None
         except SQLAlchemyError as e:
             reason = str(getattr(e, "orig", None) or e).splitlines()[0]

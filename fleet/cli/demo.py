@@ -8,6 +8,8 @@ from pathlib import Path
 
 import rich_click as click
 
+from fleet.cli.common import one_line_errors
+
 
 @click.command()
 @click.option(
@@ -24,6 +26,7 @@ import rich_click as click
     metavar="FILE.csv",
     help="Drive the drainage node by `time,value` lines: ISO 8601 or s since 1970, metres.",
 )
+@one_line_errors
 def demo(seconds: float | None, trace: Path | None) -> None:
     """Show a fleet and four virtual nodes at work, and count what was lost.
 
@@ -34,11 +37,7 @@ def demo(seconds: float | None, trace: Path | None) -> None:
 
     Example: kapok demo --for 60
     """
-    from fleet.releases.slots import BuildError
-    from hil.demo import Demo, DemoError
-    from hil.fleet_process import FleetError
-    from hil.virtual.board import BoardError
-    from hil.virtual.stimulus import TraceError
+    from hil.demo import Demo
 
     async def run(folder: Path) -> int:
         show = Demo(folder, seconds, trace)
@@ -59,8 +58,6 @@ def demo(seconds: float | None, trace: Path | None) -> None:
     with tempfile.TemporaryDirectory(prefix="kapok-demo-") as folder:
         try:
             code = asyncio.run(run(Path(folder)))
-        except (DemoError, FleetError, BoardError, BuildError, TraceError, OSError) as e:
-            raise click.ClickException(str(e)) from None
         except asyncio.CancelledError:
             raise click.ClickException("interrupted before the count") from None
     sys.exit(code)

@@ -34,10 +34,7 @@ def doctor(patterns: tuple[str, ...], install_udev: bool, as_json: bool) -> None
     from fleet.flashing.ports import find
 
     if install_udev:
-        try:
-            done = udev.install()
-        except FlashError as e:
-            raise click.ClickException(str(e)) from None
+        done = udev.install()
         if as_json:
             say_json({"done": done})
         else:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from fleet.cli.common import database, say_json
+from fleet.whoami import user_name
 
 if TYPE_CHECKING:
     from fleet.registry.acts import Act
@@ -27,12 +28,11 @@ person_option = click.option(
 
 def who(person: str) -> str:
     """The technician's name: as given, or of the login."""
-    import getpass
 
     from fleet.registry.operations import check_text
 
     try:
-        return check_text(person or getpass.getuser(), "--person")
+        return check_text(person or user_name(), "--person")
     except (KeyError, OSError):
         raise click.UsageError("--person NAME: this login has no name") from None
 

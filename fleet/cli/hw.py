@@ -71,12 +71,9 @@ def show(board: str, as_json: bool) -> None:
 
     Example: kapok hw show esp32-ec200
     """
-    from fleet.flashing.hardware import HardwareError, load_board
+    from fleet.flashing.hardware import load_board
 
-    try:
-        found = load_board(board)
-    except HardwareError as e:
-        raise click.ClickException(str(e)) from None
+    found = load_board(board)
     if as_json:
         say_json(_as_json(found))
     else:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import rich_click as click
 
-from fleet.cli.common import json_option, say_json, say_table
+from fleet.cli.common import json_option, one_line_errors, say_json, say_table
 
 if TYPE_CHECKING:
     from hil.standalone.run import Standalone
@@ -81,6 +81,7 @@ def _resolve(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
 @click.option("--lenient", is_flag=True, help="Replay in the driver's order, not in the record's.")
 @click.option("--list", "listing", is_flag=True, help="Show the families and the scenarios.")
 @json_option
+@one_line_errors
 def modem_twin(
     family: str | None,
     port: str,
@@ -132,8 +133,6 @@ def _modem(
         twin = setting.make(family, scenario, seed=seed, baud=baud, resolve=resolve)
     except setting.UnknownFamily as e:
         raise click.UsageError(str(e)) from None
-    except setting.SettingError as e:
-        raise click.ClickException(str(e)) from None
     rate = twin.scenario.line.baud
     stand = _stand(twin, port, rate)
     what = {"family": family, "scenario": twin.scenario.name, "seed": seed, "baud": rate}
@@ -147,12 +146,9 @@ def _replay(
     from hil.standalone import summary
     from hil.virtual.modem.replay import StrictReplay
     from hil.virtual.modem.replay_lenient import LenientReplay
-    from hil.virtual.modem.transcript import TranscriptError, load
+    from hil.virtual.modem.transcript import load
 
-    try:
-        steps = load(transcript)
-    except (TranscriptError, OSError) as e:
-        raise click.ClickException(str(e)) from None
+    steps = load(transcript)
     kind = LenientReplay if lenient else StrictReplay
     twin = kind(steps, seed=seed, baud=baud)
     stand = _stand(twin, port, baud)
@@ -171,26 +167,17 @@ def _replay(
 
 
 def _stand(twin: "UartTwin", port: str, baud: int) -> "Standalone":
-    from hil.standalone.lines import LineError
     from hil.standalone.ports import open_line
     from hil.standalone.run import Standalone
 
-    try:
-        return Standalone(twin, open_line(port, baud))
-    except LineError as e:
-        raise click.ClickException(str(e)) from None
+    return Standalone(twin, open_line(port, baud))
 
 
 def _run(stand: "Standalone", what: dict[str, Any], as_json: bool) -> None:
-    from hil.standalone.lines import LineError
-
     def ready() -> None:
         click.echo(json.dumps({"port": stand.name, **what}) if as_json else stand.name)
 
-    try:
-        asyncio.run(stand.run(ready))
-    except LineError as e:
-        raise click.ClickException(str(e)) from None
+    asyncio.run(stand.run(ready))
 
 
 def _say(facts: dict[str, Any], as_json: bool) -> None:

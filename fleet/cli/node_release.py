@@ -1,10 +1,9 @@
 """`kapok node release`: the end of a quarantine."""
 
-import getpass
-
 import rich_click as click
 
 from fleet.cli.common import database, json_option, one_line_errors, say_json
+from fleet.whoami import user_name
 
 
 @click.command()
@@ -24,7 +23,7 @@ def release(node_id: str, by: str, as_json: bool) -> None:
     from fleet.uplink import contents
 
     with database() as db, db.begin() as session:
-        clones.release(session, node_id, by or getpass.getuser())
+        clones.release(session, node_id, by or user_name())
         contents.forget(session, node_id)
         oscore.forget_contents(session, node_id)
     if as_json:

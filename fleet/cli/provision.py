@@ -73,18 +73,14 @@ def provision(
     from fleet.enrol.client import EnrolClient
     from fleet.flashing import hardware, secrecy
     from fleet.flashing import ports as found_ports
-    from fleet.flashing.errors import FlashError
     from fleet.flashing.esptool_run import Stop
     from fleet.flashing.provision import Order
     from fleet.flashing.provision_many import Source, Watch, provision_many
     from fleet.flashing.vouchers import VoucherFile, default_path
 
     secrecy.no_dumps()
-    try:
-        kind = hardware.load_node_type(node_type)
-        chosen = found_ports.find(ports)
-    except (FlashError, ValueError) as e:
-        raise click.ClickException(str(e)) from None
+    kind = hardware.load_node_type(node_type)
+    chosen = found_ports.find(ports)
     fleet: Source
     if offline:
         if url or token or again or area or wait_report:

@@ -30,12 +30,8 @@ def add(file: Path, as_json: bool) -> None:
     Example: kapok runtime add ESP32_GENERIC_S3-OTA-v1.28.0.bin
     """
     from fleet.flashing import runtime_cache
-    from fleet.flashing.runtime import RuntimeImageError
 
-    try:
-        found, path = runtime_cache.add(file)
-    except RuntimeImageError as e:
-        raise click.ClickException(str(e)) from None
+    found, path = runtime_cache.add(file)
     if as_json:
         say_json(
             {

@@ -1,9 +1,8 @@
 """`kapok secure`: what hardening a board burns, burn it, and look at what is burnt."""
 
-import os
 import tempfile
-import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -28,7 +27,9 @@ key_option = click.option(
 
 def _where(command: F) -> F:
     """The options that say which chip."""
-    port = click.option("--port", default="", help="Serial port of the board.")
+    port = click.option(
+        "--port", default="", help="The board: virtual:3, a path, or a glob that fits one."
+    )
     virtual = click.option(
         "--virtual", type=click.Path(path_type=Path, dir_okay=False),
         help="Rehearse on virtual eFuses in this file; no chip is touched.",
@@ -62,7 +63,8 @@ def plan(board: str, keys: Sequence[Path], port: str, virtual: Path | None, as_j
     if not port and virtual is None:
         _say_steps([(step, "") for step in steps], as_json)
         return
-    fuses = _tool(chip, port, virtual).read()
+    with _tool(chip, port, virtual) as tool:
+        fuses = tool.read()
     check_revision(chip, fuses)
     _say(standings(steps, fuses), fuses.node_id, as_json)
 
@@ -88,6 +90,7 @@ def plan(board: str, keys: Sequence[Path], port: str, virtual: Path | None, as_j
     is_flag=True,
     help="The log is lost, and the key that is burnt already is known to be ours.",
 )
+@json_option
 @one_line_errors
 def apply(
     board: str,
@@ -98,6 +101,7 @@ def apply(
     confirm: str,
     log_path: Path | None,
     trust_flash_key: bool,
+    as_json: bool,
 ) -> None:
     """Burn the plan, each step read back before the next. Cut short, the same command goes on.
 
@@ -110,21 +114,33 @@ def apply(
 
     chip = _chip(board)
     steps = _steps(chip, keys)
-    tool = _tool(chip, port, virtual)
-    fuses = tool.read()
-    check_revision(chip, fuses)
-    node_id = fuses.node_id
-    log = secure_apply.Log(log_path or _log_path(node_id), node_id)
-    trusted = "flash-key" if trust_flash_key else ""
-    secure_apply.check_before(steps, fuses, log, trusted)
-    waiting = {step.name for step, state in standings(steps, fuses) if state is not State.DONE}
-    if "secure-boot" in waiting:
-        _check_bootloader(tool, keys, bootloader)
-    _say(standings(steps, fuses), node_id, False)
-    typed = confirm or click.prompt("Nothing of this can be undone. Type the board's node id")
-    if typed != node_id:
-        raise SecureError(f"{typed[:20]!r} is not this board's id: nothing was burnt")
-    if secure_apply.apply(tool, steps, log, click.echo, trusted):
+    told: list[str] = []
+
+    def tell(line: str) -> None:
+        told.append(line)
+        click.echo(line, err=as_json)
+
+    with _tool(chip, port, virtual) as tool:
+        fuses = tool.read()
+        check_revision(chip, fuses)
+        node_id = fuses.node_id
+        log = secure_apply.Log(log_path or _log_path(node_id), node_id)
+        trusted = "flash-key" if trust_flash_key else ""
+        secure_apply.check_before(steps, fuses, log, trusted)
+        waiting = {step.name for step, state in standings(steps, fuses) if state is not State.DONE}
+        if "secure-boot" in waiting:
+            _check_bootloader(tool, keys, bootloader)
+        if not as_json:
+            _say(standings(steps, fuses), node_id, False)
+        typed = confirm or click.prompt(
+            "Nothing of this can be undone. Type the board's node id", err=as_json
+        )
+        if typed != node_id:
+            raise SecureError(f"{typed[:20]!r} is not this board's id: nothing was burnt")
+        hardened = secure_apply.apply(tool, steps, log, tell, trusted)
+    if as_json:
+        say_json({"id": node_id, "hardened": hardened, "told": told, "log": str(log.path)})
+    elif hardened:
         click.echo(f"board {node_id} is hardened; log: {log.path}")
     else:
         click.echo(f"board {node_id} is half hardened: start it, and apply again; {log.path}")
@@ -149,7 +165,8 @@ def verify(
 
     chip = _chip(board)
     steps = _steps(chip, keys)
-    fuses = _tool(chip, port, virtual).read()
+    with _tool(chip, port, virtual) as tool:
+        fuses = tool.read()
     found = standings(steps, fuses)
     _say(found, fuses.node_id, as_json)
     missing = [step.name for step, state in found if state is not State.DONE]
@@ -203,13 +220,9 @@ def public_key(out: Path, module: Path, token: str, label: str, pin_file: Path) 
 
 
 def _chip(board: str) -> str:
-    from fleet.flashing.efuses import SecureError
-    from fleet.paths import hw_dir
+    from fleet.flashing.hardware import load_board
 
-    boards = {path.stem: path for path in sorted((hw_dir() / "boards").glob("*.toml"))}
-    if board not in boards:
-        raise SecureError(f"board {board[:40]!r}: one of {', '.join(boards)}")
-    return str(tomllib.loads(boards[board].read_text(encoding="utf-8"))["chip"])
+    return load_board(board).chip
 
 
 def _steps(chip: str, keys: Sequence[Path]) -> "list[Step]":
@@ -220,32 +233,42 @@ def _steps(chip: str, keys: Sequence[Path]) -> "list[Step]":
         return steps_of(chip, [public_digest(key, Path(folder)) for key in keys])
 
 
-def _tool(chip: str, port: str, virtual: Path | None) -> "EfuseTool":
+@contextmanager
+def _tool(chip: str, port: str, virtual: Path | None) -> "Iterator[EfuseTool]":
+    """The chip's eFuses; its port is ours alone meanwhile."""
     from fleet.flashing.efuse_tool import EfuseTool
+    from fleet.flashing.port_lock import locked
+    from fleet.flashing.ports import one
 
     if bool(port) == (virtual is not None):
         raise click.UsageError("--port PORT, or --virtual FILE for a rehearsal")
-    return EfuseTool(chip, port, virtual)
+    if virtual is not None:
+        yield EfuseTool(chip, virtual=virtual)
+        return
+    where = one(port)
+    with locked(where):
+        yield EfuseTool(chip, where.path)
 
 
 def _check_bootloader(tool: "EfuseTool", keys: Sequence[Path], bootloader: Path | None) -> None:
     """Secure boot with a bootloader that is not signed would be the end of the board."""
     from fleet.flashing import efuse_tool
+    from fleet.flashing.chips import CHIPS
     from fleet.flashing.efuses import SecureError
 
     if bootloader is None:
         raise SecureError("--bootloader FILE: the signed bootloader that the board has")
     efuse_tool.check_signed(bootloader, keys[0])
     if tool.port:
-        offset = 0x1000 if tool.chip == "esp32" else 0x0
+        offset = CHIPS[tool.chip].bootloader_offset
         efuse_tool.check_flash(tool.port, tool.chip, offset, bootloader)
 
 
 def _log_path(node_id: str) -> Path:
-    base = os.environ.get("XDG_STATE_HOME")
-    root = Path(base) if base else Path.home() / ".local" / "state"
-    folder = root / "kapok" / "secure"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    from fleet.flashing.port_lock import state_folder
+
+    folder = state_folder() / "secure"
+    folder.mkdir(exist_ok=True, mode=0o700)
     return folder / f"{node_id}.jsonl"
 
 

@@ -31,19 +31,26 @@ class PolicyWanted(ClaimRefused):
     """The board is registered, and somebody must say what is to be of it."""
 
 
+def _address(url: str) -> tuple[str, int]:
+    """Host and port of `https://HOST:PORT`; FleetUnreachable where it is none."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        host.encode("idna")  # as the resolver will
+        if host and parts.scheme == "https" and not parts.path.strip("/"):
+            return host, parts.port or 443
+    except ValueError:
+        pass
+    raise FleetUnreachable(f"{url[:80]!r} is no address of a fleet: https://HOST:PORT")
+
+
 class EnrolClient:
     """Calls of one technician to one fleet. Safe for threads: each call has its connection."""
 
     def __init__(self, url: str, token: str) -> None:
-        parts = urlsplit(url)
-        try:
-            port = parts.port or 443
-        except ValueError:
-            port = 0
-        if not port or parts.scheme != "https" or not parts.hostname or parts.path.strip("/"):
-            raise FleetUnreachable(f"{url[:80]!r} is no address of a fleet: https://HOST:PORT")
-        self._host, self._port = parts.hostname, port
-        self._where = f"https://{parts.netloc}"
+        self._host, self._port = _address(url)
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        self._where = f"https://{host}:{self._port}"
         self._text = token
         self._token: TokenText = token_text.decode(token)
         self._trusted: ssl.SSLContext | None = None

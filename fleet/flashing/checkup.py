@@ -1,6 +1,5 @@
 """What keeps a board from being flashed, from the outside in: tools, port, access, loader."""
 
-import getpass
 import grp
 import importlib.util
 import os
@@ -15,6 +14,7 @@ from fleet.flashing.first_boot import Watcher
 from fleet.flashing.holders import holders
 from fleet.flashing.ports import Port
 from fleet.flashing.udev import installed
+from fleet.whoami import user_name
 
 TOOLS = ("esptool", "mpremote")
 LISTEN = 2.0  # seconds of console after a reset
@@ -140,7 +140,7 @@ def _why_not(error: str, console: Watcher) -> str:
 
 def check_port(port: Port) -> list[Finding]:
     """Everything about one port, until something fails that hides the rest."""
-    first = access(port.device, getpass.getuser(), set(os.getgroups()), os.geteuid() == 0)
+    first = access(port.device, user_name(), set(os.getgroups()), os.geteuid() == 0)
     if not first.ok:
         return [first]
     second = free(port)

@@ -1,5 +1,7 @@
 """A board's console, which lives through the reset of a chip that is its own USB adapter."""
 
+import contextlib
+import termios
 import time
 from typing import Any
 
@@ -31,27 +33,28 @@ class Console:
 
         serial: Any = pyserial  # untyped
         line = serial.Serial()
-        # By where it is plugged: after a reset of native USB the number may be another one.
-        line.port = self._port.by_path or self._port.device
+        line.port = self._port.path
         line.baudrate, line.timeout, line.exclusive = BAUD, LOOK, True
         line.dtr = line.rts = False
         try:
             line.open()
-        except serial.SerialException as e:
+        except (OSError, termios.error) as e:  # pyserial wraps some of them only
             raise PortBusy(f"{self._port.name}: cannot open the console: {e}") from None
         self.line = line
 
     def clear(self) -> None:
         """Forget what came so far."""
-        self.line.reset_input_buffer()
+        # The port of a chip that resets may be gone just now: then `read` finds it again.
+        with contextlib.suppress(OSError, termios.error):
+            self.line.reset_input_buffer()
 
     def read(self, size: int) -> bytes:
         """Up to `size` bytes that came within LOOK; OSError when the port is gone for good."""
         try:
             return bytes(self.line.read(size))
-        except OSError:
+        except (OSError, termios.error) as e:
             if not self._port.native_usb:
-                raise
+                raise OSError(str(e)) from None
         self.line.close()
         end = time.monotonic() + RETURN
         while True:

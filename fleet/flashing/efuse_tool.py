@@ -3,12 +3,13 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
 from fleet.flashing.efuses import Fuses, SecureError, parse
+from fleet.flashing.memory_file import memory_file, path_of
 from fleet.identity.secret import SecretBytes
 
 DEADLINE_S = 60.0  # of one run; a whole summary over 115,200 baud takes about 3 s
@@ -41,8 +42,8 @@ class EfuseTool(NamedTuple):
         espefuse compares what it burnt in the same connection; to be sure, `read` in a new one.
         """
         with ExitStack() as stack:
-            descriptor = stack.enter_context(in_memory(key)) if key is not None else None
-            path = f"/dev/fd/{descriptor}"
+            descriptor = stack.enter_context(memory_file(key)) if key is not None else None
+            path = "" if descriptor is None else path_of(descriptor)
             command = [path if word == KEY else word for word in words]
             handed = () if descriptor is None else (descriptor,)
             self._run(["--do-not-confirm", *command], handed)
@@ -74,19 +75,6 @@ def run(tool: str, words: Sequence[str], descriptors: tuple[int, ...] = ()) -> s
     if done.returncode:
         raise SecureError(f"{tool}: {_last_words(done.stdout + done.stderr)}")
     return done.stdout
-
-
-@contextmanager
-def in_memory(data: bytes) -> Iterator[int]:
-    """A descriptor of a file that has never been on a disk; it is wiped at the end."""
-    descriptor = os.memfd_create("key", os.MFD_CLOEXEC)
-    try:
-        os.write(descriptor, data)
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        yield descriptor
-    finally:
-        os.pwrite(descriptor, bytes(len(data)), 0)
-        os.close(descriptor)
 
 
 def new_key() -> SecretBytes:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from fleet.errors import Refusal
 from fleet.wire import nodeid
 
 MAX_CHARACTERS = 500_000
@@ -12,7 +13,7 @@ _MAC = re.compile(r"([0-9a-f]{2}(:[0-9a-f]{2}){5}) ")
 _BLOCK = re.compile(r"[0-9a-f]{2}( [0-9a-f]{2}){31}")
 
 
-class SecureError(ValueError):
+class SecureError(Refusal, ValueError):
     """Refused, or the chip is not as it must be; the text says what and what to do."""
 
 

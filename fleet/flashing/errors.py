@@ -1,7 +1,9 @@
 """What can go wrong between a port and a flashed board; each text is one line to be shown."""
 
+from fleet.errors import Refusal
 
-class FlashError(Exception):
+
+class FlashError(Refusal):
     """A board or its port cannot be used; the text says what is wrong, where, and what to do."""
 
 

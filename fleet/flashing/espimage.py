@@ -10,6 +10,8 @@ from functools import reduce
 from operator import xor
 from typing import NamedTuple
 
+from fleet.errors import Refusal
+
 MAGIC = 0xE9
 MOST_SEGMENTS = 16
 _HEADER = struct.Struct("<BBBBI B3sHBHH4sB")
@@ -22,7 +24,7 @@ _MEGABYTE = 1024 * 1024
 _FLASH_SIZES = tuple(_MEGABYTE << n for n in range(8))  # by the header's upper nibble
 
 
-class ImageError(ValueError):
+class ImageError(Refusal, ValueError):
     """The bytes are no image that a chip would load; the text says which part is wrong."""
 
 

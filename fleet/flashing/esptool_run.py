@@ -72,7 +72,7 @@ def run(
     if stop.wanted:
         raise Interrupted(f"{port.name}: interrupted")
     process = subprocess.Popen(
-        [sys.executable, "-m", "esptool", "--port", port.device, *arguments],
+        [sys.executable, "-m", "esptool", "--port", port.path, *arguments],
         cwd="/",  # a configuration file where the user happens to be does not count
         pass_fds=tuple(files),
         env=environment(),

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from fleet.errors import Refusal
 from fleet.flashing import partitions
 from fleet.flashing.partitions import Partition
 from fleet.paths import hw_dir
@@ -21,7 +22,7 @@ Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 Pin = Annotated[int, Field(ge=0, le=48)]
 
 
-class HardwareError(ValueError):
+class HardwareError(Refusal, ValueError):
     """A file of `hw/` cannot be used; the text names file, key and what is wrong, in one line."""
 
 

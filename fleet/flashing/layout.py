@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from littlefs import LittleFSError
 
+from fleet.errors import Refusal
 from fleet.flashing import espimage, partitions
 from fleet.flashing.chips import CHIPS
 from fleet.flashing.filesystem import littlefs_image
@@ -19,7 +20,7 @@ RESCUE = "rescue"
 _ERASED = b"\xff"
 
 
-class LayoutError(ValueError):
+class LayoutError(Refusal, ValueError):
     """The regions do not fit the flash; the text names the region, the sizes, and what to do."""
 
 

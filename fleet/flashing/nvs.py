@@ -9,6 +9,8 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from fleet.errors import Refusal
+
 PAGE = 4096
 SMALLEST = 3 * PAGE  # one page is always kept free for moving entries
 LARGEST = 1024 * 1024  # bytes that decode looks at; partitions of ours have 16 KiB
@@ -31,7 +33,7 @@ _STRING, _BLOB, _CHUNK, _INDEX = 0x21, 0x41, 0x42, 0x48
 Value = int | bytes
 
 
-class NvsImageError(ValueError):
+class NvsImageError(Refusal, ValueError):
     """The values do not make an NVS image, or the bytes are none; the text says why."""
 
 

@@ -6,6 +6,8 @@ import struct
 from pathlib import Path
 from typing import NamedTuple
 
+from fleet.errors import Refusal
+
 BLOCK = 4096  # bytes erased at once; partitions start on such a boundary
 TABLE_OFFSET = 0x8000
 TABLE_SIZE = 0xC00  # bytes that ESP-IDF's bootloader reads
@@ -29,7 +31,7 @@ _SUBTYPES = {
 }
 
 
-class PartitionError(ValueError):
+class PartitionError(Refusal, ValueError):
     """The table cannot be used; the text names file, line and what is wrong."""
 
 

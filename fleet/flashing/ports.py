@@ -58,6 +58,11 @@ class Port(NamedTuple):
         return bool(self.control)
 
     @property
+    def path(self) -> str:
+        """What to open: by where it is plugged, since `device` may be another after a reset."""
+        return self.by_path or self.device
+
+    @property
     def native_usb(self) -> bool:
         """Whether the chip itself is the USB device, which may vanish while it resets."""
         return self.usb.startswith("303a:")
@@ -143,7 +148,7 @@ def virtual_ports(folder: Path) -> list[Port]:
     path = folder / "bench.json"
     try:
         raw = path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     try:
         bench = json.loads(raw)

@@ -5,7 +5,6 @@ fleet knows, and the private keys are only ever in this process and on the board
 """
 
 import base64
-import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
@@ -132,12 +131,7 @@ def provision_board(
     kept = {**carry.load(board.mac), **carry.of(found.values.get(held.NAMESPACE, {}))}
     image = _image(order, node_id, found, kept, claimed, key, spare, spare_csr, len(raw))
     carry.save(board.mac, kept)
-    say("write")
-    link.write_partition(PARTITION, image)
-    say("verify")
-    back = link.read_partition(PARTITION)
-    if hashlib.sha256(back).digest() != hashlib.sha256(image).digest():
-        raise NotVerified(f"{name}: the NVS reads back as something else: run again")
+    write_nvs(name, link, image, say)
     say("confirm")
     answer = fleet.confirm(node_id, str(claimed["serial"]))
     carry.forget(board.mac)
@@ -147,6 +141,15 @@ def provision_board(
 def _done(result: str, node_id: str, of: Mapping[str, Any], answer: Mapping[str, Any]) -> Done:
     serial, area = str(of["serial"]), str(of["area"])
     return Done(result, node_id, serial, str(answer["policy"]), area, int(answer["now_us"]))
+
+
+def write_nvs(name: str, link: BoardLink, image: bytes, say: Callable[[str], None]) -> None:
+    """Write the partition and read it back; NotVerified where that is something else."""
+    say("write")
+    link.write_partition(PARTITION, image)
+    say("verify")
+    if link.read_partition(PARTITION) != image:
+        raise NotVerified(f"{name}: the NVS reads back as something else: run again")
 
 
 def _image(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
+from fleet.errors import Refusal
 from fleet.flashing import first_boot
 from fleet.flashing.board_session import BAUD, BoardSession
 from fleet.flashing.errors import FlashError, Interrupted
@@ -15,7 +16,6 @@ from fleet.flashing.ports import Port
 from fleet.flashing.provision import Done, Fleet, Order, provision_board
 from fleet.flashing.provision_offline import provision_offline
 from fleet.flashing.vouchers import VoucherFile
-from fleet.identity.errors import IdentityError
 
 Source = Fleet | VoucherFile  # where identities come from: a fleet, or a laptop's vouchers
 FAILED, INTERRUPTED = "failed", "interrupted"
@@ -77,10 +77,11 @@ def _work(
             reported = True
     except Interrupted as e:
         error, interrupted = str(e), True
-    except (FlashError, IdentityError) as e:
+    except (Refusal, ValueError) as e:
         error = str(e) if str(e).startswith(port.name) else f"{port.name}: {e}"
-    except ValueError as e:  # of a table, of an image, of what hw/ says: one line each
-        error = f"{port.name}: {e}"
+    except OSError as e:  # of a disk that is full, of a port that went away
+        where = f"{e.filename}: " if e.filename else ""
+        error = f"{port.name}: {where}{e.strerror or e}"
     return Result(
         port.name, done, time.monotonic() - began, selftest, reported, error, interrupted
     )

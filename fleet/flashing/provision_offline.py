@@ -1,12 +1,10 @@
 """One board where no network is: it gets keys of its own and a voucher instead of an identity."""
 
-import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 from fleet.flashing import carry, hardware, held, identity, node_config, nvs, offline
-from fleet.flashing.errors import NotVerified
-from fleet.flashing.provision import ALREADY, PARTITION, BoardLink, Done, Order
+from fleet.flashing.provision import ALREADY, PARTITION, BoardLink, Done, Order, write_nvs
 from fleet.flashing.vouchers import USED, VoucherFile
 from fleet.identity.secret import SecretBytes
 from fleet.wire import cbor
@@ -44,12 +42,7 @@ def provision_offline(
     )
     carry.save(board.mac, kept)
     image = _image(found.values, kept, prepared, len(raw))
-    say("write")
-    link.write_partition(PARTITION, image)
-    say("verify")
-    back = link.read_partition(PARTITION)
-    if hashlib.sha256(back).digest() != hashlib.sha256(image).digest():
-        raise NotVerified(f"{name}: the NVS reads back as something else: run again")
+    write_nvs(name, link, image, say)
     offline.finish(file, prepared)
     carry.forget(board.mac)
     return _done(VOUCHED, board.node_id, prepared.claim_id)

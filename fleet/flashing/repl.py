@@ -5,16 +5,17 @@ import errno
 import io
 import json
 import os
+import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import serial
 from mpremote.transport import TransportError
 from mpremote.transport_serial import SerialTransport
 
 from fleet.flashing import lines
+from fleet.flashing.console import LOOK, RETURN
 from fleet.flashing.errors import FlashError
 from fleet.flashing.port_lock import locked
 from fleet.flashing.ports import Port
@@ -22,7 +23,9 @@ from fleet.paths import firmware_dir
 
 SHORT_S = 20.0  # of silence, for what only asks the node itself
 CONTACT_S = 660.0  # of silence, for what waits for a network: longer than a wake is allowed to be
+WRITE_S = 5.0  # in which a board takes what is sent
 _TRIES = 3
+_GONE = (TransportError, OSError, termios.error)  # pyserial wraps some of the last only
 
 
 class ReplError(FlashError):
@@ -57,7 +60,7 @@ class NodeRepl:
         """Run `text`; what it printed."""
         try:
             out, error = self._transport.exec_raw(text, timeout=timeout_s)
-        except (TransportError, OSError, serial.SerialException) as e:
+        except _GONE as e:
             raise ReplError(f"{self._device}: the node stopped answering: {e}") from None
         if error:
             last = error.decode(errors="replace").strip().splitlines()[-1:]
@@ -74,12 +77,12 @@ class NodeRepl:
                 for entry in self._transport.fs_listdir(folder)
                 if not entry.st_mode & 0x4000
             }
-        except (TransportError, OSError, serial.SerialException) as e:
+        except _GONE as e:
             raise ReplError(f"{self._device}: cannot read {folder}: {e}") from None
 
     def restart(self) -> None:
         """Let the node run on: a reset that keeps RTC memory."""
-        with contextlib.suppress(TransportError, OSError, serial.SerialException):
+        with contextlib.suppress(*_GONE):
             self._transport.exec_raw_no_follow("import machine; machine.reset()")
 
 
@@ -106,23 +109,45 @@ def hold(port: Port) -> None:
 @contextmanager
 def _entered(port: Port) -> Iterator[SerialTransport]:
     with locked(port):
-        transport = _transport(port.device)
+        transport = _prompt(port)
         try:
-            _enter(transport, port)
             yield transport
         finally:
-            with contextlib.suppress(OSError):
-                transport.close()
+            _close(transport)
 
 
 def _transport(device: str) -> SerialTransport:
     if not os.path.exists(device):
         raise ReplError(f"{device} does not exist: is the board plugged in? kapok ports")
     try:
-        # A read that nothing ends must come back, so that silence can be noticed.
-        return SerialTransport(device, baudrate=115200, timeout=1)
-    except (TransportError, OSError, serial.SerialException) as e:
+        # DTR and RTS rise together at open, which resets no board: the register that a gas meter
+        # has in RTC memory survives. A read that nothing ends must come back, so that silence can
+        # be noticed, and so must a write that nobody takes.
+        transport = SerialTransport(device, baudrate=115200, timeout=1)
+        transport.serial.write_timeout = WRITE_S
+        return transport
+    except _GONE as e:
         raise ReplError(f"{_why(device, e)}: kapok doctor --port {device}") from None
+
+
+def _close(transport: SerialTransport) -> None:
+    with contextlib.suppress(*_GONE):
+        transport.close()
+
+
+def _again(transport: SerialTransport, port: Port) -> SerialTransport:
+    """The port behind a reset: a chip that is its own USB adapter was away meanwhile."""
+    if not port.native_usb:
+        return transport
+    _close(transport)
+    end = time.monotonic() + RETURN
+    while True:
+        time.sleep(LOOK)
+        try:
+            return _transport(port.path)
+        except ReplError:
+            if time.monotonic() > end:
+                raise
 
 
 def _why(device: str, error: Exception) -> str:
@@ -135,18 +160,23 @@ def _why(device: str, error: Exception) -> str:
     return f"{device} is busy, or gone ({type(error).__name__})"
 
 
-def _enter(transport: SerialTransport, port: Port) -> None:
-    for turn in range(_TRIES):
-        if turn:
-            lines.reset(port, transport.serial)
-        try:
-            if not _interrupts(transport):
-                continue
-            with contextlib.redirect_stdout(io.StringIO()):  # it prints what it read instead
-                transport.enter_raw_repl(soft_reset=True, timeout_overall=12)
-            return
-        except (TransportError, OSError, serial.SerialException):
-            continue
+def _prompt(port: Port) -> SerialTransport:
+    transport = _transport(port.path)
+    try:
+        for turn in range(_TRIES):
+            if turn:
+                lines.reset(port, transport.serial)
+                transport = _again(transport, port)
+            with contextlib.suppress(*_GONE):
+                if not _interrupts(transport):
+                    continue
+                with contextlib.redirect_stdout(io.StringIO()):  # it prints what it read instead
+                    transport.enter_raw_repl(soft_reset=True, timeout_overall=12)
+                return transport
+    except BaseException:
+        _close(transport)
+        raise
+    _close(transport)
     raise ReplError(
         f"{port.name}: no prompt: the node sleeps, or its runtime has none; press its reset"
         " button and try again at once"
@@ -161,7 +191,7 @@ def _interrupts(transport: SerialTransport) -> bool:
     while time.monotonic() < end:
         port.write(b"\x03\r")
         time.sleep(0.1)
-        heard = (heard + port.read(port.in_waiting or 1))[-400:]
+        heard = (heard + port.read(port.in_waiting))[-400:]
         if b">>> " in heard or b"raw REPL" in heard:
             return True
     return False

@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from fleet.errors import Refusal
 from fleet.flashing import chips, espimage, partitions
 from fleet.flashing.espimage import Image, ImageError
 
@@ -19,7 +20,7 @@ STOCK, HARDENED = "micropython", "kapok-runtime"  # project names in the applica
 _BANNER = re.compile(rb"MicroPython v?(\d{1,3})\.(\d{1,3})(?:\.(\d{1,3}))?[\w.+-]{0,40} on \d{4}-")
 
 
-class RuntimeImageError(ValueError):
+class RuntimeImageError(Refusal, ValueError):
     """The file is no runtime image for a node; the text names it, what is wrong, what to do."""
 
 

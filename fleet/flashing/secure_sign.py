@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from fleet.flashing import efuse_tool
 from fleet.flashing.efuses import SecureError
+from fleet.flashing.memory_file import memory_file, path_of
 
 _BITS, _EXPONENT = 3072, 65537  # RSA of secure boot v2
 _MOST_PIN = 255
@@ -65,10 +66,10 @@ def sign(where: SigningToken, image: Path, out: Path) -> None:
     try:
         for words in (("sign-data", str(image), "--output", str(out)),
                       ("verify-signature", str(out))):  # fmt: skip
-            with efuse_tool.in_memory(configuration) as descriptor:
+            with memory_file(configuration) as descriptor:
                 efuse_tool.run(
                     "espsecure",
-                    [words[0], *token, f"/dev/fd/{descriptor}", *words[1:]],
+                    [words[0], *token, path_of(descriptor), *words[1:]],
                     (descriptor,),
                 )
     except SecureError:

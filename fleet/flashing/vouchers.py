@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from fleet.errors import Refusal
+from fleet.flashing.port_lock import state_folder
 from fleet.identity.files import PRIVATE, write_atomic
 from fleet.wire import claim, nodeid
 
@@ -23,7 +25,7 @@ FRESH, TAKEN, USED = "fresh", "taken", "used"
 VERSION = 1
 
 
-class VoucherError(ValueError):
+class VoucherError(Refusal, ValueError):
     """The file cannot be used, or has no voucher; the text says what to do."""
 
 
@@ -66,9 +68,8 @@ class Voucher:
 
 
 def default_path() -> Path:
-    """`vouchers.json` in the user's state folder (XDG_STATE_HOME)."""
-    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(state) / "kapok" / "vouchers.json"
+    """`vouchers.json` in the user's state folder."""
+    return state_folder() / "vouchers.json"
 
 
 class VoucherFile:

@@ -1,5 +1,7 @@
 """The one error of this package."""
 
+from fleet.errors import Refusal
 
-class IdentityError(Exception):
+
+class IdentityError(Refusal):
     """A key, request or certificate was refused; the text is one line: what, where, what next."""

@@ -8,7 +8,10 @@ PUBLIC = 0o644
 
 
 def write_atomic(path: Path, data: bytes, mode: int) -> None:
-    """Replace `path` by `data`; a reader sees the old bytes or the new, never a part."""
+    """Replace `path` by `data`; a reader sees the old bytes or the new, never a part.
+
+    An OSError names the path, also where the system does not, as of a disk that is full.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
     temporary.unlink(missing_ok=True)
     # O_EXCL: the mode holds from the first byte on, and no link of somebody else is followed.
@@ -19,8 +22,10 @@ def write_atomic(path: Path, data: bytes, mode: int) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:
+    except BaseException as e:
         temporary.unlink(missing_ok=True)
+        if isinstance(e, OSError) and e.filename is None and e.errno is not None:
+            raise OSError(e.errno, e.strerror, str(path)) from None
         raise
     sync_folder(path.parent)
 

@@ -1,6 +1,6 @@
 """A board that is provisioned again: who it is stays, what it serves may change."""
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from fleet.registry.operations import ROLES, RegistryError, now_us, show_node
@@ -46,8 +46,3 @@ def serve_anew(session: Session, node_id: str, role: str, area: str) -> int:
     )  # fmt: skip
     session.flush()
     return thing.id
-
-
-def asset_of(session: Session, node_id: str) -> int | None:
-    """The asset that the node serves now."""
-    return session.scalar(select(Installation.asset_id).where(Installation.open_for == node_id))

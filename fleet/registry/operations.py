@@ -9,6 +9,7 @@ from typing import NamedTuple
 from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
+from fleet.errors import Refusal
 from fleet.registry.tables import Area, Asset, Installation, Site, Terminal
 from fleet.wire import nodeid
 
@@ -18,7 +19,7 @@ PAGE = 1000  # rows of any list at most
 _AREA = re.compile(r"[0-9]{2,12}")
 
 
-class RegistryError(ValueError):
+class RegistryError(Refusal, ValueError):
     """Refused; the text says what was wrong and what to do."""
 
 

@@ -1,15 +1,48 @@
 """IMEI and ICCID of nodes: each belongs to one node at a time."""
 
+import json
 import re
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from fleet.registry.operations import RegistryError, show_node
+from fleet.registry.operations import RegistryError, check_node_id, show_node
 from fleet.registry.tables import Terminal
 
+MAX_BYTES = 1_000_000  # of a report
 _IMEI = re.compile("[0-9]{15}")
 _ICCID = re.compile("89[0-9]{17,18}")
+
+
+class Said(NamedTuple):
+    """What a node's modem said of itself and its SIM; empty where it said nothing."""
+
+    node_id: str
+    imei: str
+    iccid: str
+
+
+def of_report(path: Path) -> Said:
+    """What a file of `kapok diag` tells; RegistryError where it tells neither number."""
+    with path.open("rb") as file:
+        raw = file.read(MAX_BYTES + 1)
+    try:
+        told: Any = json.loads(raw) if len(raw) <= MAX_BYTES else None
+        node_id, radio = told["node"], told.get("radio") or {}
+        identity = radio.get("identity") or {}
+        numbers = [identity.get(name) or "" for name in ("imei", "iccid")]
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise RegistryError(f"{path} is no report of kapok diag") from None
+    if not all(isinstance(text, str) for text in (node_id, *numbers)):
+        raise RegistryError(f"{path} is no report of kapok diag: node, imei and iccid are texts")
+    check_node_id(node_id)
+    if not any(numbers):
+        raise RegistryError(
+            f"{path}: the modem told neither IMEI nor ICCID: kapok diag without --no-network"
+        )
+    return Said(node_id, *numbers)
 
 
 def set_sim(session: Session, node_id: str, imei: str = "", iccid: str = "") -> tuple[str, str]:

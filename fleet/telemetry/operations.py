@@ -7,6 +7,7 @@ from typing import NamedTuple
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
+from fleet.errors import Refusal
 from fleet.telemetry.tables import Reading
 from fleet.wire import quantity as quantities
 
@@ -21,7 +22,7 @@ BEHIND_US = 400 * 86400 * 1_000_000
 _CURSOR = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
 
 
-class TelemetryError(ValueError):
+class TelemetryError(Refusal, ValueError):
     """Refused; the text says what was wrong."""
 
 

@@ -6,10 +6,12 @@ import os
 from collections.abc import Callable
 from typing import Protocol
 
+from fleet.errors import Refusal
+
 READ_MOST = 4096
 
 
-class LineError(Exception):
+class LineError(Refusal):
     """The line cannot be opened, or is gone; the text is one line."""
 
 

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from fleet.errors import Refusal
 from hil.virtual.modem import ModemTwin
 from hil.virtual.modem.engine import DEFAULT_RESOLVE
 from hil.virtual.modem.families import FAMILIES
 from hil.virtual.modem.scenario import Scenario, TableError, load, shipped
 
 
-class SettingError(Exception):
+class SettingError(Refusal):
     """There is no such twin; the text is one line."""
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
+from fleet.errors import Refusal
 from hil.virtual.flash_boot import BootFault
 from hil.virtual.idle import Idler, Wait
 from hil.virtual.peripherals import Peripherals
@@ -28,7 +29,7 @@ _MOST_EXITS = 5
 Firmware = Callable[[int, bool], tuple[dict[str, object], Segment]]
 
 
-class BoardError(RuntimeError):
+class BoardError(Refusal, RuntimeError):
     """The board cannot do what was asked, or cannot go on; one line says why."""
 
 

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from fleet.errors import Refusal
+
 # The VM lives in a Python extension. Its standard input is a lifeline: the pipe's end closes when
 # this process dies, however it dies, and then the kernel kills the VM (F_SETSIG is 10). The shims
 # are a ROMFS image outside the VM's heap: their bytecode executes in place, as in a chip's flash,
@@ -44,7 +46,7 @@ sys.exit(run_main(["micropython", "-X", "heapsize=" + heap, "-c", code]))
 '''
 
 
-class VmMissing(RuntimeError):
+class VmMissing(Refusal, RuntimeError):
     """The MicroPython VM is not installed."""
 
 

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from fleet.errors import Refusal
+
 
 class Adc(NamedTuple):
     """The voltage at an analogue pin changes; `wake_pin` is a data-ready line that goes high."""
@@ -36,7 +38,7 @@ Change = Adc | Pulse | Level
 Schedule = Iterable[tuple[int, Change]]
 
 
-class TraceError(ValueError):
+class TraceError(Refusal, ValueError):
     """A trace cannot be used; the text names file, line and what is wrong."""
 
 

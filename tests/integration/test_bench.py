@@ -58,7 +58,7 @@ def test_one_bench_a_folder_and_only_its_own_boards(tmp_path: Path) -> None:
     assert "board 1" in refusal(tmp_path, "bench", "--folder", folder, "--also", "esp32-ec200",
                                 "--boards", 0)  # fmt: skip
     assert "no bench runs" in refusal(tmp_path, "bench", "list", "--folder", folder)
-    assert "no board 'nonsense'" in refusal(
+    assert "hw/boards has no 'nonsense'" in refusal(
         tmp_path, "bench", "--folder", tmp_path / "other", "--also", "nonsense"
     )
     for odd, why in (("dies-at=101%", "no such number"), ("sleepy", "none of dies-at"),

@@ -95,7 +95,17 @@ async def test_a_man_in_the_middle_is_not_told_the_token(
     assert heard == []
 
 
-@pytest.mark.parametrize("url", ["http://localhost:1", "localhost:1", "https://", "https://h:x"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost:1",
+        "localhost:1",
+        "https://",
+        "https://h:x",
+        "https://[",
+        "https://" + "a" * 300,
+    ],
+)
 def test_an_address_that_is_none(url: str) -> None:
     text = token_text.encode(token_text.draw(bytes(16)))
     with pytest.raises(FleetUnreachable, match="no address of a fleet"):

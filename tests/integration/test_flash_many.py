@@ -9,9 +9,9 @@ from bench_rig import bench
 from flash_rig import MIB, VFS, order, regions
 
 from fleet.flashing import flash_board, flash_many, marks
-from fleet.flashing.board_session import hub_lock
 from fleet.flashing.esptool_run import Stop
 from fleet.flashing.flash_board import Order, Progress, Result
+from fleet.flashing.loader_session import hub_lock
 from fleet.flashing.ports import find
 
 

@@ -6,11 +6,14 @@ from pathlib import Path
 
 import efuse_rig as rig
 import pytest
+from bench_rig import bench
 from cli_rig import out, out_json, refusal, run
 
 from fleet.flashing import efuse_tool, secure_apply
 from fleet.flashing.efuse_tool import EfuseTool
 from fleet.flashing.efuses import SecureError
+from fleet.flashing.port_lock import locked
+from fleet.flashing.ports import one
 from fleet.flashing.secure_plan import check_revision, plan, standings
 from fleet.flashing.secure_steps import State
 from fleet.identity.secret import SecretBytes
@@ -54,7 +57,9 @@ def test_an_esp32_from_plan_to_verify(keys: tuple[Path, Path], tmp_path: Path) -
         assert says in result.stderr
     assert fuses_of(tool) == before
     apply = ("secure", "apply", *which, "--bootloader", bootloader, "--confirm", rig.BLANK)
-    assert "half hardened: start it" in out(tmp_path, *apply)
+    half = out_json(tmp_path, *apply)
+    assert (half["id"], half["hardened"]) == (rig.BLANK, False)
+    assert half["told"][-1].endswith("; then apply again")
     assert "not hardened" in run(tmp_path, "secure", "verify", *which).stderr
     rig.start_up(tool)
     assert "is hardened" in out(tmp_path, *apply)
@@ -148,9 +153,27 @@ def test_an_esp32_that_is_too_old(tmp_path: Path) -> None:
         check_revision("esp32", old.read())
 
 
+def test_a_board_of_the_bench_by_its_name_and_with_its_port_held(
+    keys: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "bench"
+    monkeypatch.setenv("KAPOK_BENCH", str(folder))
+    what = ("secure", "plan", "--board", "esp32s3-bc660k", "--key", keys[0], "--port", "virtual:1")
+    with bench(folder, "--boards", 1) as stand:
+        planned = out_json(tmp_path, *what)
+        assert planned["id"] == stand.facts["boards"][0]["node_id"]
+        assert {step["state"] for step in planned["steps"]} == {"to do"}
+        with locked(one("virtual:1")):
+            assert "another kapok works on this port" in refusal(tmp_path, *what)
+    assert "no virtual bench runs" in refusal(tmp_path, *what)
+
+
 def test_what_is_missing_is_said_in_a_line(keys: tuple[Path, Path], tmp_path: Path) -> None:
     plan_ = ("secure", "plan", "--key", keys[0])
-    assert "one of " in refusal(tmp_path, *plan_, "--board", "../x")
-    for more in (["--port", "/dev/none"], ["--virtual", tmp_path / "none" / "x"]):
-        assert "espefuse: " in refusal(tmp_path, *plan_, "--board", "esp32-ec200", *more)
+    assert "known are devkit" in refusal(tmp_path, *plan_, "--board", "../x")
+    for more, why in (
+        (["--port", "/dev/none"], "no port is '/dev/none'"),
+        (["--virtual", tmp_path / "none" / "x"], "espefuse: "),
+    ):
+        assert why in refusal(tmp_path, *plan_, "--board", "esp32-ec200", *more)
     refusal(tmp_path, *plan_, "--board", "esp32-ec200", "--port", "a", "--virtual", "b", code=2)

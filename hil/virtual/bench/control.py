@@ -3,19 +3,19 @@
 import asyncio
 import contextlib
 import json
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from fleet.errors import Refusal
+from fleet.flashing.errors import BenchGone
+from fleet.flashing.lines import LONGEST, request
 from hil.virtual.bench.folder import BenchError, running
 
-LONGEST = 65_536
-TIMEOUT_S = 30.0
 PATH_MOST = 107  # bytes of a Unix socket's path
 
 
-class ControlError(ValueError):
+class ControlError(Refusal, ValueError):
     """A request cannot be done; the text is one line, for whoever asked."""
 
 
@@ -69,22 +69,10 @@ class Control:
             return {"error": str(e)}
 
 
-def ask(folder: Path, request: dict[str, Any]) -> dict[str, Any]:
+def ask(folder: Path, asked: dict[str, Any]) -> dict[str, Any]:
     """Ask the bench that runs on `folder`; BenchError where there is none, or it refuses."""
-    path = running(folder)["control"]
+    control = running(folder)["control"]
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(TIMEOUT_S)
-            connection.connect(path)
-            connection.sendall(json.dumps(request).encode() + b"\n")
-            with connection.makefile("rb") as lines:
-                line = lines.readline(LONGEST)
-    except OSError as e:
-        raise BenchError(f"the bench on {folder} does not answer: {e.strerror or e}") from None
-    try:
-        answered = dict(json.loads(line))
-    except (ValueError, TypeError):
-        raise BenchError(f"the bench on {folder} gave no answer") from None
-    if "error" in answered:
-        raise BenchError(str(answered["error"]))
-    return answered
+        return request(control, asked)
+    except BenchGone as e:
+        raise BenchError(str(e)) from None

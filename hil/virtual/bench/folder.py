@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from fleet.errors import Refusal
 from fleet.identity.files import PUBLIC, write_atomic
 from hil.virtual.bench.spec import Spec, SpecError, saved
 
 LOCK, BOARDS, RUN = "bench.lock", "boards.json", "bench.json"
 
 
-class BenchError(RuntimeError):
+class BenchError(Refusal, RuntimeError):
     """The bench cannot run, or there is none; the text is one line."""
 
 
@@ -70,6 +71,8 @@ def running(path: Path) -> dict[str, Any]:
     try:
         found = json.loads((path / RUN).read_text())
         os.kill(int(found["pid"]), 0)
-    except (OSError, ValueError, KeyError, TypeError):
+        if not {"control", "boards"} <= found.keys():
+            raise ValueError
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError):
         raise BenchError(f"no bench runs on {path}: start one by kapok bench") from None
     return dict(found)

@@ -17,13 +17,12 @@ class Machine:
     """A VirtualBoard as the rig's application. Make it inside a running loop."""
 
     def __init__(self, place: Place, say: Callable[[bytes], None]) -> None:
-        description = place.description
-        pins = description["pins"]
+        pins = place.board.pins
         twins: dict[int, UartTwin] = {}
-        if description.get("modem"):
+        if place.board.modem:
             try:
                 twins[UART] = setting.make(
-                    description["modem"],
+                    place.board.modem,
                     place.setting.scenario,
                     seed=int.from_bytes(place.mac, "big"),
                     baud=None,

@@ -1,13 +1,12 @@
 """One place of the bench: a board with its flash, eFuses, loader, port, and what it runs."""
 
 import os
-import tomllib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from fleet.paths import hw_dir
+from fleet.flashing.hardware import HardwareError, load_board
 from fleet.wire import nodeid
 from hil.virtual.bench.folder import BenchError
 from hil.virtual.bench.spec import Spec
@@ -41,16 +40,6 @@ class Maker(Protocol):
     def __call__(self, place: "Place", say: Callable[[bytes], None]) -> Application: ...
 
 
-def load_board(name: str) -> dict[str, Any]:
-    """`hw/boards/<name>.toml`; BenchError where there is none."""
-    folder = hw_dir() / "boards"
-    path = folder / f"{name}.toml"
-    if "/" in name or not path.is_file():
-        known = ", ".join(sorted(file.stem for file in folder.glob("*.toml")))
-        raise BenchError(f"there is no board {name!r}: {known}")
-    return tomllib.loads(path.read_text())
-
-
 class Place:
     """Board `name` in `folder`/`name`, powered by `start`. In a running loop."""
 
@@ -62,8 +51,11 @@ class Place:
         self.spec = spec
         self.folder = folder / name
         self.setting = setting
-        self.description = load_board(spec.board)
-        self.chip = str(self.description["chip"])
+        try:
+            self.board = load_board(spec.board)
+        except HardwareError as e:
+            raise BenchError(str(e)) from None
+        self.chip = self.board.chip
         if self.chip not in SILICON:
             raise BenchError(f"{spec.board} has a chip {self.chip!r}, whose loader is not played")
         chip = SILICON[self.chip]
@@ -72,7 +64,7 @@ class Place:
             self.efuses = Efuses(chip, self.folder / "efuse.bin", VENDOR + os.urandom(3))
             self.nor = Nor(
                 self.folder / "flash.bin",
-                int(self.description["flash_bytes"]),
+                self.board.flash_bytes,
                 REAL if setting.paced else FREE,
             )
         except (EfuseError, NorError) as e:

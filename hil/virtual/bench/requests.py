@@ -35,7 +35,7 @@ def _power_on(place: Place, _: dict[str, Any]) -> dict[str, Any]:
 def _press(place: Place, asked: dict[str, Any]) -> dict[str, Any]:
     _powered(place)
     name = asked.get("pin", "button")
-    pins = place.description["pins"]
+    pins = place.board.pins
     if name not in pins:
         raise ControlError(f"{place.spec.board} has no pin {name!r}: {', '.join(pins)}")
     press = getattr(place.application, "press", None)

@@ -3,7 +3,6 @@
 import asyncio
 import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from hil.virtual.bench import requests
@@ -102,8 +101,3 @@ class Bench:
             self._failed.set_exception(
                 error if isinstance(error, Exception) else RuntimeError(str(context))
             )
-
-
-def bench_folder() -> Path:
-    """Where a bench is unless somebody says otherwise: KAPOK_BENCH, or ./kapok-bench."""
-    return Path(os.environ.get("KAPOK_BENCH") or "kapok-bench")

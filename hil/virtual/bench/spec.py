@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from fleet.errors import Refusal
+
 MOST = 64
 SECURITY = ("encrypted", "secure-boot", "secure-download", "no-download")
 
 
-class SpecError(ValueError):
+class SpecError(Refusal, ValueError):
     """A spec cannot be used; the text is one line."""
 
 

@@ -8,13 +8,14 @@ import struct
 from pathlib import Path
 from typing import NamedTuple
 
+from fleet.errors import Refusal
 from fleet.identity.files import PUBLIC, write_atomic
 from hil.virtual.esprom.silicon import Block, Field, Silicon
 
 READ, PROGRAM = 1, 2  # of the command register
 
 
-class EfuseError(ValueError):
+class EfuseError(Refusal, ValueError):
     """The file holds no eFuses of this chip."""
 
 

@@ -5,10 +5,12 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from fleet.errors import Refusal
+
 SECTOR, BLOCK, PAGE = 4096, 65536, 256
 
 
-class NorError(ValueError):
+class NorError(Refusal, ValueError):
     """Outside the flash, or the file has another size; the text is one line."""
 
 

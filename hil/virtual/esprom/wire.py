@@ -11,6 +11,8 @@ import tty
 from collections import deque
 from collections.abc import Callable
 
+from fleet.errors import Refusal
+
 LOOK_S = 0.01  # how often a PTY that nobody has open is looked at
 CHUNK_S = 0.01  # of the line, read at a time where it is paced
 READ_MOST = 65536
@@ -20,7 +22,7 @@ TCGETS2 = 0x802C542A  # tells any rate in bits per second, termios only the name
 TERMIOS2 = struct.Struct("4I20s2I")
 
 
-class WireError(Exception):
+class WireError(Refusal):
     """There is no PTY to be had; the text is one line."""
 
 

@@ -4,13 +4,15 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from fleet.errors import Refusal
+
 FILE_MOST = 16 << 20  # bytes
 LINES_MOST = 100_000
 TEXT_MOST = 1 << 16  # bytes of a request or a reply
 DELAY_MOST_S = 86_400
 
 
-class TranscriptError(Exception):
+class TranscriptError(Refusal):
     """The file is no transcript; the text is `file:line: reason`."""
 
 

@@ -224,7 +224,9 @@ def test_a_disk_that_is_full(data: Path, csr: Path, monkeypatch: pytest.MonkeyPa
     words = ["node", "add", NODE, "--role", "drainage", "--area", AREA, "--csr", csr]
     line = refusal(data, *words, "--cert-out", data.parent / "node.crt")
     assert "No space left" in line
-    assert "No space left" in refusal(data.parent / "new", "init")
+    line = refusal(data.parent / "new", "init")
+    assert "No space left" in line
+    assert str(data.parent / "new") in line
     monkeypatch.undo()
     assert out_json(data, "node", "list") == []
     assert out(data.parent / "new", "init")  # what was begun does not stand in the way
@@ -253,3 +255,21 @@ def test_the_table_of_commands_is_true() -> None:
 
     for name, (module, attribute, _help) in main.COMMANDS.items():
         assert getattr(importlib.import_module(module), attribute).name == name
+
+
+def test_every_refusal_that_a_person_may_meet_has_the_one_base() -> None:
+    """A class of its own beside it would end as a traceback; data errors are caught by name."""
+    import importlib
+    import pkgutil
+
+    import fleet
+    from fleet.errors import Refusal
+
+    inner = ("fleet.coap", "fleet.broker", "fleet.identity.claims", "fleet.wire")
+    for module in pkgutil.walk_packages(fleet.__path__, "fleet."):
+        if module.name.startswith((*inner, "fleet.db.migrations", "fleet.__main__")):
+            continue
+        for name, found in vars(importlib.import_module(module.name)).items():
+            own = isinstance(found, type) and found.__module__ == module.name
+            if own and issubclass(found, Exception) and not name.startswith("_"):
+                assert issubclass(found, Refusal) or name == "DatabaseGone", (module.name, name)

@@ -136,6 +136,52 @@ def test_numbers_of_a_sim(data: Path) -> None:
     out(data, "node", "sim", TWO, "--iccid", odd, "--as-read")
 
 
+def report(folder: Path, node: object, **identity: object) -> Path:
+    path = folder / f"diag-{node}-{len(list(folder.iterdir()))}.json"
+    told = {"when": 1, "node": node, "facts": {}, "radio": {"modem": "ok", "identity": identity}}
+    path.write_text(json.dumps(told))
+    return path
+
+
+def test_labels_tell_what_the_modems_said_in_reports_of_diag(data: Path, tmp_path: Path) -> None:
+    odd = "89860446091891372008"
+    took = out_json(
+        data, "node", "sim", "--report", report(tmp_path, ONE, imei=IMEI, iccid=odd),
+        report(tmp_path, TWO, imei=None, iccid="8986044609189137201"),
+    )  # fmt: skip
+    assert took[0] == {"id": ONE, "imei": IMEI, "iccid": odd}
+    assert took[1] == {"id": TWO, "imei": "", "iccid": "8986044609189137201"}
+    out(data, "label", ONE, "--format", "svg", "--out", tmp_path / "one.svg")
+    assert odd in (tmp_path / "one.svg").read_text()
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "no report"),
+        (b"[" * 100_000, "no report"),
+        (b"[1]", "no report"),
+        (b'{"node": 3}', "are texts"),
+        (b'{"node": "x", "radio": {"identity": {"imei": "1"}}}', "no node id"),
+        (b'{"node": "1gntj14d2p", "radio": 7}', "no report"),
+        (b'{"node": "1gntj14d2p"}', "neither IMEI nor ICCID"),
+        (b'{"node": "1gntj14d2p", "radio": {"identity": {"imei": "12"}}}', "15 digits"),
+        (b" " * 1_000_001, "no report"),
+    ],
+)
+def test_attack_a_report_that_diag_did_not_write(
+    data: Path, tmp_path: Path, content: bytes, says: str
+) -> None:
+    good = report(tmp_path, ONE, imei=IMEI)
+    bad = tmp_path / "bad.json"
+    bad.write_bytes(content)
+    assert says in refusal(data, "node", "sim", "--report", good, bad)
+    assert "IMEI unknown" in out(data, "node", "sim", ONE)  # all or none
+    assert "No such file" in refusal(data, "node", "sim", "--report", tmp_path / "none")
+    refusal(data, "node", "sim", "--report", good, "--imei", IMEI, code=2)
+    refusal(data, "node", "sim", ONE, TWO, code=2)
+
+
 def test_acts_wait_in_a_file_and_are_taken_in_once(data: Path, tmp_path: Path) -> None:
     queue = tmp_path / "acts.jsonl"
     nowhere = tmp_path / "no-fleet"

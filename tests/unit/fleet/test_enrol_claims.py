@@ -16,7 +16,6 @@ from fleet.enrol.client import ClaimRefused, PolicyWanted
 from fleet.flashing import held, nvs
 from fleet.flashing.provision import NeedsPolicy
 from fleet.identity import contexts, hmac_keys, operations
-from fleet.registry import again
 from fleet.registry import operations as registry
 from fleet.registry.tables import Installation
 from fleet.wire import cbor
@@ -60,7 +59,7 @@ def config(board: Board) -> dict[str, Any]:
 def asset(fleet: EnrolFleet, board: Board) -> int | None:
     """What the node serves now."""
     with fleet.database.read() as session:
-        return again.asset_of(session, board.node_id)
+        return registry.show_node(session, board.node_id).asset_id
 
 
 def waiting(fleet: EnrolFleet, board: Board) -> list[int]:
