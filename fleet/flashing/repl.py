@@ -101,7 +101,7 @@ def opened(port: Port) -> Iterator[NodeRepl]:
 
 def hold(port: Port) -> None:
     """Leave the node at its friendly prompt, for another tool; its watchdog restarts it."""
-    with _entered(port) as transport, contextlib.suppress(OSError, serial.SerialException):
+    with _entered(port) as transport, contextlib.suppress(*_GONE):
         transport.exit_raw_repl()
         transport.serial.flush()
 

@@ -51,7 +51,7 @@ def flash(stand: Bench, folder: Path, **config: Any) -> None:
 
 def test_a_card_that_is_bound_to_another_terminal_is_said_first(tmp_path: Path) -> None:
     scenario = SCENARIOS / "sim-locked.toml"
-    with bench(tmp_path / "b", "--boards", 1, "--scenario", scenario) as stand:
+    with bench(tmp_path / "b", "--boards", 1, "--rate", 20, "--scenario", scenario) as stand:
         flash(stand, tmp_path, report_s=3600)
         told = kapok(stand, tmp_path, "diag", "--port", "virtual:1", "--lang", "en")
         assert told.returncode == 1, told.stderr
