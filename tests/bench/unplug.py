@@ -47,7 +47,7 @@ class Tally:
 class Campaign:
     """Rounds on one fleet, until there are enough points."""
 
-    def __init__(self, rig: Rig, seed: int, boards: int) -> None:
+    def __init__(self, rig: Rig, seed: int, boards: int, only: str) -> None:
         self._rig, self._boards = rig, boards
         self._chance = random.Random(seed)
         self.tally = Tally()
@@ -63,7 +63,7 @@ class Campaign:
             wrong = self._check(bench, "1")
             if wrong:
                 raise RuntimeError(f"a board without a cut is not good: {wrong}")
-        self._spread = Spread(self._chance, flash, provision)
+        self._spread = Spread(self._chance, flash, provision, only)
         print(*(f"{phase}: " + ", ".join(f"{s.name} {s.first}" for s in steps) for phase, steps
                 in ((FLASH, flash), (PROVISION, provision))), sep="\n", flush=True)  # fmt: skip
 
@@ -145,7 +145,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--points", type=int, default=200)
     parser.add_argument("--boards", type=int, default=8, help="at once")
     parser.add_argument("--seed", type=int, default=20261125)
-    parser.add_argument("--sabotage", help="a name of tests/bench/unplug_sabotage.py")
+    parser.add_argument("--step", default="", help="cut only in this one, as write")
+    parser.add_argument("--sabotage", help="names of tests/bench/unplug_sabotage.py")
     return parser.parse_args()
 
 
@@ -160,7 +161,7 @@ def main() -> int:
         rig = Rig(Path(name), kapok)
         try:
             rig.start(given.points + 2)
-            campaign = Campaign(rig, given.seed, given.boards)
+            campaign = Campaign(rig, given.seed, given.boards, given.step)
             tally = campaign.tally
             ended = ""
             try:

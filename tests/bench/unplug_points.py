@@ -57,23 +57,33 @@ def measure(rig: Rig, bench: Bench, phase: str) -> tuple[list[Step], float]:
 
 
 class Spread:
-    """Points in turn over the steps, half in each phase, at seeded places within a step."""
+    """Points in turn over the steps of a phase, at seeded places within a step.
 
-    def __init__(self, chance: random.Random, flash: list[Step], provision: list[Step]) -> None:
+    `only`: the one step to cut in, of either phase.
+    """
+
+    def __init__(
+        self, chance: random.Random, flash: list[Step], provision: list[Step], only: str = ""
+    ) -> None:
         self._chance = chance
-        self._steps = {FLASH: flash, PROVISION: provision}
+        self._only = only
+        steps = {FLASH: flash, PROVISION: provision}
+        if only:
+            steps = {p: [step for step in steps[p] if step.name == only] for p in steps}
+        self._steps = {phase: found for phase, found in steps.items() if found}
         self._turn = {FLASH: 0, PROVISION: 0}
 
     def point(self, phase: str) -> Point:
-        """The next one."""
+        """The next one; of the other phase where this one has no step to cut in."""
+        phase = phase if phase in self._steps else next(iter(self._steps))
         steps = self._steps[phase]
         # One turn in three is anywhere in the phase, by bytes: the long steps get their share.
         turn, self._turn[phase] = self._turn[phase], self._turn[phase] + 1
-        if turn % 3 == 2:
+        if turn % 3 == 2 and not self._only:
             at = self._chance.randrange(1, steps[-1].behind)
             name = next(step.name for step in steps if at < step.behind)
             return Point(phase, name, BYTES, at)
-        number = turn // 3 * 2 + turn % 3
+        number = turn if self._only else turn // 3 * 2 + turn % 3
         step = steps[number % len(steps)]
         if phase == PROVISION and step.name == "verify" and number // len(steps) % 2 == 0:
             return Point(phase, step.name, TORN, self._chance.randrange(0x4000))

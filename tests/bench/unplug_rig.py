@@ -29,7 +29,7 @@ COMMANDS = {
     "provision": ("provision", "--ports", "all", "--node", NODE),
 }
 _ENDED = re.compile(r"(flashed|unchanged|skipped), node|(provisioned|confirmed) in \d")
-_LINE = re.compile(r"virtual:(\d+): (.*)")
+_LINE = re.compile(r"(?:kapok: )?virtual:(\d+): (.*)")  # a step, how it ended, or why it failed
 _SELFTEST = re.compile(rb"kapok-selftest (\{.*\})\s")
 
 OnStep = Callable[[str, str], None]  # board, what it begins
