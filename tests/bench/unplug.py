@@ -2,7 +2,8 @@
 
 Then the very same two commands again: every board must be good, with one identity that is the
 fleet's too, and no private key lies anywhere but on the boards. In every fourth round the command
-itself is killed by -9 as well. Ctrl-C ends with the summary of what was done.
+itself is killed by -9; in every third the boards have older code and a journal. Ctrl-C ends with
+the summary of what was done.
 """
 
 import argparse
@@ -16,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench import canary
-from tests.bench.unplug_check import Books, Reference, board_problems
+from tests.bench.unplug_check import Books, Reference, board_problems, journal_saved
 from tests.bench.unplug_points import FLASH, PROVISION, Point, Scissors, Spread, measure
 from tests.bench.unplug_rig import Bench, Rig
 
-KILL_EVERY = 4
+KILL_EVERY, USED_EVERY = 4, 3
 PHASES = (FLASH, PROVISION)
 
 
@@ -53,12 +54,13 @@ class Campaign:
         self.tally = Tally()
         self.number = 0
         with rig.bench(1) as bench:
-            flash, self._flash_s = measure(rig, bench, FLASH)
+            flash, flash_s = measure(rig, bench, FLASH)
             bench.off("1")
             runtime = (rig.folder / "bench" / "runtime-esp32s3.bin").read_bytes()
             self._reference = Reference(bench.flash("1").read_bytes(), runtime)
             bench.do("1", "power-on")
-            provision, self._provision_s = measure(rig, bench, PROVISION)
+            provision, provision_s = measure(rig, bench, PROVISION)
+            self._seconds = {FLASH: flash_s, PROVISION: provision_s}  # what a kill falls into
             self._books = Books(rig.data)
             wrong = self._check(bench, "1")
             if wrong:
@@ -77,11 +79,16 @@ class Campaign:
                 board: self._spread.point(kill or PHASES[(int(board) + number) % 2])
                 for board in bench.nodes
             }
-            said = self._cut(bench, points, kill)
+            used = number % USED_EVERY == USED_EVERY - 1
+            journals = self._wear(bench) if used else {}
+            said = self._cut(bench, points, kill) + (", used boards" if used else "")
             for board in bench.nodes:
                 bench.do(board, "power-on")
             again = [(phase, self._rig.run(phase)) for phase in PHASES]
             wrong = {board: self._check(bench, board) for board in bench.nodes}
+            for board, journal in journals.items():
+                if not journal_saved(self._rig.place, bench.nodes[board], journal):
+                    wrong[board].append("its journal is lost")
             for phase, ran in again:
                 for board in bench.nodes:
                     if board not in ran.good:
@@ -99,13 +106,23 @@ class Campaign:
         took = time.monotonic() - began
         print(f"round {number + 1}: good {good} of {count}{said}, {took:.0f} s", flush=True)
 
+    def _wear(self, bench: Bench) -> dict[str, bytes]:
+        """The boards have older code, and a journal each, which is given."""
+        journals = {}
+        for board in bench.nodes:
+            bench.off(board)
+            journals[board] = self._chance.randbytes(3000)
+            flash = self._reference.used(self._chance, journals[board])
+            bench.flash(board).write_bytes(flash)
+            bench.do(board, "power-on")
+        return journals
+
     def _cut(self, bench: Bench, points: dict[str, Point], kill: str) -> str:
         """Both commands, with cuts; tells of a kill."""
         for phase in PHASES:
             mine = {board: point for board, point in points.items() if point.phase == phase}
             scissors = Scissors(bench, mine)
-            length = self._flash_s if phase == FLASH else self._provision_s
-            after = 0.3 + self._chance.random() * length if kill == phase else 0.0
+            after = 0.3 + self._chance.random() * self._seconds[phase] if kill == phase else 0.0
             ran = self._rig.run(phase, scissors.on_step, after)
             if kill == phase and ran.code == -signal.SIGKILL:
                 self.tally.kills += 1
@@ -113,6 +130,7 @@ class Campaign:
                 scissors.put_away()
                 return f", kapok {phase} killed after {after:.1f} s"
             scissors.close()
+            self._seconds[phase] = max(self._seconds[phase], ran.seconds)
         return ""
 
     def _check(self, bench: Bench, board: str) -> list[str]:

@@ -5,7 +5,9 @@ secrets are opened with its wrapping key by AES-GCM alone.
 """
 
 import hashlib
+import random
 import sqlite3
+import tarfile
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -21,13 +23,14 @@ from hil.virtual.nvs import Nvs
 FLASH = 4 << 20
 NVS_AT, NVS_SIZE = 0x9000, 0x4000
 APP_AT = 0x10000
+RESCUE_AT = 0x330000
 VFS_AT = 0x348000
 BLOCK = 4096
+WORN = 12  # sectors of older code
 NAMES = ("cfg", "key", "cert", "ca", "oscore", "key2", "csr2", "hmac")
 
 
-def files(flash: bytes) -> dict[str, bytes]:
-    """The files of the vfs partition; what littlefs raises where there is none."""
+def _mounted(flash: bytes) -> LittleFS:
     raw = flash[VFS_AT:FLASH]
     fs = LittleFS(
         block_size=BLOCK, block_count=len(raw) // BLOCK, read_size=32, prog_size=32,
@@ -35,6 +38,12 @@ def files(flash: bytes) -> dict[str, bytes]:
     )  # fmt: skip
     fs.context.buffer[:] = raw
     fs.mount()
+    return fs
+
+
+def files(flash: bytes) -> dict[str, bytes]:
+    """The files of the vfs partition; what littlefs raises where there is none."""
+    fs = _mounted(flash)
     found = {}
     for folder, _, names in fs.walk("/"):
         for name in names:
@@ -59,6 +68,22 @@ class Reference:
         self.files = files(flash)
         assert {"/boot.py", "/main.py", "/a.romfs"} <= self.files.keys(), sorted(self.files)
         self._flash = flash
+        rescue = range(RESCUE_AT, VFS_AT, BLOCK)
+        self._code = [*range(APP_AT, APP_AT + len(app), BLOCK), *rescue]
+
+    def used(self, chance: random.Random, journal: bytes) -> bytes:
+        """The flash of a board with older code, and a journal that must not be lost."""
+        flash = bytearray(self._flash)
+        for _ in range(WORN):
+            at = chance.choice(self._code)
+            flash[at : at + BLOCK] = chance.randbytes(BLOCK)
+        fs = _mounted(self._flash)
+        fs.makedirs("/journal", exist_ok=True)
+        for name, data in (("/journal/0", journal), ("/a.romfs", self.files["/a.romfs"][::-1])):
+            with fs.open(name, "wb") as file:
+                file.write(data)
+        flash[VFS_AT:FLASH] = fs.context.buffer
+        return bytes(flash)
 
     def differs(self, flash: bytes) -> list[str]:
         """Where a board's flash is not so; NVS, and what the node itself has filed, aside."""
@@ -98,6 +123,16 @@ def _pair(ours: dict[str, Any], node: str) -> list[str]:
     if ca.subject != ca.issuer:
         wrong.append("what it trusts is no root")
     return wrong
+
+
+def journal_saved(folder: Path, node: str, journal: bytes) -> bool:
+    """Whether a file of this node in the folder has what lay in its journal."""
+    for path in folder.glob(f"journal-{node}-*.kj"):
+        with tarfile.open(path) as archive:
+            member = archive.extractfile("journal/0")
+            if member is not None and member.read() == journal:
+                return True
+    return False
 
 
 class Books:

@@ -100,6 +100,10 @@ class Rig:
         for name in HOMES:
             (folder / "home" / name.lower()).mkdir(parents=True, mode=0o700)
             os.environ[name] = str(folder / "home" / name.lower())
+        # Not the checkout: what commands leave where they run is searched too.
+        self.place = folder / "home" / "place"
+        self.place.mkdir()
+        os.environ["PYTHONPATH"] = os.pathsep.join(os.path.abspath(path) for path in sys.path)
         os.environ |= {"KAPOK_DATA": str(self.data), "KAPOK_BENCH": str(folder / "bench")}
         self._kapok = kapok or KAPOK
         self._fleet = FleetProcess(
@@ -162,7 +166,7 @@ class Rig:
         with log.open("wb") as out:
             process = subprocess.Popen(
                 [*self._kapok, *COMMANDS[name]], stdin=subprocess.DEVNULL, stdout=out,
-                stderr=subprocess.PIPE, text=True, errors="replace",
+                stderr=subprocess.PIPE, text=True, errors="replace", cwd=self.place,
                 preexec_fn=die_with_parent,  # noqa: PLW1509 - no thread runs between commands
             )  # fmt: skip
             assert process.stderr is not None
