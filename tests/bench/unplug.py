@@ -16,6 +16,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from hil.virtual.bench.folder import BenchError
 from tests.bench import canary
 from tests.bench.unplug_check import Books, Reference, board_problems, journal_saved
 from tests.bench.unplug_points import FLASH, PROVISION, Point, Scissors, Spread, measure
@@ -102,6 +103,7 @@ class Campaign:
                 if found:
                     print(f"  {bench.nodes[board]} cut at {points[board]}{said}:", *found,
                           sep="\n    ", flush=True)  # fmt: skip
+        self.tally.points += count
         good = sum(not found for found in wrong.values())
         took = time.monotonic() - began
         print(f"round {number + 1}: good {good} of {count}{said}, {took:.0f} s", flush=True)
@@ -184,7 +186,14 @@ def main() -> int:
             ended = ""
             try:
                 while tally.points < given.points:
-                    campaign.round(min(given.boards, given.points - tally.points))
+                    count = min(given.boards, given.points - tally.points)
+                    try:
+                        campaign.round(count)
+                    except (BenchError, OSError) as e:  # no point of this round is a good one
+                        tally.points += count
+                        print(
+                            f"round {campaign.number}: {e}", rig.bench_said(), sep="\n", flush=True
+                        )
             except KeyboardInterrupt:
                 ended = "interrupted, "
             wrong = [] if ended else campaign.books_problems()

@@ -156,6 +156,11 @@ class Rig:
             process.wait()
             shutil.rmtree(folder, ignore_errors=True)
 
+    def bench_said(self) -> str:
+        """The last lines of its log."""
+        lines = (self.logs / "bench.log").read_text(errors="replace").splitlines()
+        return "\n".join(lines[-40:])
+
     def run(self, name: str, on_step: OnStep | None = None, kill_after: float = 0.0) -> Ran:
         """Flash or provision every board that is plugged in; `kill_after` seconds: kill -9."""
         self._number += 1
