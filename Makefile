@@ -10,7 +10,8 @@ PACKAGES := mosquitto libcoap3-bin softhsm2
 STUBS := micropython-esp32-stubs==1.29.0.post1 micropython-stdlib-stubs==1.29.0.post2
 
 .PHONY: demo test lint types bench bench-thread bench-heap bench-modems bench-scenarios bench-bytes \
-  bench-coap bench-oscore bench-flash soak soak-trace soak-fuzz soak-coap soak-bitflips soak-claims wheel system clean
+  bench-coap bench-oscore bench-flash soak soak-trace soak-fuzz soak-coap soak-bitflips soak-claims \
+  soak-unplug wheel system clean
 
 .venv/bin/python:
 	@python3 -m venv .venv || { rm -rf .venv; \
@@ -109,8 +110,12 @@ soak-bitflips: .venv/.dev
 soak-claims: .venv/.dev
 	@$(DRIVERS) $(PY) -m tests.bench.claims $(ARGS)
 
+# Two hundred boards, unplugged while they are flashed or provisioned; the same commands mend them.
+soak-unplug: .venv/.dev
+	@$(DRIVERS) $(PY) -m tests.bench.unplug $(ARGS)
+
 # Everything that is too long for every run.
-soak: soak-trace soak-fuzz soak-bitflips soak-claims soak-coap bench-thread
+soak: soak-trace soak-fuzz soak-bitflips soak-claims soak-unplug soak-coap bench-thread
 
 wheel: .venv/.dev
 	@$(PY) -m build --wheel --outdir dist . >/dev/null && ls dist/*.whl

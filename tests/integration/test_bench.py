@@ -111,10 +111,14 @@ def test_the_control_socket_moves_a_board_and_refuses_in_one_line(tmp_path: Path
             ("1", "unplug-after", {"bytes": -1}, "a number"),
             ("1", "fault", {"set": {"luck": 1}}, "'luck' is none of"),
             ("1", "fault", {"set": {"silent": 3}}, "silent cannot be 3"),
+            ("1", "fault", {"set": {"nak_blocks": None}}, "nak_blocks cannot be None"),
             ("1", "press", {"pin": "nose"}, "no pin 'nose'"),
         ):
             with pytest.raises(BenchError, match=why):
                 stand.do(name, do, **more)
+        stand.do("1", "unplug-after", bytes=9)
+        stand.do("1", "fault", set={"unplug_after": None})  # it may be called off
+        assert stand.do("1", "state")["faults"]["unplug_after"] is None
         with socket.socket(socket.AF_UNIX) as raw:
             raw.connect(stand.facts["control"])
             raw.sendall(b"{\n[1]\n" + b"[" * 10_000 + b"\n")

@@ -98,14 +98,18 @@ def _powered(place: Place) -> None:
 def _set(target: object, kind: type, values: object) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ControlError('what is to be set stands in "set", an object')
-    known = {field.name for field in fields(kind)}
+    # Which of them can be none is told by how they begin, not by what they are now.
+    known = {field.name: field.default for field in fields(kind)}
     for key, value in values.items():
         if key not in known:
             raise ControlError(f"{key!r} is none of {', '.join(sorted(known))}")
-        old = getattr(target, key)
+        first = known[key]
         number = isinstance(value, int) and not isinstance(value, bool) and value >= 0
-        fits = isinstance(value, bool) if isinstance(old, bool) else (number or value is None)
-        if not fits or (value is None and isinstance(old, int)):
+        if isinstance(first, bool):
+            fits = isinstance(value, bool)
+        else:
+            fits = number or (value is None and first is None)
+        if not fits:
             raise ControlError(f"{key} cannot be {value!r}")
     for key, value in values.items():
         setattr(target, key, value)
