@@ -96,7 +96,7 @@ def swap(
 ) -> None:
     """Put a node in another's place; the asset's series goes on where the old register stood.
 
-    Drain the old node's journal (kapok diag) before or after: its records find their asset by
+    Drain the old node's journal (kapok journal drain) before or after: its records find their asset by
     their time. Revoke the old node when it is drained: kapok node revoke.
 
     Example: kapok swap --old 'kapok:1gntj14d2p;c=a2fd' --new 'kapok:1gntj14d2q;c=b2dc' --register-old 1234.567 --register-new 0

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rich_click as click
+from click.core import ParameterSource
 
 from fleet.cli.common import data_folder, json_option, one_line_errors, say_json, say_table
 
@@ -83,7 +84,7 @@ def provision(
     chosen = found_ports.find(ports)
     fleet: Source
     if offline:
-        if url or token or again or area or wait_report:
+        if url or _on_command_line("token") or again or area or wait_report:
             raise click.UsageError(
                 "--offline goes without --fleet, --token, --area, --again and --wait-report"
             )
@@ -114,6 +115,12 @@ def provision(
         _show(results)
     if not all(one.ok for one in results):
         sys.exit(1)
+
+
+def _on_command_line(name: str) -> bool:
+    """Whether an option was typed: a token that the shell's environment holds is in no way."""
+    source = click.get_current_context().get_parameter_source(name)  # type: ignore[union-attr]
+    return source is ParameterSource.COMMANDLINE
 
 
 def _show(results: "list[Result]") -> None:
