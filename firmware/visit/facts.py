@@ -112,7 +112,6 @@ def facts() -> dict:
     """All of it; what cannot be had has an "error" in its place."""
     found = {
         "mac": machine.unique_id().hex(),
-        "reset_cause": machine.reset_cause(),
         "frequency": machine.freq(),
     }
     for name, function in (

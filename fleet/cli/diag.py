@@ -9,6 +9,8 @@ import rich_click as click
 
 from fleet.cli.common import json_option, one_line_errors, say_json
 
+# machine.reset_cause() of MicroPython's ESP32 port.
+_RESETS = {1: "power-on", 2: "hard", 3: "watchdog", 4: "deep sleep", 5: "soft"}
 _LONG = ("pins", "lamp_plan")  # in the file only
 _MARKS = {"fatal": "✗", "warning": "!", "good": "✓"}
 
@@ -118,7 +120,8 @@ def _show(visit: Any, lang: str | None) -> None:
 
 def _rows(told: dict[str, Any]) -> list[tuple[str, str]]:
     facts = told["facts"]
-    rows = [("node", told["node"])]
+    cause = facts.get("reset_cause", 0)
+    rows = [("node", told["node"]), ("last reset", _RESETS.get(cause, str(cause)))]
     for section in ("versions", "slot", "flash", "journal", "state", "sensors", "config"):
         values = {k: v for k, v in facts.get(section, {}).items() if k not in _LONG}
         rows.append((section, _flat(values) or "-"))

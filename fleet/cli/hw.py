@@ -167,3 +167,40 @@ def _picture(board: "Board") -> None:
             Text(bar, style="dim" if name == "(free)" else colours[number % len(colours)]),
         )
     console.print(flash)
+
+
+@hw.command()
+@click.argument("node_type")
+@click.option(
+    "--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="Where it goes."
+)
+@click.option(
+    "--runtime",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="MicroPython image; default: the cached one for the chip.",
+)
+@json_option
+@one_line_errors
+def image(node_type: str, out: Path, runtime: Path | None, as_json: bool) -> None:
+    """Write the whole flash of a node type into one file, for a factory's programmer.
+
+    Runtime, application, rescue application and file system, merged; NVS is left erased. Lay it
+    at address 0.
+
+    Example: kapok hw image gas-meter --runtime runtime.bin --out gas-meter.bin
+    """
+    from fleet.flashing.flash_order import prepare
+    from fleet.identity.files import PUBLIC, write_atomic
+
+    prepared = prepare(node_type, runtime, [])
+    data = prepared.merged(None)
+    write_atomic(out, data, PUBLIC)
+    told = {"file": str(out), "bytes": len(data), "board": prepared.board.name,
+            "runtime": prepared.runtime.version, "mark": prepared.runtime.mark}  # fmt: skip
+    if as_json:
+        say_json(told)
+    else:
+        click.echo(
+            f"{out}: {len(data)} bytes for {told['board']}, MicroPython {told['runtime']}, "
+            f"{told['mark']}"
+        )

@@ -7,6 +7,7 @@ from fleet.flashing import built, hardware, layout, plan, runtime, runtime_cache
 from fleet.flashing.errors import FlashError
 from fleet.flashing.flash_board import Target
 from fleet.flashing.hardware import Board
+from fleet.flashing.layout import Region
 from fleet.flashing.plan import Plan
 from fleet.flashing.ports import Port
 from fleet.flashing.runtime import Runtime
@@ -35,9 +36,21 @@ class Prepared(NamedTuple):
         `firmware` None: the sources that ship. It takes seconds after a change of the sources.
         """
         try:
+            return plan.make(self._regions(firmware), folder)
+        except ValueError as e:
+            raise OrderError(str(e)) from None
+
+    def merged(self, firmware: Path | None) -> bytes:
+        """The whole flash of a fresh board, NVS erased, for a programmer that knows no regions."""
+        try:
+            return layout.merged(self._regions(firmware), self.board.flash_bytes)
+        except ValueError as e:
+            raise OrderError(str(e)) from None
+
+    def _regions(self, firmware: Path | None) -> list[Region]:
+        try:
             files = built.build(firmware or firmware_dir())
-            regions = layout.regions(self.board, self.runtime, files.files, files.rescue)
-            return plan.make(regions, folder)
+            return layout.regions(self.board, self.runtime, files.files, files.rescue)
         except (ValueError, BuildError) as e:
             raise OrderError(str(e)) from None
 

@@ -39,7 +39,8 @@ class NodeRepl:
     until `restart`.
     """
 
-    def __init__(self, transport: SerialTransport, device: str) -> None:
+    def __init__(self, transport: SerialTransport, device: str, reset_cause: int) -> None:
+        self.reset_cause = reset_cause  # of the run that was stopped: machine.reset_cause()
         self._transport = transport
         self._device = device
 
@@ -93,25 +94,25 @@ def opened(port: Port) -> Iterator[NodeRepl]:
     A node that does not answer is asleep, or busy: then its EN line is pulsed, and the prompt is
     asked for while it boots. FlashError names what is wrong with the port.
     """
-    with _entered(port) as transport:
-        repl = NodeRepl(transport, port.name)
+    with _entered(port) as (transport, cause):
+        repl = NodeRepl(transport, port.name, cause)
         yield repl
         repl.restart()
 
 
 def hold(port: Port) -> None:
     """Leave the node at its friendly prompt, for another tool; its watchdog restarts it."""
-    with _entered(port) as transport, contextlib.suppress(*_GONE):
+    with _entered(port) as (transport, _), contextlib.suppress(*_GONE):
         transport.exit_raw_repl()
         transport.serial.flush()
 
 
 @contextmanager
-def _entered(port: Port) -> Iterator[SerialTransport]:
+def _entered(port: Port) -> Iterator[tuple[SerialTransport, int]]:
     with locked(port):
-        transport = _prompt(port)
+        transport, cause = _prompt(port)
         try:
-            yield transport
+            yield transport, cause
         finally:
             _close(transport)
 
@@ -160,7 +161,8 @@ def _why(device: str, error: Exception) -> str:
     return f"{device} is busy, or gone ({type(error).__name__})"
 
 
-def _prompt(port: Port) -> SerialTransport:
+def _prompt(port: Port) -> tuple[SerialTransport, int]:
+    """The transport at its raw prompt, and the cause of the reset before."""
     transport = _transport(port.path)
     try:
         for turn in range(_TRIES):
@@ -171,8 +173,10 @@ def _prompt(port: Port) -> SerialTransport:
                 if not _interrupts(transport):
                     continue
                 with contextlib.redirect_stdout(io.StringIO()):  # it prints what it read instead
+                    transport.enter_raw_repl(soft_reset=False, timeout_overall=12)
+                    cause = _cause(transport)  # the next line makes it another one
                     transport.enter_raw_repl(soft_reset=True, timeout_overall=12)
-                return transport
+                return transport, cause
     except BaseException:
         _close(transport)
         raise
@@ -181,6 +185,13 @@ def _prompt(port: Port) -> SerialTransport:
         f"{port.name}: no prompt: the node sleeps, or its runtime has none; press its reset"
         " button and try again at once"
     )
+
+
+def _cause(transport: SerialTransport) -> int:
+    """machine.reset_cause(), 0 where the node cannot tell."""
+    out, _ = transport.exec_raw("import machine; print(machine.reset_cause())", timeout=SHORT_S)
+    text = out.decode(errors="replace").strip()
+    return int(text) if text.isdecimal() else 0
 
 
 def _interrupts(transport: SerialTransport) -> bool:

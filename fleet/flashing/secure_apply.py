@@ -54,7 +54,8 @@ def check_before(steps: Sequence[Step], fuses: Fuses, log: Log, trusted_key: str
     for step, state in standings(steps, fuses):
         if state is State.OTHERWISE:
             raise SecureError(f"step {step.name}: burnt otherwise; nothing was burnt now")
-        if isinstance(step, FlashKeyStep) and state is not State.TODO and not log.began(step.name):
+        burnt = state is not State.AHEAD
+        if isinstance(step, FlashKeyStep) and burnt and not log.began(step.name):
             if state is State.DONE and trusted_key == step.name:
                 continue
             raise SecureError(

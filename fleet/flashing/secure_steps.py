@@ -14,7 +14,7 @@ EMPTY = bytes(32)
 class State(Enum):
     """How far a step is. HALF: the power went while it was burnt; OTHERWISE: burnt by others."""
 
-    TODO = "to do"
+    AHEAD = "to do"
     HALF = "half done"
     DONE = "done"
     OTHERWISE = "burnt otherwise"
@@ -37,7 +37,7 @@ class DigestStep(NamedTuple):
             return State.OTHERWISE
         purpose = fuses.of(self.purpose).raw if self.purpose else 0
         if block.data == EMPTY:
-            return State.TODO if block.writeable and purpose == 0 else State.OTHERWISE
+            return State.AHEAD if block.writeable and purpose == 0 else State.OTHERWISE
         if block.data.hex() != self.digest or purpose not in {0, self.value[0]}:
             return State.OTHERWISE
         return State.DONE if purpose == self.value[0] and not block.writeable else State.HALF
@@ -73,7 +73,7 @@ class FlashKeyStep(NamedTuple):
         if not block.readable and not block.writeable:
             return State.DONE if purpose == self.value[0] else State.OTHERWISE
         if block.data == EMPTY and block.writeable:
-            return State.TODO if purpose == 0 else State.OTHERWISE
+            return State.AHEAD if purpose == 0 else State.OTHERWISE
         # A key that can be read yet: ours, cut short, or somebody's who has a copy of it.
         return State.HALF if purpose in {0, self.value[0]} else State.OTHERWISE
 
@@ -110,7 +110,7 @@ class FuseStep(NamedTuple):
             fuse = fuses.of(name)
             if not fuse.writeable or fuse.raw & ~value:
                 return State.OTHERWISE
-        return State.TODO
+        return State.AHEAD
 
     def key(self) -> bytes | None:
         return None
@@ -135,7 +135,7 @@ class ProtectStep(NamedTuple):
     fuse: str
 
     def state(self, fuses: Fuses) -> State:
-        return State.TODO if fuses.of(self.fuse).writeable else State.DONE
+        return State.AHEAD if fuses.of(self.fuse).writeable else State.DONE
 
     def key(self) -> bytes | None:
         return None
@@ -156,7 +156,7 @@ class BootStep(NamedTuple):
     counter: str
 
     def state(self, fuses: Fuses) -> State:
-        return State.DONE if fuses.of(self.counter).raw.bit_count() % 2 else State.TODO
+        return State.DONE if fuses.of(self.counter).raw.bit_count() % 2 else State.AHEAD
 
 
 BurnStep = DigestStep | FlashKeyStep | FuseStep | ProtectStep

@@ -24,6 +24,7 @@ class Visit:
         """Seconds: the node itself, nothing on the air."""
         self._say("facts")
         self.told["facts"] = self._repl.run("facts", call="facts()")
+        self.told["facts"]["reset_cause"] = self._repl.reset_cause
         self.told["node"] = nodeid.from_mac(bytes.fromhex(self.told["facts"]["mac"]))
 
     def radio(self) -> None:

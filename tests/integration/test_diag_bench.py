@@ -66,6 +66,7 @@ def test_a_card_that_is_bound_to_another_terminal_is_said_first(tmp_path: Path) 
         assert saved["radio"]["attach"]["cause"] == 6
         zh = kapok(stand, tmp_path, "diag", "--port", "virtual:1", "--no-network", "--lang", "zh")
         assert (zh.returncode, zh.stdout.splitlines()[0]) == (0, "✓ 节点正常。")
+        assert "last reset        hard" in zh.stdout, "by the visit before, which let it run on"
 
 
 def test_a_board_that_is_not_provisioned_and_one_without_firmware(tmp_path: Path) -> None:
