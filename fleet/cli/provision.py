@@ -72,7 +72,7 @@ def provision(
     Example: kapok provision --ports 'virtual:*' --node gas-meter --fleet https://localhost:8443
     """
     from fleet.enrol.client import EnrolClient
-    from fleet.flashing import hardware, secrecy
+    from fleet.flashing import hardware, node_config, secrecy
     from fleet.flashing import ports as found_ports
     from fleet.flashing.esptool_run import Stop
     from fleet.flashing.provision import Order
@@ -96,6 +96,7 @@ def provision(
         kind, _asker(stop), area=area, policy=again or "", door=door or "",
         values=dict(_pair(text) for text in values),
     )  # fmt: skip
+    node_config.check(kind, order.values, order.door)
 
     def say(port: str, step: str) -> None:
         if not as_json:

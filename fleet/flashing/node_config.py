@@ -60,6 +60,21 @@ def compose(
     return raw
 
 
+def check(node_type: hardware.NodeType, values: Mapping[str, Any], door: str = "") -> None:
+    """ConfigRefused for values that no board of this type would take: before one is claimed."""
+    for key, value in values.items():
+        bounds = node_type.calibration.get(key)
+        if bounds is not None and not (
+            isinstance(value, int) and bounds.least <= value <= bounds.most
+        ):
+            raise ConfigRefused(
+                f"--set {key}={value}: {bounds.least} to {bounds.most} {bounds.unit}"
+                f" ({bounds.ask})"
+            )
+    anywhere = dict.fromkeys(DOORS, ("localhost", 1))
+    compose(node_type, "0" * 10, anywhere, layers=[values], door=door)
+
+
 def _door(modem: str, doors: Mapping[str, object]) -> str:
     try:
         text = (hw_dir() / "modems" / f"{modem}.toml").read_text(encoding="utf-8")
