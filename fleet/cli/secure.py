@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 _EXISTING = click.Path(path_type=Path, exists=True, dir_okay=False, readable=True)
 
-board_option = click.option("--board", required=True, help="Its name: kapok hw boards.")
+board_option = click.option(
+    "--board", required=True, help="A name of hw/boards, such as esp32s3-bc660k."
+)
 key_option = click.option(
     "--key", "keys", type=_EXISTING, multiple=True, required=True,
     help="PEM public key that images are signed for; the ESP32 takes 1, S3 and C3 up to 3.",
