@@ -64,7 +64,7 @@ def diag(
             visit.radio()
             if not no_contact and "error" not in visit.told["radio"].get("attach", {"error": ""}):
                 visit.contact()
-        if live is not None:
+        if live is not None and visit.provisioned:
             _watch(visit, live)
     path = visit.save(report)
     if as_json:
@@ -94,9 +94,9 @@ def prompt(port: str, as_json: bool) -> None:
     where = ports.one(port)
     hold(where)
     if as_json:
-        say_json({"port": where.name, "device": where.device})
+        say_json({"port": where.name, "device": where.path})
     else:
-        click.echo(f"{where.name} is at its prompt: mpremote connect {where.device} repl")
+        click.echo(f"{where.name} is at its prompt: mpremote connect {where.path} repl")
 
 
 def _watch(visit: Any, seconds: int) -> None:

@@ -39,6 +39,11 @@ def release(session: Session, node_id: str, person: str) -> None:
     if found.state != "quarantined":
         raise registry.RegistryError(f"node {node_id} is {found.state}, not quarantined")
     registry.set_state(session, node_id, "active")
+    forget(session, node_id, person)
+
+
+def forget(session: Session, node_id: str, person: str) -> None:
+    """End the alarm; what was seen counts no more."""
     alarms.clear(session, KIND, node_id, person)
     row = session.get(EpochWatch, node_id)
     if row is not None:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from fleet.clones import operations as clones
 from fleet.control import operations as control
 from fleet.identity import contexts, hmac_keys, operations, oscore, rotation, tokens
 from fleet.identity.authority import Authority
@@ -29,6 +30,7 @@ from fleet.identity.wrapping import Wrapper
 from fleet.registry import again
 from fleet.registry import operations as registry
 from fleet.registry.tables import Area, Terminal
+from fleet.uplink import contents
 from fleet.wire import cbor
 
 # What a board is to the fleet, as `look` answers.
@@ -104,6 +106,8 @@ def look(
         return Seen(UNKNOWN, token.policy, "", token.area, None)
     tokens.check_scope(token, node_type, known.area_code)
     state, serial = _standing(session, wrapper, token, node_id, holds)
+    if state == LIVE and known.state != "active":
+        state, serial = REGISTERED, ""  # its keys are to be others
     return Seen(state, token.policy, serial, known.area_code, known.last_report_us)
 
 
@@ -197,7 +201,11 @@ def claim(
 
 def _decide(session: Session, token: Token, known: Terminal, policy: str) -> str:
     held = tokens.claim_of(session, token, known.id)
-    if held is not None and held.confirmed_us is None:
+    if (
+        held is not None
+        and held.confirmed_us is None
+        and (held.policy not in (KEEP_IDENTITY, FIRST) or known.state == "active")
+    ):
         return held.policy  # the same claim again: it was decided then
     if policy and policy not in POLICIES:
         raise IdentityError(f"policy {policy[:20]!r}: one of {', '.join(POLICIES)}")
@@ -240,11 +248,13 @@ def confirm(
         row = session.get(Certificate, serial)
         if row is None or row.active_for != node_id:
             raise NotClaimed(f"node {node_id} was claimed anew meanwhile: provision it again")
-    oscore.settle_next(session, node_id)
+    oscore.settle_next(session, node_id, held.claimed_us)
     hmac_keys.promote(session, node_id)
     if held.policy in (KEEP_HISTORY, NEW):
         control.cancel(session, node_id)
         again.reactivate(session, node_id)
+        clones.forget(session, node_id, token.person)
+        contents.forget(session, node_id)
     if held.policy == NEW:
         again.serve_anew(session, node_id, roles.of(token.node_type), held.area)
     held.confirmed_us = registry.now_us()

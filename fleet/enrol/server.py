@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
     load_pem_public_key,
 )
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from fleet.api.server import Server
 from fleet.db.base import Database
@@ -21,8 +22,20 @@ from fleet.identity.wrapping import Wrapper
 from fleet.settings import Settings, SettingsError
 
 CONNECTIONS = 128  # at once; more are answered 503
+LIFE_S = 60.0  # of a connection
 START_S = 10.0
 _LONGEST_KEY = 8192  # bytes of a PEM file: RSA-4096 takes 800
+
+
+class _Brief(H11Protocol):
+    """A connection that ends after LIFE_S, whatever it does: one that says nothing holds a place
+    that others need, and every call has a connection of its own.
+    """
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """As uvicorn's, with an end."""
+        super().connection_made(transport)
+        self.loop.call_later(LIFE_S, transport.abort)
 
 
 class EnrolServer:
@@ -44,6 +57,7 @@ class EnrolServer:
         self._server = Server(
             uvicorn.Config(
                 app,
+                http=_Brief,
                 ssl_certfile=server.certificate,
                 ssl_keyfile=server.key,
                 log_config=None,

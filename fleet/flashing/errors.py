@@ -35,6 +35,10 @@ class WrongChip(FlashError):
     """Another chip than the board file names."""
 
 
+class BoardChanged(FlashError):
+    """Another board answers than the one that was identified."""
+
+
 class SmallFlash(FlashError):
     """Less flash than the board file names."""
 

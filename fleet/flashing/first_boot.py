@@ -11,6 +11,7 @@ from fleet.flashing.errors import FlashError
 PATIENCE = 30.0  # seconds from reset to the self-test's line
 LINE = b"kapok-selftest "
 LONGEST = 4096  # bytes of a line
+RESCUED = "kapok: the slot does not start"  # as boot.py says it
 RESETS = 4  # as many boots without a self-test are a loop
 
 _RESET = re.compile(rb"rst:0x[0-9a-f]+ \((\w+)\)(?:,boot:(0x[0-9a-f]+))?")
@@ -65,6 +66,9 @@ class Watcher:
     def _line(self, line: bytes) -> None:
         text = line.decode("utf-8", "replace")
         self.log = [*self.log[-199:], "".join(c if c.isprintable() else "?" for c in text)]
+        if RESCUED in text:
+            self.trouble = "its slot does not start, only the rescue application: flash with --all"
+            return
         at = line.find(LINE)
         if at >= 0:
             try:
@@ -116,6 +120,9 @@ def watch(
             watcher.feed(line.read(4096))
         except OSError as e:
             raise FirstBootError(f"{name}: the port went away while it started: {e}") from None
-    if watcher.selftest is None:
+    if watcher.selftest is None or watcher.trouble:
         raise FirstBootError(f"{name}: flashed, but it does not start: {watcher.why()}")
+    bad = [part for part in ("vfs", "nvs") if watcher.selftest.get(part) is False]
+    if bad:
+        raise FirstBootError(f"{name}: flashed, but its self-test finds a bad {' and '.join(bad)}")
     return FirstBoot(watcher.selftest, tuple(watcher.log))

@@ -22,12 +22,16 @@ def nothing(port: Port, board: Identity) -> None:
 
 
 class Target(NamedTuple):
-    """What the board must be, from its board file; `vfs` names the partition with the journal."""
+    """What the board must be, from its board file; `vfs` names the partition with the journal.
+
+    `rows`, the file's partition table, tells where that lies on a board that has lost its own.
+    """
 
     board: str
     chip: str
     flash_bytes: int
     vfs: str = "vfs"
+    rows: tuple[partitions.Partition, ...] = ()
 
 
 class Order(NamedTuple):
@@ -137,12 +141,16 @@ def _save_journal(session: BoardSession, work: _Work) -> None:
     JournalAtRisk where there is one that cannot be read: only --discard-journal goes on then.
     """
     folder = work.order.journal_folder
-    if folder is None or session.blank or work.board is None:
+    if folder is None or work.board is None:
         return
+    target = work.order.target
     try:
         # By the board's own table: the one that is to be written may have it elsewhere.
-        vfs = partitions.find(session.table(), work.order.target.vfs)
+        rows = partitions.decode(session.raw_table)
     except partitions.PartitionError:
+        rows = list(target.rows)  # it is blank or damaged
+    vfs = next((row for row in rows if row.label == target.vfs), None)
+    if vfs is None:
         return
 
     def read(offset: int, size: int) -> bytes:

@@ -28,7 +28,9 @@ class Prepared(NamedTuple):
     @property
     def target(self) -> Target:
         """For an order."""
-        return Target(self.board.name, self.board.chip, self.board.flash_bytes)
+        return Target(
+            self.board.name, self.board.chip, self.board.flash_bytes, rows=tuple(self.board.table)
+        )
 
     def make(self, firmware: Path | None, folder: Path) -> Plan:
         """Build the application and make the pieces in `folder`; OrderError.

@@ -40,6 +40,11 @@ def read(raw: bytes, node_id: str) -> Held:
     return Held(values, {name: hashlib.sha256(blob).hexdigest() for name, blob in blobs.items()})
 
 
+def has_identity(values: Values, node_id: str) -> bool:
+    """Whether the board has a key and the certificate for it, whatever else it lacks."""
+    return _pair(values.get(NAMESPACE, {}), "key", "cert", node_id)
+
+
 def _blob(ours: Mapping[str, int | bytes], key: str) -> bytes:
     value = ours.get(key)
     return value if isinstance(value, bytes) else b""

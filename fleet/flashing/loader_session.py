@@ -14,6 +14,7 @@ from typing import Self
 from fleet.flashing import lines
 from fleet.flashing.console import Console
 from fleet.flashing.errors import (
+    BoardChanged,
     FlashError,
     LinkLost,
     NoLoader,
@@ -40,15 +41,15 @@ def hub_lock(hub: str) -> threading.Lock:
 def _hold(port: Port) -> int:
     """Open the port beside esptool: its lines do not drop between two processes."""
     try:
-        return os.open(port.device, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+        return os.open(port.path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
-        raise NoSuchPort(f"{port.name}: {port.device} is not there: is it plugged in?") from None
+        raise NoSuchPort(f"{port.name}: {port.path} is not there: is it plugged in?") from None
     except PermissionError:
         raise PortDenied(
-            f"{port.name}: this user may not open {port.device}: kapok doctor says why"
+            f"{port.name}: this user may not open {port.path}: kapok doctor says why"
         ) from None
     except OSError as e:
-        raise PortBusy(f"{port.name}: cannot open {port.device}: {e.strerror}") from None
+        raise PortBusy(f"{port.name}: cannot open {port.path}: {e.strerror}") from None
 
 
 class LoaderSession:
@@ -58,6 +59,7 @@ class LoaderSession:
         self.port = port
         self.stop = stop or Stop()
         self.chip = ""  # as esptool names it, once it is known
+        self._mac = b""  # of the board that answered first: no other one is touched
         self.last = Report()  # of the newest process, also of one that failed
         self._warm = False  # the stub runs, at ROM_BAUD
         self._held = -1
@@ -149,6 +151,10 @@ class LoaderSession:
 
         def connected(_: str) -> None:
             nonlocal lock
+            if report.mac and report.mac != (self._mac or report.mac):
+                raise BoardChanged(
+                    f"{self.port.name}: another board is there now: nothing was written to it"
+                )
             if lock is not None and report.connected:
                 lock.release()
                 lock = None
@@ -165,5 +171,6 @@ class LoaderSession:
         finally:
             if lock is not None:
                 lock.release()
+        self._mac = self._mac or report.mac
         self._warm = fast in (0, ROM_BAUD)
         return report

@@ -25,7 +25,7 @@ def locked(port: Port) -> Iterator[None]:
     folder = state_folder() / "locks"
     folder.mkdir(exist_ok=True)
     # By what is opened, so that two names of one port are one lock.
-    name = hashlib.sha256(os.path.realpath(port.device).encode()).hexdigest()[:16]
+    name = hashlib.sha256(os.path.realpath(port.path).encode()).hexdigest()[:16]
     descriptor = os.open(folder / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:

@@ -31,7 +31,9 @@ def provision_offline(
     raw = link.read_partition(PARTITION)
     found = held.read(raw, board.node_id)
     ours = found.values.get(held.NAMESPACE, {})
-    if found.digests or _was_done(file, board.mac, ours.get("vid")):
+    if held.has_identity(found.values, board.node_id) or _was_done(
+        file, board.mac, ours.get("vid")
+    ):
         carry.forget(board.mac)
         return _done(ALREADY, board.node_id, "")
     say("take a voucher")

@@ -25,6 +25,7 @@ SHORT_S = 20.0  # of silence, for what only asks the node itself
 CONTACT_S = 660.0  # of silence, for what waits for a network: longer than a wake is allowed to be
 WRITE_S = 5.0  # in which a board takes what is sent
 _TRIES = 3
+_FIRST_S = 3  # of the first try; a slow node gets twice as long each time
 _GONE = (TransportError, OSError, termios.error)  # pyserial wraps some of the last only
 
 
@@ -96,8 +97,15 @@ def opened(port: Port) -> Iterator[NodeRepl]:
     """
     with _entered(port) as (transport, cause):
         repl = NodeRepl(transport, port.name, cause)
-        yield repl
-        repl.restart()
+        try:
+            yield repl
+        except BaseException:
+            # Something may still run there: it is stopped, so that the restart is heard.
+            with contextlib.suppress(*_GONE), contextlib.redirect_stdout(io.StringIO()):
+                transport.enter_raw_repl(soft_reset=False, timeout_overall=5)
+            raise
+        finally:
+            repl.restart()
 
 
 def hold(port: Port) -> None:
@@ -170,7 +178,7 @@ def _prompt(port: Port) -> tuple[SerialTransport, int]:
                 lines.reset(port, transport.serial)
                 transport = _again(transport, port)
             with contextlib.suppress(*_GONE):
-                if not _interrupts(transport):
+                if not _interrupts(transport, _FIRST_S * 2**turn):
                     continue
                 with contextlib.redirect_stdout(io.StringIO()):  # it prints what it read instead
                     transport.enter_raw_repl(soft_reset=False, timeout_overall=12)
@@ -194,10 +202,10 @@ def _cause(transport: SerialTransport) -> int:
     return int(text) if text.isdecimal() else 0
 
 
-def _interrupts(transport: SerialTransport) -> bool:
-    """Ctrl-C until a prompt answers, at most 3 s: a node that boots does not hear the first."""
+def _interrupts(transport: SerialTransport, seconds: float) -> bool:
+    """Ctrl-C until a prompt answers, so long: a node that boots does not hear the first."""
     port = transport.serial
-    end = time.monotonic() + 3
+    end = time.monotonic() + seconds
     heard = b""
     while time.monotonic() < end:
         port.write(b"\x03\r")

@@ -6,7 +6,7 @@ from hashlib import sha256
 import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -20,6 +20,7 @@ from fleet.registry import operations as registry
 from fleet.wire import claim as wire
 
 log = structlog.get_logger("claims")
+IN_FLIGHT_US = 600 * 1_000_000  # longer than any report is on its way: CoAP gives up in 4 min
 
 
 class _RefusedError(Exception):
@@ -157,11 +158,8 @@ class Claims:
             raise IdentityError(f"the request that node {node_id} hands in is another's")
         if asked.spare and csr.check(csr.pem(asked.spare)).node_id != node_id:
             raise IdentityError(f"the spare request that node {node_id} hands in is another's")
-        has_identity = False
         if is_known:
             # Its memory was erased, and its keys with it: whoever has them still is no node.
-            held = select(Certificate.serial).where(Certificate.active_for == node_id)
-            has_identity = session.scalar(held) is not None
             live = select(Certificate.serial).where(
                 (Certificate.active_for == node_id) | (Certificate.next_for == node_id)
             )
@@ -180,8 +178,8 @@ class Claims:
         hmac_keys.next_key(session, self._wrapper, node_id)
         hmac_keys.promote(session, node_id)
         made.certificate = issued.der
-        # A report that is on its way from its life before must not end the voucher.
-        made.waiting_for = None if has_identity else node_id
+        _end(session, VoucherClaim.waiting_for == node_id)  # an earlier voucher of this node
+        made.waiting_for = node_id
         voucher.node_id = node_id
         log.info("a voucher was claimed", voucher=voucher.id, node=node_id, person=voucher.person)
 
@@ -219,23 +217,37 @@ def announce(session: Session, person: str, claim_id: str, node_id: str) -> str:
 
 
 def end_used(session: Session, node_ids: Iterable[str]) -> int:
-    """End the vouchers of nodes that have reported under their own identity; how many."""
+    """End the vouchers of nodes that have reported under their own identity; how many.
+
+    A node that had an identity before may have a report of that life on its way, which must not
+    end the voucher before the node has its answer: there the claim must be IN_FLIGHT old.
+    """
     wanted = list(node_ids)
     if not wanted:
         return 0
-    rows = session.execute(
-        select(VoucherClaim.voucher_id, Voucher)
-        .join(Voucher, Voucher.id == VoucherClaim.voucher_id)
-        .where(VoucherClaim.waiting_for.in_(wanted))
-    ).all()
-    for identifier, voucher in rows:
-        session.execute(
-            update(VoucherClaim)
-            .where(VoucherClaim.voucher_id == identifier)
-            .values(waiting_for=None)
+    had_one = (
+        select(Certificate.serial)
+        .where(
+            Certificate.subject == VoucherClaim.node_id,
+            Certificate.issued_us < VoucherClaim.claimed_us,
         )
+        .exists()
+    )
+    old = VoucherClaim.claimed_us <= vouchers.now_us() - IN_FLIGHT_US
+    return _end(session, VoucherClaim.waiting_for.in_(wanted) & (old | ~had_one))
+
+
+def _end(session: Session, which: ColumnElement[bool]) -> int:
+    rows = session.execute(
+        select(VoucherClaim, Voucher)
+        .join(Voucher, Voucher.id == VoucherClaim.voucher_id)
+        .where(which)
+    ).all()
+    for claim, voucher in rows:
+        claim.waiting_for = None
         if voucher.revoked_us is None:
             vouchers.end(session, voucher, "cessation-of-operation")
+    session.flush()
     return len(rows)
 
 

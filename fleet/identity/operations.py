@@ -92,7 +92,8 @@ def _issue(session: Session, authority: Authority, csr_pem: bytes | str) -> Issu
 
 
 def _supersede(session: Session, which: ColumnElement[bool]) -> None:
-    for serial in session.scalars(select(Certificate.serial).where(which)).all():
+    held = select(Certificate.serial).where(which).with_for_update()
+    for serial in session.scalars(held).all():
         revoke(session, int(serial, 16), "superseded")
 
 

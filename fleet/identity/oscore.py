@@ -74,10 +74,12 @@ def provide(session: Session, wrapper: Wrapper, node_id: str) -> NewContext:
     return contexts.make(session, wrapper, node_id, NEXT)
 
 
-def settle_next(session: Session, node_id: str) -> None:
+def settle_next(session: Session, node_id: str, made_by_us: int) -> None:
     """The node surely has the context that waits for it, if any: the old one ends."""
     found = session.execute(
-        select(OscoreContext.id).where(OscoreContext.next_for == node_id).with_for_update()
+        select(OscoreContext.id)
+        .where(OscoreContext.next_for == node_id, OscoreContext.created_us <= made_by_us)
+        .with_for_update()
     ).first()
     if found is None:
         return

@@ -19,6 +19,7 @@ from fleet.identity.errors import IdentityError
 from fleet.identity.operations import issue_next, promote, serial_text
 from fleet.identity.profiles import key_digest
 from fleet.identity.tables import Certificate, SpareRequest
+from fleet.identity.token_tables import TokenClaim
 from fleet.registry.operations import now_us
 from fleet.wire import cbor
 
@@ -63,6 +64,13 @@ def rotate(session: Session, authority: Authority, node_id: str) -> int:
         raise IdentityError(
             f"node {node_id} has no spare key: it gets one at the next visit (kapok provision)"
         )
+    claimed = session.scalar(
+        select(TokenClaim.node_id)
+        .join(Certificate, Certificate.serial == TokenClaim.serial)
+        .where(Certificate.next_for == node_id, TokenClaim.confirmed_us.is_(None))
+    )
+    if claimed is not None:
+        raise IdentityError(f"node {node_id} was claimed and not confirmed: kapok provision")
     if row.downlink is not None and _is_on_its_way(session, row):
         return row.downlink
     issued = issue_next(session, authority, csr.pem(row.csr))
@@ -84,7 +92,15 @@ def rotate_due(
     due = session.scalars(
         select(SpareRequest.node_id)
         .join(Certificate, Certificate.active_for == SpareRequest.node_id)
-        .where(SpareRequest.serial.is_(None), Certificate.not_after_us < now_us() + within_us)
+        .where(
+            SpareRequest.serial.is_(None),
+            Certificate.not_after_us < now_us() + within_us,
+            SpareRequest.node_id.not_in(
+                select(Certificate.next_for)
+                .join(TokenClaim, TokenClaim.serial == Certificate.serial)
+                .where(Certificate.next_for.is_not(None), TokenClaim.confirmed_us.is_(None))
+            ),
+        )
         .order_by(Certificate.not_after_us)
         .limit(limit)
     ).all()

@@ -99,7 +99,7 @@ def order(
 ) -> Order:
     """An order for it; the pieces lie in `folder`."""
     folder.mkdir(exist_ok=True)
-    target = Target("test-board", chip, 4 * MIB)
+    target = Target("test-board", chip, 4 * MIB, rows=(NVS, VFS))
     pieces = plan.make(content, folder)
     made = Order(target, lambda: pieces, watch_s=0, journal_folder=folder / "journals")
     return made._replace(**more)

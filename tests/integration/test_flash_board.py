@@ -24,9 +24,10 @@ from flash_rig import (
 
 from fleet.flashing import board_session, flash_board, journal_export, marks
 from fleet.flashing.board_session import BoardSession
-from fleet.flashing.errors import Locked, TooLarge
+from fleet.flashing.errors import BoardChanged, Locked, TooLarge
 from fleet.flashing.esptool_run import Stop
 from fleet.flashing.flash_board import Progress
+from fleet.flashing.partitions import TABLE_OFFSET
 from fleet.flashing.port_lock import locked
 
 
@@ -222,6 +223,26 @@ def test_a_journal_is_saved_before_it_is_overwritten(tmp_path: Path) -> None:
         assert drained == [(board.port.name, NODE)]
         assert holds(board, regions())
         assert flash(board, order(tmp_path / "c", regions())).journal == ""
+
+
+def test_a_journal_is_saved_from_a_board_that_has_lost_its_partition_table(tmp_path: Path) -> None:
+    journal = {"/journal/0a1b2c3d.0": code(3000, 7)}
+    with bare_board(tmp_path / "board") as board:
+        assert flash(board, order(tmp_path / "a", regions({"/main.py": b"1", **journal}))).ok
+        board_session.write_region(board.port, TABLE_OFFSET, b"\xff" * 0x1000)
+        result = flash(board, order(tmp_path / "b", regions()))
+        assert result.ok
+        saved = journal_export.load(Path(result.journal))
+        assert {f"/journal/{name}": data for name, data in saved.files.items()} == journal
+
+
+def test_another_board_in_the_same_socket_is_not_touched(tmp_path: Path) -> None:
+    with bare_board(tmp_path / "board") as board, BoardSession(board.port) as session:
+        session.identify()
+        session._mac = "3c:71:bf:00:00:00"  # as if another one had been identified there
+        with pytest.raises(BoardChanged, match="another board is there now"):
+            session.write_region(NVS.offset, b"who I am not")
+        assert board.flash(NVS.offset, 4) == b"\xff" * 4
 
 
 def test_a_file_system_that_cannot_be_read_is_not_overwritten_unasked(tmp_path: Path) -> None:

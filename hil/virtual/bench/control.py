@@ -65,7 +65,7 @@ class Control:
             return {"error": "that is no JSON object on one line"}
         try:
             return {"ok": True, **self._answer(asked)}
-        except ControlError as e:
+        except (ControlError, Refusal) as e:
             return {"error": str(e)}
 
 

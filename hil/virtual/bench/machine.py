@@ -44,20 +44,31 @@ class Machine:
 
     def boot(self) -> None:
         """As Application.boot."""
-        if self._cutting is not None and not self._cutting.done():
-            self._cutting.add_done_callback(lambda _: self.boot())
-        elif self.board.state == "loader":
+        if self._is_cutting(self.boot):
+            return
+        if self.board.state == "loader":
             self.board.release()
         else:
             self.board.start()
 
     def reset(self) -> None:
         """As Application.reset."""
+        if self._is_cutting(self.reset):
+            return
         self.board.reset()
 
     def halt(self) -> None:
         """As Application.halt."""
+        if self._is_cutting(self.halt):
+            return
         self.board.halt()
+
+    def _is_cutting(self, then: Callable[[], None]) -> bool:
+        """Whether the power is just going; `then` follows when it has gone."""
+        if self._cutting is None or self._cutting.done():
+            return False
+        self._cutting.add_done_callback(lambda _: then())
+        return True
 
     def cut(self) -> None:
         """As Application.cut."""

@@ -168,12 +168,20 @@ def test_the_self_test_is_found_however_it_is_cut() -> None:
         (BOOT + b'Traceback (most recent call last):\r\n  File "main.py"\r\nOSError: 19\r\n',
          "the application fails: OSError: 19"),
         (b"kapok-selftest {nonsense\r\n", "no self-test"),
+        (BOOT + b'kapok: the slot does not start, so\r\nkapok-selftest {"vfs": true}\r\n',
+         "only the rescue application"),
     ],
 )  # fmt: skip
 def test_why_there_is_no_self_test(said: bytes, words: str) -> None:
     console = _Console(said)
     with pytest.raises(FirstBootError, match=f"flashed, but it does not start: .*{words}"):
         watch("p", console, patience=3, clock=console.clock)
+
+
+def test_a_self_test_that_finds_a_fault_is_no_success() -> None:
+    console = _Console(BOOT + b'kapok-selftest {"vfs": true, "nvs": false}\r\n')
+    with pytest.raises(FirstBootError, match="its self-test finds a bad nvs"):
+        watch("p", console, clock=console.clock)
 
 
 @given(st.lists(st.binary(max_size=200), max_size=20))

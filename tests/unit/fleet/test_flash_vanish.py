@@ -71,6 +71,10 @@ class Transport:
     def enter_raw_repl(self, **_: object) -> None:
         """It is there."""
 
+    def exec_raw(self, _: str, **__: object) -> tuple[bytes, bytes]:
+        """The cause of the reset before."""
+        return b"4\r\n", b""
+
 
 def test_the_prompt_of_a_native_port_is_looked_for_where_it_comes_back(
     monkeypatch: pytest.MonkeyPatch,
@@ -84,14 +88,16 @@ def test_the_prompt_of_a_native_port_is_looked_for_where_it_comes_back(
         made.append(Transport(Line(errno.EIO)))
         return made[-1]
 
-    def interrupt(which: Transport) -> None:
+    def interrupts(which: Transport, _: float) -> bool:
         if which is made[0]:
             raise OSError(errno.EIO, "gone")
+        return True
 
     monkeypatch.setattr(repl, "_transport", transport)
-    monkeypatch.setattr(repl, "_interrupt", interrupt)
+    monkeypatch.setattr(repl, "_interrupts", interrupts)
     monkeypatch.setattr(repl, "LOOK", 0.0)
-    assert repl._prompt(NATIVE) is made[1]  # type: ignore[comparison-overlap]
+    transport_, cause = repl._prompt(NATIVE)
+    assert (transport_, cause) == (made[1], 4)
     assert not made[1].serial.closed
 
 
@@ -100,12 +106,12 @@ def test_sabotage_without_opening_again_no_native_board_is_reached(
 ) -> None:
     only = Transport(Line(errno.EIO))
 
-    def gone(_: Transport) -> None:
+    def gone(_: Transport, __: float) -> bool:
         raise termios.error(errno.EIO, "gone")
 
     monkeypatch.setattr(repl, "_transport", lambda _: only)
     monkeypatch.setattr(repl, "_again", lambda transport, _: transport)
-    monkeypatch.setattr(repl, "_interrupt", gone)
+    monkeypatch.setattr(repl, "_interrupts", gone)
     with pytest.raises(repl.ReplError, match="no prompt"):
         repl._prompt(NATIVE)
     assert only.serial.closed
