@@ -135,7 +135,9 @@ def test_a_voucher_that_was_told_of_serves_its_node_and_no_other(made: Desk) -> 
             claims.announce(session, "li", voucher, board.node_id)
 
 
-def test_a_board_that_was_erased_is_claimed_anew_once_its_laptop_has_told(made: Desk) -> None:
+def test_a_board_that_was_erased_is_claimed_anew_once_its_laptop_has_told(
+    made: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first, second = made.issue(2)
     board = Board()
     before = made.ask(board, first)
@@ -153,6 +155,11 @@ def test_a_board_that_was_erased_is_claimed_anew_once_its_laptop_has_told(made: 
     # A report of its life before may still be on its way: it must not end the voucher.
     made.ingest.process([rig.message(board.node_id, rig.make_report(1, [2]))])
     assert made.ask(again, second) == after
+    # Later none is on its way any more, and the voucher must not hand out keys for ever.
+    monkeypatch.setattr(claims, "IN_FLIGHT_US", 0)
+    made.ingest.process([rig.message(board.node_id, rig.make_report(2, [1]))])
+    assert made.state(second) == "used"
+    assert made.ask(again, second).reason == wire.UNKNOWN
 
 
 def test_by_coap_the_grant_is_fetched(made: Desk) -> None:
