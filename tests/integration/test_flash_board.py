@@ -239,7 +239,7 @@ def test_a_journal_is_saved_from_a_board_that_has_lost_its_partition_table(tmp_p
 def test_another_board_in_the_same_socket_is_not_touched(tmp_path: Path) -> None:
     with bare_board(tmp_path / "board") as board, BoardSession(board.port) as session:
         session.identify()
-        session._mac = "3c:71:bf:00:00:00"  # as if another one had been identified there
+        session._mac = bytes.fromhex("3c71bf000000")  # as if another one had been identified there
         with pytest.raises(BoardChanged, match="another board is there now"):
             session.write_region(NVS.offset, b"who I am not")
         assert board.flash(NVS.offset, 4) == b"\xff" * 4

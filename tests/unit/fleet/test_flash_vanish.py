@@ -96,8 +96,9 @@ def test_the_prompt_of_a_native_port_is_looked_for_where_it_comes_back(
     monkeypatch.setattr(repl, "_transport", transport)
     monkeypatch.setattr(repl, "_interrupts", interrupts)
     monkeypatch.setattr(repl, "LOOK", 0.0)
-    transport_, cause = repl._prompt(NATIVE)
-    assert (transport_, cause) == (made[1], 4)
+    found, cause = repl._prompt(NATIVE)
+    assert found is made[1]  # type: ignore[comparison-overlap]
+    assert cause == 4
     assert not made[1].serial.closed
 
 
