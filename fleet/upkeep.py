@@ -151,7 +151,7 @@ class Upkeep:
             for each in suspects:
                 with self._database.begin() as session:
                     clones.flag(session, each.node_id, "sessions", one=each.one, other=each.other)
-        except Exception:
+        except Exception:  # whatever it was, what was seen must not be lost with it
             self.sessions.again(serials, suspects)
             raise
 

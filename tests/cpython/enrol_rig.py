@@ -1,10 +1,12 @@
 """A fleet's enrolment API in this process, and boards whose plug can be pulled at any byte."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import fleet_rig as rig
+import pytest
 from coap_rig import WRAPPER
 from sqlalchemy import select
 
@@ -79,6 +81,15 @@ class EnrolFleet:
         """Close the database."""
         self.http.close()
         self.database.close()
+
+
+@contextmanager
+def enrol_fleet(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EnrolFleet]:
+    """A fleet, and a technician's home of its own."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder / "state"))
+    opened = EnrolFleet(folder)
+    yield opened
+    opened.close()
 
 
 class Calls:

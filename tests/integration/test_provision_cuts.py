@@ -10,7 +10,7 @@ import pytest
 from coap_rig import WRAPPER
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_der_private_key
-from enrol_rig import Board, Calls, CutOff, EnrolFleet, order, provision
+from enrol_rig import Board, Calls, CutOff, EnrolFleet, enrol_fleet, order, provision
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -29,11 +29,9 @@ cuts = st.one_of(
 
 @pytest.fixture
 def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EnrolFleet]:
-    """A fleet, and a technician's home of its own."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    opened = EnrolFleet(tmp_path)
-    yield opened
-    opened.close()
+    """As the rig's."""
+    with enrol_fleet(tmp_path, monkeypatch) as opened:
+        yield opened
 
 
 def on_board(board: Board) -> dict[str, Any]:

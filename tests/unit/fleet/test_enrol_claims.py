@@ -7,7 +7,7 @@ from typing import Any
 import fleet_rig as rig
 import pytest
 from coap_rig import WRAPPER
-from enrol_rig import Board, Calls, EnrolFleet, order, provision
+from enrol_rig import Board, Calls, EnrolFleet, enrol_fleet, order, provision
 from sqlalchemy import select
 
 from fleet.control import operations as control
@@ -23,11 +23,9 @@ from fleet.wire import cbor
 
 @pytest.fixture
 def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EnrolFleet]:
-    """A fleet, and a technician's home of its own."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    opened = EnrolFleet(tmp_path)
-    yield opened
-    opened.close()
+    """As the rig's."""
+    with enrol_fleet(tmp_path, monkeypatch) as opened:
+        yield opened
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from coap_rig import WRAPPER
-from enrol_rig import Board, Calls, CutOff, EnrolFleet, order, provision
+from enrol_rig import Board, Calls, CutOff, EnrolFleet, enrol_fleet, order, provision
 
 from fleet.alarms import operations as alarms
 from fleet.clones import operations as clones
@@ -19,11 +19,9 @@ YEARS_US = 30 * 365 * 86_400 * 1_000_000
 
 @pytest.fixture
 def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EnrolFleet]:
-    """A fleet, and a technician's home of its own."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
-    opened = EnrolFleet(tmp_path)
-    yield opened
-    opened.close()
+    """As the rig's."""
+    with enrol_fleet(tmp_path, monkeypatch) as opened:
+        yield opened
 
 
 @pytest.fixture
