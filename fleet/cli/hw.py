@@ -196,7 +196,7 @@ def image(node_type: str, out: Path, runtime: Path | None, as_json: bool) -> Non
     data = prepared.merged(None)
     write_atomic(out, data, PUBLIC)
     told = {"file": str(out), "bytes": len(data), "board": prepared.board.name,
-            "runtime": prepared.runtime.version, "mark": prepared.runtime.mark}  # fmt: skip
+            "runtime": prepared.runtime.version_text, "mark": prepared.runtime.mark}  # fmt: skip
     if as_json:
         say_json(told)
     else:

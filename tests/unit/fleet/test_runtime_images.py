@@ -222,3 +222,19 @@ def test_merged_regions_never_overlap_and_are_all_there(parts: list[tuple[int, b
         for region in found:
             assert whole[region.offset : region.offset + len(region.data)] == region.data
         assert all(whole[n] == 0xFF for n in range(320) if n not in taken)
+
+
+def test_a_whole_flash_goes_into_one_file(tmp_path: Path) -> None:
+    image = tmp_path / "runtime.bin"
+    image.write_bytes(runtime_image.make("esp32c3"))
+    out = tmp_path / "whole.bin"
+    words = ["hw", "image", "drainage", "--runtime", str(image), "--out", str(out)]
+    told = CliRunner().invoke(kapok, words)
+    assert told.exit_code == 0, told.output
+    assert told.output.strip().endswith("for esp32c3-bc95, MicroPython 1.28.0, bench only")
+    board = hardware.load_board("esp32c3-bc95")
+    flash = out.read_bytes()
+    assert len(flash) == board.flash_bytes
+    assert partitions.decode(flash[partitions.TABLE_OFFSET :]) == list(board.table)
+    row = partitions.find(list(board.table), "nvs")
+    assert flash[row.offset :][: row.size] == b"\xff" * row.size, "who it is comes later"
