@@ -26,9 +26,11 @@ def load() -> dict:
 
     try:
         values = cbor.decode(_blob(esp32.NVS(NAMESPACE), "cfg", bytearray(_LONGEST)))
+        checked = schema.check(values)
     except cbor.CborError as e:
         raise ConfigError("configuration is damaged: %s" % e)
-    checked = schema.check(values)
+    except schema.SchemaError as e:
+        raise ConfigError(str(e))
     forget("node.schema")
     return checked
 

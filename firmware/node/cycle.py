@@ -82,7 +82,7 @@ class Cycle:
         now = clock.now()
         if now < self._state.get("retry", 0):
             return False
-        if self._voucher:
+        if self._voucher or self._state.get("urgent"):
             return True
         depth = self._journal.depth
         late = depth and now >= self._state.get("next_report", 0)
@@ -214,6 +214,7 @@ class Cycle:
     def _contacted(self) -> None:
         self._state.set("fails", 0)
         self._state.set("retry", 0)
+        self._state.set("urgent", 0)
         # From the wake's beginning: the next report falls on a wake that senses as well.
         began = self._began if self._began >= clock.FLOOR else clock.now()
         more = self._journal.depth >= self._config["report_records"]

@@ -112,7 +112,7 @@ def configure(nvs, payload: bytes) -> None:
         for name in values.get("bearers", ()):  # and so would one that nobody knows
             if name not in ("modem", "ppp"):
                 raise RefusedError("no such bearer: %r" % name)
-    except ConfigError as e:
+    except (ConfigError, schema.SchemaError) as e:
         raise RefusedError(str(e))
     raw = cbor.encode(values)
     if len(raw) > _MOST:

@@ -106,7 +106,7 @@ class NodeType(_Strict):
     name: Name
     title: str
     board: Name
-    role: Literal["gas-meter", "drainage", "lamppost"]
+    role: Literal["gas-meter", "drainage", "lamppost", "gateway"]
     modem: Name | None = None  # where the board has none of its own
     sensors: list[Sensor] = []
     config: dict[str, Any] = {}

@@ -7,7 +7,10 @@ from fleet.wire import quantity as quantities
 
 # Role -> the register that its asset has. Of all other quantities each reading stands alone.
 OF_ROLE = {"gas-meter": quantities.GAS_VOLUME}
-REGISTERS = frozenset(OF_ROLE.values())
+# The same register, frozen at other times; what flowed backwards is a register of its own.
+REGISTERS = frozenset(
+    (quantities.GAS_VOLUME, quantities.GAS_VOLUME_DAY, quantities.GAS_VOLUME_MONTH)
+)
 _MOST = (1 << 63) - 1
 _DIGITS = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,6}))?")
 

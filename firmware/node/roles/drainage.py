@@ -8,8 +8,9 @@ from micropython import const
 
 from node.roles.grid import Grid
 from node.sense.analog import AnalogInput
-from node.wire import quantity, uplink
+from node.wire import uplink
 
+_Q_LEVEL = const(2)  # wire/quantity.py
 _RELEASE_TRIES = const(50)  # of 10 ms: a data-ready line is let go within half a second
 
 
@@ -36,7 +37,7 @@ class Drainage:
         called = reason == machine.EXT0_WAKE
         if not called and not (self._grid and self._grid.open(now)):
             return
-        values = [(quantity.LEVEL, self._level.read())]
+        values = [(_Q_LEVEL, self._level.read())]
         if called:
             self._await_release()
         self._journal().append(uplink.encode_body(now, quality, values))

@@ -8,8 +8,9 @@ from node import clock
 from node.config import NAMESPACE
 from node.roles.grid import Grid
 from node.sense.pulse import PulseInput
-from node.wire import quantity, uplink
+from node.wire import uplink
 
+_Q_GAS_VOLUME = const(1)  # wire/quantity.py
 _HOUR = const(3600)
 _SETTLE = const(10)  # looks at the contact until it kept still while it was counted
 _LATE = const(300)  # a freeze taken later than this after its hour is an estimate, in s
@@ -75,7 +76,7 @@ class GasMeter:
         nvs = esp32.NVS(NAMESPACE)
         nvs.set_i32("pulses", pulses)
         nvs.commit()
-        values = [(quantity.GAS_VOLUME, pulses * self._litres)]
+        values = [(_Q_GAS_VOLUME, pulses * self._litres)]
         self._journal().append(uplink.encode_body(hour, quality, values))
         self._grid.taken(now)
 

@@ -1,11 +1,16 @@
 """A lamppost: follows its dimming plan and records on, dim and supply voltage on a grid."""
 
+from micropython import const
+
 from node import clock
 from node.roles.grid import Grid
 from node.sense.analog import AnalogInput
 from node.sense.luminaire import Luminaire
-from node.wire import quantity, uplink
+from node.wire import uplink
 
+_Q_LAMP_ON = const(3)  # wire/quantity.py
+_Q_LAMP_DIM = const(4)
+_Q_SUPPLY_VOLTAGE = const(5)
 _DAY = 86400
 
 
@@ -45,9 +50,9 @@ class Lamppost:
         if not self._grid.open(now):
             return
         values = [
-            (quantity.LAMP_ON, 1 if dim else 0),
-            (quantity.LAMP_DIM, dim),
-            (quantity.SUPPLY, self._supply.read()),
+            (_Q_LAMP_ON, 1 if dim else 0),
+            (_Q_LAMP_DIM, dim),
+            (_Q_SUPPLY_VOLTAGE, self._supply.read()),
         ]
         self._journal().append(uplink.encode_body(now, quality, values))
         self._grid.taken(now)

@@ -62,7 +62,7 @@ def test_a_configuration_is_merged_and_told() -> None:
     assert stored() == {**BASE, "report_s": 7200, "tau_s": 600, "host": "fleet.example"}
     assert downlink.standing() == [5, 5, 0]
     assert config.load()["report_s"] == 7200
-    assert handle([6, CONFIG, patch(report_s=None, tau_s=None, apn=None, sample_s=None)])
+    assert handle([6, CONFIG, patch(report_s=None, tau_s=None, apn=None, attach_s=None)])
     assert {"report_s", "tau_s", "apn"}.isdisjoint(stored())
     assert config.load()["report_s"] == 21600, "the default"
     assert downlink.standing() == [6, 6, 0]
@@ -78,7 +78,7 @@ REFUSALS = [
     ("its role, deleted", patch(role=None)),
     ("out of bounds below", patch(report_s=59)),
     ("out of bounds above", patch(report_s=604801)),
-    ("one good key and one bad", patch(report_s=7200, sample_s=-1)),
+    ("one good key and one bad", patch(report_s=7200, attach_s=-1)),
     ("wrong type", patch(report_s="7200")),
     ("true is no number", patch(report_s=True)),
     ("a needed key deleted", patch(host=None)),
@@ -108,14 +108,12 @@ def test_a_configuration_is_refused_whole(why: str, payload: Any) -> None:
 
 
 def test_a_configuration_that_would_not_fit_is_refused() -> None:
-    plan = [n for i in range(24) for n in (i * 3600, 1000)]
-    assert handle([1, CONFIG, patch(host="h" * 253, apn="a" * 63, lamp_plan=plan)])
-    big = {**stored(), "pins": {"pulse" + "e" * 410: 4}}
+    big = {**stored(), "host": "h" * 253, "apn": "a" * 63, "pins": {"pulse" + "e" * 580: 4}}
     esp32.flash.kept["cfg"] = cbor.encode(big)
     assert 1024 - 40 < len(cbor.encode(big)) <= 1024
     assert not handle([2, CONFIG, patch(bearers=["modem"] * 4, tau_s=600, active_s=60)])
     assert stored() == big
-    assert downlink.standing() == [1, 2, 2]
+    assert downlink.standing() == [0, 2, 2]
 
 
 def test_a_key_is_taken_whole() -> None:
@@ -165,7 +163,7 @@ ITEMS: list[list[Any]] = [
     [4, KEY, NEW_KEY],
     [6, CONFIG, patch(report_s=1)],
     [7, COMMAND, b"ring"],
-    [8, CONFIG, patch(tau_s=None, sample_s=900)],
+    [8, CONFIG, patch(tau_s=None, attach_s=90)],
 ]
 
 
@@ -225,7 +223,7 @@ def test_sabotage_an_item_noted_before_it_is_done_is_lost(
 
 
 PATCHES = st.dictionaries(
-    st.sampled_from(["report_s", "tau_s", "sample_s", "host", "role", "nonsense"]),
+    st.sampled_from(["report_s", "tau_s", "attach_s", "host", "role", "nonsense"]),
     st.one_of(st.none(), st.integers(-1, 700_000), st.sampled_from(["", "fleet.example"])),
     max_size=3,
 ).map(lambda values: [CONFIG, cbor.encode(values)])

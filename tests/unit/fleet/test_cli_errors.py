@@ -265,7 +265,7 @@ def test_every_refusal_that_a_person_may_meet_has_the_one_base() -> None:
     import fleet
     from fleet.errors import Refusal
 
-    inner = ("fleet.coap", "fleet.broker", "fleet.identity.claims", "fleet.wire")
+    inner = ("fleet.coap", "fleet.broker", "fleet.identity.claims", "fleet.schema", "fleet.wire")
     for module in pkgutil.walk_packages(fleet.__path__, "fleet."):
         if module.name.startswith((*inner, "fleet.db.migrations", "fleet.__main__")):
             continue

@@ -1,0 +1,72 @@
+"""Events: what begins and ends, each recorded once when it does, the grave ones reported at once.
+
+Which events are on is in RTC memory; after power was lost what is on begins anew.
+"""
+
+from micropython import const
+
+from node.errors import JournalError
+from node.wire import uplink
+
+_EVENT = const(1000)  # wire/quantity.py: the quantity of event n is 1000 + n
+_ALARM = const(2)  # store/journal.py: goes last where there is no room
+
+
+class Events:
+    """The events of one role; `state` is the node's RtcState, `journal()` its journal."""
+
+    def __init__(self, state, journal) -> None:
+        self._state = state
+        self._journal = journal
+
+    def on(self, code: int) -> bool:
+        """Whether event `code` (wire/quantity.py) has begun and not ended."""
+        return code in self._state.get("events", ())
+
+    def begin(self, code: int, now: int, quality: int, values=(), urgent: bool = True) -> bool:
+        """Record that it began, with what was measured, [(quantity, value), ...]; whether it is
+        new. `urgent`: the node makes contact in this very wake, not at its next report.
+        """
+        if self.on(code):
+            return False
+        return self._note(code, 1, now, quality, values, urgent)
+
+    def end(self, code: int, now: int, quality: int, values=(), urgent: bool = False) -> bool:
+        """Record that it ended; False when it was not on."""
+        if not self.on(code):
+            return False
+        return self._note(code, 0, now, quality, values, urgent)
+
+    def watch(
+        self, code: int, beyond: bool, back: bool, hold_s: int, now: int, quality: int, values=()
+    ) -> bool:
+        """Begin once `beyond` has held for `hold_s`, end once it is `back`: between the two lies
+        the hysteresis. Whether it is on.
+        """
+        since = self._state.get("since", {})
+        if self.on(code):
+            if back:
+                self.end(code, now, quality, values)
+        elif not beyond:
+            since.pop(code, None)
+        elif not hold_s or now - since.setdefault(code, now) >= hold_s:
+            since.pop(code, None)
+            self.begin(code, now, quality, values)
+        self._state.set("since", since)
+        return self.on(code)
+
+    def _note(self, code: int, value: int, now: int, quality: int, values, urgent: bool) -> bool:
+        # The record first: what could not be kept is tried again at the next look.
+        body = uplink.encode_body(now, quality, [(_EVENT + code, value)] + list(values))
+        try:
+            self._journal().append(body, _ALARM)
+        except JournalError as e:
+            self._state.set("error", e.code)
+            return False
+        on = [other for other in self._state.get("events", ()) if other != code]
+        if value:
+            on.append(code)
+        self._state.set("events", on)
+        if urgent:
+            self._state.set("urgent", 1)
+        return True

@@ -1,0 +1,41 @@
+"""Keys of every role."""
+
+from . import INVALID, SchemaError
+
+RULES: "dict[str, tuple]" = {  # type: ignore[type-arg]
+    "node": (str, 10, None),
+    "role": (str, 16, None),
+    "modem": (str, 16, None),
+    "pins": (dict, 32, None),
+    "host": (str, 253, None),
+    "port": (int, 1, 65535, None),
+    "apn": (str, 63, ""),
+    "report_s": (int, 60, 604800, 21600),
+    "report_records": (int, 1, 1000, 24),
+    "awake_s": (int, 30, 600, 300),
+    "attach_s": (int, 20, 300, 180),
+    "tau_s": (int, 0, 35712000, None),  # T3412 and T3324 of the PSM to ask for; none or 0: do not
+    "active_s": (int, 0, 11160, None),  # 60 when there is none
+    "door": (str, 4, None),  # "mqtt" over TLS, or "coap" with OSCORE; none: mqtt
+    "bearers": (list, 4, None),  # names of link/bearers.py, in this order; none: "modem"
+    "log_level": (int, 0, 3, None),  # of log.py; none: 1
+}
+
+
+def check(values: dict) -> None:  # type: ignore[type-arg]
+    """SchemaError where keys contradict each other."""
+    door = values.get("door", "mqtt")
+    if door not in ("mqtt", "coap"):
+        raise SchemaError("door", INVALID, "unknown door %r" % door)
+    for name in values.get("bearers", ()):
+        if not isinstance(name, str) or len(name) > 16:
+            raise SchemaError("bearers", INVALID, "bearers has the wrong type")
+        if door == "coap" and name != "modem":
+            raise SchemaError(
+                "bearers", INVALID, "bearers: door coap goes by the modem's own sockets only"
+            )
+
+
+def whole(value: object) -> bool:
+    """Whether `value` is an integer and no bool."""
+    return isinstance(value, int) and not isinstance(value, bool)
