@@ -6,14 +6,20 @@ import os
 import machine
 from micropython import const
 
-from node import clock
+from node import clock, config
 from node.errors import AttachRefused, ConfigError, DeliverTimeout, JournalError, NodeError
 from node.modules import forget
 from node.wire import receipt, uplink
 
 _BUTTON = machine.EXT1_WAKE  # somebody stands at the node and wants it to report now
 _FETCH_MOST = const(4096)  # bytes of an item; a larger one is left, and so refused
+_NEVER = const(0x7FFFFFFF)
 _CLOSE_MS = const(15_000)  # kept of the cap for shutting the link down
+_Q_ITEM = const(900)  # wire/quantity.py
+_Q_RESULT = const(901)
+_Q_DETAIL = const(902)
+_REVERTED = const(12)  # wire/command.py
+_ALARM = const(2)  # store/journal.py
 _RETRY_S = const(60)
 _RETRY_MOST_S = const(21600)
 
@@ -21,8 +27,8 @@ _RETRY_MOST_S = const(21600)
 class Cycle:
     """What a node does each time it wakes. `open_link` is a callable: most wakes need none."""
 
-    def __init__(self, config: dict, state, journal, role, open_link, voucher=None) -> None:
-        self._config = config
+    def __init__(self, values: dict, state, journal, role, open_link, voucher=None) -> None:
+        self._config = values
         self._state = state
         self._journal = journal
         self._role = role
@@ -59,7 +65,9 @@ class Cycle:
         # boot. One that failed, or that no sensing wake will carry, has its own, and so has what
         # is left of a long silence.
         depth = self._journal.depth
-        if (depth or self._voucher) and (
+        if self._state.get("urgent"):
+            due = min(max(clock.now(), retry), due or _NEVER)
+        elif (depth or self._voucher) and (
             retry or due is None or depth >= self._config["report_records"]
         ):
             contact = max(self._state.get("next_report", 0), retry)
@@ -115,6 +123,8 @@ class Cycle:
             self._failed(error, cause)
         else:
             self._contacted()
+        if (answers or error) and config.on_trial():
+            self._judge(not error)
         if items:
             self._obey(items)
 
@@ -133,10 +143,11 @@ class Cycle:
                 return
             done = self._standing()[1]
             # After power came back the fleet is told, records or none: somebody waits for it.
-            tell = self._journal.depth or self._state.get("told") is None
+            urgent = self._state.get("urgent")
+            tell = self._journal.depth or urgent or self._state.get("told") is None
             reports = self._reports() if tell else []
             self._journal.put_away()
-            if not reports and reason != _BUTTON:
+            if not (reports or urgent or reason == _BUTTON):
                 return
             door = await link.door()
             if not reports:
@@ -177,13 +188,44 @@ class Cycle:
         self._state.save()
         from node import downlink
 
+        results: list = []
         try:
-            self.reconfigured = downlink.handle(items)
+            self.reconfigured = downlink.handle(items, results)
         except ConfigError as e:
             self._state.set("error", e.code)
             self._state.set("cause", 0)
         self._state.set("items", downlink.standing())
         forget("node.downlink")
+        if self.reconfigured:
+            self._state.set("urgent", 1)  # a configuration on trial: the fleet must be reached
+        self._answer(results)
+
+    def _answer(self, results: list) -> None:
+        # What became of items, (number, result, detail) each: the fleet waits for it.
+        for number, result, detail in results:
+            values = [(_Q_ITEM, number), (_Q_RESULT, result), (_Q_DETAIL, detail)]
+            try:
+                self._journal().append(
+                    uplink.encode_body(clock.now(), uplink.GOOD, values), _ALARM
+                )
+                self._state.set("urgent", 1)
+            except JournalError as e:
+                self._state.set("error", e.code)
+
+    def _judge(self, reached: bool) -> None:
+        # A configuration is on trial until the fleet was reached with it.
+        from node import configure
+
+        if reached:
+            configure.proved()
+        else:
+            number = configure.failed()
+            if number is not None:
+                self.reconfigured = True
+                self._state.set("items", None)
+                if number:  # else it came with the node's identity, and was no item
+                    self._answer([(number, _REVERTED, 0)])
+        forget("node.configure")
 
     def _standing(self) -> "list[int]":
         # Numbers of the fleet's items: applied, handled, refused. NVS has them when RTC has not.

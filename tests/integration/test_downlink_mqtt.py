@@ -112,3 +112,16 @@ async def test_a_mains_node_starts_anew_with_its_new_plan(town: Town) -> None:
     assert town.node.board.resets["hard"] == 1
     assert await town.states() == {1: "settled"}
     assert not town.node.board.life.crashes, town.node.board.console_tail
+
+
+async def test_a_node_that_a_configuration_cuts_off_comes_back_by_itself(town: Town) -> None:
+    await town.add(hourly(), report_records=1)
+    await town.until(lambda: town.node.board.now_us > START + HOUR)
+    before = town.config
+    await town.kapok("node", "configure", town.node.node_id, "port=1")
+    await town.until(lambda: town.config["port"] == 1, 4)
+    await town.until(lambda: town.config == before, 6)
+    await town.hours(3)
+    assert await town.states() == {1: "refused"}
+    assert town.node.journal().depth < 2, "it reports again"
+    assert not town.node.board.life.crashes, town.node.board.console_tail

@@ -51,7 +51,7 @@ def check(values: object) -> dict:  # type: ignore[type-arg]
     return result
 
 
-def judge(key: str, rule: tuple, value: object) -> None:  # type: ignore[type-arg]
+def judge(key: str, rule: tuple, value) -> None:  # type: ignore[type-arg, no-untyped-def]
     """SchemaError when `value` is not what `rule` allows."""
     if not isinstance(value, rule[0]) or isinstance(value, bool):
         raise SchemaError(key, TYPE, "%s has the wrong type" % key)
