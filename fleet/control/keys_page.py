@@ -1,5 +1,6 @@
 """docs/configuration.md: `python -m fleet.control.keys_page > docs/configuration.md`."""
 
+import sys
 from collections.abc import Iterator
 
 from fleet import schema
@@ -8,9 +9,10 @@ from fleet.control.keys import Key, keys
 _HEAD = """\
 # Configuration of a node
 
-Every key that a node takes, by role, from the node's own schema. A patch sets keys, or with null gives a key its default back;
-the node checks it whole, applies it whole, and takes it back by itself when four contacts in a row do not reach the fleet with it.
-Each key that it refuses is named in its answer. What the board is (`node`, `role`, `modem`, `pins`) stays with the board.
+Every key that a node takes, by role, from the node's own schema. A patch sets keys, or gives a key
+its default back by null; the node checks it whole, applies it whole, and takes it back by itself
+when four contacts in a row do not reach the fleet with it. Each key that it refuses is named in
+its answer. What the board is (`node`, `role`, `modem`, `pins`) stays with the board.
 
 This page is made by `python -m fleet.control.keys_page`.
 """
@@ -41,4 +43,4 @@ def _table(title: str, rows: list[Key]) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    print(page(), end="")
+    sys.stdout.write(page())

@@ -1,4 +1,4 @@
-"""One source of the configuration's keys: the firmware's schema, its words, the page, the names."""
+"""One source of the configuration's keys: schema, words, page, names."""
 
 from binascii import crc32
 
