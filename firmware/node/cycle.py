@@ -132,6 +132,7 @@ class Cycle:
         # The receipts come into `answers`, what they brought into `items`, whatever becomes of
         # the rest.
         link = self._open_link()
+        door = None
         try:
             await link.open()
             self._set_clock(await link.network_time())
@@ -163,6 +164,7 @@ class Cycle:
                     items.append(item)
                     done = item[0]
         finally:
+            door = None  # what it holds is not needed to shut the link down
             await link.close()
 
     async def _claim(self, link) -> None:
