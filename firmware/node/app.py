@@ -65,11 +65,13 @@ class App:
             if self.cycle.reconfigured:
                 machine.reset()
             gc.collect()
+            self.cycle.energy.rest()
             await self._idle(until)
             reason = machine.TIMER_WAKE
 
     def _sleep(self, until: "int | None") -> None:
         self.role.arm()
+        self.cycle.energy.rest()
         button = self.config["pins"].get("button")
         if button is not None:
             pin = machine.Pin(button, machine.Pin.IN, machine.Pin.PULL_DOWN)
