@@ -78,7 +78,8 @@ def stored_of(database: Path, node_id: str, before_us: int) -> tuple[int, int | 
     """Readings of a node before a time, and when its newest came in (us since 1970 UTC)."""
     with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         rows, newest = connection.execute(
-            "SELECT sum(quantity < 100 AND time_us < ?), max(received_us) FROM readings WHERE terminal_id = ?",
+            "SELECT sum(quantity < 100 AND time_us < ?), max(received_us) FROM readings"
+            " WHERE terminal_id = ?",
             (before_us, node_id),
         ).fetchone()
     return rows or 0, newest

@@ -56,7 +56,7 @@ class Town:
         path = self.fleet.data / "kapok.db"
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
             return connection.execute(
-                "SELECT time_us, value, quality FROM readings WHERE quantity < 100 AND terminal_id = ?"
+                "SELECT time_us, value, quality FROM readings WHERE terminal_id = ?"
                 " AND quantity = ? ORDER BY time_us, id",
                 (node.node_id, quantity),
             ).fetchall()
