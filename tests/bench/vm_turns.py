@@ -38,7 +38,6 @@ machine.deepsleep(1000)
 
 async def _sleeps(folder: Path, turns: int) -> int:
     """The median of the processor time of some wakes, microseconds."""
-    folder.mkdir()
     board = VirtualBoard(folder, mac_of("turns"))
     table = partitions.load(hw_dir() / "partitions" / "4MiB.csv", FLASH_SIZE)
     boot = {"/boot.py": (_LOOP % turns).encode()}
@@ -56,9 +55,14 @@ async def _sleeps(folder: Path, turns: int) -> int:
     return round(median(spent))
 
 
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
 async def calibrate(folder: Path) -> tuple[float, int]:
     """(turn_us, start_us) of this machine, now."""
-    start_us = await _sleeps(folder / "none", 1)
-    busy_us = await _sleeps(folder / "many", TURNS)
+    start_us = await _sleeps(_made(folder / "none"), 1)
+    busy_us = await _sleeps(_made(folder / "many"), TURNS)
     await asyncio.sleep(0)
     return (busy_us - start_us) / TURNS, start_us
