@@ -7,7 +7,7 @@ from typing import Any
 
 import rich_click as click
 
-from fleet.cli import node_downlinks, node_keys, node_release, node_sim
+from fleet.cli import node_downlinks, node_health, node_keys, node_release, node_sim
 from fleet.cli.common import (
     database,
     iso,
@@ -33,6 +33,7 @@ node.add_command(node_release.release)
 node.add_command(node_downlinks.configure)
 node.add_command(node_downlinks.downlinks)
 node.add_command(node_sim.sim)
+node.add_command(node_health.health)
 
 
 def _as_json(found: Any) -> dict[str, Any]:

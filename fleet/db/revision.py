@@ -17,6 +17,8 @@ REVISIONS = (
     "0005",
     "0006",
     "0007",
+    "0008",
+    "0011",
 )  # of fleet/db/migrations/versions, oldest first
 
 

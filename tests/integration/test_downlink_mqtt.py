@@ -96,7 +96,7 @@ async def test_a_sleeping_node_takes_its_configuration_with_its_receipt(town: To
     await town.until(lambda: town.config != before, 4)
     await town.hours(4)
     assert town.config == {**before, "report_records": 2}
-    assert await town.states() == {1: "settled", 2: "settled", 3: "refused", 4: "settled"}
+    assert await town.states() == {1: "settled", 2: "refused", 3: "refused", 4: "settled"}
     assert not town.node.board.life.crashes, town.node.board.console_tail
     assert town.node.journal().depth < 2
 
