@@ -176,6 +176,9 @@ class Cycle:
     async def _contact(self, reason: int, answers: list, items: list) -> None:
         # The receipts come into `answers`, what they brought into `items`, whatever becomes of
         # the rest.
+        ready = None
+        if self._sensed and self._state.get("clock_sure") and not self._voucher:
+            ready = self._ready()  # while there is no link beside it in the heap
         link = self._open_link()
         door = None
         try:
@@ -187,12 +190,8 @@ class Cycle:
                 await self._claim(link)
                 return
             done = self._standing()[1]
-            # After power came back the fleet is told, records or none: somebody waits for it.
-            urgent = self._state.get("urgent")
-            tell = self._journal.depth or urgent or self._state.get("told") is None
-            reports = self._reports() if tell else []
-            self._journal.put_away()
-            if not (reports or urgent or reason == _BUTTON):
+            reports = self._ready() if ready is None else ready
+            if not (reports or self._state.get("urgent") or reason == _BUTTON):
                 return
             self.energy.enter(_SEND)
             door = await link.door()
@@ -221,7 +220,12 @@ class Cycle:
         await claim.redeem(link, self._config)
         self.reconfigured = True
 
-    def _reports(self) -> list:
+    def _ready(self) -> list:
+        # The reports of this contact. After power came back the fleet is told, records or none:
+        # somebody waits for it.
+        state = self._state
+        if not (self._journal.depth or state.get("urgent") or state.get("told") is None):
+            return []
         from node import reports
 
         made, self._telling = reports.make(
@@ -229,6 +233,7 @@ class Cycle:
         )
         for name in ("reports", "wire.compact"):
             forget("node." + name)
+        self._journal.put_away()
         return made
 
     def _obey(self, items: list) -> None:
