@@ -1,6 +1,7 @@
 """What provisioning wrote to NVS: the configuration, checked, and the node's credentials."""
 
 import binascii
+import sys
 
 import esp32
 from micropython import const
@@ -11,6 +12,7 @@ from node.wire import cbor
 
 NAMESPACE = "kapok"
 LONGEST = const(1024)  # bytes of a blob
+_CHECKED = const(3072)  # with all defaults
 _CLAIM_ID = const(11)
 
 
@@ -28,12 +30,45 @@ def stored(nvs: esp32.NVS) -> bytes:
 
 
 def load() -> dict:
-    """The configuration of this node with its defaults; ConfigError when it was not provisioned
-    or is damaged. What this firmware does not know, or would not take, goes by its default: an
-    update must not make a node of a configuration that it had before.
+    """The configuration's keys that every role has, with their defaults. ConfigError when the
+    node was not provisioned, or it is damaged.
     """
+    return _checked()[0]  # type: ignore[index]
+
+
+def whole() -> dict:
+    """As `load`, with the keys of the role: more than the heap has room for beside the link."""
+    common, rest = _checked()
+    common.update(rest)  # type: ignore[union-attr]
+    return common  # type: ignore[return-value]
+
+
+def _checked() -> list:
+    # [keys of every role, keys of this one]. What was checked once by this slot's schema lies in
+    # NVS: each wake checks no more than that it is of the same configuration and slot.
+    nvs = esp32.NVS(NAMESPACE)
+    raw = stored(nvs)
+    tag = binascii.crc32(_slot(), binascii.crc32(raw))
     try:
-        values = cbor.decode(stored(esp32.NVS(NAMESPACE)))
+        held = cbor.decode(_blob(nvs, "cfgx", bytearray(_CHECKED)))
+        if held[0] == tag:  # type: ignore[index]
+            return held[1:]  # type: ignore[index]
+    except (ConfigError, cbor.CborError):
+        pass  # the first boot with it
+    checked = _check(raw)
+    try:
+        nvs.set_blob("cfgx", cbor.encode([tag] + checked))
+        nvs.commit()
+    except OSError:
+        pass  # the next wake checks it again
+    return checked
+
+
+def _check(raw: bytes) -> list:
+    # What this firmware does not know, or would not take, goes by its default: an update must not
+    # make a node of a configuration that it had before.
+    try:
+        values = cbor.decode(raw)
     except cbor.CborError as e:
         raise ConfigError("configuration is damaged: %s" % e)
     if not isinstance(values, dict):
@@ -43,12 +78,20 @@ def load() -> dict:
     checked = None
     while checked is None:
         try:
-            checked = schema.check(values)
+            checked = schema.parted(schema.check(values))
         except schema.SchemaError as e:
             if e.key in schema.NEEDED or values.pop(e.key, None) is None:
                 raise ConfigError(str(e))
     forget("node.schema")
     return checked
+
+
+def _slot() -> bytes:
+    try:
+        with open(sys.path[0] + "/digest", "rb") as file:
+            return file.read(8)
+    except OSError:
+        return b""
 
 
 def on_trial() -> bool:

@@ -34,7 +34,6 @@ class Journal:
         self.corrupt = 0
         self.epoch = EPOCH
         self.away = 0
-        self.appended: list[Any] = []
 
     def __call__(self) -> "Journal":
         return self
@@ -53,10 +52,6 @@ class Journal:
             for number in range(first, last + 1):
                 self.records.pop(number, None)
         return before - self.depth
-
-    def append(self, body: bytes, priority: int = 0) -> int:
-        self.appended.append(cbor.decode(body))
-        return len(self.appended)
 
     def put_away(self) -> None:
         self.away += 1

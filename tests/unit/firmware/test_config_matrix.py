@@ -96,7 +96,7 @@ def test_the_node_answers_each_and_applies_whole_or_not_at_all(case: Case) -> No
     results = give(case)
     if case.code is None:
         assert results == []
-        assert config.load()[case.key] == case.value
+        assert config.whole()[case.key] == case.value
         assert downlink.standing() == [1, 1, 0]
         for _ in range(4):  # the fleet is not reached with it
             configure.failed()
