@@ -30,6 +30,7 @@ _E_CLOCK = const(84)
 _L_BOOT = const(1)  # wire/logcode.py
 _L_CRASH = const(4)
 _L_BROWN_OUT = const(10)
+_MOST = const(1000)
 _WAITING = const(1000)  # bytes and records that are looked through
 _STEP_S = const(3600)
 _EVENT = const(1)  # priority of a record (store/journal.py)
@@ -63,8 +64,9 @@ def happened(state, code: int) -> None:
         state.set("new", new + [code])
 
 
-def crashed(error: Exception) -> None:
-    """Keep what `error` was in RTC memory, for the next contact; whatever goes wrong in here.
+def crashed(error: Exception) -> int:
+    """Keep what `error` was in RTC memory, for the next contact; whatever goes wrong in here. How
+    many lives in a row have ended so.
 
     The hash is over where it happened and how it came there, not over what its text says: the
     same fault has the same hash on every node.
@@ -85,9 +87,12 @@ def crashed(error: Exception) -> None:
         state.set("crash", found + [line, heap, machine.reset_cause()])
         happened(state, _E_CRASH)
         log.note(state, log.ERROR, _L_CRASH, line)
+        count = state.get("crn", 0) + 1
+        state.set("crn", min(count, _MOST))
         state.save()
     except (ValueError, IndexError, MemoryError):
-        pass  # the crash itself goes on to the supervisor
+        return 0  # the crash itself goes on to the supervisor
+    return count
 
 
 def tell(journal, state, now: int, daily: bool) -> None:

@@ -6,6 +6,7 @@ import sys
 import traceback
 import types
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import cycle_rig
@@ -26,7 +27,8 @@ def board(monkeypatch: pytest.MonkeyPatch) -> Iterator[Board]:
         machine: Any = sys.modules["machine"]
         machine.PWRON_RESET, machine.WDT_RESET, machine.DEEPSLEEP_RESET = PWRON, WDT, DEEPSLEEP
         machine.wake_reason = lambda: 0
-        machine.RTC = lambda: types.SimpleNamespace(memory=made._rtc)
+        memory = made._rtc
+        machine.RTC = lambda memory=memory: types.SimpleNamespace(memory=memory)
         monkeypatch.setattr(sys, "print_exception", printed, raising=False)
         monkeypatch.setattr("gc.mem_free", lambda: 54_321, raising=False)
         yield made
@@ -153,7 +155,7 @@ def test_the_ledger_s_record_keeps_the_column_of_times_even(board: Board) -> Non
         journal.append(uplink.encode_body(board.now - 86_400 + 3600 * hour, 0, [(1, hour)]))
     health().tell(journal, board.state, board.now - 1800, True)
     times = [uplink.body_time(body) for body in journal.records.values()]
-    assert {b - a for a, b in zip(times, times[1:], strict=False)} == {3600}
+    assert {b - a for a, b in pairwise(times)} == {3600}
 
 
 def test_a_full_nvs_costs_a_count_and_nothing_else(board: Board) -> None:
