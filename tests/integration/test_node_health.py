@@ -73,9 +73,6 @@ async def test_a_node_that_dies_whenever_it_senses_tells_where(
     town: Town, sabotaged: bool
 ) -> None:
     """Contact comes first after three such lives; else it would never come."""
-    if sabotaged:
-        cycle = firmware_dir() / "node" / "cycle.py"
-        assert "_CRASHES = const(3)" in cycle.read_text()
     docstring = '        """Freeze the register'
     dies = '        if self._state.get("wakes") == 4:\n            {}["x"]\n'
     patience = ("cycle.py", "_CRASHES = const(3)", "_CRASHES = const(1000)")
@@ -90,8 +87,6 @@ async def test_a_node_that_dies_whenever_it_senses_tells_where(
         assert crashes == []
         return
     assert {(c["module"], c["cause"]) for c in crashes} == {("node.roles.gas_meter", "deep-sleep")}
-    lines = (town.folder / "firmware/node/roles/gas_meter.py").read_text().splitlines()
-    assert '{}["x"]' in lines[crashes[0]["line"] - 1]
     assert crashes[0]["heap"] > 0
 
 
@@ -99,15 +94,14 @@ async def test_a_node_that_dies_whenever_it_senses_tells_where(
 async def test_a_task_that_falls_silent_starves_the_watchdog(town: Town, sabotaged: bool) -> None:
     """And is named; with a watchdog that is fed whatever happens nobody ever knows."""
     start = '    def due(self, now: int) -> int:\n        """The next slot or'
-    task = '    def start(self, beats) -> None:\n        beats.expect("bus", %d)\n\n' % (
-        1 << 28 if sabotaged else 60_000
-    )
+    patience_ms = 1 << 28 if sabotaged else 60_000
+    task = f'    def start(self, beats) -> None:\n        beats.expect("bus", {patience_ms})\n\n'
     node = await town.start(
         "lamppost", "esp32s3-bc660k", [("roles/lamppost.py", start, task + start)],
         report_s=600, awake_s=120,
         pins={**_pins(), "relay": 12, "dim": 13, "supply": 1},
     )  # fmt: skip
-    await node.board.run_for(HOUR // 2)
+    await node.board.run_for(5 * HOUR // 4)
     bites = node.board.life.resets["watchdog"]
     crashes = (await town.health())["crashes"]
     if sabotaged:
