@@ -75,8 +75,9 @@ def crashed(error: Exception) -> int:
     heap = gc.mem_free()
     try:
         text = io.StringIO()
-        sys.print_exception(error, text)  # pyright: ignore[reportAttributeAccessIssue]
-        path = [each.strip() for each in text.getvalue().split("\n") if each[:7] == "  File "]
+        sys.print_exception(error, text)  # pyright: ignore[reportArgumentType]
+        told = text.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
+        path = [each.strip() for each in told.split("\n") if each[:7] == "  File "]
         # File "node.cycle", line 123, in run
         parts = path[-1].split('"') if path else ("", "", ", line 0,")
         line = int(parts[2].split(",")[1].split()[-1])

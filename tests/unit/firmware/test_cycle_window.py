@@ -67,7 +67,7 @@ def test_sabotage_without_a_place_of_its_own_every_node_reports_at_midnight(
 
 def test_the_day_s_report_has_a_wake_of_its_own_and_the_same_place_each_day(board: Board) -> None:
     board.now = MIDNIGHT
-    contacts = []
+    contacts: list[int] = []
     while len(contacts) < 4:
         board.journal = cycle_rig.Journal(min(1 + (board.now - MIDNIGHT) // 3600, 24))
         made = cycle(board, report_s=DAY, report_records=1000)

@@ -151,7 +151,8 @@ def reply(request: bytes, seconds: int, first: int = 0x24, stratum: int = 2) -> 
 
 
 def ask(server: Any, name: str = "ntp.example") -> int | None:
-    return asyncio.run(sntp.ask(server, name))
+    told: int | None = asyncio.run(sntp.ask(server, name))
+    return told
 
 
 def test_a_time_server_is_asked_once_and_believed() -> None:
