@@ -21,7 +21,7 @@ from fleet.control import desired, layers
 from fleet.control.targets import Target
 
 ROOT = Path(__file__).parents[3]
-NODES, KILLS = 120, 6
+NODES, KILLS = 60, 6
 
 WORKER = """
 import sys
