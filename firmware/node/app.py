@@ -67,11 +67,13 @@ class App:
             if self.cycle.reconfigured:
                 machine.reset()
             gc.collect()
+            self.cycle.energy.rest()
             await self._idle(until)
             reason = machine.TIMER_WAKE
 
     def _sleep(self, until: "int | None") -> None:
         callers = self.role.arm() or []
+        self.cycle.energy.rest()
         button = self.config["pins"].get("button")
         if button is not None:
             callers.append(machine.Pin(button, machine.Pin.IN, machine.Pin.PULL_DOWN))
