@@ -62,6 +62,8 @@ class App:
             until = self.cycle.next_wake()
             self.journal.put_away()
             self.state.save()
+            if self.cycle.reboot:
+                machine.reset()
             if not self.role.mains:
                 self._sleep(until)
             if self.cycle.reconfigured:

@@ -1,9 +1,11 @@
 """What a node does with a command of its fleet: who said it, until when, and whose it is.
 
 The number under which it came was noted before (downlink.py), so it is done at most once. Until
-its result is in the journal, `cmd` in NVS says that it had begun: after a power cut it is told as
+its result is in the journal, `cmd` in NVS has the number too: after a power cut it is told as
 failed, and not begun again.
 """
+
+import gc
 
 import esp32
 import machine
@@ -16,6 +18,10 @@ from node.wire import command, uplink
 _Q_ITEM = const(900)  # wire/quantity.py
 _Q_RESULT = const(901)
 _Q_DETAIL = const(902)
+_Q_WAKES = const(118)
+_Q_RESETS = const(122)
+_Q_CRASH_HEAP = const(913)
+_Q_CRASH_CAUSE = const(914)
 _EVENT = const(1)  # store/journal.py
 _KEY = const(32)  # bytes
 _CUT = const(1)  # detail of FAILED: power was lost, or the watchdog bit, while it was done
@@ -36,8 +42,6 @@ class Commands:
         result (wire/command.py).
         """
         nvs = esp32.NVS(config.NAMESPACE)
-        nvs.set_i32("cmd", number)
-        nvs.commit()
         result, detail = self._judge(nvs, number, payload)
         self._record(nvs, number, result, detail)
         return result
@@ -45,8 +49,12 @@ class Commands:
     def recover(self) -> None:
         """Tell of a command that a power cut or the watchdog ended midway."""
         nvs = esp32.NVS(config.NAMESPACE)
-        number = _begun(nvs)
-        if number:
+        number = _number(nvs, "cmd")
+        if not number:
+            return
+        if number > _number(nvs, "down"):
+            _done(nvs)  # it was not begun: the fleet gives it again
+        else:
             self._record(nvs, number, command.FAILED, _CUT)
 
     def _judge(self, nvs, number: int, payload: bytes) -> "tuple[int, int]":
@@ -54,9 +62,7 @@ class Commands:
             code, arguments, identifier, expiry, mac = command.decode(payload)
         except uplink.ReportError:
             return command.FORGED, 0
-        signed = command.signed(
-            self._config["node"], number, code, arguments, identifier, expiry
-        )
+        signed = command.signed(self._config["node"], number, code, arguments, identifier, expiry)
         if not _same(_mac(nvs, signed), mac):
             return command.FORGED, 0
         now = clock.now()
@@ -112,13 +118,30 @@ class Commands:
     def _diagnose(self, arguments: list) -> "tuple[int, int]":
         if arguments:
             return command.BAD_ARGUMENTS, 0
-        return command.NO_SUCH, 0
+        gc.collect()
+        values = [
+            (_Q_WAKES, self._state.get("wakes", 0)),
+            (_Q_RESETS, self._state.get("resets", 0)),
+            (_Q_CRASH_HEAP, gc.mem_free()),
+            (_Q_CRASH_CAUSE, machine.reset_cause()),
+        ]
+        self._keep(values)
+        self._state.set("told", None)  # the next report has the whole status
+        return command.DONE, 0
 
     def _log_level(self, arguments: list) -> "tuple[int, int]":
-        return command.NO_SUCH, 0
+        from node import log
+
+        if len(arguments) != 1 or not log.set_level(self._state, arguments[0]):
+            return command.BAD_ARGUMENTS, 0
+        return command.DONE, arguments[0]
 
     def _log_pull(self, arguments: list) -> "tuple[int, int]":
-        return command.NO_SUCH, 0
+        from node import log
+
+        if arguments:
+            return command.BAD_ARGUMENTS, 0
+        return command.DONE, log.pull(self._state, self._journal())
 
     def _record(self, nvs, number: int, result: int, detail: int) -> None:
         # The record, then that it is there. A cut in between would tell it twice: the newest
@@ -126,25 +149,27 @@ class Commands:
         body = self._journal().last_body
         values = [(_Q_ITEM, number), (_Q_RESULT, result), (_Q_DETAIL, detail)]
         if not body or not _tells(body, number):
-            quality = uplink.GOOD if self._state.get("clock_sure") else uplink.ESTIMATED
             try:
-                self._journal().append(uplink.encode_body(clock.now(), quality, values), _EVENT)
+                self._keep(values)
             except JournalError as e:
                 self._state.set("error", e.code)
                 return
-        nvs.erase_key("cmd")
-        nvs.commit()
+        _done(nvs)
         self._state.set("urgent", 1)  # whoever asked waits for it
 
+    def _keep(self, values: list) -> None:
+        quality = uplink.GOOD if self._state.get("clock_sure") else uplink.ESTIMATED
+        self._journal().append(uplink.encode_body(clock.now(), quality, values), _EVENT)
 
-def standing() -> bool:
-    """Whether a command had begun of which nothing was told yet."""
-    return _begun(esp32.NVS(config.NAMESPACE)) != 0
+
+def _done(nvs) -> None:
+    nvs.erase_key("cmd")
+    nvs.commit()
 
 
-def _begun(nvs) -> int:
+def _number(nvs, name: str) -> int:
     try:
-        return nvs.get_i32("cmd")
+        return nvs.get_i32(name)
     except OSError:
         return 0
 

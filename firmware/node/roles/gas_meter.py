@@ -44,8 +44,9 @@ class GasMeter:
             elif self._grid.open(now):
                 self._freeze(now, quality)
         self.count()
-        timed, woken = clock.is_set(), reason == machine.EXT1_WAKE
-        self._safely(lambda safety: safety.look(now, quality, timed, woken))
+        pulse = reason in (machine.EXT0_WAKE, machine.ULP_WAKE)
+        button = reason == machine.EXT1_WAKE
+        self._safely(lambda safety: safety.look(now, quality, pulse, button))
 
     def count(self) -> None:
         """Add what the contact gave since the last call to the register in RTC memory."""
@@ -75,7 +76,13 @@ class GasMeter:
         from node.roles.gas_safety import GasSafety
 
         found = what(GasSafety(self._config, self._state, self._journal))
-        for name in ("roles.gas_safety", "roles.gas_valve", "sense.valve", "events"):
+        for name in (
+            "roles.gas_safety",
+            "roles.gas_valve",
+            "sense.valve",
+            "events",
+            "sense.analog",
+        ):
             forget("node." + name)
         return found
 

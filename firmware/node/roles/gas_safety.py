@@ -27,6 +27,7 @@ _E_TILT = const(7)
 _E_EARTHQUAKE = const(8)
 _E_BATTERY_LOW = const(9)
 _E_COVER = const(10)
+_E_SENSOR_FAULT = const(23)
 _HOUR = const(3600)
 _DAY = const(86400)
 _ADC_UV = const(3_000_000)  # at `battery_full_mv`
@@ -46,15 +47,17 @@ class GasSafety:
         self._again = 0
         self._close = 0  # the event to close for
 
-    def look(self, now: int, quality: int, timed: bool, woken: bool) -> None:
-        """Judge all that is watched, and move the valve where that says so.
+    def look(self, now: int, quality: int, pulse: bool, button: bool) -> None:
+        """Judge what is watched, and move the valve where that says so.
 
-        `timed`: the clock is set, so that flow can be judged. `woken`: the button may have called.
+        `pulse`: gas flows, and only that is judged, since the other inputs cost time. `button`: it
+        may have called.
         """
-        self._now, self._quality, self._again, self._close = now, quality, 0, 0
-        self._inputs()
-        if timed:
-            self._flow()
+        self._now, self._quality, self._close = now, quality, 0
+        self._again = self._state.get("look", 0) if pulse else 0
+        if not pulse:
+            self._inputs()
+        self._flow()
         self._state.set("look", self._again)
         valve = self.valve()
         if valve is None:
@@ -64,7 +67,7 @@ class GasSafety:
         else:
             valve.settle(now, quality)
         valve.release()
-        if woken:
+        if button:
             valve.pressed(quality)
 
     def start(self) -> None:
@@ -141,10 +144,34 @@ class GasSafety:
             values = [(_Q_BATTERY_VOLTAGE, level)]
             back = level >= config["battery_back_mv"]
             self._watch(_E_BATTERY_LOW, level < limit, back, config["battery_s"], 0, values)
+        if "sda" in pins and (config["tilt_ddeg"] or config["quake_mg"]):
+            self._motion()
         if "cover" in pins and config["cover_s"]:
             up = machine.Pin(pins["cover"], machine.Pin.IN, machine.Pin.PULL_DOWN).value()
             hold, back_s = config["cover_s"], config["cover_back_s"]
             self._watch(_E_COVER, up == 1, up == 0, hold, back_s, ())
+
+    def _motion(self) -> None:
+        from node.roles import gas_motion
+
+        config = self._config
+        try:
+            askew, quake = gas_motion.feel(config, self._events.on(_E_EARTHQUAKE))
+        except OSError:  # it does not answer: that is not a danger
+            self._tell_fault(True)
+            return
+        self._tell_fault(False)
+        values = [(_Q_TILT, askew)]
+        limit = config["tilt_ddeg"]
+        if limit:
+            back = askew < config["tilt_back_ddeg"]
+            self._watch(_E_TILT, askew >= limit, back, config["tilt_s"], 0, values)
+        if config["quake_mg"]:
+            self._watch(_E_EARTHQUAKE, quake, not quake, 0, config["quake_back_s"], ())
+
+    def _tell_fault(self, begins: bool) -> None:
+        if begins != self._events.on(_E_SENSOR_FAULT):
+            self._tell(_E_SENSOR_FAULT, begins, ())
 
     def _watch(self, code: int, beyond: bool, back: bool, hold: int, back_s: int, values) -> None:
         # As Events.watch, with a time for the way back as well, and noting when to look again.

@@ -34,6 +34,7 @@ RULES: "dict[str, tuple]" = {  # type: ignore[type-arg]
     "tilt_ddeg": (int, 0, 900, 100),  # tenths of a degree from how it hung when it was installed
     "tilt_back_ddeg": (int, 0, 900, 50),
     "tilt_s": (int, 0, 3600, 60),
+    "tilt_zero": (int, 0, 1000000, 0),  # count it on where a meter was hung anew
     "quake_mg": (int, 0, 2000, 250),  # off the mean, thousandths of g: 250 Gal closes
     "quake_s": (int, 1, 20, 3),  # shaking that lasts: a knock does not
     "quake_back_s": (int, 0, 86400, 600),
