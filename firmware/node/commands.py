@@ -37,13 +37,21 @@ class Commands:
         self._role = role
         self.reboot = False
 
-    def obey(self, number: int, payload: bytes) -> int:
-        """Judge the command that item `number` brought, do it, record what became of it; its
-        result (wire/command.py).
+    def obey(self, number: int, payload: bytes, begin) -> int:
+        """Judge the command that item `number` brought, do it, record what became of it. `begin`
+        notes its number. Its result (wire/command.py); 0 too where it is not the fleet's.
         """
         nvs = esp32.NVS(config.NAMESPACE)
-        result, detail = self._judge(nvs, number, payload)
-        self._record(nvs, number, result, detail)
+        told = self._open(nvs, number, payload)
+        if told is None:
+            # Not urgent: whoever can forge could else have the node make contact without end.
+            self._record(number, command.FORGED, 0)
+            return 0
+        begin()
+        result, detail = self._judge(*told)
+        self._record(number, result, detail)
+        _done(nvs)
+        self._state.set("urgent", 1)  # whoever asked waits for it
         return result
 
     def recover(self) -> None:
@@ -55,16 +63,23 @@ class Commands:
         if number > _number(nvs, "down"):
             _done(nvs)  # it was not begun: the fleet gives it again
         else:
-            self._record(nvs, number, command.FAILED, _CUT)
+            # Power may have failed when all but that was done: then the newest record tells it.
+            body = self._journal().last_body
+            if not body or not _tells(body, number):
+                self._record(number, command.FAILED, _CUT)
+            _done(nvs)
+            self._state.set("urgent", 1)
 
-    def _judge(self, nvs, number: int, payload: bytes) -> "tuple[int, int]":
+    def _open(self, nvs, number: int, payload: bytes) -> "tuple | None":
+        # (code, arguments, expiry) of what the fleet itself has signed for this node and number.
         try:
             code, arguments, identifier, expiry, mac = command.decode(payload)
         except uplink.ReportError:
-            return command.FORGED, 0
+            return None
         signed = command.signed(self._config["node"], number, code, arguments, identifier, expiry)
-        if not _same(_mac(nvs, signed), mac):
-            return command.FORGED, 0
+        return (code, arguments, expiry) if _same(_mac(nvs, signed), mac) else None
+
+    def _judge(self, code: int, arguments: list, expiry: int) -> "tuple[int, int]":
         now = clock.now()
         if not self._state.get("clock_sure"):
             return command.NO_CLOCK, 0
@@ -143,19 +158,11 @@ class Commands:
             return command.BAD_ARGUMENTS, 0
         return command.DONE, log.pull(self._state, self._journal())
 
-    def _record(self, nvs, number: int, result: int, detail: int) -> None:
-        # The record, then that it is there. A cut in between would tell it twice: the newest
-        # record shows that.
-        body = self._journal().last_body
-        values = [(_Q_ITEM, number), (_Q_RESULT, result), (_Q_DETAIL, detail)]
-        if not body or not _tells(body, number):
-            try:
-                self._keep(values)
-            except JournalError as e:
-                self._state.set("error", e.code)
-                return
-        _done(nvs)
-        self._state.set("urgent", 1)  # whoever asked waits for it
+    def _record(self, number: int, result: int, detail: int) -> None:
+        try:
+            self._keep([(_Q_ITEM, number), (_Q_RESULT, result), (_Q_DETAIL, detail)])
+        except JournalError as e:
+            self._state.set("error", e.code)
 
     def _keep(self, values: list) -> None:
         quality = uplink.GOOD if self._state.get("clock_sure") else uplink.ESTIMATED
@@ -175,11 +182,13 @@ def _number(nvs, name: str) -> int:
 
 
 def _tells(body: bytes, number: int) -> bool:
-    # Whether a record is this command's result.
+    # Whether a record is this command's result, and no forger's.
     from node.wire import cbor
 
     flat = cbor.decode(body)
-    return isinstance(flat, list) and flat[2:4] == [_Q_ITEM, number]
+    if not isinstance(flat, list) or flat[2:4] != [_Q_ITEM, number]:
+        return False
+    return flat[4:6] != [_Q_RESULT, command.FORGED]
 
 
 def _mac(nvs, data: bytes) -> bytes:

@@ -55,6 +55,7 @@ class Cycle:
         if hasattr(role, "poll"):
             await self._poll(role)
         if clock.is_set():
+            self._standing()  # before anything is recorded: see Commands.recover
             self._sense(reason)
         if self._contact_due(reason):
             await self._talk(reason)
@@ -171,6 +172,7 @@ class Cycle:
         try:
             await link.open()
             await self._learn_time(link)
+            self._standing()
             if not self._sensed:
                 self._sense(reason)
             if self._voucher:
@@ -233,15 +235,15 @@ class Cycle:
         self._state.set("items", downlink.standing())
         forget("node.downlink")
 
-    def _command(self, number: int, payload: bytes) -> int:
+    def _command(self, number: int, payload: bytes, begin=None) -> int:
         from node.commands import Commands
 
         commands = Commands(self._config, self._state, self._journal, self._role)
-        result = commands.obey(number, payload) if number else commands.recover()
+        result = commands.obey(number, payload, begin) if begin else commands.recover()
         self.reboot = self.reboot or commands.reboot
         for name in ("commands", "wire.command", "log"):
             forget("node." + name)
-        if number:
+        if begin:
             forget("node.link")  # it lent its HMAC; a contact that begins needs it still
         return result
 

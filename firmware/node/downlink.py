@@ -42,7 +42,8 @@ def handle(items: list, obey=None) -> bool:
     """Do what `items`, [number, kind, payload] and ascending, want; whether the configuration is
     another now. ConfigError when NVS does not take it: then the fleet will give them again.
 
-    `obey(number, payload)` does a command and gives its result; without it there are none.
+    `obey(number, payload, begin)` does a command, calls `begin` before, and returns whether it
+    was refused; without it there are none.
     """
     nvs = esp32.NVS(config.NAMESPACE)
     changed = False
@@ -60,11 +61,14 @@ def handle(items: list, obey=None) -> bool:
 
 
 def _command(nvs, number: int, payload, obey) -> None:
-    # Its number first, so that whatever becomes of it, it is not begun twice. `cmd` before that:
-    # where power fails in here, commands.py tells so, if it was begun at all.
-    _note(nvs, "cmd", number)
-    _note(nvs, "down", number)
-    if obey(number, payload if isinstance(payload, bytes) else b""):
+    # Its number is noted before it is begun, so that whatever becomes of it, it is not begun
+    # twice. `cmd` before that: where power fails in here, commands.py tells so. What is forged
+    # moves no counter.
+    def begin() -> None:
+        _note(nvs, "cmd", number)
+        _note(nvs, "down", number)
+
+    if obey(number, payload if isinstance(payload, bytes) else b"", begin):
         _note(nvs, "refn", number)
 
 

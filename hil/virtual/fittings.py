@@ -1,4 +1,4 @@
-"""What hangs on a virtual board's pins because the board is made for it: valve, battery, sensors."""
+"""What hangs on a virtual board's pins, as the board is made for it: valve, battery, sensors."""
 
 from collections.abc import Mapping
 
@@ -32,7 +32,7 @@ class Fittings:
         self._board.pins.microvolts[self._pins["battery"]] = millivolts * 3_000_000 // _FULL_MV
 
     def gas(self, permille: int) -> None:
-        """Gas about the meter, in permille of the lower explosive limit; its contact calls at 5 %."""
+        """Gas about the meter, in permille of the lower explosive limit; it calls at 50."""
         pins = self._board.pins
         pins.microvolts[self._pins["gas"]] = _CLEAN_AIR_UV + permille * 1600
         if "gas_call" in self._pins:

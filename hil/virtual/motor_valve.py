@@ -1,4 +1,4 @@
-"""A gas meter's motor valve on a virtual board: an H bridge, two end stops, the motor's current."""
+"""A motor valve on a virtual board: an H bridge, two end stops, the motor's current."""
 
 from collections.abc import Callable, Mapping
 

@@ -110,7 +110,7 @@ class GasSafety:
         button = self._config["pins"].get("button")
         if button is not None and machine.Pin(button, machine.Pin.IN).value():
             return False
-        return any([pin.value() for pin in self._contacts()])
+        return any(pin.value() for pin in self._contacts())
 
     def _contacts(self) -> list:
         pins, pin = self._config["pins"], machine.Pin
@@ -195,9 +195,10 @@ class GasSafety:
     def _tell(self, code: int, begins: bool, values) -> None:
         if not begins:
             self._events.end(code, self._now, self._quality, values)
-        elif self._events.begin(code, self._now, self._quality, values):
-            if code in self._config["close_on"]:
-                self._close = code
+            return
+        new = self._events.begin(code, self._now, self._quality, values)
+        if new and code in self._config["close_on"]:
+            self._close = code
 
     def _flow(self) -> None:
         # `saf`: time and volume of the last look, when gas was last seen to flow, time and volume

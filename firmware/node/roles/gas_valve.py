@@ -63,7 +63,7 @@ class GasValve:
         return self._valve.where()
 
     def close(self, why: int, now: int, quality: int) -> int:
-        """Close it because of event `why`, or of a command (255); where it is then (quantity 11)."""
+        """Close it because of event `why`, or of a command (255); where it got (quantity 11)."""
         self._state.set("arm", None)
         self._state.save()
         if self.wanted() != why:
@@ -130,7 +130,7 @@ class GasValve:
         return 0
 
     def command(self, code: int, arguments: list, now: int, quality: int) -> tuple:
-        """(result, detail) of VALVE_CLOSE and VALVE_ARM; detail: where the valve is, or why not."""
+        """(result, detail) of VALVE_CLOSE and VALVE_ARM; detail: where it is, or why not."""
         if code == command.VALVE_CLOSE:
             if arguments:
                 return command.BAD_ARGUMENTS, 0

@@ -1,6 +1,6 @@
 """Keys of a gas meter: its register, its safety monitoring, its valve.
 
-Of each danger: a threshold (0: it is not watched), a time for which it must hold, and where it ends.
+Of each danger: a threshold (0: it is not watched), how long it must hold, and where it ends.
 """
 
 from . import INVALID, SchemaError
