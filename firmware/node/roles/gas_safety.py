@@ -196,8 +196,8 @@ class GasSafety:
         if not begins:
             self._events.end(code, self._now, self._quality, values)
             return
-        new = self._events.begin(code, self._now, self._quality, values)
-        if new and code in self._config["close_on"]:
+        self._events.begin(code, self._now, self._quality, values)
+        if code in self._config["close_on"]:  # whether or not the journal had room for it
             self._close = code
 
     def _flow(self) -> None:
