@@ -12,6 +12,8 @@ STUBS := micropython-esp32-stubs==1.29.0.post1 micropython-stdlib-stubs==1.29.0.
 .PHONY: demo test lint types bench bench-thread bench-heap bench-modems bench-scenarios bench-bytes \
   bench-coap bench-oscore bench-flash soak soak-trace soak-fuzz soak-coap soak-bitflips soak-claims \
   soak-unplug soak-valve wheel system clean
+  bench-coap bench-oscore bench-flash measure soak soak-trace soak-fuzz soak-coap soak-bitflips soak-claims \
+  soak-unplug wheel system clean
 
 .venv/bin/python:
 	@python3 -m venv .venv || { rm -rf .venv; \
@@ -75,6 +77,10 @@ bench-scenarios: .venv/.dev
 # Octets on the air and energy of a report, by door.
 bench-bytes: system .venv/.dev
 	@$(DRIVERS) $(PY) -m tests.bench.bytes $(ARGS)
+
+# What a battery node's wakes take, measured anew into hw/measured for kapok battery.
+measure: system .venv/.dev
+	@$(DRIVERS) $(PY) -m tests.bench.measure $(ARGS)
 
 # Reports a second that one core commits over CoAP, beside aiocoap alone.
 bench-coap: .venv/.dev
