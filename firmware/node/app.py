@@ -69,15 +69,16 @@ class App:
             reason = machine.TIMER_WAKE
 
     def _sleep(self, until: "int | None") -> None:
-        self.role.arm()
+        callers = self.role.arm() or []
         button = self.config["pins"].get("button")
         if button is not None:
-            pin = machine.Pin(button, machine.Pin.IN, machine.Pin.PULL_DOWN)
-            if hasattr(esp32, "wake_on_ext1"):
-                esp32.wake_on_ext1((pin,), esp32.WAKEUP_ANY_HIGH)
-            else:
-                from node.sense import gpiowake
+            callers.append(machine.Pin(button, machine.Pin.IN, machine.Pin.PULL_DOWN))
+        if callers and hasattr(esp32, "wake_on_ext1"):
+            esp32.wake_on_ext1(tuple(callers), esp32.WAKEUP_ANY_HIGH)
+        elif callers:
+            from node.sense import gpiowake
 
+            for pin in callers:
                 gpiowake.add(pin)
         self.state.save()
         if until is None:
