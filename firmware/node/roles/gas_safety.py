@@ -31,6 +31,7 @@ _E_SENSOR_FAULT = const(23)
 _HOUR = const(3600)
 _DAY = const(86400)
 _ADC_UV = const(3_000_000)  # at `battery_full_mv`
+_SOON = const(5)  # pulses at the limit: enough to tell
 _HEAD = const(6)  # values in front of the watches: see `_flow`
 
 
@@ -93,7 +94,8 @@ class GasSafety:
         return valve.command(code, arguments, now, quality)
 
     def _read(self, uplink, now: int, quality: int) -> int:
-        values = [(_Q_GAS_VOLUME, self._state.get("pulses", 0) * self._config["litres_per_pulse"])]
+        litres = self._state.get("pulses", 0) * self._config["litres_per_pulse"]
+        values = [(_Q_GAS_VOLUME, litres % 10 ** self._config["register_digits"])]
         valve = self.valve()
         if valve is not None:
             values.append((_Q_VALVE, valve.where()))
@@ -245,6 +247,9 @@ class GasSafety:
                 saf[at + 2] = saf[at]
             saf[at], saf[at + 1] = now, volume
         elif (came + pulse) * _HOUR < limit * passed:
+            if came and hold < _HOUR and 2 * came * _HOUR < limit * passed:
+                # Gas flows since nobody knows when, and so nobody knows how much: see soon.
+                self._look_at(now + _SOON * pulse * _HOUR // limit)
             saf[at], saf[at + 1], saf[at + 2] = now, volume, 0
         since = saf[at + 2]
         if not since:

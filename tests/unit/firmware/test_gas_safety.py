@@ -42,7 +42,9 @@ class House:
             rate = litres_an_hour if world.position < SHUT else 0
             left = PULSE * 3600 - self.passed
             pulse = now - (-left // rate) if rate else end + 1
-            then = min(hour, pulse, end)
+            wanted = self.meter.state.get("look", 0)
+            timed = wanted if wanted > now else end + 1
+            then = min(hour, pulse, end, timed)
             self.passed += rate * (then - now)
             now = then
             self._at(now)
@@ -52,7 +54,7 @@ class House:
                 self.pulses += 1
                 self.meter.state.set("pulses", self.pulses)
                 looked = self.pulses % self.per_wake == 0
-            if now == hour:
+            if now in (hour, timed):
                 self.look()
             elif looked:
                 self.look(pulse=True)
@@ -142,6 +144,27 @@ def test_over_flow_closes_within_its_time_and_some_pulses(make: Any, per_wake: i
     house.flow(0, 1800).flow(9000, 600)
     assert 1860 <= house.began[OVER] <= 1860 + 60 + per_wake * 8
     assert house.meter.world.position == SHUT
+
+
+def test_a_co_processor_that_wakes_every_forty_pulses_is_quick_enough(make: Any) -> None:
+    """The first wake cannot tell since when gas flows: it has the node look again soon."""
+    house = make(40)
+    house.flow(0, 1800).flow(9000, 600)
+    assert house.began[BURST] <= 1800 + 160 + 60
+    assert house.meter.world.position == SHUT
+    house = make(40, burst_l_h=0)
+    house.flow(0, 1800).flow(9000, 600)
+    assert house.began[OVER] <= 1800 + 160 + 160
+
+
+def test_ordinary_use_costs_few_wakes_more(make: Any) -> None:
+    house = make(40)
+    looks = []
+    real = house.look
+    house.look = lambda **kwargs: (looks.append(kwargs), real(**kwargs))
+    household(house, 7)
+    timed = len(looks) - 7 * 24 - house.pulses // 40
+    assert timed < 7 * 8
 
 
 def test_a_flow_at_the_meters_limit_is_none_too_many(make: Any) -> None:
