@@ -12,6 +12,7 @@ from fleet.releases import rescue, slots
 from fleet.wire import cbor, nodeid
 from hil.virtual import firmware
 from hil.virtual.board import FLASH_SIZE, BoardError, VirtualBoard
+from hil.virtual.fittings import Fittings
 from hil.virtual.journal_view import read_journal
 from hil.virtual.modem import ModemTwin
 from hil.virtual.pace import Pace
@@ -79,11 +80,13 @@ class VirtualNode:
             stimulus=Stimulus(scene.schedule()),
             twins={UART: self.twin},
             wires={pins[name]: (UART, name) for name in MODEM_PINS if name in pins},
+            wheels={pins["pulse"]: pins["pulse2"]} if "pulse2" in pins else None,
             pace=pace,
             haste=haste,
             console=console,
             serial=serial,
         )
+        self.fittings = Fittings(self.board, pins)
 
     def provision(self, credentials: Credentials, host: str, port: int, **more: Any) -> None:
         """Write credentials and configuration to NVS; `more` replaces keys of the scene's."""
