@@ -42,6 +42,9 @@ class Words(Protocol):
 def told(session: Session, words: Sequence[Words]) -> None:
     """Note what became of the items that `words` name. Of a command the first result counts, of
     a configuration the last: a node that cannot reach its fleet by a new one goes back.
+
+    FORGED ends nothing: the node has not taken the number, and is given the item again. Whoever
+    can put a forged item on its way could else hide that the true one was done.
     """
     for one in words:
         number, result = one.values.get(ITEM, 0), one.values.get(RESULT, -1)
@@ -55,7 +58,9 @@ def told(session: Session, words: Sequence[Words]) -> None:
                 Downlink.handed_us.is_not(None),
             )
             .values(
-                result=result, detail=one.values.get(DETAIL, 0), refused=result != command.DONE
+                result=result,
+                detail=one.values.get(DETAIL, 0),
+                refused=result not in (command.DONE, command.FORGED),
             )
             .returning(Downlink.kind)
             .execution_options(synchronize_session=False)
@@ -83,17 +88,20 @@ def _settle(session: Session, one: Words, number: int, result: int) -> None:
     ).first()
     if found is None:
         return  # an item that is no command
-    if found.result is not None:
+    if found.result not in (None, command.FORGED):
         log.warning("a command has two results", node=one.node_id, number=number, second=result)
         return
+    values: dict[str, object] = {
+        "result": result,
+        "detail": one.values.get(DETAIL, 0),
+        "trust": one.trust,
+    }
+    if result != command.FORGED:
+        values |= {"state": state_of(result), "why": "", "ended_us": now_us()}
     session.execute(
-        update(Delivery)
-        .where(mine)
-        .values(
-            state=state_of(result), why="", result=result, detail=one.values.get(DETAIL, 0),
-            trust=one.trust, ended_us=now_us(),
-        )
-        .execution_options(synchronize_session=False)
-    )  # fmt: skip
-    if found.state in ends.OPEN:
+        update(Delivery).where(mine).values(**values).execution_options(synchronize_session=False)
+    )
+    if result == command.FORGED:
+        log.warning("a node was given a forged command", node=one.node_id, number=number)
+    elif found.state in ends.OPEN:
         ends.count_ended(session, found.command_id, 1)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fleet import schema, texts
-from fleet.control import keys
+from fleet.control import checks
 from fleet.control.command_lists import Part
 from fleet.control.drift import REFUSED, Newest
 from fleet.wire import command
@@ -37,7 +37,7 @@ def result_text(result: int, detail: int | None, lang: str, candidates: Iterable
     values: Mapping[str, Any] = {"code": result, "detail": detail or 0}
     if result in _KEY_RESULTS:
         crc = detail or 0
-        key = keys.named(crc, [*candidates, *keys.all_keys()])
+        key = checks.named(crc, [*candidates, *checks.all_keys()])
         values = {**values, "key": key or f"{crc & 0xFFFFFFFF:08x}"}
     return texts.say(f"why.{RESULTS.get(result, 'other')}", lang, values)
 
