@@ -71,7 +71,9 @@ def test_a_result_is_the_command_s_end(town: Town, result: int, state: str) -> N
     meter.report([(1, result)])
     assert states(town) == [state]
     assert rig.query(town.path, "SELECT result, trust FROM deliveries") == [(result, 1)]
-    assert rig.query(town.path, "SELECT result, refused FROM downlinks") == [(result, result != 0)]
+    assert rig.query(town.path, "SELECT told, refused FROM downlinks") == [
+        (f"[[{result}, 0]]", result != 0)
+    ]
 
 
 def test_attack_a_forged_item_does_not_hide_what_becomes_of_the_true_one(town: Town) -> None:
