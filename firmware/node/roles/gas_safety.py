@@ -46,6 +46,7 @@ class GasSafety:
         self._now = 0
         self._quality = 0
         self._again = 0
+        self._pulse = False
         self._close = 0  # the event to close for
 
     def look(self, now: int, quality: int, pulse: bool, button: bool) -> None:
@@ -55,6 +56,7 @@ class GasSafety:
         may have called.
         """
         self._now, self._quality, self._close = now, quality, 0
+        self._pulse = pulse
         self._again = self._state.get("look", 0) if pulse else 0
         if not pulse:
             self._inputs()
@@ -242,12 +244,14 @@ class GasSafety:
         on = self._events.on(code)
         if on:
             limit = limit * self._config["flow_back_percent"] // 100
+        # Since the look that saw the newest pulse less than another one came.
+        still = pulse * _HOUR - limit * (now - saf[2])
         if passed > 0 and (came - pulse) * _HOUR >= limit * passed:
             if not saf[at + 2]:
                 saf[at + 2] = saf[at]
             saf[at], saf[at + 1] = now, volume
-        elif (came + pulse) * _HOUR < limit * passed:
-            if came and hold < _HOUR and 2 * came * _HOUR < limit * passed:
+        elif min((came + pulse) * _HOUR - limit * passed, still) < 0:
+            if self._pulse and hold < _HOUR and 4 * came * _HOUR < limit * passed:
                 # Gas flows since nobody knows when, and so nobody knows how much: see soon.
                 self._look_at(now + _SOON * pulse * _HOUR // limit)
             saf[at], saf[at + 1], saf[at + 2] = now, volume, 0
