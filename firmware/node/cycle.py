@@ -196,6 +196,7 @@ class Cycle:
             done = self._standing()[1]
             # After power came back the fleet is told, records or none: somebody waits for it.
             tell = self._journal.depth or self._state.get("told") is None
+            tell = tell or self._state.get("crash")
             reports = self._reports() if tell else []
             self._journal.put_away()
             if not reports and reason != _BUTTON:

@@ -46,7 +46,7 @@ def booted(state, kept: int) -> None:
     brown-out detector reset it. MicroPython tells the two apart by nothing else.
     """
     cause = machine.reset_cause()
-    _count("rst")
+    state.set("resets", _count("rst"))
     log.note(state, log.INFO, _L_BOOT, cause << 8 | machine.wake_reason())
     if cause == machine.PWRON_RESET and kept == WARM:
         log.note(state, log.WARNING, _L_BROWN_OUT, _count("bro"))

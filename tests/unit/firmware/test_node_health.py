@@ -74,6 +74,18 @@ def test_a_crash_is_reported_with_the_next_contact_and_once(board: Board) -> Non
     assert not any(910 in each or CRASH in each for each in values(board))
 
 
+def test_a_crash_is_news_enough_for_a_contact_without_records(board: Board) -> None:
+    board.wake()
+    board.link.reports.clear()
+    board.state.save()
+    for _ in range(3):
+        health().crashed(fails("x"))
+    board.state.load()
+    board.wake(0)
+    assert [each[CRASH] for each in values(board) if CRASH in each] == [1]
+    assert board.state.get("crn") == 0
+
+
 def test_the_same_fault_has_the_same_hash_whatever_its_text(board: Board) -> None:
     found = []
     for text in ("at 17", "at 18"):
