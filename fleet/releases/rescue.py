@@ -10,7 +10,8 @@ MAIN = "rescue/main.py"  # of the firmware folder; in the image it is node/main.
 # What only an ordinary wake needs: no roles, no senses, no journal, no reports of readings.
 _LEFT_OUT = (
     "app.py", "cycle.py", "main.py", "reports.py", "roles/", "sense/", "store/journal.py",
-    "store/lazy.py", "store/ledger.py", "store/segment.py", "store/segments.py",
+    "store/lazy.py", "store/ledger.py", "store/register.py", "store/segment.py",
+    "store/segments.py",
     "wire/nodeid.py", "wire/quantity.py", "wire/report.py",
 )  # fmt: skip
 
