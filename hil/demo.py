@@ -65,7 +65,7 @@ def count(database: Path, nodes: list[VirtualNode], end_us: dict[str, int]) -> C
             end = end_us[node.node_id]
             rows, different = connection.execute(
                 "SELECT count(*), count(DISTINCT quantity || '@' || time_us) FROM readings"
-                " WHERE terminal_id = ? AND time_us < ?",
+                " WHERE quantity < 100 AND terminal_id = ? AND time_us < ?",
                 (node.node_id, node.scene.bound(end)),
             ).fetchone()
             given = node.scene.sensed(end)
@@ -78,7 +78,8 @@ def stored_of(database: Path, node_id: str, before_us: int) -> tuple[int, int | 
     """Readings of a node before a time, and when its newest came in (us since 1970 UTC)."""
     with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         rows, newest = connection.execute(
-            "SELECT sum(time_us < ?), max(received_us) FROM readings WHERE terminal_id = ?",
+            "SELECT sum(quantity < 100 AND time_us < ?), max(received_us) FROM readings"
+            " WHERE terminal_id = ?",
             (before_us, node_id),
         ).fetchone()
     return rows or 0, newest

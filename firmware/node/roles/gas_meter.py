@@ -50,7 +50,10 @@ class GasMeter:
             self._supply.irq(self._dying, machine.Pin.IRQ_RISING)
             if self._supply.value():
                 self._dying(None)
+        cold = state.get("pulses") is None
         self.count()
+        if cold:
+            self._safely(lambda safety: safety.start())
 
     def sense(self, now: int, reason: int, quality: int) -> None:
         """Freeze the register if an hour has begun; tell of a gap, a magnet and reverse flow."""
@@ -70,15 +73,42 @@ class GasMeter:
         if self.counting:
             self._tamper(now, quality)
         self.count()
+        pulse = reason in (machine.EXT0_WAKE, machine.ULP_WAKE)
+        button = reason == machine.EXT1_WAKE
+        self._safely(lambda safety: safety.look(now, quality, pulse, button))
 
     def count(self) -> None:
         """Put the register as it is now into RTC memory, in pulses."""
         self._state.set("pulses", self._register.litres() // self._litres)
 
     def due(self, now: int) -> int:
-        """The next full hour."""
+        """The next full hour, or when the safety monitoring wants to look again."""
         local = now + self._config["utc_offset_s"]
-        return now + _HOUR - local % _HOUR
+        hour = now + _HOUR - local % _HOUR
+        look = self._state.get("look", 0)
+        return look if now < look < hour else hour
+
+    def command(self, code: int, arguments: list, now: int) -> tuple:
+        """(result, detail) of a command that is the meter's: its valve, READ_NOW."""
+        self.count()
+        return self._safely(lambda safety: safety.command(code, arguments, now))
+
+    def caller(self) -> bool:
+        """Whether it was a contact of the safety monitoring, not the button, that ended deep
+        sleep.
+        """
+        return self._safely(lambda safety: safety.calling())
+
+    def _safely(self, what):
+        # What watches over safety is in the heap only while it does.
+        from node.roles.gas_safety import GasSafety
+
+        found = what(GasSafety(self._config, self._state, self._journal))
+        for name in ("gas_safety", "gas_valve", "gas_motion"):
+            forget("node.roles." + name)
+        for name in ("sense.valve", "sense.analog", "sense.tilt", "sense.angle", "events"):
+            forget("node." + name)
+        return found
 
     def called(self) -> bool:
         """Never: what comes while the node is awake is counted."""
@@ -95,7 +125,7 @@ class GasMeter:
         pins = self._pulses.arm(min(pulses, 0xFFFF))
         if "pfail" in self._config["pins"]:
             pins.append(self._supply)
-        return pins
+        return pins + self._safely(lambda safety: safety.callers())
 
     def _dying(self, _pin) -> None:
         # The supply fails: write the register while the capacitor lasts, and draw no more. The
