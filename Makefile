@@ -10,8 +10,8 @@ PACKAGES := mosquitto libcoap3-bin softhsm2
 STUBS := micropython-esp32-stubs==1.29.0.post1 micropython-stdlib-stubs==1.29.0.post2
 
 .PHONY: demo test lint types bench bench-thread bench-heap bench-modems bench-scenarios bench-bytes \
-  bench-coap bench-oscore bench-flash measure soak soak-trace soak-fuzz soak-coap soak-bitflips soak-claims \
-  soak-unplug wheel system clean
+  bench-coap bench-oscore bench-flash measure soak soak-trace soak-fuzz soak-coap soak-bitflips \
+  soak-claims soak-unplug soak-valve soak-register wheel system clean
 
 .venv/bin/python:
 	@python3 -m venv .venv || { rm -rf .venv; \
@@ -118,8 +118,17 @@ soak-claims: .venv/.dev
 soak-unplug: .venv/.dev
 	@$(DRIVERS) $(PY) -m tests.bench.unplug $(ARGS)
 
+# A million commands to a gas meter's valve: replayed, forged, late, and power cuts at every step.
+soak-valve: .venv/.dev
+	@$(DRIVERS) $(PY) -m tests.bench.valve $(ARGS)
+
+# Ten years of a gas meter's pulses, 5,000 power cuts, three rollovers, and what the flash wears.
+soak-register: .venv/.dev
+	@$(DRIVERS) $(PY) -m tests.bench.register $(ARGS)
+
 # Everything that is too long for every run.
-soak: soak-trace soak-fuzz soak-bitflips soak-claims soak-unplug soak-coap bench-thread
+soak: soak-trace soak-fuzz soak-bitflips soak-claims soak-unplug soak-valve soak-register soak-coap \
+  bench-thread
 
 wheel: .venv/.dev
 	@$(PY) -m build --wheel --outdir dist . >/dev/null && ls dist/*.whl

@@ -2,13 +2,12 @@
 
 import asyncio
 import binascii
-import os
 
 import machine
 from micropython import const
 
 from node import clock, config
-from node.errors import AttachRefused, ConfigError, DeliverTimeout, JournalError, NodeError
+from node.errors import ConfigError, DeliverTimeout, JournalError, NodeError
 from node.modules import forget
 from node.power.energy import Energy
 from node.wire import receipt, uplink
@@ -21,8 +20,7 @@ _Q_RESULT = const(901)
 _Q_DETAIL = const(902)
 _REVERTED = const(12)  # wire/command.py
 _ALARM = const(2)  # store/journal.py
-_RETRY_S = const(60)
-_RETRY_MOST_S = const(21600)
+_CRASHES = const(3)  # so many lives in a row that ended before their sleep
 _SOON_S = const(3600)  # within so long a node reports that has enough to report
 _SENSE = const(1)  # phases of power/energy.py
 _SEND = const(3)
@@ -43,6 +41,7 @@ class Cycle:
         self._open_link = open_link
         self._voucher = voucher  # a claim id: the next contact asks for an identity first
         self.reconfigured = False  # the fleet has changed the configuration: a boot takes it
+        self.reboot = False  # the fleet wants one, once the wake is over
         self._sensed = False
         self._telling: "list | None" = None  # what the status of this contact's reports is news of
         self.energy = Energy(state)
@@ -56,17 +55,31 @@ class Cycle:
         role = self._role
         self.energy.woken(getattr(role, "counting", False))
         self._state.set("wakes", self._state.get("wakes", 0) + 1)
-        if hasattr(role, "poll"):
-            await self._poll(role)
-        if clock.is_set():
-            self._sense(reason)
+        # A node that dies whenever it senses makes its contact first: somebody may mend it.
+        limps = self._state.get("crn", 0) >= _CRASHES
+        if not limps:
+            await self._look(reason)
         if self._contact_due(reason):
+            self._sensed = self._sensed or limps
             await self._talk(reason)
+            if limps:
+                self._journal.put_away()
+                self._state.save()
             # The contact took its time: the sensor may have called, or a slot have begun.
             if role.called():
                 reason = machine.EXT0_WAKE
             elif self._sensed:
                 reason = machine.TIMER_WAKE
+            self._sense(reason)
+        elif limps:
+            await self._look(reason)
+        self._state.set("crn", 0)
+
+    async def _look(self, reason: int) -> None:
+        if hasattr(self._role, "poll"):
+            await self._poll(self._role)
+        if clock.is_set():
+            self._standing()  # before anything is recorded: see Commands.recover
             self._sense(reason)
 
     def next_wake(self) -> "int | None":
@@ -115,9 +128,10 @@ class Cycle:
         now = clock.now()
         if now < self._state.get("retry", 0):
             return False
-        if self._voucher or self._state.get("urgent"):
+        crashes = self._state.get("crn", 0)
+        if self._voucher or self._state.get("urgent") or crashes == _CRASHES:
             return True
-        depth = self._journal.depth
+        depth = self._journal.depth or crashes
         due = self._state.get("next_report", 0)
         if depth >= self._config["report_records"]:
             soon = self._own(now, min(_SOON_S, self._config["report_s"] // 8))
@@ -163,7 +177,10 @@ class Cycle:
                 timekeeping.signed(self._state, got.time)
                 forget("node.timekeeping")
         if error:
-            self._failed(error, cause)
+            from node import retry
+
+            retry.failed(self._state, error, cause)
+            forget("node.retry")
             self._log(1, _L_CONTACT_FAILED, error << 16 | cause & 0xFFFF)
         else:
             self._contacted()
@@ -184,6 +201,7 @@ class Cycle:
         try:
             await link.open()
             await self._learn_time(link)
+            self._standing()
             if not self._sensed:
                 self._sense(reason)
             if self._voucher:
@@ -224,7 +242,8 @@ class Cycle:
         # The reports of this contact. After power came back the fleet is told, records or none:
         # somebody waits for it.
         state = self._state
-        if not (self._journal.depth or state.get("urgent") or state.get("told") is None):
+        news = self._journal.depth or state.get("urgent") or state.get("crash")
+        if not news and state.get("told") is not None:
             return []
         from node import reports
 
@@ -240,12 +259,13 @@ class Cycle:
         # Last of all, with all that the contact brought put away: what goes wrong in here must
         # not have the contact repeated.
         self._journal.put_away()
+        self._state.set("items", None)  # where the watchdog bites in here, NVS is asked again
         self._state.save()
         from node import downlink
 
         results: list = []
         try:
-            self.reconfigured = downlink.handle(items, results)
+            self.reconfigured = downlink.handle(items, self._command, results)
         except ConfigError as e:
             self._state.set("error", e.code)
             self._state.set("cause", 0)
@@ -282,6 +302,18 @@ class Cycle:
                     self._answer([(number, _REVERTED, 0)])
         forget("node.configure")
 
+    def _command(self, number: int, payload: bytes, begin=None) -> int:
+        from node.commands import Commands
+
+        commands = Commands(self._config, self._state, self._journal, self._role)
+        result = commands.obey(number, payload, begin) if begin else commands.recover()
+        self.reboot = self.reboot or commands.reboot
+        for name in ("commands", "wire.command", "log"):
+            forget("node." + name)
+        if begin:
+            forget("node.link")  # it lent its HMAC; a contact that begins needs it still
+        return result
+
     def _standing(self) -> "list[int]":
         # Numbers of the fleet's items: applied, handled, refused. NVS has them when RTC has not.
         standing = self._state.get("items")
@@ -290,6 +322,7 @@ class Cycle:
 
             standing = downlink.standing()
             forget("node.downlink")
+            self._command(0, b"")  # one that a power cut or the watchdog ended is told
             self._state.set("items", standing)
         return standing
 
@@ -321,16 +354,3 @@ class Cycle:
         if self._voucher and self.reconfigured:  # whoever provisions it waits for its first report
             self._voucher = None
             self._state.set("next_report", 0)
-
-    def _failed(self, code: int, cause: int) -> None:
-        fails = self._state.get("fails", 0)
-        wait = min(_RETRY_S << min(fails, 10), _RETRY_MOST_S)
-        if code == AttachRefused.code and cause in AttachRefused.FINAL:
-            wait = _RETRY_MOST_S  # time does not heal it: only somebody's hand
-        # A quarter of jitter, so that a street that lost its cell does not come back as one.
-        wait += wait * os.urandom(1)[0] // 1024
-        self._state.set("fails", fails + 1)
-        self._state.set("failed", self._state.get("failed", 0) + 1)
-        self._state.set("error", code)
-        self._state.set("cause", cause)
-        self._state.set("retry", clock.now() + wait)

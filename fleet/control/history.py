@@ -1,6 +1,7 @@
 """The downlinks of a node as people see them."""
 
-from typing import NamedTuple
+import json
+from typing import Any, NamedTuple
 
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
@@ -23,6 +24,7 @@ class Listed(NamedTuple):
     expires_us: int | None
     handed_us: int | None
     settled_us: int | None
+    told: list[list[int]]  # [result, detail] as the node told them
 
 
 def list_(session: Session, node_id: str, limit: int = PAGE) -> list[Listed]:
@@ -30,10 +32,12 @@ def list_(session: Session, node_id: str, limit: int = PAGE) -> list[Listed]:
 
     `state` is queued, handed, settled, refused or expired.
     """
+    ended = Downlink.expires_us <= now_us()
     state = case(
+        (ended & Downlink.handed_us.is_(None), "expired"),  # whatever was settled above it
         (Downlink.refused, "refused"),
         (Downlink.settled_us.is_not(None), "settled"),
-        (Downlink.expires_us <= now_us(), "expired"),
+        (ended, "expired"),
         (Downlink.handed_us.is_not(None), "handed"),
         else_="queued",
     )
@@ -41,9 +45,15 @@ def list_(session: Session, node_id: str, limit: int = PAGE) -> list[Listed]:
         select(
             Downlink.number, Downlink.kind, state, func.length(Downlink.payload),
             Downlink.created_us, Downlink.expires_us, Downlink.handed_us, Downlink.settled_us,
+            Downlink.told,
         )
         .where(Downlink.node_id == node_id)
         .order_by(Downlink.number.desc())
         .limit(min(limit, PAGE))
     ).all()  # fmt: skip
-    return [Listed(row[0], KINDS[row[1]], *row[2:]) for row in reversed(rows)]
+    return [_listed(row) for row in reversed(rows)]
+
+
+def _listed(row: Any) -> Listed:
+    number, kind, *more, told = row
+    return Listed._make([number, KINDS[kind], *more, json.loads(told or "[]")])

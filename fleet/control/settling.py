@@ -10,6 +10,7 @@ from fleet.control.ends import told_by_status
 from fleet.control.tables import Downlink, DownlinkProgress
 from fleet.registry.operations import now_us
 
+CONFIG = 1  # a kind of item
 LAST = 2**31 - 1  # the highest number
 # A node may be ahead of a database that was restored; further than this it is wrong, not ahead.
 _AHEAD = 1_000_000
@@ -23,14 +24,15 @@ class Progress(NamedTuple):
     refused: int
 
 
-def settle(session: Session, told: Mapping[str, tuple[int, int, int]]) -> None:
-    """Settle items by what nodes told: (highest handled, CONFIG applied, refused last).
+def settle(session: Session, told: Mapping[str, tuple[int, int, int]]) -> list[str]:
+    """Settle items by what nodes told: (highest handled, CONFIG applied, refused last); those
+    that told something new.
 
     Zeros for what a node did not tell. A number that no node can have changes nothing.
     """
     told = {node_id: numbers for node_id, numbers in told.items() if any(numbers)}
     if not told:
-        return
+        return []
     found = session.scalars(
         select(DownlinkProgress)
         .where(DownlinkProgress.node_id.in_(list(told)))
@@ -39,6 +41,7 @@ def settle(session: Session, told: Mapping[str, tuple[int, int, int]]) -> None:
         .execution_options(populate_existing=True)
     )
     rows = {row.node_id: row for row in found}
+    changed = []
     for node_id, numbers in told.items():
         # A node that is ahead of its row, or has none, is one of a database that was restored.
         row = rows.get(node_id) or new_progress(node_id, 0)
@@ -46,7 +49,9 @@ def settle(session: Session, told: Mapping[str, tuple[int, int, int]]) -> None:
         if numbers != known and _plausible(row.last_number, numbers):
             session.add(row)
             _settle(session, row, numbers)
+            changed.append(node_id)
     session.flush()
+    return changed
 
 
 def ahead(session: Session, handled: Mapping[str, int]) -> set[str]:
@@ -90,5 +95,20 @@ def _settle(session: Session, row: DownlinkProgress, numbers: tuple[int, int, in
     if 0 < row.refused <= row.handled:
         session.execute(
             update(Downlink).where(mine, Downlink.number == row.refused).values(refused=True)
+        )
+    if row.handled:
+        # A patch that the node is done with and that is above the one in force was refused, or
+        # taken back by the node, with all that came on trial before it.
+        session.execute(
+            update(Downlink)
+            .where(
+                mine,
+                Downlink.kind == CONFIG,
+                Downlink.number <= row.handled,
+                Downlink.number > max(row.applied, row.base),
+                Downlink.handed_us.is_not(None),
+            )
+            .values(refused=True)
+            .execution_options(synchronize_session=False)
         )
     told_by_status(session, row.node_id, row.handled, row.refused)

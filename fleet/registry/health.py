@@ -8,8 +8,8 @@ from typing import NamedTuple, Protocol
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
+from fleet.registry import modules
 from fleet.registry.health_tables import Crash, NodeLog
-from fleet.registry.modules import name as module_name
 from fleet.wire import logcode
 
 CRASH, MODULE, LINE, HEAP, CAUSE = 910, 911, 912, 913, 914  # quantities
@@ -147,8 +147,9 @@ class _Numbers(Protocol):
 
 def _fault(row: "_Numbers | Crash | object", at_us: int, times: int, nodes: int) -> Fault:
     found: _Numbers = row  # type: ignore[assignment]
+    line = modules.line(found.module, found.line)
     return Fault(
-        f"{found.traceback:08x}", module_name(found.module), found.line, found.heap,
+        f"{found.traceback:08x}", modules.name(found.module), line, found.heap,
         CAUSES.get(found.cause, str(found.cause)), at_us, times, nodes,
     )  # fmt: skip
 

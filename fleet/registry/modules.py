@@ -1,9 +1,10 @@
-"""Names of the firmware's modules by their CRC-32, as a crash record has them."""
+"""The firmware's modules by the CRC-32 of their names, and their lines, as a crash has them."""
 
 import binascii
 import functools
 
 from fleet.paths import firmware_dir
+from fleet.releases.lines import source_line
 
 
 @functools.lru_cache(maxsize=1)
@@ -16,6 +17,17 @@ def _names() -> dict[int, str]:
         name = name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
         found[binascii.crc32(name.encode())] = name
     return found
+
+
+@functools.lru_cache(maxsize=256)
+def line(crc: int, number: int) -> int:
+    """The line of the source that line `number` of a traceback means, if this is the firmware;
+    the number itself where there is no such module.
+    """
+    path = firmware_dir() / f"{_names().get(crc, '').replace('.', '/')}.py"
+    if not path.is_file():
+        path = path.with_suffix("") / "__init__.py"
+    return source_line(path.read_text(), number) if path.is_file() else number
 
 
 def name(crc: int) -> str:

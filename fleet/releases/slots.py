@@ -130,8 +130,8 @@ def _slot(sources: tuple[tuple[str, str], ...], out: Path, outside: frozenset[st
             path = Path(temporary) / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-        # -O3: without line numbers, 2 % of the heap.
-        tree = compile_tree(Path(temporary), final.sources, out, ("-O3",))
+        # -O2: with line numbers, for the crash record. They lie in the image, not in the heap.
+        tree = compile_tree(Path(temporary), final.sources, out, ("-O2",))
     told = {
         path: {final.names.get(short, short): old for short, old in names.items()}
         for path, names in small.names.items()

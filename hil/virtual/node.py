@@ -12,6 +12,7 @@ from fleet.releases import rescue, slots
 from fleet.wire import cbor, nodeid
 from hil.virtual import firmware
 from hil.virtual.board import FLASH_SIZE, BoardError, VirtualBoard
+from hil.virtual.fittings import Fittings
 from hil.virtual.journal_view import read_journal
 from hil.virtual.modem import ModemTwin
 from hil.virtual.pace import Pace
@@ -24,12 +25,15 @@ MODEM_PINS = ("reset", "pwrkey", "dtr", "psm_exit", "cut")  # as in firmware/nod
 
 
 class Credentials(NamedTuple):
-    """What a node gets at provisioning: DER bytes, and CBOR [kid, secret] for OSCORE."""
+    """What a node gets at provisioning: DER bytes, CBOR [kid, secret] for OSCORE, and the key for
+    commands; empty: it has none.
+    """
 
     key: bytes
     certificate: bytes
     root: bytes
     oscore: bytes
+    hmac: bytes = b""
 
 
 def mac_of(seed: str) -> bytes:
@@ -79,11 +83,13 @@ class VirtualNode:
             stimulus=Stimulus(scene.schedule()),
             twins={UART: self.twin},
             wires={pins[name]: (UART, name) for name in MODEM_PINS if name in pins},
+            wheels={pins["pulse"]: pins["pulse2"]} if "pulse2" in pins else None,
             pace=pace,
             haste=haste,
             console=console,
             serial=serial,
         )
+        self.fittings = Fittings(self.board, pins)
 
     def provision(self, credentials: Credentials, host: str, port: int, **more: Any) -> None:
         """Write credentials and configuration to NVS; `more` replaces keys of the scene's."""
@@ -103,6 +109,8 @@ class VirtualNode:
         self.board.nvs.set_blob(NAMESPACE, "cert", credentials.certificate)
         self.board.nvs.set_blob(NAMESPACE, "ca", credentials.root)
         self.board.nvs.set_blob(NAMESPACE, "oscore", credentials.oscore)
+        if credentials.hmac:
+            self.board.nvs.set_blob(NAMESPACE, "hmac", credentials.hmac)
 
     def wipe(self) -> None:
         """Format the file system with fresh firmware: the journal is gone, identity stays."""

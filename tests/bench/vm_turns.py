@@ -5,6 +5,7 @@ once, with nothing of the firmware.
 """
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -47,12 +48,15 @@ async def _sleeps(folder: Path, turns: int) -> int:
         await board.run_until(lambda: board.life.sleeps >= 1, WAIT_S)
         for n in range(TRIES):
             before = children_us()
-            slept = 2 + n
-            await board.run_until(lambda slept=slept: board.life.sleeps >= slept, WAIT_S)
+            await board.run_until(partial(_slept, board, 2 + n), WAIT_S)
             spent.append(children_us() - before)
     finally:
         await board.stop()
     return round(median(spent))
+
+
+def _slept(board: VirtualBoard, times: int) -> bool:
+    return board.life.sleeps >= times
 
 
 def _made(folder: Path) -> Path:

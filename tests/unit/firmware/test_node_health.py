@@ -6,6 +6,7 @@ import sys
 import traceback
 import types
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import cycle_rig
@@ -26,7 +27,8 @@ def board(monkeypatch: pytest.MonkeyPatch) -> Iterator[Board]:
         machine: Any = sys.modules["machine"]
         machine.PWRON_RESET, machine.WDT_RESET, machine.DEEPSLEEP_RESET = PWRON, WDT, DEEPSLEEP
         machine.wake_reason = lambda: 0
-        machine.RTC = lambda: types.SimpleNamespace(memory=made._rtc)
+        memory = made._rtc
+        machine.RTC = lambda memory=memory: types.SimpleNamespace(memory=memory)
         monkeypatch.setattr(sys, "print_exception", printed, raising=False)
         monkeypatch.setattr("gc.mem_free", lambda: 54_321, raising=False)
         yield made
@@ -70,6 +72,18 @@ def test_a_crash_is_reported_with_the_next_contact_and_once(board: Board) -> Non
     board.link.reports.clear()
     board.wake()
     assert not any(910 in each or CRASH in each for each in values(board))
+
+
+def test_a_crash_is_news_enough_for_a_contact_without_records(board: Board) -> None:
+    board.wake()
+    board.link.reports.clear()
+    board.state.save()
+    for _ in range(3):
+        health().crashed(fails("x"))
+    board.state.load()
+    board.wake(0)
+    assert [each[CRASH] for each in values(board) if CRASH in each] == [1]
+    assert board.state.get("crn") == 0
 
 
 def test_the_same_fault_has_the_same_hash_whatever_its_text(board: Board) -> None:
@@ -153,7 +167,7 @@ def test_the_ledger_s_record_keeps_the_column_of_times_even(board: Board) -> Non
         journal.append(uplink.encode_body(board.now - 86_400 + 3600 * hour, 0, [(1, hour)]))
     health().tell(journal, board.state, board.now - 1800, True)
     times = [uplink.body_time(body) for body in journal.records.values()]
-    assert {b - a for a, b in zip(times, times[1:], strict=False)} == {3600}
+    assert {b - a for a, b in pairwise(times)} == {3600}
 
 
 def test_a_full_nvs_costs_a_count_and_nothing_else(board: Board) -> None:
