@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from node.store.journal import ALARM, Journal
@@ -117,7 +118,7 @@ def test_a_resend_is_given_up_before_new_records_are_dropped(tmp_path: Path) -> 
     )
 )
 def test_nothing_is_forgotten_or_sent_for_ever(
-    data: list[tuple[str, int, bool]], tmp_path_factory
+    data: list[tuple[str, int, bool]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("archive")
     journal = opened(folder)
