@@ -26,7 +26,10 @@ async def enrol(fleet: FleetProcess, node_id: str, role: str, area: str) -> Cred
             "--hmac-out", str(hmac),
         )  # fmt: skip
         leaf = x509.load_pem_x509_certificate(certificate.read_bytes())
-        shared, commands = SecretBytes(oscore.read_bytes()), SecretBytes(hmac.read_bytes())
+        shared = SecretBytes(oscore.read_bytes())
+        command_key = SecretBytes(hmac.read_bytes())
     root = x509.load_pem_x509_certificate((fleet.data / "pki" / "root.crt").read_bytes())
-    public = (leaf.public_bytes(Encoding.DER), root.public_bytes(Encoding.DER))
-    return Credentials(key, *public, shared, commands)
+    return Credentials(
+        key, leaf.public_bytes(Encoding.DER), root.public_bytes(Encoding.DER), shared,
+        command_key,
+    )  # fmt: skip

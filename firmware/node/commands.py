@@ -13,6 +13,7 @@ from micropython import const
 
 from node import clock, config
 from node.errors import JournalError
+from node.modules import forget
 from node.wire import command, uplink
 
 _Q_ITEM = const(900)  # wire/quantity.py
@@ -81,6 +82,10 @@ class Commands:
         return (code, arguments, expiry) if _same(_mac(nvs, signed), mac) else None
 
     def _judge(self, code: int, arguments: list, expiry: int) -> "tuple[int, int]":
+        from node import timekeeping
+
+        timekeeping.passed(expiry - command.LONGEST_S)  # it was signed then, or later
+        forget("node.timekeeping")
         now = clock.now()
         if not self._state.get("clock_sure"):
             return command.NO_CLOCK, 0

@@ -7,7 +7,7 @@ from typing import Any
 
 import rich_click as click
 
-from fleet.cli import node_downlinks, node_keys, node_release, node_sim
+from fleet.cli import node_downlinks, node_health, node_keys, node_release, node_sim
 from fleet.cli.common import (
     database,
     iso,
@@ -33,6 +33,7 @@ node.add_command(node_release.release)
 node.add_command(node_downlinks.configure)
 node.add_command(node_downlinks.downlinks)
 node.add_command(node_sim.sim)
+node.add_command(node_health.health)
 
 
 def _as_json(found: Any) -> dict[str, Any]:
@@ -63,7 +64,7 @@ def _as_json(found: Any) -> dict[str, Any]:
 @click.option(
     "--hmac-out",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Make the key by which it knows commands, and write it here; it is a secret.",
+    help="Make a key for commands, and write it here for the node's NVS; it is a secret.",
 )
 @json_option
 @one_line_errors
@@ -104,7 +105,7 @@ def add(
         if oscore_out is not None:
             write(oscore_out, node_keys.new_blob(session, chosen, node_id), PRIVATE)
         if hmac_out is not None:
-            write(hmac_out, node_keys.new_hmac(session, chosen, node_id), PRIVATE)
+            write(hmac_out, node_keys.new_command_key(session, chosen, node_id), PRIVATE)
     if as_json:
         say_json({**_as_json(found), "certificate": issued.pem.decode()})
     elif cert_out is None:

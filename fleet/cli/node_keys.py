@@ -23,8 +23,8 @@ def new_blob(session: "Session", chosen: "Settings", node_id: str) -> bytes:
     return SecretBytes(cbor.encode([made.kid, made.secret]))
 
 
-def new_hmac(session: "Session", chosen: "Settings", node_id: str) -> bytes:
-    """Make the key by which a node knows the fleet's commands, in force at once; 32 bytes."""
+def new_command_key(session: "Session", chosen: "Settings", node_id: str) -> bytes:
+    """Make the key by which a node knows its fleet's commands: 32 bytes, as its NVS keeps them."""
     from fleet.identity import hmac_keys
     from fleet.identity.wrapping import open_wrapper
 

@@ -25,8 +25,9 @@ MODEM_PINS = ("reset", "pwrkey", "dtr", "psm_exit", "cut")  # as in firmware/nod
 
 
 class Credentials(NamedTuple):
-    """What a node gets at provisioning: DER bytes, CBOR [kid, secret] for OSCORE, and the key by
-    which it knows the fleet's commands."""
+    """What a node gets at provisioning: DER bytes, CBOR [kid, secret] for OSCORE, and the key for
+    commands; empty: it has none.
+    """
 
     key: bytes
     certificate: bytes

@@ -62,7 +62,7 @@ def test_the_time_of_set_time_is_that_of_the_hand_over(town: Town) -> None:
 @pytest.mark.parametrize(
     ("result", "state"),
     [(command.DONE, "executed"), (command.EXPIRED, "expired"), (command.DANGER, "refused"),
-     (command.FORGED, "refused"), (command.UNPOWERED, "refused"), (200, "refused")],
+     (command.UNPOWERED, "refused"), (200, "refused")],
 )  # fmt: skip
 def test_a_result_is_the_command_s_end(town: Town, result: int, state: str) -> None:
     town.ask("reboot")
@@ -71,7 +71,22 @@ def test_a_result_is_the_command_s_end(town: Town, result: int, state: str) -> N
     meter.report([(1, result)])
     assert states(town) == [state]
     assert rig.query(town.path, "SELECT result, trust FROM deliveries") == [(result, 1)]
-    assert rig.query(town.path, "SELECT result, refused FROM downlinks") == [(result, result != 0)]
+    assert rig.query(town.path, "SELECT told, refused FROM downlinks") == [
+        (f"[[{result}, 0]]", result != 0)
+    ]
+
+
+def test_attack_a_forged_item_does_not_hide_what_becomes_of_the_true_one(town: Town) -> None:
+    """Who can write to a node's topic sends it the number that it waits for."""
+    town.ask("reboot")
+    meter = town.meter()
+    (item,) = meter.exchange()
+    meter.exchange([(1, command.FORGED)])
+    assert states(town) == ["delivered"]
+    meter.take(*item)
+    meter.report([(1, command.DONE)])
+    assert states(town) == ["executed"]
+    assert rig.query(town.path, "SELECT result FROM deliveries") == [(command.DONE,)]
 
 
 def test_a_lost_answer_is_given_again_under_the_same_number(town: Town) -> None:
@@ -189,7 +204,7 @@ def test_a_node_that_is_provisioned_anew_gets_nothing_old(town: Town) -> None:
         ("valve-open", (), "no such command"),
         ("valve-close", (1,), "takes no arguments"),
         ("valve-arm", (), "takes SECONDS"),
-        ("valve-arm", (59,), "60 to 604800"),
+        ("valve-arm", (59,), "60 to 86400"),
         ("resend", (1_700_000_000, 1_700_000_000), "before until"),
         ("dim", (1001, 60), "0 to 1000"),
     ],
