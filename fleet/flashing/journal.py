@@ -1,5 +1,6 @@
 """A node's journal on a PC: its files, as they lay on flash, read by the firmware's own code."""
 
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
@@ -45,6 +46,8 @@ def _journal_class() -> Callable[..., Any]:
         stand_in = ModuleType("micropython")
         stand_in.const = lambda value: value  # type: ignore[attr-defined]
         sys.modules["micropython"] = stand_in
+    if not hasattr(os, "ilistdir"):
+        os.ilistdir = lambda path: ((name,) for name in os.listdir(path))  # type: ignore[attr-defined]
     folder = str(firmware_dir())
     sys.path.append(folder)
     try:

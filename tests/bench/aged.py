@@ -14,17 +14,19 @@ NUMBERS = 60_000  # OSCORE sender sequence: a Partial IV of two bytes
 COUNTS = {"wakes": 60_000, "failed": 300}  # of RTC memory: the power has never failed
 EPOCH = 0x9E3779B9
 
-_LEDGER = "<4sIIIIIIIIBI"  # as in firmware/node/store/ledger.py
+_LEDGER = "<4sIIIIIIIIBIII"  # as in firmware/node/store/ledger.py
+_REGISTER = "<BBBBHHHHHBIIII"  # as in firmware/node/store/register.py
 _STATE = "<2sBHI"  # as in firmware/node/store/rtcstate.py
 
 
 def before_start(node: VirtualNode) -> None:
     """Journal, register and sender sequence; after `provision`."""
-    fields = (EPOCH, RECORDS, RECORDS + 1, 0, 0, 0, 0, 0, 0xFF, 0)
-    ledger = struct.pack(_LEDGER, b"KJ1\n", *fields)
+    fields = (EPOCH, RECORDS, RECORDS + 1, 0, 0, 0, 0, 0, 0xFF, 0, 0, 0)
+    ledger = struct.pack(_LEDGER, b"KJ2\n", *fields)
     ledger += struct.pack("<I", binascii.crc32(ledger))
     node.board.wipe_vfs({**node.files, "/journal/ledger": ledger})
-    node.board.nvs.set_i32(NAMESPACE, "pulses", PULSES)
+    register = struct.pack(_REGISTER, 4, 0, 0, 0, 1, 0, 0, 0, 10, 4 << 4, PULSES * 10, 0, 0, 0)
+    node.board.nvs.set_blob(NAMESPACE, "reg", register)
     blob = node.board.nvs.get(NAMESPACE, "oscore")
     if isinstance(blob, bytes):
         context: Any = cbor.decode(blob)

@@ -19,14 +19,16 @@ import journal_sabotage
 from flashdev import MODES, FlashDevice
 from node.errors import JournalError
 from node.store.journal import Journal
+from node.wire import uplink
 
 SIZE = 16 * 4096
 ALL = 1 << 30
 
-# appends, a receipt after so many, segment bytes, segments at most
+# appends, a receipt after so many, segment bytes, segments at most, of them archived
 SCENES = {
-    "ring": (200, 8, 1024, 128),
-    "full": (120, 40, 256, 5),
+    "ring": (200, 8, 1024, 128, 0),
+    "full": (120, 40, 256, 5, 0),
+    "archive": (72, 8, 256, 9, 4),
 }
 
 
@@ -41,15 +43,15 @@ def cut():
 class Board:
     """A board with a flash of its own that holds `image`, mounted at /f."""
 
-    def __init__(self, image, segment_bytes, max_segments):
+    def __init__(self, image, segment_bytes, max_segments, archive):
         self._flash = io.BytesIO(image)
         self.device = FlashDevice(self._flash, 0, SIZE, cut)
-        self._limits = (segment_bytes, max_segments)
+        self._limits = (segment_bytes, max_segments, lambda: 0xBADCAFE1, archive)
         file_system = vfs.VfsLfs2(self.device, progsize=32, readsize=32, lookahead=32)
         vfs.mount(file_system, "/f")
 
     def open(self):
-        return Journal("/f/journal", self._limits[0], self._limits[1], lambda: 0xBADCAFE1)
+        return Journal("/f/journal", *self._limits)
 
     def off(self):
         """What the flash holds. Nothing changes it any more: open files are finalised late."""
@@ -59,17 +61,20 @@ class Board:
 
 
 def body(n):
-    return b"record %d " % n * (1 + n % 3)
+    return uplink.encode_body(n, 0, [(1 + i, 1_000_000_000 + n) for i in range(1 + 2 * (n % 3))])
 
 
-def steps(appends, every):
-    """(kind, argument) of each step: records of three priorities, receipts with holes."""
+def steps(appends, every, archive):
+    """(kind, argument) of each step: records of three priorities, receipts with holes, and for an
+    archive that some are wanted again."""
     yield "create", 0
     for n in range(1, appends + 1):
         yield "append", n
         if n % every == 0:
             # Leaves the newest records; every third receipt covers all.
             yield "trim", n if n % 3 == 0 else n - every // 3
+        if archive and n % 30 == 20:
+            yield "resend", n
 
 
 def play(board, step):
@@ -80,6 +85,8 @@ def play(board, step):
         return journal.append(body(n), 2 if n % 25 == 0 else n % 10 == 0)
     if kind == "trim":
         journal.trim(journal.epoch, [(1, n // 2), (n // 2 + 1, n), (n + 2, n + 9)])
+    if kind == "resend":
+        assert journal.resend(n - 16, n - 12) > 0
     return 0
 
 
@@ -118,8 +125,8 @@ class Campaign:
     """One scene, cut everywhere."""
 
     def __init__(self, scene):
-        appends, every, self.segment_bytes, self.max_segments = SCENES[scene]
-        self.steps = list(steps(appends, every))
+        appends, every, *self.limits = SCENES[scene]
+        self.steps = list(steps(appends, every, self.limits[-1]))
         self.used = 0
         self.cuts = 0
         self.bad = []
@@ -127,7 +134,7 @@ class Campaign:
         self.erases = {}
 
     def _board(self, image):
-        return Board(image, self.segment_bytes, self.max_segments)
+        return Board(image, *self.limits)
 
     def run(self):
         """All steps; stops at the third fault."""

@@ -100,7 +100,6 @@ def _numbering_from_records_only():
             for first in list(row):
                 if not segments.count(priority, first, self._ledger.base):
                     segments.remove(priority, first)
-        return 0
 
     Journal._open = forgetful
-    Journal._sweep = sweep
+    Journal._tidy = sweep

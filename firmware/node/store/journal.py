@@ -10,7 +10,8 @@ from micropython import const
 from node.errors import JournalError
 from node.store import segment
 from node.store.ledger import Ledger, draw
-from node.store.segments import PRIORITIES, Segments, epoch_of
+from node.store.segments import PRIORITIES, Segments, epoch_of, names
+from node.wire import uplink
 
 ROUTINE = const(0)
 EVENT = const(1)
@@ -26,17 +27,24 @@ class Journal:
 
     `segment_bytes` is the size at which a file of records is closed and the next one begun, and
     `max_segments` bounds their number: when it is reached, or the flash is full, the least
-    important records go first, oldest first, a file at a time. `epoch_source()` gives 32 random
-    bits. Every method raises JournalError and nothing else.
+    important records go first, oldest first, a file at a time. Of files whose records all have
+    their receipts the newest `archive` stay until room is needed, for `resend`.
+    `epoch_source()` gives 32 random bits. Every method raises JournalError and nothing else.
     """
 
     def __init__(
-        self, path: str = "/journal", segment_bytes=1024, max_segments=128, epoch_source=None
+        self,
+        path: str = "/journal",
+        segment_bytes=1024,
+        max_segments=128,
+        epoch_source=None,
+        archive=0,
     ) -> None:
         if segment_bytes < segment.FRAME + segment.MAX_BODY or max_segments < 1:
             raise JournalError("a segment takes 209 bytes or more, a journal 1 segment or more")
         self._segment_bytes = segment_bytes
         self._max_segments = max_segments
+        self._archive = archive
         try:
             self._open(path, epoch_source)
         except OSError as e:
@@ -93,7 +101,7 @@ class Journal:
         At most `max_records`, and at most `max_bytes` of bodies.
         """
         found = []
-        for sequence, body in self._segments.walk(self._ledger.base):
+        for sequence, body in self._waiting():
             max_bytes -= len(body)
             if max_bytes < 0 or len(found) >= max_records:
                 return found
@@ -112,32 +120,75 @@ class Journal:
         count = 0
         base = ledger.base
         if epoch == ledger.epoch:
-            for sequence, _ in self._segments.walk(base):
+            for sequence, _ in self._waiting():
                 if not any(first <= sequence <= last for first, last in ranges):
                     break
                 base = sequence
                 count += 1
         if count:
+            if ledger.skip <= base + 1 <= ledger.until:
+                base = ledger.until
+            if base >= ledger.until:
+                ledger.skip = ledger.until = 0
             ledger.base = base
             ledger.depth = max(ledger.depth - count, 0)
             try:
-                self._commit(self._sweep)
+                self._commit(self._tidy)
             except OSError as e:
                 raise _refused("cannot trim", e)
         return count
 
+    def resend(self, since: int, until: int) -> int:
+        """Let the archived records of that time, in s since 1970, both included, wait for a
+        receipt once more: under their own numbers, so that the fleet stores none twice. How many.
+
+        Those of an earlier resend that still wait go on waiting.
+        """
+        ledger = self._ledger
+        base, before = ledger.base, ledger.depth
+        first = last = 0
+        for sequence, body in self._segments.walk(0):
+            if sequence > base and not ledger.skip <= sequence <= ledger.until:
+                continue
+            try:
+                time = uplink.body_time(body)
+            except uplink.ReportError:
+                continue
+            if since <= time <= until:
+                first = first or sequence
+                last = sequence
+        if not first:
+            return 0
+        if ledger.until:  # two ranges: all between them, and some in vain
+            last = max(last, ledger.skip - 1)
+        end = ledger.until or base
+        ledger.base = min(first - 1, base)
+        ledger.skip, ledger.until = last + 1, end
+        ledger.depth = len([1 for _ in self._waiting()])
+        try:
+            self._save()
+        except OSError as e:
+            raise _refused("cannot resend", e)
+        return ledger.depth - before
+
+    def _waiting(self):
+        # (sequence, body) of each record without a receipt, ascending.
+        ledger = self._ledger
+        for found in self._segments.walk(ledger.base):
+            if not ledger.skip <= found[0] <= ledger.until:
+                yield found
+
     def _open(self, path: str, epoch_source) -> None:
         try:
-            names = os.listdir(path)
+            os.stat(path)
         except OSError:
             os.mkdir(path)
-            names = []
         self._ledger = ledger = Ledger(path)
         known = ledger.load()
         if not known:
-            ledger.epoch = epoch_of(names) or draw(epoch_source)
+            ledger.epoch = epoch_of(names(path)) or draw(epoch_source)
         self._segments = segments = Segments(path, ledger.epoch)
-        first = segments.find(names)
+        first = segments.find(names(path))
         self._delete_victim()
         lost = segments.load()
         newest = max(first - 1, *segments.last)
@@ -183,7 +234,14 @@ class Journal:
 
     def _make_room(self, priority: int) -> None:
         """Delete a file: a receipted one, or the oldest of the least important stream."""
-        if self._sweep():
+        old = self._old()
+        if not old and self._ledger.until:  # what is being sent again had its receipts
+            ledger = self._ledger
+            ledger.base, ledger.skip, ledger.until = ledger.until, 0, 0
+            ledger.depth = len([1 for _ in self._waiting()])
+            old = self._old()
+        if old:
+            self._remove(old[0])
             return
         ledger, segments = self._ledger, self._segments
         for victim in range(priority + 1):
@@ -229,19 +287,35 @@ class Journal:
         if victim and victim[1] in self._segments.firsts[victim[0]]:
             self._segments.remove(*victim)
 
-    def _sweep(self) -> int:
-        """Delete receipted files, the newest record's excepted; how many."""
+    def _old(self) -> "list[tuple[int, int]]":
+        """(first sequence, priority) of each receipted file, oldest first; never of the one with
+        the newest record, from which the numbering goes on."""
         segments, limit = self._segments, self._ledger.base + 1
-        before = len(segments)
         newest = segments.newest()
+        old = []
         for priority in range(PRIORITIES):
             row = segments.firsts[priority]
-            while len(row) > 1 and row[1] <= limit:
-                segments.remove(priority, row[0])
-            if row and priority != newest and segments.last[priority] < limit:
-                segments.remove(priority, row[0])
-                segments.last[priority] = 0
-        return before - len(segments)
+            for at in range(len(row)):
+                if at + 1 < len(row):
+                    done = row[at + 1] <= limit
+                else:
+                    done = priority != newest and segments.last[priority] < limit
+                if done:
+                    old.append((row[at], priority))
+        old.sort()
+        return old
+
+    def _tidy(self) -> None:
+        old = self._old()
+        for n in range(len(old) - self._archive):
+            self._remove(old[n])
+
+    def _remove(self, file: "tuple[int, int]") -> None:
+        first, priority = file
+        segments = self._segments
+        segments.remove(priority, first)
+        if not segments.firsts[priority]:
+            segments.last[priority] = 0
 
 
 def _refused(what: str, e: OSError) -> JournalError:

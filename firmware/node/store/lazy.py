@@ -1,6 +1,10 @@
 """The journal, in the heap only while it is needed: not for a pulse, and not beside the link."""
 
+from micropython import const
+
 from node.modules import forget
+
+_ARCHIVE = const(72)  # files of receipted records: over 90 days of hourly ones
 
 
 class LazyJournal:
@@ -17,7 +21,7 @@ class LazyJournal:
         if self._journal is None:
             from node.store.journal import Journal
 
-            self._journal = Journal(self._path, epoch_source=self._epoch_source)
+            self._journal = Journal(self._path, epoch_source=self._epoch_source, archive=_ARCHIVE)
         return self._journal
 
     @property

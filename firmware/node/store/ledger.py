@@ -11,8 +11,8 @@ from micropython import const
 from node.errors import JournalError
 from node.store.segment import checksum
 
-_FORMAT = "<4sIIIIIIIIBI"  # magic; the fields of Ledger in their order; the CRC-32 follows
-_MAGIC = b"KJ1\n"
+_FORMAT = "<4sIIIIIIIIBIII"  # magic; the fields of Ledger in their order; the CRC-32 follows
+_MAGIC = b"KJ2\n"
 _SIZE = struct.calcsize(_FORMAT)
 _NOBODY = const(0xFF)
 _DRAWS = const(8)
@@ -29,6 +29,9 @@ class Ledger:
         self.depth = 0  # unreceipted records among those below `next`
         self.dropped = [0, 0, 0]  # records given up, by priority
         self.corrupt = 0  # unreceipted records that were damaged
+        # While archived records are sent again: all up to `until` had their receipts, and those
+        # from `skip` on need no other. 0: there are none.
+        self.skip = self.until = 0
         self.victim = None  # (priority, first): a segment counted as dropped, to be deleted
 
     def load(self) -> bool:
@@ -45,7 +48,8 @@ class Ledger:
         fields = struct.unpack_from(_FORMAT, raw)
         self.epoch, self.base, self.next, self.depth = fields[1:5]
         self.dropped[:] = fields[5:8]
-        self.corrupt, priority, first = fields[8:]
+        self.corrupt, priority, first = fields[8:11]
+        self.skip, self.until = fields[11:]
         self.victim = None if priority == _NOBODY else (priority, first)
         return True
 
@@ -53,7 +57,7 @@ class Ledger:
         """Replace the file; OSError when the flash cannot take it, and the old one stays."""
         priority, first = self.victim or (_NOBODY, 0)
         numbers = (self.epoch, self.base, self.next, self.depth)
-        numbers += tuple(self.dropped) + (self.corrupt, priority, first)
+        numbers += tuple(self.dropped) + (self.corrupt, priority, first, self.skip, self.until)
         raw = struct.pack(_FORMAT, _MAGIC, *numbers)
         with open(self._path + ".new", "wb") as file:
             file.write(raw + struct.pack("<I", checksum(raw, 0)))

@@ -37,8 +37,8 @@ class Segments:
     def __len__(self) -> int:
         return sum([len(row) for row in self.firsts])
 
-    def find(self, names: "list[str]") -> int:
-        """Take the files of this epoch among `names`; no other file is ours to touch.
+    def find(self, names) -> int:
+        """Take the files of this epoch among the names; no other file is ours to touch.
 
         Returns the highest first sequence, 0 without files: all below it have been given.
         """
@@ -165,7 +165,13 @@ class Segments:
                 os.rename(self._path + "/mended", name)
 
 
-def epoch_of(names: "list[str]") -> int:
+def names(path: str):
+    """Yield the names in a folder: a list of some hundred would fill the heap."""
+    for entry in os.ilistdir(path):
+        yield entry[0]
+
+
+def epoch_of(names) -> int:
     """The epoch that the names of a journal's files tell, or 0."""
     for name in names:
         priority, first = _parse(name)
