@@ -1,4 +1,4 @@
-"""How soon a command closes a valve: the sum of what is on the way, and what being reached costs."""
+"""How soon a command closes a valve: the sum of what is on the way, and what it costs to hear."""
 
 import json
 from itertools import pairwise
