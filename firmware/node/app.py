@@ -69,8 +69,9 @@ class App:
             from node.heartbeats import Heartbeats
 
             self._beats = Heartbeats()
-            if hasattr(self.role, "start"):
-                self.role.start(self._beats)
+            start = getattr(self.role, "start", None)
+            if start is not None:
+                start(self._beats)
         while True:
             await self.cycle.run(reason)
             until = self.cycle.next_wake()

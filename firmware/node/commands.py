@@ -13,6 +13,7 @@ from micropython import const
 
 from node import clock, config
 from node.errors import JournalError
+from node.modules import forget
 from node.wire import command, uplink
 
 _Q_ITEM = const(900)  # wire/quantity.py
@@ -24,6 +25,7 @@ _Q_CRASH_HEAP = const(913)
 _Q_CRASH_CAUSE = const(914)
 _EVENT = const(1)  # store/journal.py
 _KEY = const(32)  # bytes
+_SLACK_S = const(60)  # by which the network's clock may be behind the fleet's
 _CUT = const(1)  # detail of FAILED: power was lost, or the watchdog bit, while it was done
 
 
@@ -80,12 +82,16 @@ class Commands:
         return (code, arguments, expiry) if _same(_mac(nvs, signed), mac) else None
 
     def _judge(self, code: int, arguments: list, expiry: int) -> "tuple[int, int]":
+        from node import timekeeping
+
+        timekeeping.passed(expiry - command.LONGEST_S)  # it was signed then, or later
+        forget("node.timekeeping")
         now = clock.now()
         if not self._state.get("clock_sure"):
             return command.NO_CLOCK, 0
         if now > expiry:
             return command.EXPIRED, min(now - expiry, 0x7FFFFFFF)
-        if expiry - now > command.LONGEST_S:
+        if expiry - now > command.LONGEST_S + _SLACK_S:
             return command.NO_CLOCK, min(expiry - now, 0x7FFFFFFF)  # the two clocks disagree
         try:
             return self._do(code, arguments, now)

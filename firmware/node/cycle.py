@@ -2,13 +2,12 @@
 
 import asyncio
 import binascii
-import os
 
 import machine
 from micropython import const
 
 from node import clock
-from node.errors import AttachRefused, ConfigError, DeliverTimeout, JournalError, NodeError
+from node.errors import ConfigError, DeliverTimeout, JournalError, NodeError
 from node.modules import forget
 from node.power.energy import Energy
 from node.wire import receipt, uplink
@@ -16,8 +15,7 @@ from node.wire import receipt, uplink
 _BUTTON = machine.EXT1_WAKE  # somebody stands at the node and wants it to report now
 _FETCH_MOST = const(4096)  # bytes of an item; a larger one is left, and so refused
 _CLOSE_MS = const(15_000)  # kept of the cap for shutting the link down
-_RETRY_S = const(60)
-_RETRY_MOST_S = const(21600)
+_CRASHES = const(3)  # so many lives in a row that ended before their sleep
 _SOON_S = const(3600)  # within so long a node reports that has enough to report
 _SENSE = const(1)  # phases of power/energy.py
 _SEND = const(3)
@@ -52,18 +50,31 @@ class Cycle:
         role = self._role
         self.energy.woken(getattr(role, "counting", False))
         self._state.set("wakes", self._state.get("wakes", 0) + 1)
-        if hasattr(role, "poll"):
-            await self._poll(role)
-        if clock.is_set():
-            self._standing()  # before anything is recorded: see Commands.recover
-            self._sense(reason)
+        # A node that dies whenever it senses makes its contact first: somebody may mend it.
+        limps = self._state.get("crn", 0) >= _CRASHES
+        if not limps:
+            await self._look(reason)
         if self._contact_due(reason):
+            self._sensed = self._sensed or limps
             await self._talk(reason)
+            if limps:
+                self._journal.put_away()
+                self._state.save()
             # The contact took its time: the sensor may have called, or a slot have begun.
             if role.called():
                 reason = machine.EXT0_WAKE
             elif self._sensed:
                 reason = machine.TIMER_WAKE
+            self._sense(reason)
+        elif limps:
+            await self._look(reason)
+        self._state.set("crn", 0)
+
+    async def _look(self, reason: int) -> None:
+        if hasattr(self._role, "poll"):
+            await self._poll(self._role)
+        if clock.is_set():
+            self._standing()  # before anything is recorded: see Commands.recover
             self._sense(reason)
 
     def next_wake(self) -> "int | None":
@@ -109,9 +120,10 @@ class Cycle:
         now = clock.now()
         if now < self._state.get("retry", 0):
             return False
-        if self._voucher or self._state.get("urgent"):
+        crashes = self._state.get("crn", 0)
+        if self._voucher or self._state.get("urgent") or crashes == _CRASHES:
             return True
-        depth = self._journal.depth
+        depth = self._journal.depth or crashes
         due = self._state.get("next_report", 0)
         if depth >= self._config["report_records"]:
             soon = self._own(now, min(_SOON_S, self._config["report_s"] // 8))
@@ -157,7 +169,10 @@ class Cycle:
                 timekeeping.signed(self._state, got.time)
                 forget("node.timekeeping")
         if error:
-            self._failed(error, cause)
+            from node import retry
+
+            retry.failed(self._state, error, cause)
+            forget("node.retry")
             self._log(1, _L_CONTACT_FAILED, error << 16 | cause & 0xFFFF)
         else:
             self._contacted()
@@ -181,6 +196,7 @@ class Cycle:
             done = self._standing()[1]
             # After power came back the fleet is told, records or none: somebody waits for it.
             tell = self._journal.depth or self._state.get("told") is None
+            tell = tell or self._state.get("crash")
             reports = self._reports() if tell else []
             self._journal.put_away()
             if not reports and reason != _BUTTON:
@@ -289,16 +305,3 @@ class Cycle:
         if self._voucher and self.reconfigured:  # whoever provisions it waits for its first report
             self._voucher = None
             self._state.set("next_report", 0)
-
-    def _failed(self, code: int, cause: int) -> None:
-        fails = self._state.get("fails", 0)
-        wait = min(_RETRY_S << min(fails, 10), _RETRY_MOST_S)
-        if code == AttachRefused.code and cause in AttachRefused.FINAL:
-            wait = _RETRY_MOST_S  # time does not heal it: only somebody's hand
-        # A quarter of jitter, so that a street that lost its cell does not come back as one.
-        wait += wait * os.urandom(1)[0] // 1024
-        self._state.set("fails", fails + 1)
-        self._state.set("failed", self._state.get("failed", 0) + 1)
-        self._state.set("error", code)
-        self._state.set("cause", cause)
-        self._state.set("retry", clock.now() + wait)

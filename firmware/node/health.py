@@ -30,6 +30,7 @@ _E_CLOCK = const(84)
 _L_BOOT = const(1)  # wire/logcode.py
 _L_CRASH = const(4)
 _L_BROWN_OUT = const(10)
+_MOST = const(1000)
 _WAITING = const(1000)  # bytes and records that are looked through
 _STEP_S = const(3600)
 _EVENT = const(1)  # priority of a record (store/journal.py)
@@ -45,7 +46,7 @@ def booted(state, kept: int) -> None:
     brown-out detector reset it. MicroPython tells the two apart by nothing else.
     """
     cause = machine.reset_cause()
-    _count("rst")
+    state.set("resets", _count("rst"))
     log.note(state, log.INFO, _L_BOOT, cause << 8 | machine.wake_reason())
     if cause == machine.PWRON_RESET and kept == WARM:
         log.note(state, log.WARNING, _L_BROWN_OUT, _count("bro"))
@@ -63,8 +64,9 @@ def happened(state, code: int) -> None:
         state.set("new", new + [code])
 
 
-def crashed(error: Exception) -> None:
-    """Keep what `error` was in RTC memory, for the next contact; whatever goes wrong in here.
+def crashed(error: Exception) -> int:
+    """Keep what `error` was in RTC memory, for the next contact; whatever goes wrong in here. How
+    many lives in a row have ended so.
 
     The hash is over where it happened and how it came there, not over what its text says: the
     same fault has the same hash on every node.
@@ -73,8 +75,9 @@ def crashed(error: Exception) -> None:
     heap = gc.mem_free()
     try:
         text = io.StringIO()
-        sys.print_exception(error, text)  # pyright: ignore[reportAttributeAccessIssue]
-        path = [each.strip() for each in text.getvalue().split("\n") if each[:7] == "  File "]
+        sys.print_exception(error, text)  # pyright: ignore[reportArgumentType]
+        told = text.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
+        path = [each.strip() for each in told.split("\n") if each[:7] == "  File "]
         # File "node.cycle", line 123, in run
         parts = path[-1].split('"') if path else ("", "", ", line 0,")
         line = int(parts[2].split(",")[1].split()[-1])
@@ -85,9 +88,12 @@ def crashed(error: Exception) -> None:
         state.set("crash", found + [line, heap, machine.reset_cause()])
         happened(state, _E_CRASH)
         log.note(state, log.ERROR, _L_CRASH, line)
+        count = state.get("crn", 0) + 1
+        state.set("crn", min(count, _MOST))
         state.save()
     except (ValueError, IndexError, MemoryError):
-        pass  # the crash itself goes on to the supervisor
+        return 0  # the crash itself goes on to the supervisor
+    return count
 
 
 def tell(journal, state, now: int, daily: bool) -> None:

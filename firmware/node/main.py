@@ -7,9 +7,17 @@ import gc
 gc.threshold(4096)
 
 import asyncio  # noqa: E402
+import sys  # noqa: E402
+
+import machine  # noqa: E402
+from micropython import const  # noqa: E402
 
 from node.app import App  # noqa: E402
 from node.errors import ConfigError  # noqa: E402
+
+_PATIENT = const(3)  # crashes in a row with a minute between them; then it is no chance
+_SLEEP_MS = const(60_000)
+_SLEEP_MOST_MS = const(960_000)
 
 
 def run() -> None:
@@ -21,5 +29,8 @@ def run() -> None:
     except Exception as e:
         from node import health
 
-        health.crashed(e)
-        raise
+        crashes = health.crashed(e)
+        if crashes > _PATIENT:
+            sys.print_exception(e)
+            machine.deepsleep(min(_SLEEP_MS << crashes - _PATIENT, _SLEEP_MOST_MS))
+        raise  # the supervisor shows it, and sleeps a minute

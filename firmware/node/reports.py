@@ -55,7 +55,7 @@ def _tell(journal, state, ledger_s: int) -> None:
     if state.get("day") is None:
         state.set("day", now)  # of a ledger that has just begun
     # The reports of two days may lie a little less than a day apart.
-    daily = ledger_s and now - state.get("day") >= ledger_s - ledger_s // 48
+    daily = ledger_s > 0 and now - state.get("day") >= ledger_s - ledger_s // 48
     if daily or state.get("crash") or state.get("new"):
         from node import health
 

@@ -51,13 +51,18 @@ def heard(state, seconds: "int | None", code: int = _L_CLOCK_SET) -> bool:
 
 
 def signed(state, seconds: int) -> None:
-    """The fleet's time, under its signature: the clock is set by it when it is not sure, and is
-    never again set to an earlier one. NVS has that, a day at a time.
+    """The fleet's time, under its signature: the clock is set by it when it is not sure, and by
+    nobody else to an earlier one ever again. NVS has that, a day at a time.
     """
     if seconds < clock.FLOOR:
         return
     if not state.get("clock_sure"):
         _take(state, seconds, _L_CLOCK_SET)
+    passed(seconds)
+
+
+def passed(seconds: int) -> None:
+    """`seconds` since 1970 lie behind us: the fleet's signature says so."""
     if seconds - floor() >= _DAY:
         nvs = esp32.NVS(NAMESPACE)
         nvs.set_i32("tfl", seconds - clock.FLOOR)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, HTTPException, Query
 from pydantic import BaseModel
 
-from fleet.control import command_lists, drift, groups, keys, layers, wording
+from fleet.control import checks, command_lists, drift, groups, layers, wording
 from fleet.control.errors import ControlError
 from fleet.control.targets import Target
 from fleet.db.base import Database
@@ -173,7 +173,7 @@ def router(database: Database) -> APIRouter:
     def schema(role: str) -> list[SchemaOut]:
         """Every key of a role: type, bounds, default."""
         try:
-            return [SchemaOut(**one._asdict()) for one in keys.of_role(role)]
+            return [SchemaOut(**one._asdict()) for one in checks.of_role(role)]
         except ControlError as e:
             raise HTTPException(404, str(e)) from None
 

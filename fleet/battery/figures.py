@@ -28,7 +28,7 @@ class ChipCurrents(_Strict):
 
 
 class ChipSleep(_Strict):
-    """uA in deep sleep, and what its co-processor adds that looks every 10 ms; None: it has none."""
+    """uA in deep sleep, and what a co-processor adds that looks every 10 ms; None: it has none."""
 
     deep_sleep: Positive
     ulp_at_10ms: Positive | None = None

@@ -1,4 +1,4 @@
-"""From a node type's name and a plan in words to its budget: all that `hw/` knows, put together."""
+"""From a node type's name and a plan in words to its budget: what `hw/` knows, put together."""
 
 import re
 import tomllib
@@ -37,9 +37,7 @@ def seconds(text: str) -> int:
         return PLANS[text]
     found = _PLAN.fullmatch(text)
     if found is None or not 60 <= (s := int(found[1]) * _UNITS[found[2]]) <= 604_800:
-        raise BatteryError(
-            f"plan {text[:20]!r}: hourly, daily, weekly, or hours and days as 6h, 2d"
-        )
+        raise BatteryError(f"plan {text[:20]!r}: hourly, daily, weekly, or as 6h, 2d")
     return s
 
 

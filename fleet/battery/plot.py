@@ -10,6 +10,7 @@ from fleet.errors import Refusal
 
 _WIDTH, _LEFT, _RIGHT = 860, 150, 130
 _LINE, _TOP = 28, 56
+_FONT = 'font-family="Helvetica, Arial, sans-serif" font-size="14"'
 _BAR = "#2f6f9f"
 _LOST = "#b0b0b0"
 
@@ -22,6 +23,11 @@ class _Bar(NamedTuple):
     name: str
     mah: float
     colour: str
+
+    @property
+    def fill(self) -> str:
+        """As SVG has it."""
+        return f'fill="{self.colour}"'
 
 
 def _bars(budget: Budget) -> list[_Bar]:
@@ -43,8 +49,7 @@ def svg(budget: Budget, title: str) -> bytes:
     bars = _bars(budget)
     height = _TOP + _LINE * len(bars) + 12
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}"'
-        ' font-family="Helvetica, Arial, sans-serif" font-size="14">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{height}" {_FONT}>',
         '<rect width="100%" height="100%" fill="#fff"/>',
         f'<text x="12" y="30" font-size="18">{escape(title)}</text>',
     ]
@@ -52,8 +57,7 @@ def svg(budget: Budget, title: str) -> bytes:
         y, length = _TOP + _LINE * n, _length(bar, bars)
         lines += [
             f'<text x="{_LEFT - 8}" y="{y + 17}" text-anchor="end">{escape(bar.name)}</text>',
-            f'<rect x="{_LEFT}" y="{y + 3}" width="{max(length, 1):.1f}" height="20"'
-            f' fill="{bar.colour}"/>',
+            f'<rect x="{_LEFT}" y="{y + 3}" width="{length + 1:.1f}" height="20" {bar.fill}/>',
             f'<text x="{_LEFT + length + 8:.1f}" y="{y + 17}">{_label(bar)}</text>',
         ]
     return "\n".join([*lines, "</svg>", ""]).encode()

@@ -16,9 +16,7 @@ _WORK = ("sense", "work")  # phases that rest on an estimate of the chip's speed
 @click.command()
 @click.argument("node_type")
 @click.option("--ecl", type=click.IntRange(0, 2), default=1, show_default=True, help="Coverage.")
-@click.option(
-    "--report", default="daily", show_default=True, help="hourly, daily, 6h, 2d, weekly."
-)
+@click.option("--report", default="daily", show_default=True, help="hourly, daily, 6h, weekly.")
 @click.option("--sample", default="", help="As --report; by default the node type's.")
 @click.option("--door", type=click.Choice(["coap", "mqtt"]), default="coap", show_default=True)
 @click.option("--battery", "cell", default="", help="Of hw/batteries; by default the node type's.")

@@ -57,7 +57,7 @@ def set_(
 
     Example: kapok config set --group pilots report_s=900 log_level=2 --by "Li Wei"
     """
-    from fleet.control import keys, layers
+    from fleet.control import checks, layers
     from fleet.control.targets import NODE
 
     target = one_target(node_ids, group, area, role)
@@ -66,7 +66,7 @@ def set_(
         raise click.UsageError("a key is given twice")
     with database() as db, db.begin() as session:
         found = layers.set_(session, target, patch, by or user_name(), version=version)
-        dear = keys.costly(patch, layers.roles_of(session, target))
+        dear = checks.costly(patch, layers.roles_of(session, target))
         if dear and target.kind != NODE and not costly:
             raise click.ClickException(
                 f"{', '.join(dear)}: dear for every battery of {target}; --costly, or per node"
@@ -226,7 +226,7 @@ def schema(role: str, as_json: bool) -> None:
 
     Example: kapok config schema gas-meter
     """
-    from fleet.control.keys import of_role
+    from fleet.control.checks import of_role
 
     found = of_role(role)
     if as_json:

@@ -71,7 +71,7 @@ def downlinks(node_id: str, limit: int, as_json: bool) -> None:
     """
     from fleet import texts
     from fleet.control.history import list_
-    from fleet.control.wording import result_text
+    from fleet.control.wording import told_text
     from fleet.registry.operations import show_node
 
     lang = texts.language()
@@ -88,7 +88,7 @@ def downlinks(node_id: str, limit: int, as_json: bool) -> None:
             "expires": iso(one.expires_us),
             "handed": iso(one.handed_us),
             "settled": iso(one.settled_us),
-            "said": "" if one.result is None else result_text(one.result, one.detail, lang),
+            "said": told_text(one.told, lang),
         }
         for one in found
     ]

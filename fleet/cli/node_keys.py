@@ -23,6 +23,16 @@ def new_blob(session: "Session", chosen: "Settings", node_id: str) -> bytes:
     return SecretBytes(cbor.encode([made.kid, made.secret]))
 
 
+def new_command_key(session: "Session", chosen: "Settings", node_id: str) -> bytes:
+    """Make the key by which a node knows its fleet's commands: 32 bytes, as its NVS keeps them."""
+    from fleet.identity import hmac_keys
+    from fleet.identity.wrapping import open_wrapper
+
+    made = hmac_keys.next_key(session, open_wrapper(chosen), node_id)
+    hmac_keys.promote(session, node_id)
+    return made
+
+
 def shown(session: "Session", node_id: str) -> list[dict[str, Any]]:
     """A node's live contexts for people: no secret."""
     from fleet.identity.contexts import live

@@ -37,7 +37,7 @@ KNOWN = (
     Known("valve-close", command.VALVE_CLOSE, (), ("gas-meter",), valve=True),
     # It opens nothing: it lets a person open at the meter, by its button, for so long.
     Known(
-        "valve-arm", command.VALVE_ARM, (Argument("seconds", 60, 7 * DAY_S),), ("gas-meter",),
+        "valve-arm", command.VALVE_ARM, (Argument("seconds", 60, DAY_S),), ("gas-meter",),
         valve=True,
     ),
     Known("read-now", command.READ_NOW),

@@ -1,5 +1,6 @@
 """Which nodes do not report what is wanted of them, key by key, and why."""
 
+import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -21,12 +22,13 @@ ON_ITS_WAY, HANDED, REFUSED, UNSAID = "on-its-way", "handed", "refused", "unsaid
 
 
 class Newest(NamedTuple):
-    """A node's newest patch: `state` is one of the above; `keys` are those that it sets."""
+    """A node's newest patch: `state` is one of the above; `told` are [result, detail] of the
+    node's; `keys` are those that it sets.
+    """
 
     number: int
     state: str
-    result: int | None
-    detail: int | None
+    told: list[list[int]]
     keys: list[str]
 
 
@@ -106,7 +108,7 @@ def newest(session: Session, node_ids: Sequence[str]) -> dict[str, Newest]:
     rows = session.execute(
         select(
             Downlink.node_id, Downlink.number, Downlink.payload, Downlink.refused,
-            Downlink.settled_us, Downlink.handed_us, Downlink.result, Downlink.detail,
+            Downlink.settled_us, Downlink.handed_us, Downlink.told,
         ).join(
             last, (last.c.node_id == Downlink.node_id) & (last.c.number == Downlink.number)
         )
@@ -122,5 +124,5 @@ def newest(session: Session, node_ids: Sequence[str]) -> dict[str, Newest]:
             state = HANDED
         patch = cbor.decode(row.payload)
         keys = [str(key) for key in patch] if isinstance(patch, dict) else []
-        found[row.node_id] = Newest(row.number, state, row.result, row.detail, keys)
+        found[row.node_id] = Newest(row.number, state, json.loads(row.told or "[]"), keys)
     return found

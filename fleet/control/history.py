@@ -1,6 +1,7 @@
 """The downlinks of a node as people see them."""
 
-from typing import NamedTuple
+import json
+from typing import Any, NamedTuple
 
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
@@ -23,8 +24,7 @@ class Listed(NamedTuple):
     expires_us: int | None
     handed_us: int | None
     settled_us: int | None
-    result: int | None  # as the node told it
-    detail: int | None
+    told: list[list[int]]  # [result, detail] as the node told them
 
 
 def list_(session: Session, node_id: str, limit: int = PAGE) -> list[Listed]:
@@ -45,10 +45,15 @@ def list_(session: Session, node_id: str, limit: int = PAGE) -> list[Listed]:
         select(
             Downlink.number, Downlink.kind, state, func.length(Downlink.payload),
             Downlink.created_us, Downlink.expires_us, Downlink.handed_us, Downlink.settled_us,
-            Downlink.result, Downlink.detail,
+            Downlink.told,
         )
         .where(Downlink.node_id == node_id)
         .order_by(Downlink.number.desc())
         .limit(min(limit, PAGE))
     ).all()  # fmt: skip
-    return [Listed(row[0], KINDS[row[1]], *row[2:]) for row in reversed(rows)]
+    return [_listed(row) for row in reversed(rows)]
+
+
+def _listed(row: Any) -> Listed:
+    number, kind, *more, told = row
+    return Listed._make([number, KINDS[kind], *more, json.loads(told or "[]")])

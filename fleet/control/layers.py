@@ -8,7 +8,7 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
 from fleet import schema
-from fleet.control import desired, keys
+from fleet.control import checks, desired
 from fleet.control.desired_tables import Layer, LayerChange
 from fleet.control.errors import ControlError
 from fleet.control.persons import check_person
@@ -61,7 +61,7 @@ def set_(
     """
     check_target(session, target)
     roles = roles_of(session, target)
-    keys.check_patch(patch, roles)
+    checks.check_patch(patch, roles)
     who = check_person(person)
     row = _locked(session, target)
     if version is not None and version != row.version:
@@ -75,7 +75,7 @@ def set_(
         else:
             values[key] = value
     for role in roles:
-        keys.check_whole(role, values)
+        checks.check_whole(role, values)
     content = json.dumps(values, ensure_ascii=False, sort_keys=True)
     if len(content) > _MOST:
         raise ControlError(f"{target}: {len(content)} characters; {_MOST} at most")
@@ -136,7 +136,7 @@ def roles_of(session: Session, target: Target) -> list[str]:
     if target.kind == NODE:
         return [session.get_one(Terminal, target.name).role]
     if target.role:
-        keys.of_role(target.role)  # or ControlError
+        checks.of_role(target.role)  # or ControlError
         return [target.role]
     return list(schema.ROLES)
 

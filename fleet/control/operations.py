@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from fleet.control.desired_tables import DesiredNode
 from fleet.control.ends import PROVISIONED, end_of_node, mark_delivered
 from fleet.control.errors import ControlError
-from fleet.control.settling import LAST, Progress, ahead, new_progress, progress, settle
+from fleet.control.settling import CONFIG, LAST, Progress, ahead, new_progress, progress, settle
 from fleet.control.stamping import stamped
 from fleet.control.tables import Downlink, DownlinkProgress
 from fleet.identity.contexts import Context, next_contexts, rows_of
@@ -29,7 +29,7 @@ __all__ = [
     "progress", "settle",
 ]  # fmt: skip
 
-CONFIG, KEY, COMMAND, UPDATE, CERTIFICATE = 1, 2, 3, 4, 5
+KEY, COMMAND, UPDATE, CERTIFICATE = 2, 3, 4, 5
 KINDS = {
     CONFIG: "config", KEY: "key", COMMAND: "command", UPDATE: "update",
     CERTIFICATE: "certificate",

@@ -10,6 +10,7 @@ from fleet.control.ends import told_by_status
 from fleet.control.tables import Downlink, DownlinkProgress
 from fleet.registry.operations import now_us
 
+CONFIG = 1  # a kind of item
 LAST = 2**31 - 1  # the highest number
 # A node may be ahead of a database that was restored; further than this it is wrong, not ahead.
 _AHEAD = 1_000_000
@@ -94,5 +95,20 @@ def _settle(session: Session, row: DownlinkProgress, numbers: tuple[int, int, in
     if 0 < row.refused <= row.handled:
         session.execute(
             update(Downlink).where(mine, Downlink.number == row.refused).values(refused=True)
+        )
+    if row.handled:
+        # A patch that the node is done with and that is above the one in force was refused, or
+        # taken back by the node, with all that came on trial before it.
+        session.execute(
+            update(Downlink)
+            .where(
+                mine,
+                Downlink.kind == CONFIG,
+                Downlink.number <= row.handled,
+                Downlink.number > max(row.applied, row.base),
+                Downlink.handed_us.is_not(None),
+            )
+            .values(refused=True)
+            .execution_options(synchronize_session=False)
         )
     told_by_status(session, row.node_id, row.handled, row.refused)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from fleet.control import keys
+from fleet.control import checks
 from fleet.control.desired_tables import Group, GroupMember, Layer
 from fleet.control.targets import AREA, GONE, GROUP, NODE, Target
 from fleet.registry.tables import Terminal
@@ -48,7 +48,7 @@ def stacks(session: Session, node_ids: Sequence[str]) -> Iterator[tuple[Node, di
         for kind, name in _over(node, groups.get(node.id, [])):
             for role in ("", node.role):
                 for key, value in layers.get((kind, name, role), {}).items():
-                    if keys.knows(node.role, key):
+                    if checks.knows(node.role, key):
                         wanted[key] = Wish(value, Target(kind, name, role))
         yield node, wanted
 

@@ -1,6 +1,6 @@
 """Tables of the downlink queue. Times are integer microseconds UTC."""
 
-from sqlalchemy import BigInteger, Boolean, Index, Integer, LargeBinary, SmallInteger, String
+from sqlalchemy import BigInteger, Boolean, Index, Integer, LargeBinary, SmallInteger, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from fleet.db.base import Base
@@ -23,8 +23,8 @@ class Downlink(Base):
     handed_us: Mapped[int | None] = mapped_column(BigInteger)  # first time, put into an answer
     settled_us: Mapped[int | None] = mapped_column(BigInteger)
     refused: Mapped[bool] = mapped_column(Boolean)
-    result: Mapped[int | None] = mapped_column(SmallInteger)  # as a record of the node told it
-    detail: Mapped[int | None] = mapped_column(BigInteger)
+    # What records of the node told of it: JSON, [result, detail] each; one for each wrong key.
+    told: Mapped[str | None] = mapped_column(Text)
 
 
 # Every report asks for its node's open items; what is settled is not in the way.

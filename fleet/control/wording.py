@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fleet import schema, texts
-from fleet.control import keys
+from fleet.control import checks
 from fleet.control.command_lists import Part
 from fleet.control.drift import REFUSED, Newest
+from fleet.control.results import KEY_RESULTS
 from fleet.wire import command
 
 # Results of items: keys of texts, `why.<key>`.
@@ -19,7 +20,6 @@ RESULTS = {
     schema.BELOW: "key-below", schema.ABOVE: "key-above", schema.INVALID: "key-invalid",
     schema.MISSING: "key-missing", schema.BOARDS: "key-boards",
 }  # fmt: skip
-_KEY_RESULTS = range(schema.UNKNOWN, schema.BOARDS + 1)
 
 
 def name_text(name: str, lang: str) -> str:
@@ -35,11 +35,17 @@ def result_text(result: int, detail: int | None, lang: str, candidates: Iterable
     those of the schema.
     """
     values: Mapping[str, Any] = {"code": result, "detail": detail or 0}
-    if result in _KEY_RESULTS:
+    if result in KEY_RESULTS:
         crc = detail or 0
-        key = keys.named(crc, [*candidates, *keys.all_keys()])
+        key = checks.named(crc, [*candidates, *checks.all_keys()])
         values = {**values, "key": key or f"{crc & 0xFFFFFFFF:08x}"}
     return texts.say(f"why.{RESULTS.get(result, 'other')}", lang, values)
+
+
+def told_text(told: Iterable[list[int]], lang: str, candidates: Iterable[str] = ()) -> str:
+    """All that a node told of an item; empty for nothing."""
+    known = list(candidates)
+    return "; ".join(result_text(result, detail, lang, known) for result, detail in told)
 
 
 def part_text(part: Part, lang: str) -> str:
@@ -55,7 +61,5 @@ def newest_text(newest: Newest | None, lang: str) -> str:
     if newest is None:
         return texts.say("why.unsaid", lang)
     if newest.state == REFUSED:
-        if newest.result is None:
-            return texts.say("why.told", lang)
-        return result_text(newest.result, newest.detail, lang, newest.keys)
+        return told_text(newest.told, lang, newest.keys) or texts.say("why.told", lang)
     return texts.say(f"why.{newest.state}", lang)

@@ -9,9 +9,10 @@ FILE = "/rescue.romfs"  # in the `rescue` partition, as in firmware/boot.py
 MAIN = "rescue/main.py"  # of the firmware folder; in the image it is node/main.py
 # What only an ordinary wake needs: no roles, no senses, no journal, no reports of readings.
 _LEFT_OUT = (
-    "app.py", "cycle.py", "main.py", "reports.py", "roles/", "sense/", "store/journal.py",
+    "app.py", "commands.py", "cycle.py", "events.py", "health.py", "heartbeats.py", "link/sntp.py",
+    "log.py", "main.py", "power/", "reports.py", "retry.py", "roles/", "sense/", "store/journal.py",
     "store/lazy.py", "store/ledger.py", "store/register.py", "store/segment.py",
-    "store/segments.py",
+    "store/segments.py", "timekeeping.py", "wire/command.py", "wire/logcode.py",
     "wire/nodeid.py", "wire/quantity.py", "wire/report.py",
 )  # fmt: skip
 

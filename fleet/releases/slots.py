@@ -119,8 +119,8 @@ def _slot(sources: tuple[tuple[str, str], ...], out: Path) -> Path:
             path = Path(temporary) / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-        # -O3: without line numbers, 2 % of the heap.
-        tree = compile_tree(Path(temporary), small.sources, out, ("-O3",))
+        # -O2: with line numbers, for the crash record. They lie in the image, not in the heap.
+        tree = compile_tree(Path(temporary), small.sources, out, ("-O2",))
     write_atomic(tree / "names.json", json.dumps(small.names, indent=1).encode(), PUBLIC)
     return tree
 

@@ -91,6 +91,23 @@ def page(
     return list(session.scalars(query))
 
 
+def newest(
+    session: Session, terminal_id: str, quantities_: Iterable[int], since_us: int
+) -> list[Reading]:
+    """Of a terminal, the newest reading since then of each of these quantities, by quantity."""
+    query = (
+        select(Reading)
+        .where(Reading.terminal_id == terminal_id, Reading.time_us >= since_us)
+        .where(Reading.quantity.in_(list(quantities_)))
+        .order_by(Reading.time_us.desc(), Reading.id.desc())
+        .limit(PAGE)
+    )
+    found: dict[int, Reading] = {}
+    for reading in session.scalars(query):
+        found.setdefault(reading.quantity, reading)
+    return [found[code] for code in sorted(found)]
+
+
 def cursor(last: Reading) -> str:
     """What continues a page behind its last reading: `<time in us>-<id>`."""
     return f"{last.time_us}-{last.id}"

@@ -25,12 +25,15 @@ MODEM_PINS = ("reset", "pwrkey", "dtr", "psm_exit", "cut")  # as in firmware/nod
 
 
 class Credentials(NamedTuple):
-    """What a node gets at provisioning: DER bytes, and CBOR [kid, secret] for OSCORE."""
+    """What a node gets at provisioning: DER bytes, CBOR [kid, secret] for OSCORE, and the key for
+    commands; empty: it has none.
+    """
 
     key: bytes
     certificate: bytes
     root: bytes
     oscore: bytes
+    hmac: bytes = b""
 
 
 def mac_of(seed: str) -> bytes:
@@ -106,6 +109,8 @@ class VirtualNode:
         self.board.nvs.set_blob(NAMESPACE, "cert", credentials.certificate)
         self.board.nvs.set_blob(NAMESPACE, "ca", credentials.root)
         self.board.nvs.set_blob(NAMESPACE, "oscore", credentials.oscore)
+        if credentials.hmac:
+            self.board.nvs.set_blob(NAMESPACE, "hmac", credentials.hmac)
 
     def wipe(self) -> None:
         """Format the file system with fresh firmware: the journal is gone, identity stays."""

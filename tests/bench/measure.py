@@ -92,10 +92,12 @@ class Bench:
 
     def _contact(self, contacts: list[Wake]) -> Contact:
         plain = [wake for wake in contacts if wake.ms is not None]
-        means = [round(mean(column)) for column in zip(*(w.ms or () for w in plain), strict=True)]
+        columns = zip(*(w.ms or () for w in plain), strict=True)
+        boot, sense, attach, send, listen = (round(mean(column)) for column in columns)
         told = [w for w in contacts if w.ms is None] or contacts
         return Contact(
-            len(contacts), *means, self._turns(plain), round(mean(w.modem_mj for w in told)),
+            len(contacts), boot, sense, attach, send, listen, self._turns(plain),
+            round(mean(w.modem_mj for w in told)),
             round(1000 * mean(w.modem_s for w in told)), round(mean(w.up for w in told)),
             round(mean(w.down for w in told)), round(mean(w.up for w in plain)),
         )  # fmt: skip

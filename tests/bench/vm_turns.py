@@ -5,6 +5,7 @@ once, with nothing of the firmware.
 """
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -38,7 +39,6 @@ machine.deepsleep(1000)
 
 async def _sleeps(folder: Path, turns: int) -> int:
     """The median of the processor time of some wakes, microseconds."""
-    folder.mkdir()
     board = VirtualBoard(folder, mac_of("turns"))
     table = partitions.load(hw_dir() / "partitions" / "4MiB.csv", FLASH_SIZE)
     boot = {"/boot.py": (_LOOP % turns).encode()}
@@ -48,17 +48,25 @@ async def _sleeps(folder: Path, turns: int) -> int:
         await board.run_until(lambda: board.life.sleeps >= 1, WAIT_S)
         for n in range(TRIES):
             before = children_us()
-            slept = 2 + n
-            await board.run_until(lambda slept=slept: board.life.sleeps >= slept, WAIT_S)
+            await board.run_until(partial(_slept, board, 2 + n), WAIT_S)
             spent.append(children_us() - before)
     finally:
         await board.stop()
     return round(median(spent))
 
 
+def _slept(board: VirtualBoard, times: int) -> bool:
+    return board.life.sleeps >= times
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
 async def calibrate(folder: Path) -> tuple[float, int]:
     """(turn_us, start_us) of this machine, now."""
-    start_us = await _sleeps(folder / "none", 1)
-    busy_us = await _sleeps(folder / "many", TURNS)
+    start_us = await _sleeps(_made(folder / "none"), 1)
+    busy_us = await _sleeps(_made(folder / "many"), TURNS)
     await asyncio.sleep(0)
     return (busy_us - start_us) / TURNS, start_us

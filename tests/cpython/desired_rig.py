@@ -107,8 +107,9 @@ class Configured:
         self._results = []
         if not lose_answer:
             for number, kind, payload in receipt.decode(outcome.receipt or b"").items:
-                if kind == CONFIG and number > self._handled:
-                    self._take(number, cbor.decode(payload), refuse)
+                patch = cbor.decode(payload)
+                if kind == CONFIG and number > self._handled and isinstance(patch, dict):
+                    self._take(number, patch, refuse)
 
     def settle(self) -> None:
         """Report until there is nothing new to tell."""
@@ -123,11 +124,23 @@ class Configured:
 
     def _take(self, number: int, patch: dict[str, Any], refuse: str) -> None:
         self._handled = number
+        wrong = []
+        rules = schema.rules(self.role)
+        for key, value in patch.items():
+            try:
+                if key == refuse:
+                    raise schema.SchemaError(key, schema.INVALID, "as the test wants it")
+                if value is not None:
+                    schema.judge(key, rules[key], value)
+            except schema.SchemaError as e:
+                wrong.append((number, e.code, zlib.crc32(key.encode())))
+        if wrong:
+            self._refused = number
+            self._results += wrong
+            return
         merged = {**self.values, **patch}
         merged = {key: value for key, value in merged.items() if value is not None}
         try:
-            if refuse in patch:
-                raise schema.SchemaError(refuse, schema.INVALID, "as the test wants it")
             whole = {**BASE, "node": self.node_id, "role": self.role, **merged}
             schema.check(whole)
         except schema.SchemaError as e:

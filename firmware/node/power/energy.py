@@ -32,7 +32,7 @@ class Energy:
             state.set("ph", [0] * (_CONTACTS + 1))
         # The ticks of a chip begin with its boot; a soft reset lets them go on.
         if machine.reset_cause() != machine.SOFT_RESET:
-            add(state, _BOOT, self._at)
+            add(state, _BOOT, time.ticks_diff(self._at, 0))  # pyright: ignore[reportArgumentType]
 
     def enter(self, phase: int) -> int:
         """From now on it is `phase` (0 to 7); the one that it was."""

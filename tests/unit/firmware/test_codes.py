@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from fleet.paths import firmware_dir
-from fleet.wire import quantity
+from fleet.wire import logcode, quantity
 
 NAMES = {"_Q_": {name: code for code, (name, _, _) in quantity.QUANTITIES.items()}}
+NAMES["_L_"] = {name: code for code, (name, _) in logcode.CODES.items()}
 NAMES["_E_"] = {name: code for code, name in quantity.EVENTS.items()}
 
 
@@ -38,4 +39,5 @@ def test_a_constant_has_the_code_of_its_name(where: str) -> None:
 
 def test_names_are_given_once() -> None:
     assert len(NAMES["_Q_"]) == len(quantity.QUANTITIES)
+    assert len(NAMES["_L_"]) == len(logcode.CODES)
     assert len(NAMES["_E_"]) == len(quantity.EVENTS)

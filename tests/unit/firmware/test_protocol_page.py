@@ -1,5 +1,6 @@
 """The byte examples of docs/protocol.md are what the codecs make and take."""
 
+import hmac
 import re
 import subprocess
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 from node.errors import AttachRefused
 from node.link import ladder, oscore, oscore_server
-from node.wire import cbor, claim, coap, nodeid, receipt, report, uplink
+from node.wire import cbor, claim, coap, command, nodeid, receipt, report, uplink
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "protocol.md").read_text()
@@ -144,3 +145,21 @@ def test_the_claim_and_its_answers_on_the_page() -> None:
     assert claim.encode_grant(*granted[:3]) == vector("grant")
     assert claim.decode_grant(vector("refusal")).reason == claim.USED
     assert claim.encode_refusal(claim.USED) == vector("refusal")
+
+
+def test_the_command_on_the_page_is_what_both_ends_make_of_it() -> None:
+    raw = vector("command")
+    code, arguments, identifier, expiry, mac = command.decode(raw)
+    assert (code, arguments, identifier, expiry) == (command.VALVE_ARM, [600], 7, 1_795_412_456)
+    text = command.signed("1gntj14d2p", 12, code, arguments, identifier, expiry)
+    assert mac == hmac.digest(bytes(range(32)), text, "sha256")[: command.MAC]
+    assert command.encode(code, arguments, identifier, expiry, mac) == raw
+
+
+def test_every_command_and_result_is_on_the_page() -> None:
+    from fleet.control.catalogue import KNOWN
+
+    for known in KNOWN:
+        assert re.search(rf"^\| {known.code} \| {known.name} \|", PAGE, re.M), known.name
+        row = next(line for line in PAGE.splitlines() if f"| {known.name} |" in line)
+        assert known.valve == ("two persons" in row)

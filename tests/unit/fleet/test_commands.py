@@ -5,13 +5,18 @@ from pathlib import Path
 
 import fleet_rig as rig
 import pytest
+from coap_rig import WRAPPER
 from command_rig import DAY_S, LI, WANG, Town
 
 from fleet.control import commands
 from fleet.control.errors import ControlError
 from fleet.control.limits import Limits
 from fleet.control.targets import Target
+from fleet.identity import hmac_keys
+from fleet.identity.authority import Authority
 from fleet.registry import operations as registry
+from fleet.settings import load
+from fleet.upkeep import Upkeep
 from fleet.wire import command
 
 
@@ -62,7 +67,7 @@ def test_the_time_of_set_time_is_that_of_the_hand_over(town: Town) -> None:
 @pytest.mark.parametrize(
     ("result", "state"),
     [(command.DONE, "executed"), (command.EXPIRED, "expired"), (command.DANGER, "refused"),
-     (command.FORGED, "refused"), (command.UNPOWERED, "refused"), (200, "refused")],
+     (command.UNPOWERED, "refused"), (200, "refused")],
 )  # fmt: skip
 def test_a_result_is_the_command_s_end(town: Town, result: int, state: str) -> None:
     town.ask("reboot")
@@ -71,7 +76,50 @@ def test_a_result_is_the_command_s_end(town: Town, result: int, state: str) -> N
     meter.report([(1, result)])
     assert states(town) == [state]
     assert rig.query(town.path, "SELECT result, trust FROM deliveries") == [(result, 1)]
-    assert rig.query(town.path, "SELECT result, refused FROM downlinks") == [(result, result != 0)]
+    assert rig.query(town.path, "SELECT told, refused FROM downlinks") == [
+        (f"[[{result}, 0]]", result != 0)
+    ]
+
+
+def test_attack_a_forged_item_does_not_hide_what_becomes_of_the_true_one(town: Town) -> None:
+    """Who can write to a node's topic sends it the number that it waits for."""
+    town.ask("reboot")
+    meter = town.meter()
+    (item,) = meter.exchange()
+    meter.exchange([(1, command.FORGED)])
+    assert states(town) == ["delivered"]
+    meter.take(*item)
+    meter.report([(1, command.DONE)])
+    assert states(town) == ["executed"]
+    assert rig.query(town.path, "SELECT result FROM deliveries") == [(command.DONE,)]
+
+
+def test_a_board_that_was_provisioned_anew_and_not_confirmed(town: Town) -> None:
+    """It holds the next key; nobody told the fleet, which finds out by the second try."""
+    meter = town.meter()
+    with town.database.begin() as session:
+        meter._key = bytes(hmac_keys.next_key(session, WRAPPER, meter.node_id))
+    town.ask("reboot")
+    (item,) = meter.exchange()
+    assert meter.take(*item) == command.FORGED
+    meter.report([(1, command.FORGED)])
+    assert meter.done == [(1, command.REBOOT, [])]
+
+
+def test_the_running_fleet_releases_what_was_approved_and_ends_what_is_over(
+    town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "kapok.toml").write_text("[control]\nvalve_per_minute = 2\n")
+    settings = load(tmp_path)
+    town.limits = Limits(1, 1)
+    care = Upkeep(settings, town.database, Authority.open(settings.pki))
+    town.approve(town.ask(to=[Target("area", rig.AREA)]).identifier)
+    care._command()
+    assert rig.query(town.path, "SELECT count(released_us) FROM deliveries") == [(2,)]
+    later = registry.now_us() + 2 * DAY_S * 1_000_000
+    monkeypatch.setattr("fleet.control.releasing.now_us", lambda: later)
+    care._command()
+    assert states(town) == ["expired approval-ended"] * 3
 
 
 def test_a_lost_answer_is_given_again_under_the_same_number(town: Town) -> None:
@@ -189,7 +237,7 @@ def test_a_node_that_is_provisioned_anew_gets_nothing_old(town: Town) -> None:
         ("valve-open", (), "no such command"),
         ("valve-close", (1,), "takes no arguments"),
         ("valve-arm", (), "takes SECONDS"),
-        ("valve-arm", (59,), "60 to 604800"),
+        ("valve-arm", (59,), "60 to 86400"),
         ("resend", (1_700_000_000, 1_700_000_000), "before until"),
         ("dim", (1001, 60), "0 to 1000"),
     ],

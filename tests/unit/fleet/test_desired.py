@@ -1,5 +1,6 @@
 """Desired configuration: layers over a node, patches for what changed, drift until it reports."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -179,6 +180,48 @@ def test_a_node_that_went_back_by_itself_drifts(town: Town) -> None:
         desired.resend(session, node.node_id)
     node.settle()
     assert (node.values, town.drifting()) == ({"apn": "wrong"}, [])
+
+
+def test_every_wrong_key_is_named(town: Town) -> None:
+    from fleet.control import drift, wording
+    from fleet.control.configuration import configure
+
+    node = town.add()
+    town.set("area", DISTRICT, awake_s=99)
+    node.settle()
+    with town.database.begin() as session:  # by the door that checks nothing
+        configure(session, node.node_id, {"awake_s": 1, "report_s": 10**9, "apn": "x"})
+        configure(session, node.node_id, {"awake_s": 55})
+    node.settle()
+    with town.database.read() as session:
+        (found,) = drift.list_(session)
+        said = wording.told_text([[22, 1], [20, -1]], "en")
+        patch = drift.newest(session, [node.node_id])[node.node_id]
+    assert (patch.number, patch.state, found.differences) == (3, "unsaid", {"awake_s": (99, 55)})
+    assert said == "00000001: too small; ffffffff: the node does not know this key"
+    told = rig.query(town.path, "SELECT told, refused FROM downlinks WHERE number = 2")
+    ((text, refused),) = told
+    with town.database.read():
+        assert wording.told_text(json.loads(text), "en") == (
+            "awake_s: too small; report_s: too large"
+        )
+    assert refused
+
+
+def test_a_patch_that_was_taken_back_is_not_in_force_later_either(town: Town) -> None:
+    """The node went back behind two patches; the next one does not bring them into force."""
+    from fleet.control.configuration import applied
+
+    node = town.add()
+    town.set("node", node.node_id, apn="one")
+    node.report()
+    node.go_back()
+    node.report()
+    town.set("node", node.node_id, report_s=7200)
+    node.settle()
+    with town.database.read() as session:
+        assert applied(session, node.node_id).values == {"report_s": 7200} == node.values
+    assert town.drifting() == [node.node_id]
 
 
 def test_a_patch_from_beside_is_drift(town: Town) -> None:

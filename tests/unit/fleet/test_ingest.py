@@ -124,7 +124,7 @@ def test_a_report_without_records_tells_its_status_and_gets_a_receipt_without_ra
 ) -> None:
     (outcome,) = ingest.process([rig.message(node, rig.make_report(1, [], {0: 3}))])
     assert outcome.receipt is not None
-    assert receipt.decode(outcome.receipt) == (0, [], [], 0)
+    assert receipt.decode(outcome.receipt) == (0, [], [], 0, 0)
     with database.read() as session:
         found = registry.show_node(session, node)
     assert (found.last_report_us, found.status) == (rig.NOW_US, {"0": 3})

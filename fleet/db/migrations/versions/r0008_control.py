@@ -77,8 +77,7 @@ def upgrade() -> None:
     )
     _desired()
     with op.batch_alter_table("downlinks", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("result", sa.SmallInteger(), nullable=True))
-        batch_op.add_column(sa.Column("detail", sa.BigInteger(), nullable=True))
+        batch_op.add_column(sa.Column("told", sa.Text(), nullable=True))
     op.add_column(
         "downlink_progress", sa.Column("base", sa.Integer(), nullable=False, server_default="0")
     )
@@ -153,8 +152,7 @@ def downgrade() -> None:
     with op.batch_alter_table("downlink_progress", schema=None) as batch_op:
         batch_op.drop_column("base")
     with op.batch_alter_table("downlinks", schema=None) as batch_op:
-        batch_op.drop_column("detail")
-        batch_op.drop_column("result")
+        batch_op.drop_column("told")
     for table in (
         "desired_nodes", "desired_work", "desired_changes", "desired_layers", "group_members",
         "node_groups", "deliveries", "commands",
