@@ -25,6 +25,7 @@ _Q_CRASH_HEAP = const(913)
 _Q_CRASH_CAUSE = const(914)
 _EVENT = const(1)  # store/journal.py
 _KEY = const(32)  # bytes
+_SLACK_S = const(60)  # by which the network's clock may be behind the fleet's
 _CUT = const(1)  # detail of FAILED: power was lost, or the watchdog bit, while it was done
 
 
@@ -90,7 +91,7 @@ class Commands:
             return command.NO_CLOCK, 0
         if now > expiry:
             return command.EXPIRED, min(now - expiry, 0x7FFFFFFF)
-        if expiry - now > command.LONGEST_S:
+        if expiry - now > command.LONGEST_S + _SLACK_S:
             return command.NO_CLOCK, min(expiry - now, 0x7FFFFFFF)  # the two clocks disagree
         try:
             return self._do(code, arguments, now)

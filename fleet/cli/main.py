@@ -38,6 +38,7 @@ COMMANDS = {
     "serve": ("fleet.cli.serve", "serve", "Run broker, ingest, CoAP and API."),
     "swap": ("fleet.cli.install", "swap", "Put a node in another's place."),
     "token": ("fleet.cli.token", "token", "Claim tokens of technicians: add, list, revoke."),
+    "valve": ("fleet.cli.valve", "valve", "How soon a valve is closed, and what that costs."),
     "voucher": ("fleet.cli.voucher", "voucher", "Vouchers for provisioning without a network."),
 }
 

@@ -147,7 +147,9 @@ def _fill(session: Session, row: Command, targets: list[Target], roles: tuple[st
         nodes = nodes_of(targets[0])
     else:
         names = [one.name for one in targets]
-        nodes = select(Terminal.id).where(Terminal.id.in_(names), Terminal.state.not_in(GONE))
+        nodes = select(Terminal.id).where(
+            Terminal.id.in_(names), Terminal.kind == "node", Terminal.state.not_in(GONE)
+        )
     every = session.scalar(select(func.count()).select_from(nodes.subquery())) or 0
     if roles:
         nodes = nodes.where(Terminal.role.in_(roles))

@@ -101,19 +101,20 @@ def state_of(result: int) -> str:
 def _settle(session: Session, one: Words, number: int, result: int) -> None:
     mine = (Delivery.node_id == one.node_id) & (Delivery.number == number)
     found = session.execute(
-        select(Delivery.command_id, Delivery.state, Delivery.result).where(mine).with_for_update()
+        select(Delivery.command_id, Delivery.state, Delivery.result, Delivery.detail)
+        .where(mine)
+        .with_for_update()
     ).first()
     if found is None:
         return  # an item that is no command
     if found.result not in (None, command.FORGED):
         log.warning("a command has two results", node=one.node_id, number=number, second=result)
         return
-    values: dict[str, object] = {
-        "result": result,
-        "detail": one.values.get(DETAIL, 0),
-        "trust": one.trust,
-    }
-    if result != command.FORGED:
+    values: dict[str, object] = {"result": result, "trust": one.trust}
+    if result == command.FORGED:
+        values["detail"] = (found.detail or 0) + 1  # how often: it is signed by another key then
+    else:
+        values["detail"] = one.values.get(DETAIL, 0)
         values |= {"state": state_of(result), "why": "", "ended_us": now_us()}
     session.execute(
         update(Delivery).where(mine).values(**values).execution_options(synchronize_session=False)

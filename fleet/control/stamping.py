@@ -15,6 +15,7 @@ from fleet.control import catalogue
 from fleet.control.command_tables import Command, Delivery
 from fleet.control.ends import OPEN
 from fleet.identity import hmac_keys
+from fleet.identity.secret import SecretBytes
 from fleet.identity.wrapping import Wrapper
 from fleet.wire import command
 
@@ -35,18 +36,18 @@ def stamped(
         select(
             Delivery.node_id, Delivery.number, Delivery.state, Command.id, Command.code,
             Command.arguments, Command.until_us, Command.approved_us, Command.approved_by,
-            Command.cancelled_by, Command.valve,
+            Command.cancelled_by, Command.valve, Delivery.result, Delivery.detail,
         )
         .join(Command, Command.id == Delivery.command_id)
         .where(tuple_(Delivery.node_id, Delivery.number).in_(list(keys)))
         .with_for_update(of=Delivery)
     ).all()  # fmt: skip
-    secrets = hmac_keys.current(session, wrapper, {row.node_id for row in rows}) if rows else {}
+    held = hmac_keys.held(session, wrapper, {row.node_id for row in rows}) if rows else {}
     found: dict[Key, bytes | None] = {}
     for row in rows:
         approved = row.approved_us is not None and (row.approved_by is not None or not row.valve)
         may = approved and row.cancelled_by is None and row.state in OPEN
-        secret = secrets.get(row.node_id)
+        secret = _key(held.get(row.node_id, []), row)
         if may and secret is None:
             log.error("a command cannot be signed", node=row.node_id, command=row.id)
         found[row.node_id, row.number] = (
@@ -55,6 +56,14 @@ def stamped(
             else None
         )
     return found
+
+
+def _key(held: list[SecretBytes], row: Any) -> SecretBytes | None:
+    """The one that the node knows the fleet by. A board that was provisioned anew, and not
+    confirmed, may hold the next already: each time that it finds a signature wrong, the other.
+    """
+    forged = (row.detail or 0) if row.result == command.FORGED else 0
+    return held[forged % len(held)] if held else None
 
 
 def _signed(secret: bytes, row: Any, now_us: int) -> bytes:

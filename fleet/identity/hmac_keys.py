@@ -60,19 +60,21 @@ def keys(session: Session, wrapper: Wrapper, node_id: str) -> list[SecretBytes]:
     return [wrapper.unwrap(row.secret, _binding(node_id)) for row in rows]
 
 
-def current(session: Session, wrapper: Wrapper, node_ids: Iterable[str]) -> dict[str, SecretBytes]:
-    """The keys by which nodes check what they are told now; a key that cannot be unwrapped is
-    left out: it must not cost a node the receipt of its readings.
+def held(
+    session: Session, wrapper: Wrapper, node_ids: Iterable[str]
+) -> dict[str, list[SecretBytes]]:
+    """The keys that nodes may hold, as of `keys`; one that cannot be unwrapped is left out: it
+    must not cost a node the receipt of its readings.
     """
     rows = session.execute(
-        select(NodeHmacKey.node_id, NodeHmacKey.secret).where(
-            NodeHmacKey.current_for.in_(list(node_ids))
-        )
+        select(NodeHmacKey.node_id, NodeHmacKey.secret)
+        .where(NodeHmacKey.node_id.in_(list(node_ids)))
+        .order_by(NodeHmacKey.current_for.is_(None))
     )
-    found = {}
+    found: dict[str, list[SecretBytes]] = {}
     for node_id, secret in rows:
         try:
-            found[node_id] = wrapper.unwrap(secret, _binding(node_id))
+            found.setdefault(node_id, []).append(wrapper.unwrap(secret, _binding(node_id)))
         except IdentityError as e:
             log.error("a key for commands cannot be had", node=node_id, reason=str(e))
     return found
@@ -80,7 +82,7 @@ def current(session: Session, wrapper: Wrapper, node_ids: Iterable[str]) -> dict
 
 def holders(session: Session, node_ids: Iterable[str]) -> set[str]:
     """Those of `node_ids` that have a key."""
-    query = select(NodeHmacKey.node_id).where(NodeHmacKey.current_for.in_(list(node_ids)))
+    query = select(NodeHmacKey.node_id).where(NodeHmacKey.node_id.in_(list(node_ids)))
     return set(session.scalars(query))
 
 

@@ -172,7 +172,7 @@ class VirtualBoard:
         """SIGKILL in whatever the CPU does; RAM and RTC are lost, the twins lose power too."""
         self._life.kill()
         while self.state != "off":
-            await self._waiters.wait(lambda: self.state == "off", 10)
+            await self._waiters.wait(lambda: self.state == "off", 10, lambda: None)
 
     async def stop(self) -> None:
         """End, for good or until the next `start`."""
@@ -247,9 +247,8 @@ class VirtualBoard:
         predicate = until.is_set if isinstance(until, asyncio.Event) else until
         if self.state == "off" and self._life.boots == 0:
             self.power_on()
-        self._idler.hold(False)
         try:
-            await self._waiters.wait(predicate, timeout_s)
+            await self._waiters.wait(predicate, timeout_s, lambda: self._idler.hold(False))
         except TimeoutError:
             raise TimeoutError(
                 f"board {self.state} at {self.now_us} us, last line "

@@ -38,13 +38,18 @@ class Waiters:
         if self._failure is not None:
             raise self._failure
 
-    async def wait(self, predicate: Callable[[], bool], timeout_s: float) -> None:
-        """Until `predicate` is true; TimeoutError after `timeout_s` of real time."""
+    async def wait(
+        self, predicate: Callable[[], bool], timeout_s: float, begin: Callable[[], None]
+    ) -> None:
+        """Until `predicate` is true; TimeoutError after `timeout_s` of real time. `begin` lets the
+        board go on, once somebody looks where it gets.
+        """
         self.raise_failure()
         item = (predicate, asyncio.get_running_loop().create_future())
         self._waiting.append(item)
         try:
-            self.check()
+            if not self.check():
+                begin()
             async with asyncio.timeout(timeout_s):
                 await item[1]
         finally:

@@ -2,6 +2,7 @@
 gets in a minute.
 """
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from fleet.control.errors import ControlError
 from fleet.control.limits import Limits
 from fleet.control.targets import Target
 from fleet.registry.operations import now_us
+from fleet.wire import receipt, report
 
 MODULES = ("commands.now_us", "releasing.now_us", "operations.clock_us", "ends.now_us")
 
@@ -83,11 +85,11 @@ def test_attack_an_approval_that_died(town: Town, monkeypatch: pytest.MonkeyPatc
         later(patch, 3601)
         at = now_us() + 3601 * 1_000_000
         meter = town.meter()
-        body = rig.report.encode_body(at // 1_000_000, 0, [(1, 7)])
-        sent = rig.report.encode(5, at // 1_000_000, [(1, body)], {})
+        body = report.encode_body(at // 1_000_000, 0, [(1, 7)])
+        sent = report.encode(5, at // 1_000_000, [(1, body)], {})
         patch.setattr("fleet.registry.operations.now_us", lambda: at)
         (outcome,) = town.ingest.process([rig.message(meter.node_id, sent, at)])
-        assert rig.receipt.decode(outcome.receipt or b"").items == []
+        assert receipt.decode(outcome.receipt or b"").items == []
         town.tick()
     assert town.deliveries() == [(town.nodes[0], "expired", "approval-ended")]
 
@@ -140,8 +142,6 @@ def test_sabotage_without_the_limit_they_all_close(tmp_path: Path) -> None:
 
 def test_attack_two_who_approve_at_once(town: Town) -> None:
     """One approval, one release: the second finds it approved."""
-    import threading
-
     town.ask()
     gate = threading.Barrier(2)
     said: list[str] = []

@@ -28,7 +28,7 @@ CHIP_KB = 110  # what an ESP32 without PSRAM has for both
 WAKE_S = 30.0  # real seconds that one wake may take
 # What each role's firmware takes from the modules that shims stand for.
 CLASSES = {
-    "gas-meter": ("Pin", "RTC", "UART", "WDT", "NVS", "PCNT"),
+    "gas-meter": ("Pin", "RTC", "UART", "WDT", "NVS", "mem32"),
     "drainage": ("Pin", "ADC", "RTC", "UART", "WDT", "NVS"),
     "lamppost": ("Pin", "ADC", "PWM", "RTC", "UART", "WDT", "NVS"),
 }
@@ -38,7 +38,7 @@ DOORS = {"gas-meter": "coap", "drainage": "mqtt", "lamppost": "mqtt"}
 _PROBE = """\
 import gc, esp32, machine
 for name in %r:
-    getattr(esp32 if name in ("NVS", "PCNT") else machine, name)
+    getattr(esp32 if name == "NVS" else machine, name)
 gc.collect()
 print("shims", gc.mem_alloc())
 machine.deepsleep()

@@ -136,4 +136,4 @@ def give_key(database: Database, node_id: str) -> None:
 def key_of(database: Database, node_id: str) -> bytes:
     """The key that lies on the node."""
     with database.read() as session:
-        return bytes(hmac_keys.current(session, WRAPPER, [node_id])[node_id])
+        return bytes(hmac_keys.held(session, WRAPPER, [node_id])[node_id][0])

@@ -107,8 +107,9 @@ class Configured:
         self._results = []
         if not lose_answer:
             for number, kind, payload in receipt.decode(outcome.receipt or b"").items:
-                if kind == CONFIG and number > self._handled:
-                    self._take(number, cbor.decode(payload), refuse)
+                patch = cbor.decode(payload)
+                if kind == CONFIG and number > self._handled and isinstance(patch, dict):
+                    self._take(number, patch, refuse)
 
     def settle(self) -> None:
         """Report until there is nothing new to tell."""

@@ -20,7 +20,7 @@ from hil.virtual.ulp import Ulp
 
 SECOND = 1_000_000
 A, B, PFAIL = 4, 10, 14
-NVS_SIZE = 0x6000
+NVS_SIZE = 0x4000  # hw/partitions
 AROUND = [(0, 0), (1, 0), (1, 1), (0, 1)]  # the contacts by quarters of a turn
 SPACE = "kapok"
 # What else lies in a node's NVS, bytes: so much room is not free to wear.

@@ -17,7 +17,7 @@ from flashdev import FlashDevice
 from node.store.journal import Journal
 from node.wire import uplink
 
-BLOCKS = 184
+BLOCKS = 168
 SLOT = 150_000  # bytes
 
 
@@ -38,7 +38,7 @@ vfs.VfsLfs2.mkfs(device, progsize=32, readsize=32, lookahead=32)
 vfs.mount(vfs.VfsLfs2(device, progsize=32, readsize=32, lookahead=32), "/f")
 with open("/f/a.romfs", "wb") as file:
     file.write(b"\x55" * SLOT)
-journal = Journal("/f/journal", epoch_source=lambda: 7, archive=72)
+journal = Journal("/f/journal", 2048, 64, lambda: 7, 36)  # as store/lazy.py
 records = 0
 now = 1_780_300_800
 for day in range(int(sys.argv[3])):

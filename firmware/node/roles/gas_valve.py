@@ -19,15 +19,15 @@ from node.sense.valve import Valve
 from node.wire import command, uplink
 
 _Q_VALVE = const(11)  # wire/quantity.py
+_Q_VALVE_REASON = const(43)
 _E_BATTERY_LOW = const(9)
 _E_VALVE_FAULT = const(13)
 _E_VALVE_CLOSED = const(15)
-_EVENT = const(1000)
 _BY_COMMAND = const(255)  # why it is to be closed, where that is no event's code
 _PRESS_MS = const(3000)
 _LOOK_MS = const(20)
 _ARM_LEAST_S = const(60)
-_ARM_MOST_S = const(86400)
+_ARM_MOST_S = const(604_800)
 _AGAIN_S = const(3600)  # between two tries of a valve that does not close
 # Gas, tilt, earthquake and cover keep it closed while they are on. What was seen by the flow does
 # not: behind a closed valve nothing flows, and once it is open it is seen again.
@@ -184,7 +184,7 @@ class GasValve:
 
     def _tell_closed(self, why: int, now: int, quality: int) -> None:
         if 0 < why < _BY_COMMAND:
-            values = [(_Q_VALVE, 1), (_EVENT + why, 1)]
+            values = [(_Q_VALVE, 1), (_Q_VALVE_REASON, why)]
             self._events.begin(_E_VALVE_CLOSED, now, quality, values)
 
     def _tell_fault(self, at: int, now: int, quality: int) -> None:

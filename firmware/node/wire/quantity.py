@@ -54,6 +54,7 @@ QUANTITIES = {
     39: ("frequency", "Hz", 2),
     40: ("reactive_power", "var", 1),
     41: ("meter_valve", "", 0),  # of a sub-device: 0 open, 1 closed, 3 faulty
+    43: ("valve_reason", "", 0),  # the event for which a valve closed by itself, 0: none told
     # Which sub-device of a gateway the record is of: its number in the gateway's configuration.
     99: ("sub_device", "", 0),
     100: ("battery_voltage", "V", 3),
@@ -105,7 +106,7 @@ EVENTS = {
     12: "magnet",
     13: "valve_fault",
     14: "register_gap",  # pulses may be missing: power failed without a warning
-    15: "valve_closed",  # by the node itself; with it the event that was the reason
+    15: "valve_closed",  # by the node itself; with it valve_reason
     20: "level_high",
     21: "level_rise",
     22: "sensor_stuck",

@@ -55,7 +55,7 @@ def test_twice_is_once(meter: Meter) -> None:
     ("why", "made", "result"),
     [
         ("its end has come", item(7, CLOSE, expiry=NOW - 1), (command.EXPIRED, 1)),
-        ("its end is too far", item(7, CLOSE, expiry=NOW + 601), (command.NO_CLOCK, 601)),
+        ("its end is too far", item(7, CLOSE, expiry=NOW + 661), (command.NO_CLOCK, 661)),
         ("an argument too many", item(7, CLOSE, 1), (command.BAD_ARGUMENTS, 0)),
         ("a code that is none", item(7, 200), (command.NO_SUCH, 0)),
         ("another role's", item(7, command.DIM, 100, 60), (command.NOT_MINE, 0)),
@@ -74,7 +74,7 @@ def test_what_is_refused_is_told_with_its_reason(
 
 
 def test_at_its_last_second_it_is_still_good(meter: Meter) -> None:
-    meter.deliver(item(7, CLOSE, expiry=NOW), item(8, READ, expiry=NOW + 600))
+    meter.deliver(item(7, CLOSE, expiry=NOW), item(8, READ, expiry=NOW + 660))
     assert [result for _, result, _ in meter.journal.results()] == [0, 0]
 
 

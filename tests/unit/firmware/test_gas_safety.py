@@ -135,7 +135,7 @@ def test_the_record_says_how_much_flowed(make: Any) -> None:
     assert leak[4] == 8
     assert 25 <= leak[5] <= 35
     closed = next(record for record in house.meter.journal.records() if record[2] == 1015)
-    assert closed[3:] == [1, 11, 1, 1001, 1], "with it the event that was the reason"
+    assert closed[3:] == [1, 11, 1, 43, LEAK], "with it the event that was the reason"
 
 
 @pytest.mark.parametrize("per_wake", [1, 10])

@@ -5,13 +5,18 @@ from pathlib import Path
 
 import fleet_rig as rig
 import pytest
+from coap_rig import WRAPPER
 from command_rig import DAY_S, LI, WANG, Town
 
 from fleet.control import commands
 from fleet.control.errors import ControlError
 from fleet.control.limits import Limits
 from fleet.control.targets import Target
+from fleet.identity import hmac_keys
+from fleet.identity.authority import Authority
 from fleet.registry import operations as registry
+from fleet.settings import load
+from fleet.upkeep import Upkeep
 from fleet.wire import command
 
 
@@ -87,6 +92,34 @@ def test_attack_a_forged_item_does_not_hide_what_becomes_of_the_true_one(town: T
     meter.report([(1, command.DONE)])
     assert states(town) == ["executed"]
     assert rig.query(town.path, "SELECT result FROM deliveries") == [(command.DONE,)]
+
+
+def test_a_board_that_was_provisioned_anew_and_not_confirmed(town: Town) -> None:
+    """It holds the next key; nobody told the fleet, which finds out by the second try."""
+    meter = town.meter()
+    with town.database.begin() as session:
+        meter._key = bytes(hmac_keys.next_key(session, WRAPPER, meter.node_id))
+    town.ask("reboot")
+    (item,) = meter.exchange()
+    assert meter.take(*item) == command.FORGED
+    meter.report([(1, command.FORGED)])
+    assert meter.done == [(1, command.REBOOT, [])]
+
+
+def test_the_running_fleet_releases_what_was_approved_and_ends_what_is_over(
+    town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "kapok.toml").write_text("[control]\nvalve_per_minute = 2\n")
+    settings = load(tmp_path)
+    town.limits = Limits(1, 1)
+    care = Upkeep(settings, town.database, Authority.open(settings.pki))
+    town.approve(town.ask(to=[Target("area", rig.AREA)]).identifier)
+    care._command()
+    assert rig.query(town.path, "SELECT count(released_us) FROM deliveries") == [(2,)]
+    later = registry.now_us() + 2 * DAY_S * 1_000_000
+    monkeypatch.setattr("fleet.control.releasing.now_us", lambda: later)
+    care._command()
+    assert states(town) == ["expired approval-ended"] * 3
 
 
 def test_a_lost_answer_is_given_again_under_the_same_number(town: Town) -> None:

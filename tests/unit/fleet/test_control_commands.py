@@ -19,6 +19,7 @@ from fleet.control import desired, operations, results
 from fleet.control.wording import RESULTS
 from fleet.db.base import Database
 from fleet.identity import hmac_keys
+from fleet.registry.operations import now_us
 from fleet.registry.tables import Terminal
 from fleet.settings import load
 from fleet.uplink.own_words import Words
@@ -58,9 +59,9 @@ def api(data: Path) -> Iterator[TestClient]:
 def node_does(data: Path, node_id: str, number: int, result: int, detail: int = 0) -> None:
     """The node is handed its items, and tells of one."""
     with closing(Database(load(data).database_url)) as database, database.begin() as session:
-        items = operations.pending(session, WRAPPER, [node_id], operations.clock_us())
+        items = operations.pending(session, WRAPPER, [node_id], now_us())
         given = [item.number for item in items[node_id].items]
-        operations.handed(session, {node_id: given}, operations.clock_us())
+        operations.handed(session, {node_id: given}, now_us())
         told = {900: number, 901: result, 902: detail}
         results.told(session, [Words(node_id, 1, 1, 1, 0, told, 1, 1)])
         applied = number if result == 0 else 0
