@@ -28,4 +28,4 @@ def build(firmware_dir: Path, out: Path) -> dict[str, bytes]:
         sources["node/main.py"] = (firmware_dir / MAIN).read_text()
     except OSError as e:
         raise BuildError(f"{firmware_dir / MAIN}: cannot be read: {e.strerror}") from None
-    return {FILE: slots.compiled(sources, out)}
+    return {FILE: slots.compiled(sources, out, slots.reached(firmware_dir))}
