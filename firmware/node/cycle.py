@@ -15,12 +15,12 @@ from node.wire import receipt, uplink
 _BUTTON = machine.EXT1_WAKE  # somebody stands at the node and wants it to report now
 _FETCH_MOST = const(4096)  # bytes of an item; a larger one is left, and so refused
 _CLOSE_MS = const(15_000)  # kept of the cap for shutting the link down
+_CRASHES = const(3)  # so many lives in a row that ended before their sleep
 _Q_ITEM = const(900)  # wire/quantity.py
 _Q_RESULT = const(901)
 _Q_DETAIL = const(902)
 _REVERTED = const(12)  # wire/command.py
 _ALARM = const(2)  # store/journal.py
-_CRASHES = const(3)  # so many lives in a row that ended before their sleep
 _SOON_S = const(3600)  # within so long a node reports that has enough to report
 _SENSE = const(1)  # phases of power/energy.py
 _SEND = const(3)
@@ -242,8 +242,8 @@ class Cycle:
         # The reports of this contact. After power came back the fleet is told, records or none:
         # somebody waits for it.
         state = self._state
-        news = self._journal.depth or state.get("urgent") or state.get("crash")
-        if not news and state.get("told") is not None:
+        news = state.get("urgent") or state.get("told") is None or state.get("crash")
+        if not (self._journal.depth or news):
             return []
         from node import reports
 
@@ -265,7 +265,7 @@ class Cycle:
 
         results: list = []
         try:
-            self.reconfigured = downlink.handle(items, self._command, results)
+            self.reconfigured = downlink.handle(items, results, self._command)
         except ConfigError as e:
             self._state.set("error", e.code)
             self._state.set("cause", 0)

@@ -44,13 +44,13 @@ def standing() -> "list[int]":
     return numbers
 
 
-def handle(items: list, obey=None, results: "list | None" = None) -> bool:
+def handle(items: list, results: "list | None" = None, obey=None) -> bool:
     """Do what `items`, [number, kind, payload] and ascending, want; whether the configuration is
     another now. ConfigError when NVS does not take it: then the fleet will give them again.
 
+    `results` gets (number, result, detail) of what the fleet is told beyond the status.
     `obey(number, payload, begin)` does a command, calls `begin` before, and returns whether it
-    was refused; without it there are none. `results` gets (number, result, detail) of what the
-    fleet is told of other items beyond the status.
+    was refused; without it there are none.
     """
     nvs = esp32.NVS(config.NAMESPACE)
     changed = False
