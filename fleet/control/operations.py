@@ -5,7 +5,7 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 import structlog
-from sqlalchemy import ColumnElement, delete, func, select, tuple_, update
+from sqlalchemy import ColumnElement, delete, func, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -25,8 +25,8 @@ from fleet.wire import cbor
 
 __all__ = [
     "CERTIFICATE", "COMMAND", "CONFIG", "KEY", "KINDS", "UPDATE", "Item", "Pending", "Progress",
-    "ahead", "cancel", "enqueue", "enqueue_key", "handed", "is_open", "item", "pending",
-    "progress", "settle",
+    "ahead", "cancel", "enqueue", "enqueue_key", "enqueue_many", "handed", "is_open", "item",
+    "pending", "progress", "settle",
 ]  # fmt: skip
 
 KEY, COMMAND, UPDATE, CERTIFICATE = 2, 3, 4, 5
@@ -85,6 +85,42 @@ def enqueue(
     )  # fmt: skip
     session.flush()
     return number
+
+
+def enqueue_many(
+    session: Session,
+    kind: int,
+    payloads: Mapping[str, Sequence[bytes]],
+    expires_us: int | None = None,
+    spared: Mapping[str, int] | None = None,
+) -> dict[str, list[int]]:
+    """Queue items for many nodes in a few statements; the numbers of each node that has room.
+
+    `spared`: how many open items of a node are about to be taken back.
+    """
+    now = clock_us()
+    room = _room(session, list(payloads), now)
+    sizes = {
+        node_id: len(several)
+        for node_id, several in payloads.items()
+        if len(several) <= room[node_id] + (spared or {}).get(node_id, 0)
+    }
+    last = _take_numbers(session, sizes)
+    numbers = {
+        node_id: list(range(number - sizes[node_id] + 1, number + 1))
+        for node_id, number in last.items()
+    }
+    rows = [
+        {
+            "node_id": node_id, "number": number, "kind": kind, "payload": bytes(payload),
+            "created_us": now, "expires_us": expires_us, "refused": False,
+        }
+        for node_id, mine in numbers.items()
+        for number, payload in zip(mine, payloads[node_id], strict=True)
+    ]  # fmt: skip
+    if rows:
+        session.execute(insert(Downlink), rows)
+    return numbers
 
 
 def enqueue_key(session: Session, node_id: str, kid: bytes) -> int:
@@ -255,6 +291,37 @@ def _next_number(session: Session, node_id: str) -> int:
     if number is None:
         raise ControlError(f"the downlink numbers of node {node_id} are used up")
     return number
+
+
+def _room(session: Session, node_ids: Sequence[str], now_us: int) -> dict[str, int]:
+    counted = session.execute(
+        select(Downlink.node_id, func.count())
+        .where(Downlink.node_id.in_(node_ids), *_open(now_us))
+        .group_by(Downlink.node_id)
+    )
+    return {**dict.fromkeys(node_ids, MAX_OPEN), **{row[0]: MAX_OPEN - row[1] for row in counted}}
+
+
+def _take_numbers(session: Session, sizes: Mapping[str, int]) -> dict[str, int]:
+    """The last of so many new numbers of each node, as `_next_number` gives one."""
+    progress_row = DownlinkProgress
+    known = set(
+        session.scalars(select(progress_row.node_id).where(progress_row.node_id.in_(list(sizes))))
+    )
+    session.add_all(new_progress(node_id, 0) for node_id in sorted(set(sizes) - known))
+    session.flush()
+    found: dict[str, int] = {}
+    for count in sorted(set(sizes.values())):
+        mine = sorted(node_id for node_id, size in sizes.items() if size == count)
+        rows = session.execute(
+            update(progress_row)
+            .where(progress_row.node_id.in_(mine), progress_row.last_number <= LAST - count)
+            .values(last_number=progress_row.last_number + count)
+            .returning(progress_row.node_id, progress_row.last_number)
+            .execution_options(synchronize_session=False)
+        )
+        found.update({row[0]: row[1] for row in rows})
+    return found
 
 
 def _key(context: Context | None, kid: bytes) -> SecretBytes | None:
