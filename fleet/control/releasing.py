@@ -68,6 +68,8 @@ def expire(session: Session) -> int:
             session.flush()
             count += ends.end_queued(session, identifier, why)
         if result_us <= now:
+            row.due_us = None  # whatever the count says: nobody looks at it again
+            session.flush()
             count += ends.end_delivered(session, identifier)
     return count
 
