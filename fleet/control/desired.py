@@ -6,21 +6,17 @@ transaction of the caller's, and what it does is proportional to the nodes that 
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Select, delete, insert, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
-from fleet.control.configuration import MAX_PATCH, applied
+from fleet.control.configuration import applied
 from fleet.control.desired_tables import DesiredNode, Work
-from fleet.control.operations import CONFIG, enqueue_many
-from fleet.control.stack import Node, Wish, stacks
-from fleet.control.tables import Downlink
+from fleet.control.sending import State, send, written
+from fleet.control.stack import Wish, stacks
 from fleet.control.targets import AREA, NODE, Target, nodes_of
-from fleet.registry.operations import now_us
 from fleet.registry.tables import Terminal
-from fleet.wire import cbor
 
 STEP = 300  # nodes of one call
 
@@ -96,12 +92,12 @@ def reconcile(session: Session, node_ids: Sequence[str]) -> int:
         return 0
     session.flush()
     known = {row.node_id: row for row in session.execute(_state(node_ids))}
-    states: list[_State] = []
+    states: list[State] = []
     for node, wanted in stacks(session, node_ids):
         row = known.get(node.id)
         sent, waiting = (json.loads(row.sent), json.loads(row.waiting)) if row else ({}, [])
-        states.append(_State(node, _values(wanted), sent, waiting, _patch(wanted, sent)))
-    patched = _send(session, [state for state in states if state.patch])
+        states.append(State(node, _values(wanted), sent, waiting, _patch(wanted, sent)))
+    patched = send(session, [state for state in states if state.patch])
     rows: list[dict[str, object]] = []
     for state in states:
         drifting = bool(state.patch) or (
@@ -111,7 +107,7 @@ def reconcile(session: Session, node_ids: Sequence[str]) -> int:
         rows.append(
             {
                 "node_id": state.node.id, "area": state.node.area, "role": state.node.role,
-                "sent": _written(state.sent), "waiting": json.dumps(state.waiting),
+                "sent": written(state.sent), "waiting": json.dumps(state.waiting),
                 "drifting": drifting,
             }
         )  # fmt: skip
@@ -135,7 +131,7 @@ def resend(session: Session, node_id: str) -> int:
     sent = json.loads(row.sent)
     for key, (_wanted, has) in missing.items():
         sent[key] = _AGAIN if has is None else has
-    session.execute(update(DesiredNode), [{"node_id": node_id, "sent": _written(sent)}])
+    session.execute(update(DesiredNode), [{"node_id": node_id, "sent": written(sent)}])
     reconcile(session, [node_id])
     return len(missing)
 
@@ -150,17 +146,6 @@ def differences(session: Session, node_id: str) -> dict[str, tuple[Any, Any]]:
 
 
 _AGAIN = {"": "again"}  # no value of a key: it is always sent anew
-
-
-@dataclass
-class _State:
-    """A node on its way into line: what is wanted, what was sent, and what is to be sent now."""
-
-    node: Node
-    values: dict[str, Any]
-    sent: dict[str, Any]
-    waiting: list[int]
-    patch: dict[str, Any]
 
 
 def _state(node_ids: Sequence[str]) -> Select[str, str, str]:
@@ -178,82 +163,6 @@ def _patch(wanted: Mapping[str, Wish], sent: Mapping[str, Any]) -> dict[str, Any
     patch = {key: value for key, value in values.items() if _differ(sent.get(key), value)}
     withdrawn = (key for key in sent if key not in values and sent[key] is not None)
     return {**patch, **dict.fromkeys(withdrawn)}
-
-
-def _send(session: Session, states: Sequence[_State]) -> int:
-    """Queue their patches, each with what of the earlier ones was in no answer yet."""
-    if not states:
-        return 0
-    unsent = _unsent(session, states)
-    parts = {
-        state.node.id: [
-            cbor.encode(part)
-            for part in _parts({**_merged(unsent.get(state.node.id, [])), **state.patch})
-        ]
-        for state in states
-    }
-    spared = {node_id: len(items) for node_id, items in unsent.items()}
-    # A node whose queue is full is left out, and tried again when it has taken something.
-    numbers = enqueue_many(session, CONFIG, parts, spared=spared)
-    back = [(node_id, n) for node_id in numbers for n, _payload in unsent.get(node_id, [])]
-    if back:
-        session.execute(
-            update(Downlink)
-            .where(tuple_(Downlink.node_id, Downlink.number).in_(back))
-            .values(expires_us=now_us())
-            .execution_options(synchronize_session=False)
-        )
-    for state in states:
-        if state.node.id in numbers:
-            state.sent = {**state.sent, **state.patch}
-            state.waiting = numbers[state.node.id]
-    return len(numbers)
-
-
-def _unsent(session: Session, states: Sequence[_State]) -> dict[str, list[tuple[int, bytes]]]:
-    """Of each node its patches that were in no answer yet, by number."""
-    keys = [(state.node.id, number) for state in states for number in state.waiting]
-    found: dict[str, list[tuple[int, bytes]]] = {}
-    if keys:
-        rows = session.execute(
-            select(Downlink.node_id, Downlink.number, Downlink.payload)
-            .where(
-                tuple_(Downlink.node_id, Downlink.number).in_(keys),
-                Downlink.handed_us.is_(None),
-                Downlink.settled_us.is_(None),
-                Downlink.expires_us.is_(None),
-            )
-            .order_by(Downlink.node_id, Downlink.number)
-            .with_for_update()
-        )
-        for node_id, number, payload in rows:
-            found.setdefault(node_id, []).append((number, payload))
-    return found
-
-
-def _merged(items: Sequence[tuple[int, bytes]]) -> dict[str, Any]:
-    patch: dict[str, Any] = {}
-    for _number, payload in items:
-        content = cbor.decode(payload)
-        if isinstance(content, dict):
-            patch.update({str(key): value for key, value in content.items()})
-    return patch
-
-
-def _written(sent: Mapping[str, Any]) -> str:
-    return json.dumps(sent, ensure_ascii=False, sort_keys=True)
-
-
-def _parts(patch: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """In as many patches as fit into receipts, by key."""
-    parts: list[dict[str, Any]] = [{}]
-    for key in sorted(patch):
-        longer = {**parts[-1], key: patch[key]}
-        if parts[-1] and len(cbor.encode(longer)) > MAX_PATCH:
-            parts.append({})
-            longer = {key: patch[key]}
-        parts[-1] = longer
-    return parts
 
 
 def _differences(

@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 
 import structlog
 from sqlalchemy import ColumnElement, delete, func, insert, select, tuple_, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from fleet.control.desired_tables import DesiredNode
 from fleet.control.ends import PROVISIONED, end_of_node, mark_delivered
 from fleet.control.errors import ControlError
-from fleet.control.settling import CONFIG, LAST, Progress, ahead, new_progress, progress, settle
+from fleet.control.numbers import next_number, take_numbers
+from fleet.control.settling import CONFIG, Progress, ahead, progress, settle
 from fleet.control.stamping import stamped
 from fleet.control.tables import Downlink, DownlinkProgress
 from fleet.identity.contexts import Context, next_contexts, rows_of
@@ -69,7 +69,7 @@ def enqueue(
         raise ControlError("a configuration patch is a map in strict CBOR with texts for keys")
     if len(payload) > MAX_PAYLOAD:
         raise ControlError(f"a downlink of {len(payload)} bytes: {MAX_PAYLOAD} at most")
-    number = _next_number(session, node_id)
+    number = next_number(session, node_id)
     open_items = session.scalar(
         select(func.count()).where(Downlink.node_id == node_id, *_open(clock_us()))
     )
@@ -105,7 +105,7 @@ def enqueue_many(
         for node_id, several in payloads.items()
         if len(several) <= room[node_id] + (spared or {}).get(node_id, 0)
     }
-    last = _take_numbers(session, sizes)
+    last = take_numbers(session, sizes)
     numbers = {
         node_id: list(range(number - sizes[node_id] + 1, number + 1))
         for node_id, number in last.items()
@@ -270,29 +270,6 @@ def _open(now_us: int) -> tuple[ColumnElement[bool], ...]:
     return Downlink.settled_us.is_(None), unexpired
 
 
-def _next_number(session: Session, node_id: str) -> int:
-    """A number that no other transaction gets: the counter's row is locked until the end."""
-    row = DownlinkProgress
-    more = (
-        update(row)
-        .where(row.node_id == node_id, row.last_number < LAST)
-        .values(last_number=row.last_number + 1)
-        .returning(row.last_number)
-    )
-    number = session.scalar(more)
-    if number is not None:
-        return number
-    try:
-        with session.begin_nested():
-            session.add(new_progress(node_id, 1))
-        return 1
-    except IntegrityError:  # another transaction made the row meanwhile
-        number = session.scalar(more)
-    if number is None:
-        raise ControlError(f"the downlink numbers of node {node_id} are used up")
-    return number
-
-
 def _room(session: Session, node_ids: Sequence[str], now_us: int) -> dict[str, int]:
     counted = session.execute(
         select(Downlink.node_id, func.count())
@@ -300,28 +277,6 @@ def _room(session: Session, node_ids: Sequence[str], now_us: int) -> dict[str, i
         .group_by(Downlink.node_id)
     )
     return {**dict.fromkeys(node_ids, MAX_OPEN), **{row[0]: MAX_OPEN - row[1] for row in counted}}
-
-
-def _take_numbers(session: Session, sizes: Mapping[str, int]) -> dict[str, int]:
-    """The last of so many new numbers of each node, as `_next_number` gives one."""
-    progress_row = DownlinkProgress
-    known = set(
-        session.scalars(select(progress_row.node_id).where(progress_row.node_id.in_(list(sizes))))
-    )
-    session.add_all(new_progress(node_id, 0) for node_id in sorted(set(sizes) - known))
-    session.flush()
-    found: dict[str, int] = {}
-    for count in sorted(set(sizes.values())):
-        mine = sorted(node_id for node_id, size in sizes.items() if size == count)
-        rows = session.execute(
-            update(progress_row)
-            .where(progress_row.node_id.in_(mine), progress_row.last_number <= LAST - count)
-            .values(last_number=progress_row.last_number + count)
-            .returning(progress_row.node_id, progress_row.last_number)
-            .execution_options(synchronize_session=False)
-        )
-        found.update({row[0]: row[1] for row in rows})
-    return found
 
 
 def _key(context: Context | None, kid: bytes) -> SecretBytes | None:
