@@ -77,7 +77,7 @@ class Bus:
         return await self.listen(length, head, timeout_ms)
 
     async def send(self, request: bytes) -> None:
-        """Send it, once the line was silent for as long as keeps frames apart; forget what came."""
+        """Send it behind a pause that keeps frames apart, and forget what came before."""
         character_us = self._bits * 1_000_000 // self._line[0]
         silence = max(2, character_us * 35 // 10_000 + 1)  # 3.5 characters, 1.75 ms at least
         await asyncio.sleep_ms(max(0, silence - time.ticks_diff(time.ticks_ms(), self._quiet)))
