@@ -37,6 +37,7 @@ class Scene:
     pulses: int = 0
     bound: Callable[[int], int] = lambda end_us: end_us + 1
     bus: BusTwin | None = None  # what hangs on the board's RS-485 line
+    records: int = 1  # that the node makes of one sample's readings
     _schedule: Iterator[tuple[int, Change]] = field(default_factory=lambda: iter(()))
     _end_us: int | None = None
 

@@ -46,7 +46,7 @@ class Gateway:
 
     async def poll(self, now: int) -> None:
         """Ask who is due, as far as a quarter of the wake's cap goes; what is left comes next."""
-        if not self._due(now):
+        if not clock.is_set() or not self._due(now):
             return
         from node.sense.bus import Bus
 

@@ -105,6 +105,7 @@ async def _answer(bus, codec, protocol, address, what, wait_ms, tries):
         except (BusTimeout, ValueError) as e:
             if not left or _refused(e):
                 raise
+    raise BusTimeout(0)
 
 
 def _value(codec, protocol: int, data: bytes, at: int, size: int, kind: int, times: int) -> int:

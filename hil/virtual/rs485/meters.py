@@ -69,7 +69,9 @@ class ModbusDevice(Device):
 
 @dataclass
 class Dlt645Meter(Device):
-    """`values` gives each item, eight hexadecimal digits, in its last decimal; `sizes` its bytes."""
+    """`values` gives each item, by eight hexadecimal digits, in its last decimal; `sizes` has its
+    bytes.
+    """
 
     address: str = "000000000001"
     sizes: dict[str, int] = field(default_factory=dict)
