@@ -12,7 +12,8 @@ from hil.virtual.rs485.device import Device
 from hil.virtual.twin import Timer, UartPort
 
 _SLACK_US = 200  # a transceiver's own delay
-_CHUNK = 16  # bytes that the chip's FIFO hands over at once
+_CHUNK = 120  # bytes at which the chip's FIFO is handed over, or when none came for
+_IDLE = 10  # characters (ESP-IDF's UART driver)
 
 
 class BusTwin:
@@ -133,5 +134,6 @@ class BusTwin:
         start = port.now()
         for place in range(0, len(data), _CHUNK):
             part = data[place : place + _CHUNK]
-            port.send(part, start + (place + len(part)) * each)
+            idle = 0 if len(part) == _CHUNK else _IDLE
+            port.send(part, start + (place + len(part) + idle) * each)
         self._busy_until = start + len(data) * each
