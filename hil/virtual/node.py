@@ -76,6 +76,7 @@ class VirtualNode:
         if scene.bus is not None:
             twins[BUS_UART] = scene.bus
             if "bus_de" in pins:
+                scene.bus.enabled_by_pin()
                 wires[pins["bus_de"]] = (BUS_UART, "de")
         self.board = VirtualBoard(
             folder,
