@@ -1,6 +1,7 @@
 """Profiles and codecs together, against devices that make their frames by themselves."""
 
 import asyncio
+import contextlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,15 @@ def compiled(name: str) -> Any:
 def read(node: Any, line: Line, name: str, address: str, **more: Any) -> dict[str, int]:
     found = asyncio.run(node.values(line, compiled(name), address, **more))
     return {quantities.QUANTITIES[code][0]: value for code, value in found}
+
+
+def read_or_refuse(node: Any, line: Line, name: str, address: str) -> dict[str, int]:
+    """What was read; nothing where it was refused as it should be."""
+    from node.sense.bus import BusTimeout
+
+    with contextlib.suppress(ValueError, BusTimeout):
+        return read(node, line, name, address)
+    return {}
 
 
 def fixed(values: dict[str, int]) -> Any:
@@ -138,12 +148,7 @@ def test_one_wrong_byte_never_makes_a_wrong_value(
         return frame[:place] + bytes((frame[place] ^ flip,)) + frame[place + 1 :]
 
     line.alter = spoil
-    try:
-        found = read(node, line, name, address)
-    except Exception as e:
-        assert isinstance(e, ValueError) or type(e).__name__ == "BusTimeout"
-        return
-    assert found.items() <= right.items()
+    assert read_or_refuse(node, line, name, address).items() <= right.items()
 
 
 def test_sabotage_without_its_check_a_frame_gives_a_wrong_value(
@@ -166,10 +171,7 @@ def test_whatever_a_device_says_is_a_value_or_an_error(node: Any, noise: bytes) 
     line = Line([])
     line.alter = lambda _frame: noise
     for name, address, _ in CASES:
-        try:
-            read(node, line, name, address)
-        except Exception as e:
-            assert isinstance(e, ValueError) or type(e).__name__ == "BusTimeout"
+        read_or_refuse(node, line, name, address)
 
 
 def test_profiles_lie_in_the_slot_or_in_the_configuration(
@@ -218,7 +220,7 @@ def test_a_search_finds_modbus_devices_by_any_answer(node: Any) -> None:
 def test_a_search_has_bounds(node: Any, arguments: list[int]) -> None:
     from node.sense.search import Search
 
-    with pytest.raises(ValueError, match="no such|protocol"):
+    with pytest.raises(ValueError, match=r"no such|protocol"):
         Search(arguments)
 
 
