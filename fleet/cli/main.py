@@ -11,6 +11,7 @@ import rich_click as click
 COMMANDS = {
     "alarm": ("fleet.cli.alarm", "alarm", "Alarms: list, acknowledge, clear."),
     "area": ("fleet.cli.area", "area", "Areas: add, list."),
+    "battery": ("fleet.cli.battery", "battery", "How long a node's battery lasts."),
     "bench": ("fleet.cli.bench", "bench", "Virtual boards that real tools can flash."),
     "coap": ("fleet.cli.coap", "coap", "Run CoAP in processes of its own."),
     "demo": ("fleet.cli.demo", "demo", "Five virtual nodes report to a fleet."),
