@@ -1,4 +1,4 @@
-"""The bus codecs judge alike on CPython and on the MicroPython VM: one source, two interpreters."""
+"""The bus codecs judge alike on both interpreters: one source for CPython and the VM."""
 
 import json
 import random
@@ -55,7 +55,10 @@ def frames(seed: int) -> list[bytes]:
 @pytest.mark.parametrize("seed", [1, 2])
 def test_both_interpreters_judge_alike(seed: int, micropython: list[str]) -> None:
     data = frames(seed)
-    tail = "\nfor line in sys.stdin:\n    print(json.dumps(all_of(bytes.fromhex(json.loads(line)))))\n"
+    tail = (
+        "\nfor line in sys.stdin:\n"
+        "    print(json.dumps(all_of(bytes.fromhex(json.loads(line)))))\n"
+    )
     out = subprocess.run(
         [*micropython, "-c", SCRIPT + tail],
         cwd=FIRMWARE,
