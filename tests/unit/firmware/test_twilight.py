@@ -1,6 +1,7 @@
 """Civil twilight in integers: astral as the oracle, polar day and night, and no float anywhere."""
 
 import ast
+import contextlib
 import importlib.util
 import json
 import subprocess
@@ -55,10 +56,8 @@ def events(place: tuple[float, float], days: range) -> Iterator[tuple[int, float
         found = ours(day, place)
         for time, of in zip(found, (dawn, dusk), strict=True):
             on = datetime.fromtimestamp(time, zone).date()
-            try:
+            with contextlib.suppress(ValueError):  # it overlooks one where the UTC date changes
                 yield time, of(Observer(*place), on, tzinfo=zone).timestamp()
-            except ValueError as e:  # where it moves the UTC date it may overlook one event
-                assert "Unable to find" in str(e)
 
 
 @pytest.mark.parametrize("name", PLACES)
@@ -110,7 +109,7 @@ def test_the_polar_year_has_its_two_seasons() -> None:
         first, last = ours(day, FAR["mcmurdo"])
         dark += last - first < 60
         light += last - first > 86_340
-    # In McMurdo the sun stays below -6 degrees for seven weeks, and above for four months and more.
+    # Below -6 degrees at noon for eleven weeks, above at midnight for nearly five months.
     assert 45 <= dark <= 85
     assert 120 <= light <= 150
     assert all(60 < b - a < 86_340 for a, b in (ours(day, GUANGZHOU) for day in YEAR))
