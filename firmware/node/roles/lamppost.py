@@ -1,30 +1,26 @@
-"""A lamppost: follows its dimming plan and records on, dim and supply voltage on a grid."""
+"""A lamppost: follows its dimming plan, watches lamp and pole, measures what the lamp takes, and
+asks the devices on its RS-485 line.
+"""
 
+import machine
 from micropython import const
 
 from node import clock
+from node.modules import forget
 from node.roles.grid import Grid
 from node.sense.analog import AnalogInput
-from node.sense.luminaire import Luminaire
 from node.wire import uplink
 
 _Q_LAMP_ON = const(3)  # wire/quantity.py
 _Q_LAMP_DIM = const(4)
 _Q_SUPPLY_VOLTAGE = const(5)
-_DAY = 86400
-
-
-def dim_at(plan: list, second: int) -> int:
-    """Permille that `plan` asks for at `second` of the UTC day; the last step of a day runs on.
-
-    A plan is [second, permille, second, permille, ...], ascending; an empty one is off.
-    """
-    dim = plan[-1] if plan else 0
-    for i in range(0, len(plan), 2):
-        if plan[i] > second:
-            break
-        dim = plan[i + 1]
-    return dim
+_READ_NOW, _RELAY, _DIM, _IDENTIFY = const(3), const(6), const(7), const(8)  # wire/command.py
+_DONE, _BAD_ARGUMENTS, _NOT_MINE, _FAILED = const(0), const(5), const(7), const(9)
+_LONGEST_S = const(604_800)  # of an override
+_BLINK_S = const(120)  # of IDENTIFY, at most
+_FULL = const(1000)
+_LOW = const(100)  # while it blinks: not off, which would wear the relay
+_SLOT = const(900)
 
 
 class Lamppost:
@@ -34,37 +30,84 @@ class Lamppost:
 
     def __init__(self, config: dict, state, journal) -> None:
         pins = config["pins"]
-        self._plan = config["lamp_plan"]
+        self._config = config
+        self._state = state
         self._journal = journal
-        self._grid = Grid(config["sample_s"] or 900, state, journal)
-        self._lamp = Luminaire(pins["relay"], pins["dim"])
+        self._grid = Grid(config["sample_s"] or _SLOT, state, journal)
+        if config["lamp_driver"] == "dali":
+            from node.sense.dali import Dali
+
+            self._lamp = Dali(pins["scl"], pins["sda"], pins["relay"], config["dali_address"])
+        else:
+            from node.sense.luminaire import Luminaire
+
+            self._lamp = Luminaire(pins["relay"], pins["dim"])
         self._supply = AnalogInput(
             pins["supply"], config["low_uv"], config["high_uv"], config["full_scale"]
         )
+        self._planned = 0  # permille, from _since on; until _until nothing changes
+        self._since = self._until = 0
+        self._blinks = 0  # until then
+        self._wanted_now = False  # a record, slot or none
+        self._measured: dict = {}  # by the meter: quantity to value
+        self._polled = 0
+
+    async def poll(self, now: int) -> None:
+        """Ask the meter, and in a new slot every other device. The lamp does not wait for it."""
+        self._drive(now)
 
     def sense(self, now: int, reason: int, quality: int) -> None:
-        """Drive the lamp as the plan says; record the slot once."""
-        dim = dim_at(self._plan, now % _DAY) if clock.is_set() else 1000  # no clock: keep it light
-        if dim != self._lamp.dim:
-            self._lamp.set(dim)
-        if not self._grid.open(now):
+        """Drive the lamp, watch over it and its pole, and record the slot once."""
+        self._drive(now)
+        from node.roles import pole
+
+        seen = pole.look(self._config, self._lamp, self._measured)
+        seen[_Q_SUPPLY_VOLTAGE] = self._supply.read()
+        pole.judge(self._config, self._state, self._journal, seen, now, quality)
+        forget("node.roles.pole")
+        forget("node.events")
+        self._drive(now)  # what was found may have tripped it
+        if not self._wanted_now and not self._grid.open(now):
             return
-        values = [
-            (_Q_LAMP_ON, 1 if dim else 0),
-            (_Q_LAMP_DIM, dim),
-            (_Q_SUPPLY_VOLTAGE, self._supply.read()),
-        ]
+        self._wanted_now = False
+        seen[_Q_LAMP_DIM] = self._lamp.dim
+        seen[_Q_LAMP_ON] = 1 if self._lamp.dim else 0
+        values = sorted([item for item in seen.items() if item[1] is not None])
         self._journal().append(uplink.encode_body(now, quality, values))
         self._grid.taken(now)
 
     def due(self, now: int) -> int:
-        """The next slot or the next step of the plan, whichever comes first."""
-        due = self._grid.next(now)
-        midnight = now - now % _DAY
-        for second in self._plan[::2]:
-            if now < midnight + second < due:
-                due = midnight + second
-        return due
+        """The next slot, look, step of the plan or end of an override, whichever comes first."""
+        watch = self._config["watch_s"]
+        due = min(self._grid.next(now), now - now % watch + watch)
+        forced = self._state.get("lamp")
+        for other in (self._until, forced[1] if forced else 0):
+            if now < other < due:
+                due = other
+        return now + 1 if now < self._blinks or self._wanted_now else due
+
+    def command(self, code: int, arguments: list, now: int) -> "tuple[int, int]":
+        """RELAY, DIM, IDENTIFY and READ_NOW; the detail is the lamp's permille from now on."""
+        if code == _READ_NOW:
+            self._wanted_now = True
+            self._state.set("urgent", 1)
+        elif code == _IDENTIFY and len(arguments) == 1 and 0 <= arguments[0] <= _BLINK_S:
+            self._blinks = now + arguments[0]
+        elif code in (_RELAY, _DIM):
+            if len(arguments) != 2 or not 0 <= arguments[1] <= _LONGEST_S:
+                return _BAD_ARGUMENTS, 0
+            dim, seconds = arguments
+            if not 0 <= dim <= (1 if code == _RELAY else _FULL):
+                return _BAD_ARGUMENTS, 0
+            if code == _RELAY:
+                dim *= _FULL
+            if dim:
+                self._state.set("trip", 0)
+            self._state.set("lamp", [dim, now + seconds])
+        else:
+            return _BAD_ARGUMENTS if code == _IDENTIFY else _NOT_MINE, 0
+        self._drive(now)
+        return _DONE, self._lamp.dim
 
     def called(self) -> bool:
         """Never: nothing calls a lamppost."""
@@ -72,3 +115,44 @@ class Lamppost:
 
     def arm(self) -> None:
         """Nothing ends a deep sleep that never comes."""
+
+    def _drive(self, now: int) -> None:
+        dim = self._wanted(now)
+        if dim != self._lamp.dim:
+            self._lamp.set(dim)
+
+    def _wanted(self, now: int) -> int:
+        # Permille. A street is rather lit by day than dark at night.
+        if now < self._blinks:
+            return _FULL if now & 1 else _LOW
+        if self._state.get("trip"):
+            return 0
+        forced = self._state.get("lamp")
+        if forced:
+            if now < forced[1]:
+                return forced[0]
+            self._state.set("lamp", None)
+        if not clock.is_set() or not self._state.get("clock_sure"):
+            return _FULL
+        if not self._since <= now < self._until:
+            self._plan(now)
+        return self._planned
+
+    def _plan(self, now: int) -> None:
+        # A few times a day: what it takes is in the heap no longer than that.
+        from node.schema.lamppost import steps
+
+        config = self._config
+        self._since = now
+        self._planned, self._until = 0, now + 86_400
+        flat = steps(config["lamp_plan"])
+        forget("node.schema")
+        if flat:
+            from node import lampplan
+
+            place = (config["latitude_udeg"], config["longitude_udeg"])
+            times, later = lampplan.night(flat, now, place, config["utc_offset_s"])
+            self._planned, change = lampplan.at(times, now)
+            self._until = change if 0 <= change < later else later
+            forget("node.lampplan")
+            forget("node.twilight")
