@@ -44,6 +44,7 @@ SERIAL_READ = 37  # <H most -> bytes typed at UART0
 SERIAL_WRITE = 38  # bytes for UART0, as they are; print goes by the process's standard output
 KBD_INTR = 39  # <h character that interrupts (-1: none)
 PROMPT = 40  # the prompt is reached: virtual time runs 1:1
+I2C = 50  # <BBBB scl, sda, address, bytes to read + bytes to write -> bytes
 
 OK = 0
 ERROR = 1  # <h errno
