@@ -65,7 +65,7 @@ IN, OUT, ADC, WAKE = "input", "output", "analogue input", "input that ends deep 
 PURPOSE: dict[str, str] = {
     "tx": OUT, "rx": IN, "reset": OUT, "pwrkey": OUT, "dtr": OUT, "psm_exit": OUT, "cut": OUT,
     "pulse": WAKE, "wake": WAKE, "button": WAKE, "level": ADC, "supply": ADC,
-    "relay": OUT, "dim": OUT,
+    "relay": OUT, "dim": OUT, "scl": OUT, "sda": OUT, "door": IN, "water": IN, "leakage": ADC,
 }  # fmt: skip
 
 

@@ -2,7 +2,6 @@
 asks the devices on its RS-485 line.
 """
 
-import machine
 from micropython import const
 
 from node import clock
@@ -15,7 +14,7 @@ _Q_LAMP_ON = const(3)  # wire/quantity.py
 _Q_LAMP_DIM = const(4)
 _Q_SUPPLY_VOLTAGE = const(5)
 _READ_NOW, _RELAY, _DIM, _IDENTIFY = const(3), const(6), const(7), const(8)  # wire/command.py
-_DONE, _BAD_ARGUMENTS, _NOT_MINE, _FAILED = const(0), const(5), const(7), const(9)
+_DONE, _BAD_ARGUMENTS, _NOT_MINE = const(0), const(5), const(7)
 _LONGEST_S = const(604_800)  # of an override
 _BLINK_S = const(120)  # of IDENTIFY, at most
 _FULL = const(1000)
@@ -61,9 +60,9 @@ class Lamppost:
         self._drive(now)
         from node.roles import pole
 
-        seen = pole.look(self._config, self._lamp, self._measured)
+        seen = pole.look(self._config, self._measured)
         seen[_Q_SUPPLY_VOLTAGE] = self._supply.read()
-        pole.judge(self._config, self._state, self._journal, seen, now, quality)
+        pole.judge(self._config, self._state, self._journal, self._lamp, seen, now, quality)
         forget("node.roles.pole")
         forget("node.events")
         self._drive(now)  # what was found may have tripped it

@@ -59,9 +59,11 @@ def judge(config: dict, state, journal, lamp, seen: dict, now: int, quality: int
     most = config["tilt_ddeg"]
     level(_E_POLE_TILT, _Q_TILT, most, max(most - _DEGREE, 0), config["tilt_s"])
     most = config["leakage_ma"]
-    if level(_E_LEAKAGE, _Q_LEAKAGE_CURRENT, most, most * 4 // 5, 0) and config["leakage_trip"]:
-        if state.get("trip") is None:
-            state.set("trip", 1)
+    if not level(_E_LEAKAGE, _Q_LEAKAGE_CURRENT, most, most * 4 // 5, 0):
+        if not state.get("trip"):
+            state.set("trip", None)  # who commanded it on did so while it leaked
+    elif config["leakage_trip"] and state.get("trip") is None:
+        state.set("trip", 1)
     supply, least = seen[_Q_SUPPLY_VOLTAGE], config["supply_least_mv"]
     dark = least and watch(
         _E_POWER_LOST, supply < least, supply >= least + least // 20, 0, now, quality,
@@ -87,7 +89,9 @@ def _lamp(config: dict, watch, lamp, power: "int | None", now: int, quality: int
     least = config["lamp_dw"] * dim // 1000 * config["fail_permille"] // 1000
     weak = bool(least) and power is not None and power < least
     sound = not least or power is None or power >= least + least // 4
-    watch(_E_LAMP_FAILED, told != WELL or weak, told == WELL and sound, hold_s, now, quality, values)
+    watch(
+        _E_LAMP_FAILED, told != WELL or weak, told == WELL and sound, hold_s, now, quality, values
+    )
 
 
 def _leakage(config: dict) -> int:

@@ -63,7 +63,9 @@ def _step(time: object) -> "tuple[int, int]":
             if 0 <= hour < 24 and 0 <= minute < 60:
                 return 0, hour * 3600 + minute * 60
     raise SchemaError(
-        "lamp_plan", INVALID, "lamp_plan: a time is HH:MM, dusk, dawn, or up to 360 minutes from it"
+        "lamp_plan",
+        INVALID,
+        "lamp_plan: a time is HH:MM, dusk, dawn, or up to 360 minutes from it",
     )
 
 
