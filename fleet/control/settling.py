@@ -6,6 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from fleet.control.ends import told_by_status
 from fleet.control.tables import Downlink, DownlinkProgress
 from fleet.registry.operations import now_us
 
@@ -69,7 +70,7 @@ def progress(session: Session, node_id: str) -> Progress:
 def new_progress(node_id: str, last_number: int) -> DownlinkProgress:
     """A row of a node that told nothing so far."""
     return DownlinkProgress(
-        node_id=node_id, last_number=last_number, handled=0, applied=0, refused=0
+        node_id=node_id, last_number=last_number, handled=0, applied=0, refused=0, base=0
     )
 
 
@@ -90,3 +91,4 @@ def _settle(session: Session, row: DownlinkProgress, numbers: tuple[int, int, in
         session.execute(
             update(Downlink).where(mine, Downlink.number == row.refused).values(refused=True)
         )
+    told_by_status(session, row.node_id, row.handled, row.refused)

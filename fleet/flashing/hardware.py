@@ -15,6 +15,7 @@ from fleet.flashing.partitions import Partition
 from fleet.paths import hw_dir
 
 MODEM_UART = 1  # as in firmware/node/link/session.py
+BUS, BUS_UART = "rs485", 2  # of [uarts]; the unit is as in firmware/node/sense/bus.py
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}\Z")
 MEGABYTE = 1024 * 1024
 
@@ -47,11 +48,13 @@ def shown(path: Path) -> str:
         return str(path)
 
 
-class _Strict(BaseModel):
+class Strict(BaseModel):
+    """A part of a file of `hw/`."""
+
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class Uart(_Strict):
+class Uart(Strict):
     """A UART: `unit` its number, `de` the pin that enables an RS-485 driver."""
 
     unit: Annotated[int, Field(ge=0, le=2)]
@@ -60,14 +63,14 @@ class Uart(_Strict):
     de: Pin | None = None
 
 
-class Rail(_Strict):
+class Rail(Strict):
     """A supply; `switch` is the pin that switches it, by name in [pins] or by number."""
 
     millivolts: Annotated[int, Field(ge=500, le=60_000)]
     switch: str | Pin | None = None
 
 
-class Sensor(_Strict):
+class Sensor(Strict):
     """Something that a node senses: on which of the board's pins, and as which quantity."""
 
     kind: Literal["pulse", "4-20mA", "voltage", "contact"]
@@ -76,7 +79,7 @@ class Sensor(_Strict):
     note: str = ""
 
 
-class Calibration(_Strict):
+class Calibration(Strict):
     """A configuration key that each node gets at its provisioning, and its bounds."""
 
     unit: str
@@ -85,7 +88,7 @@ class Calibration(_Strict):
     ask: str
 
 
-class BoardFile(_Strict):
+class BoardFile(Strict):
     """A board as its file has it."""
 
     name: Name
@@ -100,7 +103,7 @@ class BoardFile(_Strict):
     leds: dict[Name, Pin] = {}
 
 
-class NodeType(_Strict):
+class NodeType(Strict):
     """A board in a role: its sensors, its configuration's defaults, what is calibrated."""
 
     name: Name
@@ -128,8 +131,17 @@ class Board(NamedTuple):
     leds: dict[str, int]
     path: Path
 
+    @property
+    def node_pins(self) -> dict[str, int]:
+        """The pins as a node's configuration has them: those of the RS-485 line are `bus_...`."""
+        bus = self.uarts.get(BUS)
+        if bus is None:
+            return dict(self.pins)
+        wired = {"bus_tx": bus.tx, "bus_rx": bus.rx, "bus_de": bus.de}
+        return self.pins | {name: pin for name, pin in wired.items() if pin is not None}
 
-_Model = TypeVar("_Model", bound=_Strict)
+
+_Model = TypeVar("_Model", bound=Strict)
 
 
 def read(path: Path, model: type[_Model]) -> _Model | list[Problem]:
@@ -164,6 +176,11 @@ def board_path(name: str) -> Path:
 def node_path(name: str) -> Path:
     """The file of a node type; HardwareError for what is no name."""
     return _path("nodes", name)
+
+
+def profile_path(name: str) -> Path:
+    """The file of a sub-device's profile; HardwareError for what is no name."""
+    return _path("profiles", name)
 
 
 def _path(folder: str, name: str) -> Path:
@@ -211,7 +228,7 @@ def _load_board(path: Path, _changed: int) -> Board:
     from fleet.flashing import hardware_check
 
     board, problems = hardware_check.board(path)
-    return _first(board, problems)
+    return whole(board, problems)
 
 
 def load_node_type(name: str) -> NodeType:
@@ -219,13 +236,14 @@ def load_node_type(name: str) -> NodeType:
     from fleet.flashing import hardware_check
 
     found, problems = hardware_check.node_type(node_path(name))
-    return _first(found, problems)
+    return whole(found, problems)
 
 
 T = TypeVar("T")
 
 
-def _first(found: T | None, problems: list[Problem]) -> T:
+def whole(found: T | None, problems: list[Problem]) -> T:
+    """What was found, unless a problem is fatal: then HardwareError says which."""
     for problem in problems:
         if problem.fatal:
             raise HardwareError(str(problem))

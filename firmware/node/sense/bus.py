@@ -14,6 +14,11 @@ _BUFFER = const(512)  # two of the longest frames
 _MOST = const(600)  # bytes that may come before a question is given up
 _CHUNK = const(64)
 _GAP_MS = const(150)  # within a frame; DL/T 645 allows 500, and no meter takes that
+# The chip hands bytes over when 120 have come, or none for the time of 10 (ESP-IDF's UART driver):
+# what is on the line is seen so much later.
+_FIFO = const(130)
+_IDLE = const(12)
+_QUIET_MOST = const(20)  # looks at a line that somebody babbles on
 _SPIN_MS = const(20)  # the last byte leaves later than it should by no more than this
 
 NO_PARITY, EVEN, ODD = 0, 1, 2
@@ -35,7 +40,6 @@ class Bus:
         self._uart = None
         self._line = ()
         self._bits = 10  # of a character on the line
-        self._quiet = time.ticks_ms()  # when the last frame ended
         self._de = None
         if "bus_de" in pins:
             self._de = machine.Pin(pins["bus_de"], machine.Pin.OUT, value=0)
@@ -77,17 +81,19 @@ class Bus:
         return await self.listen(length, head, timeout_ms)
 
     async def send(self, request: bytes) -> None:
-        """Send it, once the line was silent for as long as keeps frames apart; forget what came."""
-        character_us = self._bits * 1_000_000 // self._line[0]
-        silence = max(2, character_us * 35 // 10_000 + 1)  # 3.5 characters, 1.75 ms at least
-        await asyncio.sleep_ms(max(0, silence - time.ticks_diff(time.ticks_ms(), self._quiet)))
-        while self._uart.any():
-            self._uart.read(_CHUNK)
+        """Send it behind a pause that keeps frames apart, and forget what came before."""
+        # Modbus wants 3.5 characters of silence, 1.75 ms at least; less than 12 cannot be seen.
+        for _ in range(_QUIET_MOST):
+            await asyncio.sleep_ms(2 + self._ms(_IDLE))
+            if not self._uart.any():
+                break
+            while self._uart.any():
+                self._uart.read(_CHUNK)
         if self._de is not None:
             self._de.value(1)
         try:
             self._uart.write(request)
-            await asyncio.sleep_ms(len(request) * character_us // 1000)
+            await asyncio.sleep_ms(self._ms(len(request)))
             # The answer may come 3.5 characters later: the driver goes off with the last bit, not
             # when the scheduler comes back to it.
             until = time.ticks_add(time.ticks_ms(), _SPIN_MS)
@@ -96,20 +102,18 @@ class Bus:
         finally:
             if self._de is not None:
                 self._de.value(0)
-            self._quiet = time.ticks_ms()
 
     async def listen(self, length, head: int, timeout_ms: int) -> bytes:
         """The next frame, as in `ask`."""
         data = bytearray()
         chunk = bytearray(_CHUNK)
         noise = 0
-        wait_ms = timeout_ms
+        wait_ms = timeout_ms + self._ms(_FIFO)
         while noise + len(data) < _MOST:
             try:
                 size = await asyncio.wait_for_ms(self._reader.readinto(chunk), wait_ms)
             except asyncio.TimeoutError:
                 break
-            self._quiet = time.ticks_ms()
             data += memoryview(chunk)[: size or 0]
             while data:
                 wanted = 0
@@ -124,5 +128,9 @@ class Bus:
                     return bytes(memoryview(data)[:wanted])
                 data = data[1:]  # of a driver that was switched, or an echo: not a frame's
                 noise += 1
-            wait_ms = _GAP_MS if data else timeout_ms
+            wait_ms = (_GAP_MS if data else timeout_ms) + self._ms(_FIFO)
         raise BusTimeout(noise + len(data))
+
+    def _ms(self, characters: int) -> int:
+        # How long they take on the line.
+        return characters * self._bits * 1000 // self._line[0]

@@ -141,16 +141,24 @@ def bcd(data: bytes) -> int:
 
 def amount(data: bytes, what: int, exponent: int) -> int:
     """Five bytes of BCD with 2 decimals and a unit's code, in 10**exponent of the base unit of
-    `what` (UNITS), to the nearest integer: VOLUME in litres is `amount(data, VOLUME, -3)`.
+    `what` (UNITS), to the nearest integer: VOLUME in litres is `amount(data, VOLUME, -3)`. Joules
+    are ENERGY too.
     """
     if len(data) != 5:
         raise Cjt188Error("an amount has 4 bytes and a unit")
     known, power = UNITS.get(data[4], (-1, 0))
-    if known != what:
-        raise Cjt188Error("unit %02x is another, or not known" % data[4])
     value = bcd(data[:4])
+    divisor = 1
+    if known == HEAT_J and what == ENERGY:
+        divisor = 3600  # J in a Wh
+    elif known != what:
+        raise Cjt188Error("unit %02x is another, or not known" % data[4])
     power -= 2 + exponent
-    return value * 10**power if power >= 0 else (value + 10**-power // 2) // 10**-power
+    if power >= 0:
+        value *= 10**power
+    else:
+        divisor *= 10**-power
+    return (2 * value + divisor) // (2 * divisor)
 
 
 def metered(data: bytes) -> "tuple[bytes, int]":

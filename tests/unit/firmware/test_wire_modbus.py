@@ -1,4 +1,4 @@
-"""Modbus RTU: the fixed frames, an independent library's frames, and every damaged byte refused."""
+"""Modbus RTU: the fixed frame, an independent library's, and every damaged byte refused."""
 
 import contextlib
 import math
