@@ -44,7 +44,6 @@ def look(config: dict, measured: dict) -> dict:
 def judge(config: dict, state, journal, lamp, seen: dict, now: int, quality: int) -> None:
     """Begin and end events by what was seen; JournalError never: they are tried again."""
     watch = Events(state, journal).watch
-    said = []  # what goes with each event
 
     def level(code: int, quantity: int, least: int, back: int, hold_s: int) -> bool:
         # An event of a value that is at `least` or above, and is over at `back` or below.

@@ -65,7 +65,7 @@ def _step(time: object) -> "tuple[int, int]":
     raise SchemaError(
         "lamp_plan",
         INVALID,
-        "lamp_plan: a time is HH:MM, dusk, dawn, or up to 360 minutes from it",
+        "lamp_plan: a time is HH:MM, or up to 360 minutes from dusk or dawn",
     )
 
 

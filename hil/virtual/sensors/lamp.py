@@ -1,7 +1,7 @@
 """A street lamp and its driver: what it takes from the mains as relay and dimming command it.
 
-An LED driver's curve: a part of its losses is there as soon as it is on, and its power factor falls
-when it is dimmed. Power is in tenths of a watt, energy is counted exactly over virtual time.
+An LED driver's curve: a part of its losses is there as soon as it is on, and its power factor
+falls when it is dimmed. Power is in tenths of a watt, energy is counted exactly over virtual time.
 """
 
 from collections.abc import Callable

@@ -27,7 +27,7 @@ def dim(
 def spans(
     plan: list[Any], first: int, last: int, place: tuple[int, int], offset: int
 ) -> Iterator[tuple[int, int, int]]:
-    """(from, until, permille) as the node goes through the time: it computes when a change is due."""
+    """(from, until, permille) as the node goes on: it computes when a change is due."""
     now, flat = first, steps(plan)
     while now < last:
         times, later = lampplan.night(flat, now, place, offset)
@@ -56,9 +56,8 @@ def test_a_winters_night_has_all_its_steps() -> None:
         datetime.fromtimestamp(now, CITY).strftime("%H:%M"): dim(HALF, now)
         for now in range(local("2026-12-21T12:00"), local("2026-12-22T12:00"), 900)
     }
-    assert [changes[at] for at in ("18:00", "18:15", "22:45", "23:00", "05:15", "05:30", "06:30")] == [
-        0, 1000, 1000, 500, 500, 1000, 1000,
-    ]  # fmt: skip
+    hours = ("18:00", "18:15", "22:45", "23:00", "05:15", "05:30", "06:30")
+    assert [changes[at] for at in hours] == [0, 1000, 1000, 500, 500, 1000, 1000]
     assert changes["06:45"] == 0
 
 
@@ -93,11 +92,12 @@ def year(plan: list[Any], place: tuple[int, int], offset: int) -> dict[str, int]
     found: dict[str, int] = {}
     begin = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
     for first, last, held in spans(plan, begin, begin + 365 * 86400, place, offset):
-        while held and first < last:
-            end = min((first // 86400 + 1) * 86400, last)
-            month = datetime.fromtimestamp(first, UTC).strftime("%m")
-            found[month] = found.get(month, 0) + end - first
-            first = end
+        at = first
+        while held and at < last:
+            end = min((at // 86400 + 1) * 86400, last)
+            month = datetime.fromtimestamp(at, UTC).strftime("%m")
+            found[month] = found.get(month, 0) + end - at
+            at = end
     return found
 
 
@@ -174,8 +174,9 @@ def test_a_time_is_read(time: str, flat: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize(
     "time",
-    ["", "d", "noon", "dusk5", "dusk+", "dusk+361", "dusk-1h", "dusk+ 5", "dusk++5", "Dusk", "24:00",
-     "12:60", "1:00", "12:0", "12.00", "-1:00", "+1:00", "１2:00", "dusk+٣", 0, None, True, ["dusk"]],
+    ["", "d", "noon", "dusk5", "dusk+", "dusk+361", "dusk-1h", "dusk+ 5", "dusk++5", "Dusk",
+     "24:00", "12:60", "1:00", "12:0", "12.00", "-1:00", "+1:00", "１2:00", "dusk+٣", 0, None, True,
+     ["dusk"]],
 )  # fmt: skip
 def test_what_is_no_time_is_refused(time: Any) -> None:
     with pytest.raises(ValueError, match="lamp_plan"):

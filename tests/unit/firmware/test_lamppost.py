@@ -126,7 +126,8 @@ def test_an_override_outlives_a_restart(pole: Make) -> None:
 
 @pytest.mark.parametrize(
     ("code", "arguments"),
-    [(command.RELAY, []), (command.RELAY, [2, 60]), (command.RELAY, [-1, 60]), (command.RELAY, [1]),
+    [(command.RELAY, []), (command.RELAY, [2, 60]), (command.RELAY, [-1, 60]),
+     (command.RELAY, [1]),
      (command.RELAY, [1, -1]), (command.RELAY, [1, 604_801]), (command.DIM, [1001, 60]),
      (command.DIM, [500, 60, 1]), (command.IDENTIFY, []), (command.IDENTIFY, [121])],
 )  # fmt: skip
