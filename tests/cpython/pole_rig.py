@@ -142,7 +142,7 @@ class Pole:
         self.dali = Lw14([self.gear], lambda: self.us)
         self.pins.after_change.append(self.dali.supply_changed)
         self.i2c.add(PINS["scl"], PINS["sda"], BRIDGE_ADDRESS, self.dali)
-        if self.config["lamp_driver"] == "dali":
+        if self.config.get("lamp_driver") == "dali":
             self.lamp = Lamp(1500, lambda: self.gear.permille, supplied)
         else:
             self.lamp = dimmed_by_pwm(1500, self.pins, PINS["relay"], PINS["dim"])

@@ -31,12 +31,12 @@ class Gateway:
 
     mains = True
 
-    def __init__(self, config: dict, state, journal) -> None:
+    def __init__(self, config: dict, state, journal, key: str = "slot") -> None:
         self._config = config
         self._devices = config["devices"]
         self._state = state
         self._journal = journal
-        self._grid = Grid(config["sample_s"], state, journal)
+        self._grid = Grid(config["sample_s"], state, journal, key)
         self._events = Events(state, journal)
         self._misses = {}  # by number: polls in a row without an answer
         self._later = {}  # by number: not asked before, in s since 1970

@@ -5,6 +5,7 @@ asks the devices on its RS-485 line.
 from micropython import const
 
 from node import clock
+from node.errors import ConfigError
 from node.modules import forget
 from node.roles.grid import Grid
 from node.sense.analog import AnalogInput
@@ -19,7 +20,7 @@ _LONGEST_S = const(604_800)  # of an override
 _BLINK_S = const(120)  # of IDENTIFY, at most
 _FULL = const(1000)
 _LOW = const(100)  # while it blinks: not off, which would wear the relay
-_SLOT = const(900)
+_MOST = const(16)  # values of a record
 
 
 class Lamppost:
@@ -32,11 +33,12 @@ class Lamppost:
         self._config = config
         self._state = state
         self._journal = journal
-        self._grid = Grid(config["sample_s"] or _SLOT, state, journal)
-        if config["lamp_driver"] == "dali":
+        self._grid = Grid(config["sample_s"], state, journal)
+        if config.get("lamp_driver") == "dali":
             from node.sense.dali import Dali
 
-            self._lamp = Dali(pins["scl"], pins["sda"], pins["relay"], config["dali_address"])
+            address = config.get("dali_address", 255)
+            self._lamp = Dali(pins["scl"], pins["sda"], pins["relay"], address)
         else:
             from node.sense.luminaire import Luminaire
 
@@ -49,11 +51,50 @@ class Lamppost:
         self._blinks = 0  # until then
         self._wanted_now = False  # a record, slot or none
         self._measured: dict = {}  # by the meter: quantity to value
-        self._polled = 0
+        self._misses = 0  # of the meter, in a row
+        self._asked = 0  # when it was asked last
+        self._line = None
+        if config["devices"]:
+            from node.roles.gateway import Gateway
+
+            self._line = Gateway(config, state, journal, "dslot")
 
     async def poll(self, now: int) -> None:
-        """Ask the meter, and in a new slot every other device. The lamp does not wait for it."""
+        """Ask the meter at each look, and in a new slot every other device on the line.
+
+        The lamp comes first: it does not wait for who is slow.
+        """
         self._drive(now)
+        watch = self._config["watch_s"]
+        if self._config["meter"] and (self._wanted_now or self._asked // watch != now // watch):
+            self._asked = now
+            await self._ask()
+            self._drive(clock.now())
+        if self._line is not None:
+            await self._line.poll(clock.now())
+
+    async def _ask(self) -> None:
+        from node.sense import subdevice
+        from node.sense.bus import Bus, BusTimeout
+
+        meter = self._config["meter"]
+        bus = Bus(self._config["pins"])
+        found = []
+        try:
+            tries = 1 if self._misses >= self._config["silent_polls"] else 0
+            baud = meter[2] if len(meter) > 2 else 0
+            profile = subdevice.profile(meter[0])
+            found = await subdevice.values(bus, profile, meter[1], baud, tries)
+        except ConfigError as e:
+            self._state.set("error", e.code)  # no such profile: to the fleet it is silent
+        except (BusTimeout, ValueError):
+            pass
+        finally:
+            bus.close()
+            for name in "sense.subdevice wire.modbus wire.dlt645 wire.cjt188 sense.bus".split():  # noqa: SIM905
+                forget("node." + name)
+        self._measured = dict(found)
+        self._misses = 0 if found else self._misses + 1
 
     def sense(self, now: int, reason: int, quality: int) -> None:
         """Drive the lamp, watch over it and its pole, and record the slot once."""
@@ -62,6 +103,15 @@ class Lamppost:
 
         seen = pole.look(self._config, self._measured)
         seen[_Q_SUPPLY_VOLTAGE] = self._supply.read()
+        if self._config["meter"]:
+            pole.meter(
+                self._state,
+                self._journal,
+                self._misses,
+                self._config["silent_polls"],
+                now,
+                quality,
+            )
         pole.judge(self._config, self._state, self._journal, self._lamp, seen, now, quality)
         forget("node.roles.pole")
         forget("node.events")
@@ -72,7 +122,8 @@ class Lamppost:
         seen[_Q_LAMP_DIM] = self._lamp.dim
         seen[_Q_LAMP_ON] = 1 if self._lamp.dim else 0
         values = sorted([item for item in seen.items() if item[1] is not None])
-        self._journal().append(uplink.encode_body(now, quality, values))
+        for i in range(0, len(values), _MOST):
+            self._journal().append(uplink.encode_body(now, quality, values[i : i + _MOST]))
         self._grid.taken(now)
 
     def due(self, now: int) -> int:
@@ -83,13 +134,17 @@ class Lamppost:
         for other in (self._until, forced[1] if forced else 0):
             if now < other < due:
                 due = other
-        return now + 1 if now < self._blinks or self._wanted_now else due
+        if now < self._blinks or self._wanted_now:
+            return now + 1
+        return min(due, self._line.due(now)) if self._line is not None else due
 
     def command(self, code: int, arguments: list, now: int) -> "tuple[int, int]":
         """RELAY, DIM, IDENTIFY and READ_NOW; the detail is the lamp's permille from now on."""
         if code == _READ_NOW:
             self._wanted_now = True
             self._state.set("urgent", 1)
+            if self._line is not None:
+                self._line.command(code, arguments, now)
         elif code == _IDENTIFY and len(arguments) == 1 and 0 <= arguments[0] <= _BLINK_S:
             self._blinks = now + arguments[0]
         elif code in (_RELAY, _DIM):
@@ -103,8 +158,12 @@ class Lamppost:
             if dim:
                 self._state.set("trip", 0)
             self._state.set("lamp", [dim, now + seconds])
+        elif code == _IDENTIFY:
+            return _BAD_ARGUMENTS, 0
+        elif self._line is not None:
+            return self._line.command(code, arguments, now)
         else:
-            return _BAD_ARGUMENTS if code == _IDENTIFY else _NOT_MINE, 0
+            return _NOT_MINE, 0
         self._drive(now)
         return _DONE, self._lamp.dim
 

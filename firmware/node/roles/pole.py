@@ -22,8 +22,19 @@ _E_DOOR = const(43)
 _E_WATER = const(44)
 _E_POWER_LOST = const(45)
 _E_LAMP_BY_DAY = const(46)
+_E_DEVICE_SILENT = const(60)
 _STEADY = const(100)  # permille; dimmed below it a lamp's power says little
 _DEGREE = const(10)  # hysteresis of the tilt, 0.1 degree
+# What holds where the configuration does not say (schema/lamppost.py).
+_USUAL = {
+    "supply_least_mv": 0, "lamp_dw": 0, "fail_permille": 300, "idle_dw": 100, "fail_s": 120,
+    "leakage_scale_ma": 300, "leakage_ma": 30, "leakage_trip": 0, "tilt_ddeg": 50, "tilt_s": 60,
+    "upright": 0, "water_s": 10,
+}  # fmt: skip
+
+
+def _said(config: dict, key: str) -> int:
+    return config.get(key, _USUAL[key])
 
 
 def look(config: dict, measured: dict) -> dict:
@@ -36,34 +47,37 @@ def look(config: dict, measured: dict) -> dict:
             seen[quantity] = machine.Pin(pins[name], machine.Pin.IN).value()
     if "leakage" in pins:
         seen[_Q_LEAKAGE_CURRENT] = _leakage(config)
-    if config["tilt_ddeg"] and "sda" in pins:
+    if _said(config, "tilt_ddeg") and "sda" in pins:
         seen[_Q_TILT] = _tilt(config, pins)
     return seen
 
 
 def judge(config: dict, state, journal, lamp, seen: dict, now: int, quality: int) -> None:
     """Begin and end events by what was seen; JournalError never: they are tried again."""
-    watch = Events(state, journal).watch
+    events = Events(state, journal)
+    watch = events.watch
 
     def level(code: int, quantity: int, least: int, back: int, hold_s: int) -> bool:
         # An event of a value that is at `least` or above, and is over at `back` or below.
         value = seen.get(quantity)
+        if not least:
+            events.end(code, now, quality)  # the configuration switched it off
         if not least or value is None:
             return False
         values = [(quantity, value)]
         return watch(code, value >= least, value <= back, hold_s, now, quality, values)
 
     level(_E_DOOR, _Q_DOOR_OPEN, 1, 0, 0)
-    level(_E_WATER, _Q_WATER_INGRESS, 1, 0, config["water_s"])
-    most = config["tilt_ddeg"]
-    level(_E_POLE_TILT, _Q_TILT, most, max(most - _DEGREE, 0), config["tilt_s"])
-    most = config["leakage_ma"]
+    level(_E_WATER, _Q_WATER_INGRESS, 1, 0, _said(config, "water_s"))
+    most = _said(config, "tilt_ddeg")
+    level(_E_POLE_TILT, _Q_TILT, most, max(most - _DEGREE, 0), _said(config, "tilt_s"))
+    most = _said(config, "leakage_ma")
     if not level(_E_LEAKAGE, _Q_LEAKAGE_CURRENT, most, most * 4 // 5, 0):
         if not state.get("trip"):
             state.set("trip", None)  # who commanded it on did so while it leaked
-    elif config["leakage_trip"] and state.get("trip") is None:
+    elif _said(config, "leakage_trip") and state.get("trip") is None:
         state.set("trip", 1)
-    supply, least = seen[_Q_SUPPLY_VOLTAGE], config["supply_least_mv"]
+    supply, least = seen[_Q_SUPPLY_VOLTAGE], _said(config, "supply_least_mv")
     dark = least and watch(
         _E_POWER_LOST, supply < least, supply >= least + least // 20, 0, now, quality,
         [(_Q_SUPPLY_VOLTAGE, supply)],
@@ -72,12 +86,18 @@ def judge(config: dict, state, journal, lamp, seen: dict, now: int, quality: int
         _lamp(config, watch, lamp, seen.get(_Q_ACTIVE_POWER), now, quality)
 
 
+def meter(state, journal, misses: int, most: int, now: int, quality: int) -> None:
+    """Begin or end the event of a meter that does not answer; none of the line's devices is it."""
+    watch = Events(state, journal).watch
+    watch(_E_DEVICE_SILENT, misses >= most, not misses, 0, now, quality)
+
+
 def _lamp(config: dict, watch, lamp, power: "int | None", now: int, quality: int) -> None:
-    dim, hold_s = lamp.dim, config["fail_s"]
+    dim, hold_s = lamp.dim, _said(config, "fail_s")
     values = [(_Q_LAMP_DIM, dim)]
     if power is not None:
         values.append((_Q_ACTIVE_POWER, power))
-    most = config["idle_dw"]
+    most = _said(config, "idle_dw")
     if most and power is not None:
         by_day = not dim and power > most
         over = dim > 0 or power <= most * 3 // 4
@@ -85,7 +105,7 @@ def _lamp(config: dict, watch, lamp, power: "int | None", now: int, quality: int
     if dim < _STEADY:
         return  # dark by order: nobody can tell, and what had failed still has
     told = lamp.look()
-    least = config["lamp_dw"] * dim // 1000 * config["fail_permille"] // 1000
+    least = _said(config, "lamp_dw") * dim // 1000 * _said(config, "fail_permille") // 1000
     weak = bool(least) and power is not None and power < least
     sound = not least or power is None or power >= least + least // 4
     watch(
@@ -97,7 +117,7 @@ def _leakage(config: dict) -> int:
     from node.sense.analog import AnalogInput
 
     pin = config["pins"]["leakage"]
-    return AnalogInput(pin, 0, config["high_uv"], config["leakage_scale_ma"]).read()
+    return AnalogInput(pin, 0, config["high_uv"], _said(config, "leakage_scale_ma")).read()
 
 
 def _tilt(config: dict, pins: dict) -> "int | None":
@@ -105,6 +125,6 @@ def _tilt(config: dict, pins: dict) -> "int | None":
 
     try:
         felt = tilt.Tilt(pins["scl"], pins["sda"]).read()
-        return angle.between(felt, tilt.upright(config["upright"], felt))
+        return angle.between(felt, tilt.upright(_said(config, "upright"), felt))
     except OSError:
         return None  # it does not answer

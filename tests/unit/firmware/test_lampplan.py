@@ -175,8 +175,8 @@ def test_a_time_is_read(time: str, flat: tuple[int, int]) -> None:
 @pytest.mark.parametrize(
     "time",
     ["", "d", "noon", "dusk5", "dusk+", "dusk+361", "dusk-1h", "dusk+ 5", "dusk++5", "Dusk",
-     "24:00", "12:60", "1:00", "12:0", "12.00", "-1:00", "+1:00", "１2:00", "dusk+٣", 0, None, True,
-     ["dusk"]],
+     "24:00", "12:60", "1:00", "12:0", "12.00", "-1:00", "+1:00", "１2:00", "dusk+٣", 0, None,
+     True, ["dusk"]],
 )  # fmt: skip
 def test_what_is_no_time_is_refused(time: Any) -> None:
     with pytest.raises(ValueError, match="lamp_plan"):
