@@ -13,7 +13,7 @@ COMMANDS = {
     "area": ("fleet.cli.area", "area", "Areas: add, list."),
     "bench": ("fleet.cli.bench", "bench", "Virtual boards that real tools can flash."),
     "coap": ("fleet.cli.coap", "coap", "Run CoAP in processes of its own."),
-    "demo": ("fleet.cli.demo", "demo", "Four virtual nodes report to a fleet."),
+    "demo": ("fleet.cli.demo", "demo", "Five virtual nodes report to a fleet."),
     "diag": ("fleet.cli.diag", "diag", "Examine the node at a port."),
     "doctor": ("fleet.cli.doctor", "doctor", "Why a board cannot be flashed."),
     "flash": ("fleet.cli.flash", "flash", "Flash boards, many at once."),

@@ -8,11 +8,12 @@ from fleet.control import tables as control
 from fleet.db.base import Base
 from fleet.identity import tables as identity
 from fleet.identity import token_tables as tokens
+from fleet.registry import sub_tables as sub_devices
 from fleet.registry import tables as registry
 from fleet.telemetry import tables as telemetry
 from fleet.uplink import tables as uplink
 
 __all__ = [
     "Base", "alarms", "clones", "commands", "control", "desired", "identity", "registry",
-    "telemetry", "tokens", "uplink",
+    "sub_devices", "telemetry", "tokens", "uplink",
 ]  # fmt: skip

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from sqlalchemy.orm import Session
 
 from fleet.control import results
+from fleet.registry import found_devices
 from fleet.wire import quantity
 from fleet.wire.report import Record
 
@@ -30,7 +31,10 @@ class Words(NamedTuple):
 Hearer = Callable[[Session, list[Words]], None]
 
 # Who hears which quantities. What nobody hears, as of a newer firmware, goes nowhere.
-HEARERS: tuple[tuple[range, Hearer], ...] = ((results.QUANTITIES, results.told),)
+HEARERS: tuple[tuple[range, Hearer], ...] = (
+    (results.QUANTITIES, results.told),
+    (found_devices.QUANTITIES, found_devices.told),
+)
 
 
 def is_own(code: int) -> bool:
