@@ -17,7 +17,7 @@ from rich.table import Table
 from fleet.errors import Refusal
 from hil.fleet_process import FleetProcess
 from hil.provisioning import enrol
-from hil.virtual import bus_scene, scenes
+from hil.virtual import bus_scene, lamp_scene, scenes
 from hil.virtual.node import VirtualNode, mac_of
 from hil.virtual.pace import Clocked
 from hil.virtual.stimulus import read_trace
@@ -112,7 +112,7 @@ def make_roles(trace: Path | None) -> list[Role]:
         Role(scenes.gas_meter(start, 1), "coap"),
         Role(scenes.gas_meter(start, 2, "esp32s3-bc95"), "coap"),
         Role(scenes.drainage(start, rows), "mqtt"),
-        Role(scenes.lamppost(start, 1), "mqtt"),
+        Role(lamp_scene.lamppost(start, 1), "mqtt"),
         Role(bus_scene.gateway(start, 1), "mqtt"),
     ]
 

@@ -91,6 +91,7 @@ class VirtualNode:
             console=console,
             serial=serial,
         )
+        scene.attach(self.board)
 
     def provision(self, credentials: Credentials, host: str, port: int, **more: Any) -> None:
         """Write credentials and configuration to NVS; `more` replaces keys of the scene's."""

@@ -53,10 +53,13 @@ class Lamppost:
         self._measured: dict = {}  # by the meter: quantity to value
         self._misses = 0  # of the meter, in a row
         self._asked = 0  # when it was asked last
+        self._stale = False  # the lamp was dimmed otherwise since
         self._line = None
         if config["devices"]:
             from node.roles.gateway import Gateway
 
+            if state.get("dslot") is None:  # the newest record is of the lamp, not of the line
+                state.set("dslot", -1)
             self._line = Gateway(config, state, journal, "dslot")
 
     async def poll(self, now: int) -> None:
@@ -66,8 +69,10 @@ class Lamppost:
         """
         self._drive(now)
         watch = self._config["watch_s"]
-        if self._config["meter"] and (self._wanted_now or self._asked // watch != now // watch):
+        again = self._stale or self._wanted_now or self._asked // watch != now // watch
+        if self._config["meter"] and again:
             self._asked = now
+            self._stale = False
             await self._ask()
             self._drive(clock.now())
         if self._line is not None:
@@ -118,6 +123,8 @@ class Lamppost:
         self._drive(now)  # what was found may have tripped it
         if not self._wanted_now and not self._grid.open(now):
             return
+        if self._stale and now >= self._blinks:
+            return  # what the meter said belongs to another light: the next cycle asks it first
         self._wanted_now = False
         seen[_Q_LAMP_DIM] = self._lamp.dim
         seen[_Q_LAMP_ON] = 1 if self._lamp.dim else 0
@@ -134,7 +141,7 @@ class Lamppost:
         for other in (self._until, forced[1] if forced else 0):
             if now < other < due:
                 due = other
-        if now < self._blinks or self._wanted_now:
+        if now < self._blinks or self._wanted_now or self._stale:
             return now + 1
         return min(due, self._line.due(now)) if self._line is not None else due
 
@@ -178,6 +185,7 @@ class Lamppost:
         dim = self._wanted(now)
         if dim != self._lamp.dim:
             self._lamp.set(dim)
+            self._stale = bool(self._config["meter"])
 
     def _wanted(self, now: int) -> int:
         # Permille. A street is rather lit by day than dark at night.
