@@ -60,7 +60,7 @@ class Counts:
 def count(database: Path, nodes: list[VirtualNode], end_us: dict[str, int]) -> Counts:
     """Compare what the scenes gave with what an SQL query of its own finds in the database.
 
-    Events, from 1000 on, are no readings that a stimulus gives.
+    What nodes tell of themselves, and events, are no readings that a stimulus gives.
     """
     sensed = stored = distinct = lost = 0
     with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
@@ -68,7 +68,7 @@ def count(database: Path, nodes: list[VirtualNode], end_us: dict[str, int]) -> C
             end = end_us[node.node_id]
             rows, different = connection.execute(
                 "SELECT count(*), count(DISTINCT asset_id || '/' || quantity || '@' || time_us)"
-                " FROM readings WHERE terminal_id = ? AND time_us < ? AND quantity < 900",
+                " FROM readings WHERE quantity < 100 AND terminal_id = ? AND time_us < ?",
                 (node.node_id, node.scene.bound(end)),
             ).fetchone()
             given = node.scene.sensed(end)
@@ -81,8 +81,8 @@ def stored_of(database: Path, node_id: str, before_us: int) -> tuple[int, int | 
     """Readings of a node before a time, and when its newest came in (us since 1970 UTC)."""
     with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         rows, newest = connection.execute(
-            "SELECT sum(time_us < ?), max(received_us) FROM readings WHERE terminal_id = ?"
-            " AND quantity < 900",
+            "SELECT sum(quantity < 100 AND time_us < ?), max(received_us) FROM readings"
+            " WHERE terminal_id = ?",
             (before_us, node_id),
         ).fetchone()
     return rows or 0, newest

@@ -63,6 +63,8 @@ class App:
             from node.sense import gpiowake
 
             reason = gpiowake.reason(self.config["pins"])
+        if reason == machine.EXT1_WAKE and hasattr(self.role, "caller") and self.role.caller():
+            reason = machine.TIMER_WAKE  # it was not the button: what called decides what is told
         if self.role.mains:
             from node.heartbeats import Heartbeats
 
@@ -74,6 +76,8 @@ class App:
             until = self.cycle.next_wake()
             self.journal.put_away()
             self.state.save()
+            if self.cycle.reboot:
+                machine.reset()
             if not self.role.mains:
                 self._sleep(until)
             if self.cycle.reconfigured:
@@ -84,16 +88,17 @@ class App:
             reason = machine.TIMER_WAKE
 
     def _sleep(self, until: "int | None") -> None:
-        self.role.arm()
+        callers = self.role.arm() or []
         self.cycle.energy.rest()
         button = self.config["pins"].get("button")
         if button is not None:
-            pin = machine.Pin(button, machine.Pin.IN, machine.Pin.PULL_DOWN)
-            if hasattr(esp32, "wake_on_ext1"):
-                esp32.wake_on_ext1((pin,), esp32.WAKEUP_ANY_HIGH)
-            else:
-                from node.sense import gpiowake
+            callers.append(machine.Pin(button, machine.Pin.IN, machine.Pin.PULL_DOWN))
+        if callers and hasattr(esp32, "wake_on_ext1"):
+            esp32.wake_on_ext1(tuple(callers), esp32.WAKEUP_ANY_HIGH)
+        elif callers:
+            from node.sense import gpiowake
 
+            for pin in callers:
                 gpiowake.add(pin)
         self.state.save()
         if until is None:

@@ -38,6 +38,7 @@ class Cycle:
         self._open_link = open_link
         self._voucher = voucher  # a claim id: the next contact asks for an identity first
         self.reconfigured = False  # the fleet has changed the configuration: a boot takes it
+        self.reboot = False  # the fleet wants one, once the wake is over
         self._sensed = False
         self._telling: "list | None" = None  # what the status of this contact's reports is news of
         self.energy = Energy(state)
@@ -54,6 +55,7 @@ class Cycle:
         if hasattr(role, "poll"):
             await self._poll(role)
         if clock.is_set():
+            self._standing()  # before anything is recorded: see Commands.recover
             self._sense(reason)
         if self._contact_due(reason):
             await self._talk(reason)
@@ -71,6 +73,8 @@ class Cycle:
         # hour, all of a city at once.
         if self._journal.depth or self._voucher:
             contact = max(self._state.get("next_report", 0), self._state.get("retry", 0))
+            if self._state.get("urgent"):  # a command's result, or what began in the contact
+                contact = max(clock.now(), self._state.get("retry", 0))
             due = contact if due is None else min(due, contact)
         return due
 
@@ -168,6 +172,7 @@ class Cycle:
         try:
             await link.open()
             await self._learn_time(link)
+            self._standing()
             if not self._sensed:
                 self._sense(reason)
             if self._voucher:
@@ -220,16 +225,29 @@ class Cycle:
         # Last of all, with all that the contact brought put away: what goes wrong in here must
         # not have the contact repeated.
         self._journal.put_away()
+        self._state.set("items", None)  # where the watchdog bites in here, NVS is asked again
         self._state.save()
         from node import downlink
 
         try:
-            self.reconfigured = downlink.handle(items)
+            self.reconfigured = downlink.handle(items, self._command)
         except ConfigError as e:
             self._state.set("error", e.code)
             self._state.set("cause", 0)
         self._state.set("items", downlink.standing())
         forget("node.downlink")
+
+    def _command(self, number: int, payload: bytes, begin=None) -> int:
+        from node.commands import Commands
+
+        commands = Commands(self._config, self._state, self._journal, self._role)
+        result = commands.obey(number, payload, begin) if begin else commands.recover()
+        self.reboot = self.reboot or commands.reboot
+        for name in ("commands", "wire.command", "log"):
+            forget("node." + name)
+        if begin:
+            forget("node.link")  # it lent its HMAC; a contact that begins needs it still
+        return result
 
     def _standing(self) -> "list[int]":
         # Numbers of the fleet's items: applied, handled, refused. NVS has them when RTC has not.
@@ -239,6 +257,7 @@ class Cycle:
 
             standing = downlink.standing()
             forget("node.downlink")
+            self._command(0, b"")  # one that a power cut or the watchdog ended is told
             self._state.set("items", standing)
         return standing
 

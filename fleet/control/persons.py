@@ -22,6 +22,4 @@ def same(one: str, other: str) -> bool:
 
 def _folded(name: str) -> str:
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    # What cannot be seen tells nobody apart: format characters and marks that join nothing.
-    seen = (c for c in text if unicodedata.category(c) not in ("Cf", "Mn", "Me"))
-    return "".join("".join(seen).split())
+    return "".join(text.split())

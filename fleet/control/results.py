@@ -9,8 +9,9 @@ import structlog
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from fleet.control import ends
+from fleet.control import desired, ends
 from fleet.control.command_tables import Delivery
+from fleet.control.operations import CONFIG
 from fleet.control.tables import Downlink
 from fleet.registry.operations import now_us
 from fleet.wire import command
@@ -62,6 +63,8 @@ def told(session: Session, words: Sequence[Words]) -> None:
         if kind is None:
             # Of an item that this database never gave, as one that was restored from a backup.
             log.warning("a result of an unknown item", node=one.node_id, number=number)
+        elif kind == CONFIG:
+            desired.told(session, [one.node_id])
         else:
             _settle(session, one, number, result)
 

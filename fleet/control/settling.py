@@ -23,14 +23,15 @@ class Progress(NamedTuple):
     refused: int
 
 
-def settle(session: Session, told: Mapping[str, tuple[int, int, int]]) -> None:
-    """Settle items by what nodes told: (highest handled, CONFIG applied, refused last).
+def settle(session: Session, told: Mapping[str, tuple[int, int, int]]) -> list[str]:
+    """Settle items by what nodes told: (highest handled, CONFIG applied, refused last); those
+    that told something new.
 
     Zeros for what a node did not tell. A number that no node can have changes nothing.
     """
     told = {node_id: numbers for node_id, numbers in told.items() if any(numbers)}
     if not told:
-        return
+        return []
     found = session.scalars(
         select(DownlinkProgress)
         .where(DownlinkProgress.node_id.in_(list(told)))
@@ -39,6 +40,7 @@ def settle(session: Session, told: Mapping[str, tuple[int, int, int]]) -> None:
         .execution_options(populate_existing=True)
     )
     rows = {row.node_id: row for row in found}
+    changed = []
     for node_id, numbers in told.items():
         # A node that is ahead of its row, or has none, is one of a database that was restored.
         row = rows.get(node_id) or new_progress(node_id, 0)
@@ -46,7 +48,9 @@ def settle(session: Session, told: Mapping[str, tuple[int, int, int]]) -> None:
         if numbers != known and _plausible(row.last_number, numbers):
             session.add(row)
             _settle(session, row, numbers)
+            changed.append(node_id)
     session.flush()
+    return changed
 
 
 def ahead(session: Session, handled: Mapping[str, int]) -> set[str]:

@@ -48,13 +48,11 @@ def shown(path: Path) -> str:
         return str(path)
 
 
-class Strict(BaseModel):
-    """A part of a file of `hw/`."""
-
+class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class Uart(Strict):
+class Uart(_Strict):
     """A UART: `unit` its number, `de` the pin that enables an RS-485 driver."""
 
     unit: Annotated[int, Field(ge=0, le=2)]
@@ -63,14 +61,14 @@ class Uart(Strict):
     de: Pin | None = None
 
 
-class Rail(Strict):
+class Rail(_Strict):
     """A supply; `switch` is the pin that switches it, by name in [pins] or by number."""
 
     millivolts: Annotated[int, Field(ge=500, le=60_000)]
     switch: str | Pin | None = None
 
 
-class Sensor(Strict):
+class Sensor(_Strict):
     """Something that a node senses: on which of the board's pins, and as which quantity."""
 
     kind: Literal["pulse", "4-20mA", "voltage", "contact"]
@@ -79,7 +77,7 @@ class Sensor(Strict):
     note: str = ""
 
 
-class Calibration(Strict):
+class Calibration(_Strict):
     """A configuration key that each node gets at its provisioning, and its bounds."""
 
     unit: str
@@ -88,7 +86,19 @@ class Calibration(Strict):
     ask: str
 
 
-class BoardFile(Strict):
+class Supply(_Strict):
+    """What a battery node lives on, for `kapok battery`: `battery` of hw/batteries, uA that the
+    board leaks, mC of a sample's sensors and of a drive of its valve.
+    """
+
+    battery: Name
+    leak_ua: float = 0.0
+    sample_mc: float = 0.0
+    valve_mc: float = 0.0
+    valve_per_year: float = 0.0
+
+
+class BoardFile(_Strict):
     """A board as its file has it."""
 
     name: Name
@@ -103,7 +113,7 @@ class BoardFile(Strict):
     leds: dict[Name, Pin] = {}
 
 
-class NodeType(Strict):
+class NodeType(_Strict):
     """A board in a role: its sensors, its configuration's defaults, what is calibrated."""
 
     name: Name
@@ -112,6 +122,7 @@ class NodeType(Strict):
     role: Literal["gas-meter", "drainage", "lamppost", "gateway"]
     modem: Name | None = None  # where the board has none of its own
     sensors: list[Sensor] = []
+    supply: Supply | None = None  # None: from the mains
     config: dict[str, Any] = {}
     calibration: dict[Name, Calibration] = {}
 
@@ -141,7 +152,7 @@ class Board(NamedTuple):
         return self.pins | {name: pin for name, pin in wired.items() if pin is not None}
 
 
-_Model = TypeVar("_Model", bound=Strict)
+_Model = TypeVar("_Model", bound=_Strict)
 
 
 def read(path: Path, model: type[_Model]) -> _Model | list[Problem]:

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from fleet.flashing import hardware
-from fleet.flashing.hardware import Name, Problem, Strict, read
+from fleet.flashing.hardware import Name, Problem, _Strict, read
 from fleet.paths import hw_dir
 from fleet.wire import cbor, cjt188, modbus
 from fleet.wire import quantity as quantities
@@ -43,7 +43,7 @@ _AMOUNTS = {
 Decimal = Annotated[str, Field(pattern=r"^-?[0-9]{1,9}(\.[0-9]{1,9})?$")]
 
 
-class Value(Strict):
+class Value(_Strict):
     """One quantity, and where the device has it. `scale` and `offset` are in the quantity's unit:
     what the device counts times `scale`, plus `offset`."""
 
@@ -60,7 +60,7 @@ class Value(Strict):
     signed: bool = False
 
 
-class Profile(Strict):
+class Profile(_Strict):
     """A sub-device as its file has it. `kind` is what its asset is."""
 
     name: Name

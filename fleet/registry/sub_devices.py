@@ -1,6 +1,5 @@
 """Sub-devices of gateways, in the caller's transaction: each is an asset with its own series."""
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from sqlalchemy import select
@@ -153,16 +152,6 @@ def swap_sub(
     session.add(fresh)
     session.flush()
     return _sub(fresh, asset)
-
-
-def gateways_of(session: Session, asset_ids: Iterable[int]) -> dict[int, int]:
-    """Of sub-devices' assets, the asset of the gateway that they are behind now."""
-    rows = session.execute(
-        select(SubDevice.asset_id, SubDevice.gateway_id).where(
-            SubDevice.asset_id.in_(list(asset_ids)), SubDevice.open_for.is_not(None)
-        )
-    )
-    return {asset_id: gateway_id for asset_id, gateway_id in rows}
 
 
 def _gateway(session: Session, node_id: str) -> int:

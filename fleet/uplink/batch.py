@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 
 from fleet.clones import operations as clones
 from fleet.clones.window import Window, digest
+from fleet.control import desired
 from fleet.control import operations as control
 from fleet.identity import claims, oscore, rotation
 from fleet.identity.claims import Claims
@@ -93,7 +94,8 @@ class Batch:
         told = _told(self._newest)
         rotation.told(self._session, told)
         own_words.tell(self._session, self._words)
-        control.settle(self._session, told)
+        desired.told(self._session, control.settle(self._session, told))
+        desired.look(self._session, self._newest)
         claims.end_used(self._session, self._newest)
         return self._answered(taken), readings
 

@@ -1,5 +1,5 @@
-"""A lamppost's surroundings: a lamp that its driver dims, a DL/T 645 meter in the lamp's circuit, an
-environment station on the same line, an accelerometer, and mains that wander around 220 V.
+"""A lamppost's surroundings: a lamp that its driver dims, a DL/T 645 meter in the lamp's circuit,
+an environment station on the same line, and mains that wander around 220 V.
 """
 
 import random
@@ -15,8 +15,6 @@ from hil.virtual.rs485.line import BusTwin
 from hil.virtual.scenes import FULL_SCALE_MV, LAMP_PERIOD, SECOND, Scene
 from hil.virtual.sensors.dali import BRIDGE_ADDRESS, Gear, Lw14
 from hil.virtual.sensors.lamp import Lamp, Supply, dimmed_by_pwm
-from hil.virtual.sensors.lis2dh12 import ADDRESS as TILT_ADDRESS
-from hil.virtual.sensors.lis2dh12 import Lis2dh12
 from hil.virtual.stimulus import Change, Do
 from hil.virtual.sun import elevation
 
@@ -33,13 +31,12 @@ LEAKAGE_UV_PER_MA = 10_000  # 300 mA at 3 V
 
 @dataclass
 class Street(Scene):
-    """The scene of one lamppost. What stands on it is there once the board is: `lamp`, `tilt`,
-    and `gear` where it is dimmed by DALI. `switched` has (us, permille) of each change of light.
+    """The scene of one lamppost. What stands on it is there once the board is: `lamp`, and `gear`
+    where it is dimmed by DALI. `switched` has (us, permille) of each change of light.
     """
 
     lamp: Lamp | None = None
     supply: Supply | None = None
-    tilt: Lis2dh12 = field(default_factory=Lis2dh12)
     gear: Gear | None = None
     board_: VirtualBoard | None = None
     switched: list[tuple[int, int]] = field(default_factory=list)
@@ -62,7 +59,6 @@ class Street(Scene):
             self.lamp = dimmed_by_pwm(RATED_DW, board.pins, pins["relay"], pins["dim"])
         self.supply = Supply(self.lamp, board.pins, lambda: board.now_us)
         board.pins.after_change.append(self._looked)
-        board.i2c.add(pins["scl"], pins["sda"], TILT_ADDRESS, self.tilt)
 
     def leak(self, milliamperes: int) -> None:
         """So much flows from the post into the ground."""

@@ -12,6 +12,7 @@ from fleet.releases import rescue, slots
 from fleet.wire import cbor, nodeid
 from hil.virtual import firmware
 from hil.virtual.board import FLASH_SIZE, BoardError, VirtualBoard
+from hil.virtual.fittings import Fittings
 from hil.virtual.journal_view import read_journal
 from hil.virtual.modem import ModemTwin
 from hil.virtual.pace import Pace
@@ -76,6 +77,7 @@ class VirtualNode:
         if scene.bus is not None:
             twins[BUS_UART] = scene.bus
             if "bus_de" in pins:
+                scene.bus.enabled_by_pin()
                 wires[pins["bus_de"]] = (BUS_UART, "de")
         self.board = VirtualBoard(
             folder,
@@ -91,6 +93,7 @@ class VirtualNode:
             console=console,
             serial=serial,
         )
+        self.fittings = Fittings(self.board, pins)
         scene.attach(self.board)
 
     def provision(self, credentials: Credentials, host: str, port: int, **more: Any) -> None:

@@ -16,7 +16,7 @@ LEVEL_STEP = 10  # mm between the values of two slots: over twice the ADC's 3.2 
 SUPPLY_STEP = 400  # mV, likewise
 FIRST_LEVEL, FIRST_SUPPLY = 500, 40_000
 MOST_SLOTS = 680  # then the supply sensor's 2.3 V come near the end of the ESP32's ADC
-LAMP_READINGS = 6  # lamp, dim, supply, leakage, door, water
+LAMP_READINGS = 7  # lamp, dim, supply, tilt, leakage, door, water
 QUANTITY = {"drainage": 2, "lamppost": 5}
 STEP = {"drainage": LEVEL_STEP, "lamppost": SUPPLY_STEP}
 

@@ -56,6 +56,15 @@ class Journal:
     def put_away(self) -> None:
         self.away += 1
 
+    @property
+    def next_sequence(self) -> int:
+        return max(self.records, default=0) + 1
+
+    def append(self, body: bytes, priority: int = 0) -> int:
+        sequence = self.next_sequence
+        self.records[sequence] = body
+        return sequence
+
 
 class Role:
     """Senses nothing."""

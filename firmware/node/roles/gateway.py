@@ -147,8 +147,12 @@ class Gateway:
         heard = [n for n in numbers if self._misses.get(n, 1) == 0]
         if len(silent) > 1 and len(silent) == len(numbers):
             self._events.begin(_E_BUS_FAULT, now, self._quality())
-        elif heard:
-            self._events.end(_E_BUS_FAULT, now, self._quality())
+        elif heard and self._events.end(_E_BUS_FAULT, now, self._quality()):
+            # The others were silent with the line: each has one more poll to show itself.
+            self._later.clear()
+            for number in silent:
+                self._misses[number] = least - 1
+            silent = []
         mute = list(self._state.get("hush", ()))
         if not self._events.on(_E_BUS_FAULT):
             for number in silent:

@@ -17,7 +17,8 @@ _IDLE = 10  # characters (ESP-IDF's UART driver)
 
 
 class BusTwin:
-    """Devices on one UART. Wire the enable pin to its `de`; without one the driver is automatic.
+    """Devices on one UART. Wire the enable pin to its `de`, and say so by `enabled_by_pin`;
+    without one the driver is automatic.
 
     `counts` tells what happened: `frames` heard whole, `cut`, `crowded`, `drowned`, `collisions`.
     """
@@ -26,11 +27,15 @@ class BusTwin:
         self.devices = list(devices)
         self.counts: Counter[str] = Counter()
         self._port: UartPort | None = None
-        self._driven: int | None = None  # level of the enable pin; None: it has none
+        self._driven: int | None = None  # level of the enable pin; None: there is none
         self._sending: tuple[int, bytes] | None = None  # when the frame began, and its bytes
         self._end: Timer | None = None
         self._busy_until = 0  # of the line, us
         self._answers: list[tuple[int, bytes]] = []
+
+    def enabled_by_pin(self) -> None:
+        """The driver has an enable pin, which is low at first."""
+        self._driven = 0
 
     def attach(self, port: UartPort) -> None:
         self._port = port

@@ -11,7 +11,7 @@ depends_on = None
 _LAYER = (("kind", 5), ("name", 40), ("role", 16))
 
 
-def _layer() -> list[sa.Column]:
+def _layer() -> list[sa.Column[str]]:
     return [sa.Column(name, sa.String(length=size), nullable=False) for name, size in _LAYER]
 
 
