@@ -26,6 +26,7 @@ AREA = ("440106", "Tianhe")
 RATE = 3600  # an hour passes in a second
 TELL_S = 10.0  # where there is no terminal, a line tells the progress this often
 JUMP_S = 1.0  # real seconds that any jump takes at most: traces have gaps of weeks
+TALES = 4  # lines of each node's tale, the newest
 DRAIN_S = 90.0  # real seconds that the last reports may take
 START = 300  # virtual s before the first row of a trace: a cold start attaches first
 # By door: its port's name in run.json, and what else such a node is told. With datagrams it sleeps
@@ -163,7 +164,11 @@ class Demo:
         try:
             for i, role in enumerate(self.roles):
                 await self._add_node(i, role, addresses)
-            return await self._watch()
+            counts = await self._watch()
+            for node in self.nodes:
+                for line in node.scene.tale()[-TALES:]:
+                    say(line, soft_wrap=True)
+            return counts
         finally:
             for node in self.nodes:
                 await node.board.stop()

@@ -251,3 +251,15 @@ def test_the_vm_computes_the_same_with_floats_taken_away(
     )
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.stdout) == [list(twilight.twilight(*row)) for row in rows]
+
+
+def test_the_vm_has_the_year_that_vms_without_and_with_short_floats_have(
+    micropython: list[str],
+) -> None:
+    """MicroPython 1.29 built with MICROPY_FLOAT_IMPL_NONE and with MICROPY_FLOAT_IMPL_FLOAT gave
+    this number as well (tests/vm/twilight_year.py says how)."""
+    script = [str(ROOT / "tests/vm/twilight_year.py"), str(ROOT / "firmware")]
+    ran = subprocess.run(
+        [*micropython, *script], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert ran.stdout.strip() == "1052802100402609623"
