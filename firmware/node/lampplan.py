@@ -23,12 +23,11 @@ def night(steps: list, now: int, place: "tuple[int, int]", offset: int) -> "tupl
     """
     day = day_of(now, place[1]) + 1
     after = _times(steps, day + 1, place, offset)
-    for _ in range(4):
-        times = _times(steps, day, place, offset)
-        if times[0] <= now:
-            break
+    times = _times(steps, day, place, offset)
+    while times[0] > now:
         after = times
         day -= 1
+        times = _times(steps, day, place, offset)
     return times, max(after[0], now + 1)
 
 

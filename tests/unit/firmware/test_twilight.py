@@ -12,8 +12,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from astral import Observer
-from astral.sun import SunDirection, dawn, dusk, time_of_transit
+from astral import Observer, SunDirection
+from astral.sun import dawn, dusk, time_of_transit
 from hypothesis import given
 from hypothesis import strategies as st
 from node import twilight
@@ -46,7 +46,8 @@ def micro(place: tuple[float, float]) -> tuple[int, int]:
 
 
 def ours(day: int, place: tuple[float, float]) -> tuple[int, int]:
-    return twilight.twilight(day, *micro(place))
+    found: tuple[int, int] = twilight.twilight(day, *micro(place))
+    return found
 
 
 def events(place: tuple[float, float], days: range) -> Iterator[tuple[int, float]]:
