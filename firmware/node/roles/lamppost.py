@@ -14,10 +14,11 @@ from node.wire import uplink
 _Q_LAMP_ON = const(3)  # wire/quantity.py
 _Q_LAMP_DIM = const(4)
 _Q_SUPPLY_VOLTAGE = const(5)
-_READ_NOW, _RELAY, _DIM, _IDENTIFY = const(3), const(6), const(7), const(8)  # wire/command.py
+_READ_NOW, _RELAY, _DIM = const(3), const(6), const(7)  # wire/command.py
+_IDENTIFY, _SCAN = const(8), const(13)
 _DONE, _BAD_ARGUMENTS, _NOT_MINE = const(0), const(5), const(7)
 _LONGEST_S = const(604_800)  # of an override
-_BLINK_S = const(120)  # of IDENTIFY, at most
+_BLINK_S = const(3600)  # of IDENTIFY, at most
 _FULL = const(1000)
 _LOW = const(100)  # while it blinks: not off, which would wear the relay
 _MOST = const(16)  # values of a record
@@ -54,13 +55,9 @@ class Lamppost:
         self._misses = 0  # of the meter, in a row
         self._asked = 0  # when it was asked last
         self._stale = False  # the lamp was dimmed otherwise since
-        self._line = None
+        self._line = None  # a Gateway, where there are devices to ask
         if config["devices"]:
-            from node.roles.gateway import Gateway
-
-            if state.get("dslot") is None:  # the newest record is of the lamp, not of the line
-                state.set("dslot", -1)
-            self._line = Gateway(config, state, journal, "dslot")
+            self._open_line()
 
     async def poll(self, now: int) -> None:
         """Ask the meter at each look, and in a new slot every other device on the line.
@@ -146,7 +143,7 @@ class Lamppost:
         return min(due, self._line.due(now)) if self._line is not None else due
 
     def command(self, code: int, arguments: list, now: int) -> "tuple[int, int]":
-        """RELAY, DIM, IDENTIFY and READ_NOW; the detail is the lamp's permille from now on."""
+        """RELAY, DIM, IDENTIFY, READ_NOW, and SCAN of the line; the detail is the lamp's permille from now on."""
         if code == _READ_NOW:
             self._wanted_now = True
             self._state.set("urgent", 1)
@@ -167,7 +164,9 @@ class Lamppost:
             self._state.set("lamp", [dim, now + seconds])
         elif code == _IDENTIFY:
             return _BAD_ARGUMENTS, 0
-        elif self._line is not None:
+        elif code == _SCAN and "bus_tx" in self._config["pins"]:
+            if self._line is None:
+                self._open_line()
             return self._line.command(code, arguments, now)
         else:
             return _NOT_MINE, 0
@@ -180,6 +179,13 @@ class Lamppost:
 
     def arm(self) -> None:
         """Nothing ends a deep sleep that never comes."""
+
+    def _open_line(self) -> None:
+        from node.roles.gateway import Gateway
+
+        if self._state.get("dslot") is None:  # the newest record is of the lamp, not of the line
+            self._state.set("dslot", -1)
+        self._line = Gateway(self._config, self._state, self._journal, "dslot")
 
     def _drive(self, now: int) -> None:
         dim = self._wanted(now)

@@ -129,7 +129,7 @@ def test_an_override_outlives_a_restart(pole: Make) -> None:
     [(command.RELAY, []), (command.RELAY, [2, 60]), (command.RELAY, [-1, 60]),
      (command.RELAY, [1]),
      (command.RELAY, [1, -1]), (command.RELAY, [1, 604_801]), (command.DIM, [1001, 60]),
-     (command.DIM, [500, 60, 1]), (command.IDENTIFY, []), (command.IDENTIFY, [121])],
+     (command.DIM, [500, 60, 1]), (command.IDENTIFY, []), (command.IDENTIFY, [3601])],
 )  # fmt: skip
 def test_arguments_out_of_bounds_do_nothing(pole: Make, code: int, arguments: list[int]) -> None:
     p = pole()
