@@ -1,5 +1,7 @@
 """A lamppost on the virtual board with a real fleet: a day of twilight, its meter and its air."""
 
+import json
+import time
 from collections.abc import AsyncIterator
 from datetime import date, timedelta, timezone
 from pathlib import Path
@@ -114,3 +116,21 @@ async def test_a_meter_that_dies_is_told_once_and_the_lamp_burns_on(town: Town) 
     assert last - max(at for at, _, _ in town.stored(node, AIR[0])) < LAMP_PERIOD
     scene.bus.devices[0].faults.dead = False
     await town.until(node, lambda: len(town.stored(node, EVENT + SILENT)) == 2, 4)
+
+
+async def test_a_person_dims_it_for_a_while(town: Town) -> None:
+    """By the fleet's own command, signed and settled. The fleet's clock is real, so the node's
+    begins with it, and the command waits for its first contact.
+    """
+    scene = lamp_scene.lamppost(int(time.time()) * SECOND, 1)
+    node = await town.node(scene)
+    name = ("--node", node.node_id)
+    asked = await town.fleet.command("command", "send", "dim", "300", "1800", *name, "--by", "Li")
+    await town.until(node, lambda: bool(scene.lamp and scene.lamp.light == 300), 1)
+    since = scene.switched[-1][0]
+    await town.until(node, lambda: scene.switched[-1][0] > since, 1)
+    assert abs(scene.switched[-1][0] - since - 1800 * SECOND) < 5 * SECOND
+    assert scene.switched[-1][1] in (0, 500, 1000), "back to its plan"
+    await town.until(node, lambda: node.board.now_us > since + HOUR)
+    listed = json.loads(await town.fleet.command("command", "list", "--json"))
+    assert "executed" in json.dumps(listed), asked
