@@ -143,7 +143,7 @@ class Lamppost:
         return min(due, self._line.due(now)) if self._line is not None else due
 
     def command(self, code: int, arguments: list, now: int) -> "tuple[int, int]":
-        """RELAY, DIM, IDENTIFY, READ_NOW, and SCAN of the line; the detail is the lamp's permille from now on."""
+        """RELAY, DIM, IDENTIFY, READ_NOW: the detail is the lamp's permille from now on. SCAN."""
         if code == _READ_NOW:
             self._wanted_now = True
             self._state.set("urgent", 1)
