@@ -70,10 +70,17 @@ async def test_a_day_follows_twilight_and_all_of_it_is_stored(town: Town) -> Non
             assert power == RATED_DW
         elif not dims[at]:
             assert power == 0
-    energy = [value for _, value, _ in town.stored(node, Q_ENERGY)]
-    assert energy == sorted(energy)
-    assert scene.supply is not None
-    assert energy[-1] == scene.supply.energy_cwh > 100
+    energy = {at: value for at, value, _ in town.stored(node, Q_ENERGY)}
+    assert list(energy.values()) == sorted(energy.values())
+    # From the first switching to dawn; 53 percent of the power at half light.
+    night = zip(scene.switched, scene.switched[1:], strict=False)
+    taken = sum(
+        (end - at) // SECOND * RATED_DW * (60 + 940 * light // 1000) // 1000
+        for (at, light), (end, _) in night
+        if light and at < off
+    )
+    by_day = [value for at, value in energy.items() if off < at < off + 6 * HOUR]
+    assert set(by_day) <= {taken // 360_000, taken // 360_000 + 1}
     assert {value for _, value, _ in town.stored(node, Q_FACTOR)} >= {980, 1000}
     for code in (FAILED, SILENT, LEAKAGE, DOOR, 42, 44, 46):
         assert not town.stored(node, EVENT + code)
@@ -132,5 +139,5 @@ async def test_a_person_dims_it_for_a_while(town: Town) -> None:
     assert abs(scene.switched[-1][0] - since - 1800 * SECOND) < 5 * SECOND
     assert scene.switched[-1][1] in (0, 500, 1000), "back to its plan"
     await town.until(node, lambda: node.board.now_us > since + HOUR)
-    listed = json.loads(await town.fleet.command("command", "list", "--json"))
-    assert "executed" in json.dumps(listed), asked
+    shown = json.loads(await town.fleet.command("command", "show", "1", "--json"))
+    assert "executed" in json.dumps(shown), asked

@@ -135,4 +135,4 @@ def test_the_tale_tells_when_the_lamp_went_on_and_off_and_nothing_else() -> None
     assert on.startswith("lamppost: on at 06-01 19:33:37, the sun ")
     assert off.startswith("lamppost: off at 06-02 05:15:54, the sun ")
     for line in (on, off):
-        assert abs(float(line.split()[6]) - 6) < 0.05
+        assert abs(float(line.split()[7]) - 6) < 0.05
