@@ -57,7 +57,7 @@ class Lamppost:
         self._stale = False  # the lamp was dimmed otherwise since
         self._line = None  # a Gateway, where there are devices to ask
         if config["devices"]:
-            self._open_line()
+            self._line = self._open_line()
 
     async def poll(self, now: int) -> None:
         """Ask the meter at each look, and in a new slot every other device on the line.
@@ -165,8 +165,7 @@ class Lamppost:
         elif code == _IDENTIFY:
             return _BAD_ARGUMENTS, 0
         elif code == _SCAN and "bus_tx" in self._config["pins"]:
-            if self._line is None:
-                self._open_line()
+            self._line = self._line or self._open_line()
             return self._line.command(code, arguments, now)
         else:
             return _NOT_MINE, 0
@@ -180,12 +179,12 @@ class Lamppost:
     def arm(self) -> None:
         """Nothing ends a deep sleep that never comes."""
 
-    def _open_line(self) -> None:
+    def _open_line(self):
         from node.roles.gateway import Gateway
 
         if self._state.get("dslot") is None:  # the newest record is of the lamp, not of the line
             self._state.set("dslot", -1)
-        self._line = Gateway(self._config, self._state, self._journal, "dslot")
+        return Gateway(self._config, self._state, self._journal, "dslot")
 
     def _drive(self, now: int) -> None:
         dim = self._wanted(now)
