@@ -91,7 +91,7 @@ async def test_a_day_follows_twilight_and_all_of_it_is_stored(town: Town) -> Non
 async def test_what_befalls_it_is_told_at_once(town: Town) -> None:
     night = START + 5 * HOUR  # 21:00 in Guangzhou
     scene = lamp_scene.lamppost(night, 1, "dali")
-    node = await town.node(scene, watch_s=60, leakage_trip=1)
+    node = await town.node(scene, watch_s=60, leakage_trip=1, report_s=900)
     await town.until(node, lambda: len(town.stored(node, Q_DIM)) >= 2)
     assert scene.gear is not None
     assert scene.lamp is not None
@@ -110,7 +110,7 @@ async def test_what_befalls_it_is_told_at_once(town: Town) -> None:
 
 async def test_a_meter_that_dies_is_told_once_and_the_lamp_burns_on(town: Town) -> None:
     scene = lamp_scene.lamppost(START + 4 * HOUR, 1)
-    node = await town.node(scene)
+    node = await town.node(scene, report_s=900)
     await town.until(node, lambda: len(town.stored(node, Q_POWER)) >= 2)
     assert scene.bus is not None
     scene.bus.devices[0].faults.dead = True
