@@ -84,10 +84,11 @@ class Street(Scene):
         for at, light in self.switched:
             if bool(light) != bool(before):
                 local = datetime.fromtimestamp(at // SECOND, UTC) + timedelta(seconds=UTC_OFFSET_S)
-                below = -elevation(at, LATITUDE, LONGITUDE)
+                stands = elevation(at, LATITUDE, LONGITUDE)
+                side = "above" if stands > 0 else "below"
                 told.append(
                     f"{self.role}: {'on' if light else 'off'} at {local:%m-%d %H:%M:%S}, "
-                    f"the sun {below:.2f} degrees below the horizon"
+                    f"the sun {abs(stands):.2f} degrees {side} the horizon"
                 )
             before = light
         return told
