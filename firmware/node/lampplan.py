@@ -1,9 +1,10 @@
 """What a lamp's plan asks for at a time: steps by dusk, dawn and the clock, night by night.
 
 A plan is as `schema.lamppost.steps` gives it: anchor, seconds, permille, and so on. A night of the
-plan goes from one noon of the sun to the next. In force is the last step of the list whose time
-has come: so a dawn ends the night however late the steps before it are, and a clock step that
-comes before dusk says how dusk begins. It stays so until the first step of the next night.
+plan goes from one noon of the sun to the next; each clock step is the first of its time behind the
+clock step before it. In force is the last step of the list whose time has come: so a dawn ends the
+night however late the steps before it are, and a clock step that comes before dusk says how dusk
+begins. It stays so until the first step of the next night.
 """
 
 from micropython import const
@@ -47,13 +48,14 @@ def _times(steps: list, day: int, place: "tuple[int, int]", offset: int) -> list
     # Of the night that follows the noon of `day`.
     dusk = twilight(day, place[0], place[1])[1]
     dawn = twilight(day + 1, place[0], place[1])[0]
-    noon = day * _DAY + _HALF - place[1] * 24 // 100_000
+    clock = day * _DAY + _HALF - place[1] * 24 // 100_000  # noon; then the clock step before
     times = []
     bound = False
     for i in range(0, len(steps), 3):
         anchor, seconds = steps[i], steps[i + 1]
         if anchor == CLOCK:
-            times.append(noon + (seconds - offset - noon) % _DAY)
+            clock += (seconds - offset - clock) % _DAY
+            times.append(clock)
         else:
             bound = True
             times.append((dusk if anchor == DUSK else dawn) + seconds)

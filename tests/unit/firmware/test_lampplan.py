@@ -198,3 +198,12 @@ def test_any_list_is_a_plan_or_refused(plan: list[Any]) -> None:
     except ValueError:
         return
     assert len(flat) == len(plan) // 2 * 3
+
+
+def test_a_plan_of_the_day_goes_on_from_step_to_step() -> None:
+    """A tunnel: its first step lies before noon, where nights of a plan begin."""
+    plan = ["10:00", 1000, "15:00", 500, "22:00", 0]
+    for hour in range(24):
+        want = 1000 if 10 <= hour < 15 else 500 if 15 <= hour < 22 else 0
+        for day in ("2026-06-21", "2026-06-22"):
+            assert dim(plan, local(f"{day}T{hour:02}:30")) == want
