@@ -46,7 +46,8 @@ class Gateway:
         self._left: list = []  # who is still to be asked in this slot
         self._asked = False  # the fleet wants to know now
         self._search: "object | None" = None
-        self.session: "tuple | None" = None  # (seconds, baud, parity) that a master station has the line for
+        # (seconds, baud, parity) for which a master station has the line.
+        self.session: "tuple | None" = None
 
     async def converse(self, door, left_ms: int) -> None:
         """The session, over an open door that carries frames, for `left_ms` at most."""
