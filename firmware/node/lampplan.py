@@ -9,12 +9,27 @@ begins. It stays so until the first step of the next night.
 
 from micropython import const
 
+from node.modules import forget
 from node.twilight import day_of, twilight
 
 _DAY = const(86_400)
 _HALF = const(43_200)
 _SHORTEST = const(60)  # s: a shorter night is the sun's drift of a day that has none
 CLOCK, DUSK, DAWN = const(0), const(1), const(2)
+
+
+def planned(config: dict, now: int) -> "tuple[int, int]":
+    """(permille that the configuration's plan asks for at `now`, until when it surely does)."""
+    from node.schema.lamppost import steps
+
+    flat = steps(config["lamp_plan"])
+    forget("node.schema")
+    if not flat:
+        return 0, now + _DAY
+    place = (config["latitude_udeg"], config["longitude_udeg"])
+    times, later = night(flat, now, place, config["utc_offset_s"])
+    dim, change = at(times, now)
+    return dim, change if 0 <= change < later else later
 
 
 def night(steps: list, now: int, place: "tuple[int, int]", offset: int) -> "tuple[list, int]":

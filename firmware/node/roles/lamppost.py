@@ -5,7 +5,6 @@ asks the devices on its RS-485 line.
 from micropython import const
 
 from node import clock
-from node.errors import ConfigError
 from node.modules import forget
 from node.roles.grid import Grid
 from node.sense.analog import AnalogInput
@@ -55,9 +54,8 @@ class Lamppost:
         self._misses = 0  # of the meter, in a row
         self._asked = 0  # when it was asked last
         self._stale = False  # the lamp was dimmed otherwise since
-        self._line = None  # a Gateway, where there are devices to ask
-        if config["devices"]:
-            self._line = self._open_line()
+        self._line = None  # a Gateway, while it has devices to ask
+        self._mute: tuple = ({}, {})  # what it knows of those that do not answer
 
     async def poll(self, now: int) -> None:
         """Ask the meter at each look, and in a new slot every other device on the line.
@@ -70,33 +68,19 @@ class Lamppost:
         if self._config["meter"] and again:
             self._asked = now
             self._stale = False
-            await self._ask()
+            from node.sense import meter
+
+            sure = self._misses < self._config["silent_polls"]
+            self._measured = await meter.read(self._config, self._state, sure)
+            self._misses = 0 if self._measured else self._misses + 1
             self._drive(clock.now())
-        if self._line is not None:
+        if self._config["devices"] or self._line is not None:
+            self._line = self._line or self._open_line()
             await self._line.poll(clock.now())
-
-    async def _ask(self) -> None:
-        from node.sense import subdevice
-        from node.sense.bus import Bus, BusTimeout
-
-        meter = self._config["meter"]
-        bus = Bus(self._config["pins"])
-        found = []
-        try:
-            tries = 1 if self._misses >= self._config["silent_polls"] else 0
-            baud = meter[2] if len(meter) > 2 else 0
-            profile = subdevice.profile(meter[0])
-            found = await subdevice.values(bus, profile, meter[1], baud, tries)
-        except ConfigError as e:
-            self._state.set("error", e.code)  # no such profile: to the fleet it is silent
-        except (BusTimeout, ValueError):
-            pass
-        finally:
-            bus.close()
-            for name in "sense.subdevice wire.modbus wire.dlt645 wire.cjt188 sense.bus".split():  # noqa: SIM905
-                forget("node." + name)
-        self._measured = dict(found)
-        self._misses = 0 if found else self._misses + 1
+            if self._line.due(clock.now()) > clock.now():  # nobody is left to ask in this slot
+                self._line = None
+                forget("node.roles.gateway")
+                forget("node.events")
 
     def sense(self, now: int, reason: int, quality: int) -> None:
         """Drive the lamp, watch over it and its pole, and record the slot once."""
@@ -140,14 +124,17 @@ class Lamppost:
                 due = other
         if now < self._blinks or self._wanted_now or self._stale:
             return now + 1
-        return min(due, self._line.due(now)) if self._line is not None else due
+        period = self._config["sample_s"]
+        late = self._config["devices"] and self._state.get("dslot", -1) < now // period
+        return now if late or self._line is not None else due
 
     def command(self, code: int, arguments: list, now: int) -> "tuple[int, int]":
         """RELAY, DIM, IDENTIFY, READ_NOW: the detail is the lamp's permille from now on. SCAN."""
         if code == _READ_NOW:
             self._wanted_now = True
             self._state.set("urgent", 1)
-            if self._line is not None:
+            if self._config["devices"]:
+                self._line = self._line or self._open_line()
                 self._line.command(code, arguments, now)
         elif code == _IDENTIFY and len(arguments) == 1 and 0 <= arguments[0] <= _BLINK_S:
             self._blinks = now + arguments[0]
@@ -184,7 +171,7 @@ class Lamppost:
 
         if self._state.get("dslot") is None:  # the newest record is of the lamp, not of the line
             self._state.set("dslot", -1)
-        return Gateway(self._config, self._state, self._journal, "dslot")
+        return Gateway(self._config, self._state, self._journal, "dslot", self._mute)
 
     def _drive(self, now: int) -> None:
         dim = self._wanted(now)
@@ -211,19 +198,9 @@ class Lamppost:
 
     def _plan(self, now: int) -> None:
         # A few times a day: what it takes is in the heap no longer than that.
-        from node.schema.lamppost import steps
+        from node import lampplan
 
-        config = self._config
         self._since = now
-        self._planned, self._until = 0, now + 86_400
-        flat = steps(config["lamp_plan"])
-        forget("node.schema")
-        if flat:
-            from node import lampplan
-
-            place = (config["latitude_udeg"], config["longitude_udeg"])
-            times, later = lampplan.night(flat, now, place, config["utc_offset_s"])
-            self._planned, change = lampplan.at(times, now)
-            self._until = change if 0 <= change < later else later
-            forget("node.lampplan")
-            forget("node.twilight")
+        self._planned, self._until = lampplan.planned(self._config, now)
+        forget("node.lampplan")
+        forget("node.twilight")
