@@ -17,7 +17,7 @@ from rich.table import Table
 from fleet.errors import Refusal
 from hil.fleet_process import FleetProcess
 from hil.provisioning import enrol
-from hil.virtual import bus_scene, scenes
+from hil.virtual import bus_scene, lamp_scene, scenes
 from hil.virtual.node import VirtualNode, mac_of
 from hil.virtual.pace import Clocked
 from hil.virtual.stimulus import read_trace
@@ -26,6 +26,7 @@ AREA = ("440106", "Tianhe")
 RATE = 3600  # an hour passes in a second
 TELL_S = 10.0  # where there is no terminal, a line tells the progress this often
 JUMP_S = 1.0  # real seconds that any jump takes at most: traces have gaps of weeks
+TALES = 4  # lines of each node's tale, the newest
 DRAIN_S = 90.0  # real seconds that the last reports may take
 START = 300  # virtual s before the first row of a trace: a cold start attaches first
 # By door: its port's name in run.json, and what else such a node is told. With datagrams it sleeps
@@ -112,7 +113,7 @@ def make_roles(trace: Path | None) -> list[Role]:
         Role(scenes.gas_meter(start, 1), "coap"),
         Role(scenes.gas_meter(start, 2, "esp32s3-bc95"), "coap"),
         Role(scenes.drainage(start, rows), "mqtt"),
-        Role(scenes.lamppost(start, 1), "mqtt"),
+        Role(lamp_scene.lamppost(start, 1), "mqtt"),
         Role(bus_scene.gateway(start, 1), "mqtt"),
     ]
 
@@ -163,7 +164,11 @@ class Demo:
         try:
             for i, role in enumerate(self.roles):
                 await self._add_node(i, role, addresses)
-            return await self._watch()
+            counts = await self._watch()
+            for node in self.nodes:
+                for line in node.scene.tale()[-TALES:]:
+                    say(line, soft_wrap=True)
+            return counts
         finally:
             for node in self.nodes:
                 await node.board.stop()

@@ -98,6 +98,7 @@ class VirtualNode:
             serial=serial,
         )
         self.fittings = Fittings(self.board, pins)
+        scene.attach(self.board)
 
     def provision(self, credentials: Credentials, host: str, port: int, **more: Any) -> None:
         """Write credentials and configuration to NVS; `more` replaces keys of the scene's."""

@@ -65,7 +65,7 @@ class Peripherals:
             _ops.PIN_MODE: self._pin_mode,
             _ops.PIN_WRITE: lambda p: pins.write(*p),
             _ops.PIN_IRQ: lambda p: pins.trigger(*p),
-            _ops.PWM: self._pwm,
+            _ops.PWM: lambda p: pins.dim(*struct.unpack("<BIH", p)),
             _ops.WDT_START: self._wdt_start,
             _ops.WDT_FEED: lambda _: self.watchdog.feed(now()),
             _ops.RTC_SET: self._rtc_set,
@@ -131,10 +131,6 @@ class Peripherals:
         self.pins.mode(*payload)
         if self.ulp is not None:
             self.ulp.release(payload[0])
-
-    def _pwm(self, payload: bytes) -> None:
-        pin, frequency, duty = struct.unpack("<BIH", payload)
-        self.pins.pwm[pin] = (frequency, duty)
 
     def _wdt_start(self, payload: bytes) -> None:
         self.watchdog.start(struct.unpack("<I", payload)[0], self._now())

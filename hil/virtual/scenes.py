@@ -7,11 +7,14 @@ import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fleet.flashing.hardware import load_board
 from hil.virtual.rs485.line import BusTwin
 from hil.virtual.stimulus import Adc, Change, Pulse
+
+if TYPE_CHECKING:
+    from hil.virtual.board import VirtualBoard
 
 SECOND = 1_000_000
 HOUR = 3600 * SECOND
@@ -54,6 +57,13 @@ class Scene:
     def end(self, at_us: int) -> None:
         """Nothing is given after `at_us`."""
         self._end_us = at_us
+
+    def attach(self, board: "VirtualBoard") -> None:
+        """Hang on the board what stands around it; called once, before it has power."""
+
+    def tale(self) -> list[str]:
+        """What befell it that a person may want to read, a line each."""
+        return []
 
     def sensed(self, until_us: int) -> int:
         """Readings that the stimulus gave by then."""
@@ -130,43 +140,6 @@ def drainage(
         for at, value in rows:
             scene.given.append((at, value))
             yield at, Adc(pins["level"], microvolts(value, full_scale), wake_pin=pins["wake"])
-
-    scene._schedule = schedule()
-    return scene
-
-
-def lamppost(start_us: int, seed: int) -> Scene:
-    """A supply voltage that wanders around 220 V, one value for each quarter of an hour."""
-    chance = random.Random(seed)
-    board = "esp32-ec200"
-    pin = load_board(board).pins["supply"]
-    scene = Scene(
-        "lamppost",
-        board,
-        {
-            "sample_s": LAMP_PERIOD // SECOND,
-            "report_s": 7200,
-            "report_records": 8,
-            "full_scale": FULL_SCALE_MV,
-            "low_uv": 0,
-            "high_uv": 3_000_000,
-            # 18:00 to 23:00 full, then half until 06:00, local time at UTC+8.
-            "lamp_plan": [36000, 1000, 54000, 500, 79200, 0],
-        },
-        start_us,
-        readings=3,
-        bound=lambda end_us: (end_us // LAMP_PERIOD + 1) * LAMP_PERIOD,
-    )
-
-    def schedule() -> Iterator[tuple[int, Change]]:
-        slot = start_us // LAMP_PERIOD
-        at = start_us
-        while True:
-            millivolts = chance.randint(210_000, 230_000)
-            scene.given.append((max(slot * LAMP_PERIOD, start_us), millivolts))
-            yield at, Adc(pin, millivolts * 3_000_000 // FULL_SCALE_MV)
-            slot += 1
-            at = slot * LAMP_PERIOD - SECOND
 
     scene._schedule = schedule()
     return scene

@@ -142,8 +142,11 @@ async def test_the_register_never_goes_back_through_a_power_cut(town: Town) -> N
 
 
 async def test_a_lamppost_follows_its_plan(town: Town) -> None:
-    plan = [36000, 1000, 54000, 500, 79200, 0]  # 10:00 full, 15:00 half, 22:00 off, UTC
-    scene = of("lamppost", "esp32-ec200", [], sample_s=900, report_s=7200, lamp_plan=plan)
+    plan = ["10:00", 1000, "15:00", 500, "22:00", 0]
+    scene = of(
+        "lamppost", "esp32-ec200", [], sample_s=900, report_s=7200, lamp_plan=plan,
+        utc_offset_s=0, longitude_udeg=0,
+    )  # fmt: skip
     node = await town.node(scene)
     await town.until(node, lambda: len(town.stored(node, LAMP_DIM)) >= 60)
     for at, dim, _ in town.stored(node, LAMP_DIM):
