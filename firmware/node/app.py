@@ -51,10 +51,12 @@ class App:
     async def run(self) -> None:
         """A battery node: one wake, then deep sleep. A mains node: wakes without end."""
         reason = machine.wake_reason()
-        if reason > machine.ULP_WAKE:  # a pin of a chip that has no EXT0 and EXT1
+        armed = self.state.get("armed", ())
+        # A pin of a chip that has no EXT0 and EXT1, or one of several.
+        if reason > machine.ULP_WAKE or (reason == machine.EXT1_WAKE and armed):
             from node.sense import gpiowake
 
-            reason = gpiowake.reason(self.config["pins"])
+            reason = gpiowake.reason(self.config["pins"], armed)
         while True:
             await self.cycle.run(reason)
             until = self.cycle.next_wake()
@@ -69,16 +71,14 @@ class App:
             reason = machine.TIMER_WAKE
 
     def _sleep(self, until: "int | None") -> None:
-        self.role.arm()
+        pins = list(self.role.arm() or ())
         button = self.config["pins"].get("button")
         if button is not None:
-            pin = machine.Pin(button, machine.Pin.IN, machine.Pin.PULL_DOWN)
-            if hasattr(esp32, "wake_on_ext1"):
-                esp32.wake_on_ext1((pin,), esp32.WAKEUP_ANY_HIGH)
-            else:
-                from node.sense import gpiowake
-
-                gpiowake.add(pin)
+            pins.append(machine.Pin(button, machine.Pin.IN, machine.Pin.PULL_DOWN))
+        if pins:
+            # ESP32-C3: one level for all its pins.
+            wake_on = getattr(esp32, "wake_on_ext1", None) or esp32.wake_on_gpio
+            wake_on(tuple(pins), esp32.WAKEUP_ANY_HIGH)
         self.state.save()
         if until is None:
             machine.deepsleep()

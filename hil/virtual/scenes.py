@@ -98,7 +98,7 @@ def drainage(
         "drainage",
         board,
         {
-            "sample_s": 0,
+            "sample_s": 0,  # and so in every weather: each row is one sample
             "report_s": 21600,
             "report_records": 6,
             "full_scale": full_scale,

@@ -54,6 +54,8 @@ QUANTITIES = {
     39: ("frequency", "Hz", 2),
     40: ("reactive_power", "var", 1),
     41: ("meter_valve", "", 0),  # of a sub-device: 0 open, 1 closed, 3 faulty
+    50: ("level_flags", "", 0),  # why a level is suspect: 1 outlier, 2 stuck, 4 out of range
+    51: ("sampling", "", 0),  # from now on: 0 quiet, 1 rising, 2 storm
     # Which sub-device of a gateway the record is of: its number in the gateway's configuration.
     99: ("sub_device", "", 0),
     100: ("battery_voltage", "V", 3),
