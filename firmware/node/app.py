@@ -51,34 +51,41 @@ class App:
     async def run(self) -> None:
         """A battery node: one wake, then deep sleep. A mains node: wakes without end."""
         reason = machine.wake_reason()
-        armed = self.state.get("armed", ())
-        # A pin of a chip that has no EXT0 and EXT1, or one of several.
-        if reason > machine.ULP_WAKE or (reason == machine.EXT1_WAKE and armed):
+        if reason > machine.ULP_WAKE:  # a pin of a chip that has no EXT0 and EXT1
             from node.sense import gpiowake
 
-            reason = gpiowake.reason(self.config["pins"], armed)
+            reason = gpiowake.reason(self.config["pins"])
+        if reason == machine.EXT1_WAKE and hasattr(self.role, "caller") and self.role.caller():
+            reason = machine.TIMER_WAKE  # it was not the button: what called decides what is told
         while True:
             await self.cycle.run(reason)
             until = self.cycle.next_wake()
             self.journal.put_away()
             self.state.save()
+            if self.cycle.reboot:
+                machine.reset()
             if not self.role.mains:
                 self._sleep(until)
             if self.cycle.reconfigured:
                 machine.reset()
             gc.collect()
+            self.cycle.energy.rest()
             await self._idle(until)
             reason = machine.TIMER_WAKE
 
     def _sleep(self, until: "int | None") -> None:
-        pins = list(self.role.arm() or ())
+        callers = self.role.arm() or []
+        self.cycle.energy.rest()
         button = self.config["pins"].get("button")
         if button is not None:
-            pins.append(machine.Pin(button, machine.Pin.IN, machine.Pin.PULL_DOWN))
-        if pins:
-            # ESP32-C3: one level for all its pins.
-            wake_on = getattr(esp32, "wake_on_ext1", None) or esp32.wake_on_gpio
-            wake_on(tuple(pins), esp32.WAKEUP_ANY_HIGH)
+            callers.append(machine.Pin(button, machine.Pin.IN, machine.Pin.PULL_DOWN))
+        if callers and hasattr(esp32, "wake_on_ext1"):
+            esp32.wake_on_ext1(tuple(callers), esp32.WAKEUP_ANY_HIGH)
+        elif callers:
+            from node.sense import gpiowake
+
+            for pin in callers:
+                gpiowake.add(pin)
         self.state.save()
         if until is None:
             machine.deepsleep()

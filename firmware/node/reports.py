@@ -63,7 +63,9 @@ def _status(journal, state, standing: "list[int]") -> "tuple[dict[int, int], lis
     now = clock.now()
     news = cbor.encode(status)
     told = state.get("told")
-    if told and told[1] == news and 0 <= now - told[0] < _STATUS_S:
+    if not state.get("clock_sure"):
+        status[uplink.ASKS_TIME] = 1
+    elif told and told[1] == news and 0 <= now - told[0] < _STATUS_S:
         return {}, None
     status[uplink.DEPTH] = journal.depth
     status[uplink.RESET_CAUSE] = machine.reset_cause()

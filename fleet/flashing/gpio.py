@@ -68,10 +68,14 @@ PURPOSE: dict[str, str] = {
     "tx": OUT, "rx": IN, "reset": OUT, "pwrkey": OUT, "dtr": OUT, "psm_exit": OUT, "cut": OUT,
     "pulse": WAKE, "wake": WAKE, "button": WAKE, "level": ADC, "supply": ADC,
     "relay": OUT, "dim": OUT,
-    # Of a drainage point: the load switch of its sensors, the accelerometer's wires and its INT1,
-    # an ultrasonic sensor's wires, contacts of cover, chamber and rain gauge, other sensors.
-    "sense": OUT, "scl": OUT, "sda": OUT, "tilt": WAKE, "echo": IN, "ping": OUT, "cover": WAKE,
-    "water": WAKE, "rain": TIP, "velocity": ADC, "h2s": ADC, "ch4": ADC,
+    # Of a gas meter: its battery's divider, gas sensor and valve. Of both: cover, accelerometer.
+    "battery": ADC, "gas": ADC, "gas_call": WAKE, "cover": WAKE, "scl": OUT, "sda": OUT,
+    "shock": WAKE, "valve_open": OUT, "valve_close": OUT, "valve_opened": IN, "valve_closed": IN,
+    "valve_ma": ADC,
+    # Of a drainage point: the load switch of its sensors, an ultrasonic sensor's wires, contacts
+    # of chamber and rain gauge, other sensors.
+    "sense": OUT, "echo": IN, "ping": OUT, "water": WAKE, "rain": TIP, "velocity": ADC,
+    "h2s": ADC, "ch4": ADC,
 }  # fmt: skip
 
 

@@ -35,6 +35,7 @@ CONTENTS = 48
 
 # Keys of a report's status: what a node did with the items that it was given.
 APPLIED, HANDLED, REFUSED = 13, 14, 15
+ASKS_TIME = 16
 
 GRANT = 1  # the number under which a node that came by CoAP fetches its grant
 SHORT = 64  # bytes of an answer to a claim that are not worth a fetch: a refusal
@@ -49,6 +50,7 @@ class _Taken(NamedTuple):
     ranges: Ranges = []  # noqa: RUF012  # never changed
     answer: bytes | None = None  # to a claim
     item: bytes | None = None  # its grant, fetched
+    asks_time: bool = False  # its clock was never set by anybody
 
     @property
     def is_answered(self) -> bool:
@@ -116,7 +118,7 @@ class Batch:
         taken = self._keep(message, parsed, standing)
         if taken.kind != "refused":
             self._newest[message.node_id] = (message.received_us, parsed.status)
-        return taken
+        return taken._replace(asks_time=ASKS_TIME in parsed.status)
 
     def _claim(self, message: Message) -> _Taken:
         """What came under a voucher: a claim, or the fetching of its grant."""
@@ -221,7 +223,8 @@ class Batch:
                 continue
             waits = pending.get(message.node_id, answers.NOTHING)
             make = answers.by_mqtt if message.claim is None else answers.by_coap
-            answer = make(what.epoch, what.ranges, waits)
+            time = self._now_us // 1_000_000 if what.asks_time else 0
+            answer = make(what.epoch, what.ranges, waits, time)
             handed[message.node_id] = answer.handed
             outcomes.append(Outcome(what.kind, answer.receipt))
         control.handed(self._session, handed, self._now_us)

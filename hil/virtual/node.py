@@ -12,6 +12,7 @@ from fleet.releases import rescue, slots
 from fleet.wire import cbor, nodeid
 from hil.virtual import firmware
 from hil.virtual.board import FLASH_SIZE, BoardError, VirtualBoard
+from hil.virtual.fittings import Fittings
 from hil.virtual.journal_view import read_journal
 from hil.virtual.modem import ModemTwin
 from hil.virtual.pace import Pace
@@ -84,6 +85,7 @@ class VirtualNode:
             console=console,
             serial=serial,
         )
+        self.fittings = Fittings(self.board, pins)
 
     def provision(self, credentials: Credentials, host: str, port: int, **more: Any) -> None:
         """Write credentials and configuration to NVS; `more` replaces keys of the scene's."""

@@ -10,7 +10,8 @@ from node import clock
 from node.modules import forget
 from node.wire import uplink
 
-_LINES = ("wake", "tilt", "cover", "water")  # inputs that call by going high
+# Inputs that call by going high, by what is fitted there.
+_LINES = {"wake": "wake", "tilt": "shock", "cover": "cover", "water": "water"}
 _RELEASE_TRIES = const(50)  # of 10 ms: a data-ready line is let go within half a second
 _READ_NOW, _DONE, _NOT_MINE = const(3), const(0), const(7)  # wire/command.py
 _LEAST_S = const(60)  # of a period that the configuration does not name
@@ -28,14 +29,16 @@ class Drainage:
         self._journal = journal
         self._called = False
         self._lines = {}
-        for name in _LINES:
-            if name in pins:
-                pin = machine.Pin(pins[name], machine.Pin.IN, machine.Pin.PULL_DOWN)
+        fitted = ["wake"] + config.get("fitted", [])
+        for name in fitted:
+            line = _LINES.get(name)
+            if line in pins:
+                pin = machine.Pin(pins[line], machine.Pin.IN, machine.Pin.PULL_DOWN)
                 pin.irq(self._on_call, machine.Pin.IRQ_RISING)
                 self._lines[name] = pin
         self._rain = None
         self._tip = False  # a tip of the rain gauge is why this boot was
-        if "rain" in pins:
+        if "rain" in fitted:
             from node.sense.rain import Rain
 
             self._tip = machine.wake_reason() == machine.EXT0_WAKE
@@ -43,7 +46,7 @@ class Drainage:
 
     def sense(self, now: int, reason: int, quality: int) -> None:
         """Sample if a sensor called, if the slot is still open, or if it begins to rain."""
-        called = reason == machine.EXT0_WAKE and not self._tip
+        called = self.called() or (reason == machine.EXT0_WAKE and not self._tip)
         self._tip = False
         if self._rain is not None and self._wetter(self._rain, now):
             called = True
@@ -76,6 +79,12 @@ class Drainage:
         if called:
             self._await_release()
         return called
+
+    def caller(self) -> bool:
+        """Whether it was a sensor that ended deep sleep by EXT1, not the button."""
+        armed = self._state.get("armed", ())
+        self._called = any([self._lines[name].value() for name in armed if name in self._lines])
+        return self._called
 
     def arm(self) -> "list[machine.Pin]":
         """The lines that end deep sleep beside the button; one that is high already does not."""

@@ -51,6 +51,7 @@ class Manhole:
         self._config = config
         self._get = config.get
         self._pins = config["pins"]
+        self._fitted = config.get("fitted", ())
         self._state = state
         self._journal = journal
         self._rain = rain
@@ -139,7 +140,7 @@ class Manhole:
 
     def _analog(self, pin: str, quantity: int, full_scale: int) -> "int | bool | None":
         # The value; False where the wire is broken, None where there is none.
-        if pin not in self._pins:
+        if pin not in self._fitted:
             return None
         value, valid = self._input(pin, full_scale).measure()
         (self._good if valid else self._suspect).append((quantity, value))
@@ -147,7 +148,7 @@ class Manhole:
 
     def _gases(self) -> tuple:
         every, last = self._get("gas_s", 3600), self._state.get("gas", 0)
-        fitted = "h2s" in self._pins or "ch4" in self._pins
+        fitted = "h2s" in self._fitted or "ch4" in self._fitted
         if not fitted or not every or self._now // every == last // every:
             return None, None
         time.sleep_ms(1000 * self._get("gas_warm_s", 30))
@@ -158,7 +159,7 @@ class Manhole:
         )
 
     def _supply(self) -> "int | None":
-        if "supply" not in self._pins:
+        if "supply" not in self._fitted:
             return None
         full = self._get("supply_full_mv", 20000)
         supply = AnalogInput(self._pins["supply"], 0, _FULL_UV, full).read()
@@ -169,13 +170,13 @@ class Manhole:
         # Whether water stands in the chamber, None where nobody looks; whether the cover is open,
         # and whether it is shut: between the two lies the hysteresis.
         wet, opened, shut = None, False, True
-        if "water" in self._pins:
+        if "water" in self._fitted:
             wet = machine.Pin(self._pins["water"], machine.Pin.IN).value() == 1
             self._good.append((_Q_CHAMBER_WATER, int(wet)))
-        if "cover" in self._pins:
+        if "cover" in self._fitted:
             opened = machine.Pin(self._pins["cover"], machine.Pin.IN).value() == 1
             shut = not opened
-        if "scl" in self._pins:
+        if "tilt" in self._fitted:
             tenths = self._tilt()
             most = 10 * self._get("cover_deg", 15)
             if tenths is not None:
@@ -183,7 +184,7 @@ class Manhole:
                 if most:
                     opened = opened or tenths >= most
                     shut = shut and 5 * tenths < 4 * most
-        if "cover" in self._pins or "scl" in self._pins:
+        if "cover" in self._fitted or "tilt" in self._fitted:
             self._good.append((_Q_COVER_OPEN, int(opened)))
         return wet, opened, shut
 

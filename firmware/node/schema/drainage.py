@@ -4,6 +4,11 @@ from . import INVALID, SchemaError
 
 # Where there may be none, the number behind "none" holds: it is in roles/manhole.py, and takes no
 # heap on the nodes that do not say otherwise. A threshold of 0 switches its event off.
+FITTED = {
+    "velocity": ("velocity",), "rain": ("rain",), "tilt": ("scl", "sda"), "cover": ("cover",),
+    "water": ("water",), "h2s": ("h2s",), "ch4": ("ch4",), "supply": ("supply",),
+}  # fmt: skip
+
 RULES: "dict[str, tuple]" = {  # type: ignore[type-arg]
     # How often it samples, by what the water does; 0: only when a sensor wakes the node.
     "sample_s": (int, 0, 86400, 3600),  # quiet
@@ -12,6 +17,8 @@ RULES: "dict[str, tuple]" = {  # type: ignore[type-arg]
     "calm_s": (int, 0, 86400, None),  # it must be calmer for so long; none: 1800
     "rising_report_s": (int, 60, 86400, None),  # a report at least so often; none: 3600
     "storm_report_s": (int, 60, 86400, None),  # none: 900
+    # What hangs on the board's pins beside the level: of FITTED below; none: nothing.
+    "fitted": (list, 8, None),
     # The level sensor.
     "level_by": (str, 10, None),  # "ultrasonic" on UART 2, or none: "analog"
     "full_scale": (int, 1, 10000000, 10000),  # of the analogue one, mm
@@ -52,8 +59,17 @@ def check(values: dict) -> None:  # type: ignore[type-arg]
     """SchemaError where keys contradict each other."""
     if values["high_uv"] <= values["low_uv"]:
         raise SchemaError("high_uv", INVALID, "high_uv is not above low_uv")
+    pins = values["pins"]
+    for name in values.get("fitted", ()):
+        if name not in FITTED:
+            raise SchemaError("fitted", INVALID, "fitted: unknown sensor %r" % (name,))
+        for pin in FITTED[name]:
+            if pin not in pins:
+                raise SchemaError("fitted", INVALID, "fitted: %s needs a pin %r" % (name, pin))
     by = values.get("level_by", "analog")
     if by not in ("analog", "ultrasonic"):
         raise SchemaError("level_by", INVALID, "unknown level_by %r" % by)
     if by == "ultrasonic" and "mount_mm" not in values:
         raise SchemaError("mount_mm", INVALID, "mount_mm is missing for level_by ultrasonic")
+    if by == "ultrasonic" and not ("echo" in pins and "ping" in pins):
+        raise SchemaError("level_by", INVALID, "level_by ultrasonic needs pins echo and ping")

@@ -1,26 +1,33 @@
-"""Who ended deep sleep, where one wake reason stands for several pins: EXT1, GPIO on an ESP32-C3.
+"""Calls that end deep sleep on chips without EXT0 and EXT1 (ESP32-C3): levels of GPIO 0 to 5.
 
-The chip tells only that one called (`machine.wake_pins` is newer than the oldest runtime).
+Such a chip knows one level for all its pins, and tells only that one of them called.
 """
 
+import esp32
 import machine
 from micropython import const
 
 GPIO_WAKE = const(7)  # machine.wake_reason(): ESP_SLEEP_WAKEUP_GPIO, which has no name there
+_pins = []
 
 
-def reason(pins: dict, armed) -> int:
-    """Who called, as EXT0_WAKE (a sensor) or EXT1_WAKE (the button). `armed`: the names of the
-    sensors' lines that were waited for.
+def add(pin: machine.Pin) -> None:
+    """A high level of this pin too ends the next deep sleep."""
+    _pins.append(pin)
+    esp32.wake_on_gpio(tuple(_pins), esp32.WAKEUP_ANY_HIGH)
 
-    A sensor holds its line until it is served; a button may have been let go before the chip was
-    up, so it is the one that called when nobody does any more.
+
+def reason(pins: dict) -> int:
+    """Who called, as EXT0_WAKE (the sensor) or EXT1_WAKE (the button).
+
+    The sensor holds its line until it is served; a button may have been let go before the chip
+    was up, so it is the one that called when nobody does any more.
     """
-    if not armed:
+    sensor, button = pins.get("wake"), pins.get("button")
+    if sensor is None:
         return machine.EXT1_WAKE
-    button = pins.get("button")
     pressed = button is not None and machine.Pin(button, machine.Pin.IN).value()
-    calling = any(machine.Pin(pins[name], machine.Pin.IN).value() for name in armed)
+    calling = machine.Pin(sensor, machine.Pin.IN).value()
     if button is None or (calling and not pressed):
         return machine.EXT0_WAKE
     return machine.EXT1_WAKE

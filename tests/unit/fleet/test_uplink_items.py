@@ -52,7 +52,7 @@ def states(database: Database, node: Node) -> list[str]:
 def given_to(ingest: Ingest, message: Message) -> receipt.Receipt:
     """The receipt of one message; an empty one where there is none."""
     (outcome,) = ingest.process([message])
-    return receipt.decode(outcome.receipt) if outcome.receipt else receipt.Receipt(0, [], [], 0)
+    return receipt.decode(outcome.receipt) if outcome.receipt else receipt.Receipt(0, [], [], 0, 0)
 
 
 def by_mqtt(node: Node, payload: bytes) -> Message:
