@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import sqlite3
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,6 +35,19 @@ DOORS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+# What counts of a node's readings: those that its scene tells of, all of an asset where it names
+# none, no events.
+COUNT = """
+    SELECT count(*), count(DISTINCT quantity || '@' || time_us) FROM readings
+    WHERE terminal_id = ? AND time_us < ?
+    AND quantity < 900 AND (? = '' OR instr(?, ',' || quantity || ','))
+"""
+SHOW = """
+    SELECT sum(time_us < ?), max(received_us) FROM readings
+    WHERE terminal_id = ? AND quantity < 900 AND (? = '' OR instr(?, ',' || quantity || ','))
+"""
+
+
 class DemoError(Refusal, RuntimeError):
     """The demo cannot go on; one line says why."""
 
@@ -64,9 +76,8 @@ def count(database: Path, nodes: list[VirtualNode], end_us: dict[str, int]) -> C
         for node in nodes:
             end = end_us[node.node_id]
             rows, different = connection.execute(
-                "SELECT count(*), count(DISTINCT quantity || '@' || time_us) FROM readings"
-                " WHERE terminal_id = ? AND time_us < ?",
-                (node.node_id, node.scene.bound(end)),
+                COUNT,
+                (node.node_id, node.scene.bound(end), *counted(node)),
             ).fetchone()
             given = node.scene.sensed(end)
             sensed, stored, distinct = sensed + given, stored + rows, distinct + different
@@ -74,12 +85,18 @@ def count(database: Path, nodes: list[VirtualNode], end_us: dict[str, int]) -> C
     return Counts(sensed, stored, lost, stored - distinct)
 
 
-def stored_of(database: Path, node_id: str, before_us: int) -> tuple[int, int | None]:
+def counted(node: VirtualNode) -> tuple[str, str]:
+    """What COUNT and SHOW ask for."""
+    listed = "".join(f",{quantity}," for quantity in node.scene.quantities)
+    return listed, listed
+
+
+def stored_of(database: Path, node: VirtualNode, before_us: int) -> tuple[int, int | None]:
     """Readings of a node before a time, and when its newest came in (us since 1970 UTC)."""
     with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         rows, newest = connection.execute(
-            "SELECT sum(time_us < ?), max(received_us) FROM readings WHERE terminal_id = ?",
-            (before_us, node_id),
+            SHOW,
+            (before_us, node.node_id, *counted(node)),
         ).fetchone()
     return rows or 0, newest
 
@@ -95,17 +112,17 @@ def make_roles(trace: Path | None) -> list[Role]:
     """Two gas meters, a drainage point and a lamppost that start at the same virtual time."""
     if trace is None:
         start = int(time.time()) // 3600 * 3600 * scenes.SECOND
-        rows: Iterator[tuple[int, float]] = scenes.quiet_river(start + START * scenes.SECOND, 1)
+        drain = scenes.manhole(start, 1)
     else:
         levels = list(read_trace(trace))
         if not levels:
             raise DemoError(f"{trace}: the trace has no values")
-        rows = iter(levels)
         start = levels[0][0] - START * scenes.SECOND
+        drain = scenes.drainage(start, levels)
     return [
         Role(scenes.gas_meter(start, 1), "coap"),
         Role(scenes.gas_meter(start, 2, "esp32s3-bc95"), "coap"),
-        Role(scenes.drainage(start, rows), "mqtt"),
+        Role(drain, "mqtt"),
         Role(scenes.lamppost(start, 1), "mqtt"),
     ]
 
@@ -231,7 +248,7 @@ class Demo:
 
     def _row(self, node: VirtualNode) -> list[str]:
         until = self._ends.get(node.node_id, node.board.now_us)
-        rows, newest = stored_of(self.database, node.node_id, node.scene.bound(until))
+        rows, newest = stored_of(self.database, node, node.scene.bound(until))
         journal = node.journal()
         each = node.scene.readings
         receipted = max(0, journal.next_sequence - 1 - journal.depth) * each

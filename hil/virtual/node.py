@@ -78,7 +78,7 @@ class VirtualNode:
             start=scene.start_us,
             heapsize=heapsize,
             stimulus=Stimulus(scene.schedule()),
-            twins={UART: self.twin},
+            twins={UART: self.twin, **scene.twins},
             wires={pins[name]: (UART, name) for name in MODEM_PINS if name in pins},
             pace=pace,
             haste=haste,
@@ -86,6 +86,7 @@ class VirtualNode:
             serial=serial,
         )
         self.fittings = Fittings(self.board, pins)
+        scene.attach(self.board, pins)
 
     def provision(self, credentials: Credentials, host: str, port: int, **more: Any) -> None:
         """Write credentials and configuration to NVS; `more` replaces keys of the scene's."""

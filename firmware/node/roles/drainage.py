@@ -83,7 +83,7 @@ class Drainage:
     def caller(self) -> bool:
         """Whether it was a sensor that ended deep sleep by EXT1, not the button."""
         armed = self._state.get("armed", ())
-        self._called = any([self._lines[name].value() for name in armed if name in self._lines])
+        self._called = any(self._lines[name].value() for name in armed if name in self._lines)
         return self._called
 
     def arm(self) -> "list[machine.Pin]":

@@ -61,7 +61,7 @@ def check(values: dict) -> None:  # type: ignore[type-arg]
         raise SchemaError("high_uv", INVALID, "high_uv is not above low_uv")
     pins = values["pins"]
     for name in values.get("fitted", ()):
-        if name not in FITTED:
+        if not isinstance(name, str) or name not in FITTED:
             raise SchemaError("fitted", INVALID, "fitted: unknown sensor %r" % (name,))
         for pin in FITTED[name]:
             if pin not in pins:
