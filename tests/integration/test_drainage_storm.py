@@ -1,4 +1,4 @@
-"""A storm over a manhole, with a real fleet: the alarm is there within one report, all else too."""
+"""A storm over a manhole, with a real fleet: the alarm comes within one report, all else too."""
 
 import contextlib
 import sqlite3
@@ -24,7 +24,7 @@ async def test_a_storms_alarm_is_stored_within_one_report_and_no_sample_is_lost(
     await fleet.command("init")
     await fleet.command("area", "add", "440106", "Tianhe")
     port = (await fleet.start())["broker_port"]
-    node = VirtualNode(tmp_path / "manhole", mac_of("storm"), scenes.manhole(START, 1))
+    node = VirtualNode(tmp_path / "manhole", mac_of("storm"), scenes.manhole(START, 1), haste=10)
     try:
         node.provision(await enrol(fleet, node.node_id, "drainage", "440106"), "localhost", port)
         database = fleet.data / "kapok.db"
