@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fleet.control.limits import Limits
 from fleet.errors import Refusal
 
 if TYPE_CHECKING:
@@ -34,6 +35,12 @@ names = ["localhost", "127.0.0.1"]
 [identity]
 # A node's certificate is changed over the air so many days before its end.
 rotate_days = 365
+
+[control]
+# How many nodes commands may reach in any minute, all commands together: of the valve class
+# (close, arm), and of all others. It bounds what a stolen account can do.
+valve_per_minute = 60
+other_per_minute = 6000
 
 [coap]
 # Where battery nodes send their datagrams; port "off": not here.
@@ -83,7 +90,8 @@ class Settings:
 
     `reload`: pid file, or command, by which an external broker reads the revocation list again.
     `coap_port` None: no CoAP here; `enrol_port` alike. `pkcs11` None: the key is the file
-    `wrapping_key`. `enrol_defaults`: by area prefix, configuration of nodes.
+    `wrapping_key`. `enrol_defaults`: by area prefix, configuration of nodes. `limits`: how many
+    nodes commands may reach.
     """
 
     data: Path
@@ -103,6 +111,7 @@ class Settings:
     enrol_defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     release_public_key: Path | None = None
     root_public_key: Path | None = None
+    limits: Limits = field(default_factory=Limits)
 
     @property
     def database_url(self) -> "URL":
@@ -165,7 +174,8 @@ def load(
         raise SettingsError(f"cannot read {path}: {e.strerror}") from None
     except (ValueError, RecursionError) as e:  # of TOML, of UTF-8, of a number without end
         raise SettingsError(f"{path}: {str(e).splitlines()[0]}") from None
-    _known(raw, ("api", "broker", "coap", "enrol", "identity", "release", "keys"), path)
+    tables = ("api", "broker", "coap", "control", "enrol", "identity", "release", "keys")
+    _known(raw, tables, path)
     api = _table(raw, "api", ("host", "port"), path)
     broker_table = _table(raw, "broker", ("address", "host", "port", "names", "reload"), path)
     coap = _table(raw, "coap", ("host", "port"), path)
@@ -194,6 +204,7 @@ def load(
         _defaults(enrol.get("defaults", {}), path),
         _file(release, "public_key", path),
         _file(release, "root_key", path),
+        _limits(_table(raw, "control", ("valve_per_minute", "other_per_minute"), path), path),
     )
 
 
@@ -250,6 +261,16 @@ def _days(value: object, path: Path) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 3650:
         raise SettingsError(f"{path}: identity.rotate_days is a number of days, 1 to 3650")
     return value
+
+
+def _limits(control: dict[str, Any], path: Path) -> Limits:
+    found = []
+    for key, default in zip(("valve_per_minute", "other_per_minute"), Limits(), strict=True):
+        value = control.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 100_000:
+            raise SettingsError(f"{path}: control.{key} is a number of nodes, 1 to 100000")
+        found.append(value)
+    return Limits(*found)
 
 
 def _external(address: str) -> tuple[str, int] | None:

@@ -36,15 +36,15 @@ DOORS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 # What counts of a node's readings: those that its scene tells of, all of an asset where it names
-# none, no events.
+# none, no events and nothing about the node itself.
 COUNT = """
     SELECT count(*), count(DISTINCT quantity || '@' || time_us) FROM readings
     WHERE terminal_id = ? AND time_us < ?
-    AND quantity < 900 AND (? = '' OR instr(?, ',' || quantity || ','))
+    AND quantity < 100 AND (? = '' OR instr(?, ',' || quantity || ','))
 """
 SHOW = """
     SELECT sum(time_us < ?), max(received_us) FROM readings
-    WHERE terminal_id = ? AND quantity < 900 AND (? = '' OR instr(?, ',' || quantity || ','))
+    WHERE terminal_id = ? AND quantity < 100 AND (? = '' OR instr(?, ',' || quantity || ','))
 """
 
 

@@ -214,7 +214,9 @@ class Cycle:
     def _reports(self) -> list:
         from node import reports
 
-        made, self._telling = reports.make(self._journal(), self._state, self._standing())
+        made, self._telling = reports.make(
+            self._journal(), self._state, self._standing(), self._config["ledger_s"]
+        )
         for name in ("reports", "wire.compact"):
             forget("node." + name)
         return made

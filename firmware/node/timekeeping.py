@@ -11,6 +11,7 @@ from node.wire import uplink
 
 _DAY = const(86400)
 _JITTER = const(2)  # whole seconds come in: a smaller correction would only add to it
+_E_CLOCK = const(84)  # wire/quantity.py: reported by health.py
 _L_CLOCK_SET = const(5)  # wire/logcode.py
 _L_CLOCK_REFUSED = const(6)
 _L_NTP = const(13)
@@ -42,6 +43,8 @@ def heard(state, seconds: "int | None", code: int = _L_CLOCK_SET) -> bool:
     behind = floor() - seconds
     if behind > 0:
         log.note(state, log.WARNING, _L_CLOCK_REFUSED, behind)
+        if _E_CLOCK not in state.get("new", ()):
+            state.set("new", state.get("new", []) + [_E_CLOCK])
         return False
     _take(state, seconds, code)
     return True

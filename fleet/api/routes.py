@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from fleet import texts
 from fleet.alarms import operations as alarms
 from fleet.alarms.wording import text_of
+from fleet.api import control_routes
 from fleet.db.base import Database
 from fleet.registry import operations as registry
 from fleet.telemetry import operations as telemetry
@@ -187,4 +188,5 @@ def create(database: Database, health: Callable[[], dict[str, Any]], version: st
             )
         return [AlarmOut(**row._asdict(), text=text_of(row, lang)) for row in rows]
 
+    app.include_router(control_routes.router(database))
     return app

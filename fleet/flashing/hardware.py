@@ -85,6 +85,18 @@ class Calibration(_Strict):
     ask: str
 
 
+class Supply(_Strict):
+    """What a battery node lives on, for `kapok battery`: `battery` of hw/batteries, uA that the
+    board leaks, mC of a sample's sensors and of a drive of its valve.
+    """
+
+    battery: Name
+    leak_ua: float = 0.0
+    sample_mc: float = 0.0
+    valve_mc: float = 0.0
+    valve_per_year: float = 0.0
+
+
 class BoardFile(_Strict):
     """A board as its file has it."""
 
@@ -109,6 +121,7 @@ class NodeType(_Strict):
     role: Literal["gas-meter", "drainage", "lamppost", "gateway"]
     modem: Name | None = None  # where the board has none of its own
     sensors: list[Sensor] = []
+    supply: Supply | None = None  # None: from the mains
     config: dict[str, Any] = {}
     calibration: dict[Name, Calibration] = {}
 

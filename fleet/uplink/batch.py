@@ -7,15 +7,16 @@ from sqlalchemy.orm import Session
 
 from fleet.clones import operations as clones
 from fleet.clones.window import Window, digest
+from fleet.control import desired
 from fleet.control import operations as control
 from fleet.identity import claims, oscore, rotation
 from fleet.identity.claims import Claims
 from fleet.identity.wrapping import Wrapper
 from fleet.registry import operations as registry
-from fleet.registry.operations import Standing
+from fleet.registry.operations import Placement, Standing
 from fleet.registry.registers import continued
 from fleet.telemetry import operations as telemetry
-from fleet.uplink import answers, ranges
+from fleet.uplink import answers, own_words, ranges
 from fleet.uplink.answers import Outcome
 from fleet.uplink.deadletters import bury
 from fleet.uplink.message import Message
@@ -73,6 +74,7 @@ class Batch:
             for message in messages
         ]
         self._readings: list[telemetry.New] = []
+        self._words: list[own_words.Words] = []
         self._newest: dict[str, tuple[int, dict[int, int]]] = {}
 
     def write(self, session: Session) -> tuple[list[Outcome], int]:
@@ -88,7 +90,9 @@ class Batch:
         readings = telemetry.store(self._session, self._readings)
         told = _told(self._newest)
         rotation.told(self._session, told)
-        control.settle(self._session, told)
+        own_words.tell(self._session, self._words)
+        desired.told(self._session, control.settle(self._session, told))
+        desired.look(self._session, self._newest)
         claims.end_used(self._session, self._newest)
         return self._answered(taken), readings
 
@@ -138,33 +142,50 @@ class Batch:
             return _Taken("repeated")
         placed = [(r, standing.placed(r.time * 1_000_000)) for r in parsed.records]
         at = {r.sequence: place for r, place in placed if place is not None}
-        if not at:  # taken from its asset since: what it measures is nobody's
+        # What a node says about itself is its own wherever it was.
+        kept = [r for r in parsed.records if r.sequence in at or own_words.is_all_own(r)]
+        if not kept:  # taken from its asset since: what it measures is nobody's
             return _Taken("refused")
         row = self._row(message.node_id, parsed.epoch)
         known = ranges.pairs(_numbers(row.ranges))
         # Without a place there is no row, so there is no receipt either: the node keeps it.
-        sent = ranges.from_numbers(at)
-        fresh = [
-            r
-            for r in parsed.records
-            if r.sequence in at and not ranges.contains(known, r.sequence)
-        ]
+        sent = ranges.from_numbers(r.sequence for r in kept)
+        fresh = [r for r in kept if not ranges.contains(known, r.sequence)]
         if self._is_forked(message, parsed, row, fresh):
             return _Taken("refused")  # its records stay with it until somebody has looked
         if fresh:
             together = ranges.bounded(ranges.union(known, sent), MAX_RANGES)
             row.ranges = cbor.encode(ranges.flatten(together))
         for record in fresh:
-            place = at[record.sequence]
-            for quantity, value in record.values:
-                self._readings.append(
-                    telemetry.New(
-                        place.asset_id, message.node_id, quantity, record.time * 1_000_000,
-                        continued(quantity, value, place), record.quality, message.trust,
-                        message.received_us,
-                    )
-                )  # fmt: skip
+            self._read(message, record, at.get(record.sequence))
+            self._hear(message, parsed.epoch, record)
         return _Taken("stored" if fresh else "repeated", parsed.epoch, sent)
+
+    def _read(self, message: Message, record: report.Record, place: Placement | None) -> None:
+        """What a record says of the asset that the node served then."""
+        if place is None:
+            return
+        for quantity, value in record.values:
+            if own_words.is_own(quantity):
+                continue
+            self._readings.append(
+                telemetry.New(
+                    place.asset_id, message.node_id, quantity, record.time * 1_000_000,
+                    continued(quantity, value, place), record.quality, message.trust,
+                    message.received_us,
+                )
+            )  # fmt: skip
+
+    def _hear(self, message: Message, epoch: int, record: report.Record) -> None:
+        """What a record says of the node itself."""
+        own = {code: value for code, value in record.values if own_words.is_own(code)}
+        if own:
+            self._words.append(
+                own_words.Words(
+                    message.node_id, epoch, record.sequence, record.time, record.quality, own,
+                    message.trust, message.received_us,
+                )
+            )  # fmt: skip
 
     def _is_forked(
         self,

@@ -27,6 +27,7 @@ from hil.virtual.shims import _ops
 from hil.virtual.stimulus import Stimulus
 from hil.virtual.twin import UartTwin
 from hil.virtual.uart import Uart
+from hil.virtual.ulp import MODELS, Ulp
 from hil.virtual.waiters import Waiters
 from hil.virtual.world import World
 
@@ -41,7 +42,8 @@ class VirtualBoard:
     exactly those bytes.
 
     `mac`: 6 bytes. `start`: virtual time at first, us since 1970 UTC. `twins`: by UART number.
-    `wires`: output pin to (UART number, name) of the twin's input. `haste`: virtual seconds that
+    `wires`: output pin to (UART number, name) of the twin's input. `wheels`: second contact of a
+    meter's wheel by its first; a `Pulse` there is a turn. `haste`: virtual seconds that
     pass in a real one while a real socket is open. `console`: called with each line printed.
     `serial`: gets every byte that UART0 sends: the ROM's boot log, what is printed, the REPL.
     With nobody there a firmware that ends is started again, and the prompt is not reached.
@@ -59,6 +61,7 @@ class VirtualBoard:
         stimulus: Stimulus | None = None,
         twins: Mapping[int, UartTwin] | None = None,
         wires: Mapping[int, tuple[int, str]] | None = None,
+        wheels: Mapping[int, int] | None = None,
         pace: Pace | None = None,
         haste: float = 1.0,
         console: Callable[[str], None] | None = None,
@@ -86,8 +89,14 @@ class VirtualBoard:
         self.rtc = RtcDomain(self._chip.ext1_any_low)
         self._wires = dict(wires or {})
         self.uarts = {unit: Uart(twin, self._idler) for unit, twin in (twins or {}).items()}
+        self.ulp: Ulp | None = None
+        if chip in MODELS:
+            self.ulp = Ulp(
+                chip, self.clock, self.pins.level, lambda: self.state == "asleep", self._ulp_called
+            )
+            self.pins.on_input = self.ulp.kick
         self._peripherals = Peripherals(
-            self.pins, self.rtc, self.nvs, self.uarts, lambda: self.clock.now_us
+            self.pins, self.rtc, self.nvs, self.uarts, lambda: self.clock.now_us, self.ulp
         )
         self.i2c = self._peripherals.i2c
         self._listeners: dict[int, list[Callable[[int], None]]] = {}
@@ -106,7 +115,9 @@ class VirtualBoard:
         self._waiters = Waiters()
         self._idler.on_step = self._check
         self._free = False  # whether it runs on without anybody who waits
-        self.world = World(self.clock, self.pins, self.stimulus, lambda: self.state, self._failed)
+        self.world = World(
+            self.clock, self.pins, self.stimulus, lambda: self.state, self._failed, wheels or {}
+        )
 
     # Facts
 
@@ -318,6 +329,9 @@ class VirtualBoard:
                 "lacks": self._chip.lacks,
             },
         }
+
+    def _ulp_called(self) -> None:
+        self.rtc.ulp_called = True
 
     def _output(self, pin: int, level: int) -> None:
         for told in self._listeners.get(pin, ()):

@@ -19,14 +19,14 @@ CHIPS = {
         adc_pins=(32, 33, 34, 35, 36, 37, 38, 39),
         adc_full_mv=(950, 1250, 1750, 2450),
         ext1_any_low=False,
-        lacks=("wake_on_gpio",),
+        lacks=("wake_on_gpio", "mcu_temperature"),
     ),
     "esp32s3": Chip(
         rtc_pins=tuple(range(22)),
         adc_pins=tuple(range(1, 11)),
         adc_full_mv=(950, 1250, 1750, 3100),
         ext1_any_low=True,
-        lacks=("wake_on_gpio",),
+        lacks=("wake_on_gpio", "raw_temperature"),
     ),
     # Its RTC has no pins of its own: GPIO 0 to 5 lie in the domain that stays on.
     "esp32c3": Chip(
@@ -34,6 +34,6 @@ CHIPS = {
         adc_pins=tuple(range(5)),
         adc_full_mv=(750, 1050, 1300, 2500),
         ext1_any_low=True,
-        lacks=("wake_on_ext0", "wake_on_ext1", "PCNT"),
+        lacks=("wake_on_ext0", "wake_on_ext1", "PCNT", "ULP", "wake_on_ulp", "raw_temperature"),
     ),
 }

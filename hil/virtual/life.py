@@ -81,7 +81,7 @@ class Life:
 
     def power_on(self) -> None:
         """Cold start."""
-        self._peripherals.rtc.power_on(self._clock.now_us)
+        self._lose_rtc()
         for uart in self._peripherals.uarts.values():
             uart.twin.power_on()
         self._cold()
@@ -110,8 +110,13 @@ class Life:
             self._loader()
 
     def _en(self) -> None:
-        self._peripherals.rtc.power_on(self._clock.now_us)
+        self._lose_rtc()
         self._cold()
+
+    def _lose_rtc(self) -> None:
+        self._peripherals.rtc.power_on(self._clock.now_us)
+        if self._peripherals.ulp is not None:
+            self._peripherals.ulp.power_off()
 
     def _cold(self) -> None:
         self.boot_fault, self._attempts = "", 0
@@ -244,6 +249,8 @@ class Life:
         self._serial.reset()
         self.state = "asleep"
         self.sleeps += 1
+        if peripherals.ulp is not None:
+            peripherals.ulp.kick()  # it may have waited for this to wake the CPU
         for uart in peripherals.uarts.values():
             uart.twin.deep_sleep_of_host()
         self.on_sleep()
@@ -268,6 +275,8 @@ class Life:
         self._peripherals.reset()
         self._peripherals.watchdog.reset()
         self._peripherals.pins.power_off()
+        if self._peripherals.ulp is not None:
+            self._peripherals.ulp.power_off()
         for uart in self._peripherals.uarts.values():
             uart.power_off()
         self.on_off()

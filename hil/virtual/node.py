@@ -80,6 +80,7 @@ class VirtualNode:
             stimulus=Stimulus(scene.schedule()),
             twins={UART: self.twin, **scene.twins},
             wires={pins[name]: (UART, name) for name in MODEM_PINS if name in pins},
+            wheels={pins["pulse"]: pins["pulse2"]} if "pulse2" in pins else None,
             pace=pace,
             haste=haste,
             console=console,

@@ -10,6 +10,7 @@ from hil.virtual.pins import Pins
 from hil.virtual.rtc import RtcDomain
 from hil.virtual.shims import _ops
 from hil.virtual.uart import Uart
+from hil.virtual.ulp import Ulp
 
 
 class Watchdog:
@@ -45,8 +46,10 @@ class Peripherals:
         nvs: Nvs,
         uarts: Mapping[int, Uart],
         now: Callable[[], int],
+        ulp: Ulp | None = None,
     ) -> None:
         self.pins = pins
+        self.ulp = ulp
         self.rtc = rtc
         self.nvs = nvs
         self.uarts = uarts
@@ -59,7 +62,7 @@ class Peripherals:
             _ops.UART_INIT: self._uart_init,
             _ops.UART_WRITE: self._uart_write,
             _ops.UART_OVERRUN: self._uart_overrun,
-            _ops.PIN_MODE: lambda p: pins.mode(*p),
+            _ops.PIN_MODE: self._pin_mode,
             _ops.PIN_WRITE: lambda p: pins.write(*p),
             _ops.PIN_IRQ: lambda p: pins.trigger(*p),
             _ops.PWM: self._pwm,
@@ -73,6 +76,10 @@ class Peripherals:
             _ops.WAKE: lambda p: rtc.wake_on(p[0], p[1], tuple(p[2:])),
             _ops.PCNT_INIT: lambda p: pins.pcnt_init(*p),
             _ops.PCNT_RUN: lambda p: pins.pcnt_run(p[0], bool(p[1])),
+            _ops.ULP_PERIOD: self._ulp_period,
+            _ops.ULP_RUN: self._ulp_run,
+            _ops.ULP_WAKE: self._ulp_wake,
+            _ops.MEM_WRITE: lambda p: self._has_ulp().write(*struct.unpack("<II", p)),
             **self.net.commands,
         }
         self._queries: dict[int, Callable[[bytes], bytes]] = {
@@ -82,6 +89,10 @@ class Peripherals:
             _ops.NVS_GET: self._nvs_get,
             _ops.I2C: self.i2c.transfer,
             _ops.PCNT_VALUE: lambda p: struct.pack("<i", pins.pcnt_value(p[0], bool(p[1]))),
+            _ops.ULP_LOAD: self._ulp_load,
+            _ops.MEM_READ: lambda p: struct.pack(
+                "<I", self._has_ulp().read(*struct.unpack("<I", p))
+            ),
             **self.net.queries,
         }
 
@@ -116,6 +127,11 @@ class Peripherals:
         unit, dropped = struct.unpack("<BI", payload)
         self.uarts[unit].overruns += dropped
 
+    def _pin_mode(self, payload: bytes) -> None:
+        self.pins.mode(*payload)
+        if self.ulp is not None:
+            self.ulp.release(payload[0])
+
     def _pwm(self, payload: bytes) -> None:
         pin, frequency, duty = struct.unpack("<BIH", payload)
         self.pins.pwm[pin] = (frequency, duty)
@@ -128,6 +144,24 @@ class Peripherals:
 
     def _memory_set(self, payload: bytes) -> None:
         self.rtc.memory = payload
+
+    def _has_ulp(self) -> Ulp:
+        if self.ulp is None:
+            raise ValueError("this chip has no ULP")
+        return self.ulp
+
+    def _ulp_load(self, payload: bytes) -> bytes:
+        (address,) = struct.unpack_from("<I", payload)
+        return bytes((self._has_ulp().load(address, payload[4:]),))
+
+    def _ulp_period(self, payload: bytes) -> None:
+        self._has_ulp().period_us = struct.unpack("<I", payload)[0]
+
+    def _ulp_run(self, payload: bytes) -> None:
+        self._has_ulp().start(struct.unpack("<I", payload)[0])
+
+    def _ulp_wake(self, payload: bytes) -> None:
+        self.rtc.ulp_may_wake = bool(payload[0])
 
     @staticmethod
     def _names(payload: bytes) -> tuple[str, str]:

@@ -33,6 +33,7 @@ class Pins:
         self._counters: dict[int, Counter] = {}
         self.microvolts: defaultdict[int, int] = defaultdict(int)
         self.pwm: dict[int, tuple[int, int]] = {}  # pin: (frequency in Hz, duty of 65535)
+        self.on_input: Callable[[], None] = lambda: None  # told of each change of an input
 
     # The outside world
 
@@ -42,6 +43,7 @@ class Pins:
         self._inputs[pin] = level
         if pin in self._outputs or old == level:
             return
+        self.on_input()
         flag = _RISING if level else _FALLING
         if self._triggers.get(pin, 0) & flag:
             self._edges[pin] = self._edges.get(pin, 0) | flag

@@ -5,7 +5,7 @@ from collections.abc import Callable
 _EPOCH_2000_US = 946_684_800_000_000
 EXT0, EXT1, GPIO = 0, 1, 2
 # machine.wake_reason() of each source (esp_sleep_wakeup_cause_t).
-EXT0_WAKE, EXT1_WAKE, TIMER_WAKE, GPIO_WAKE = 2, 3, 4, 7
+EXT0_WAKE, EXT1_WAKE, TIMER_WAKE, ULP_WAKE, GPIO_WAKE = 2, 3, 4, 6, 7
 _REASONS = {EXT0: EXT0_WAKE, EXT1: EXT1_WAKE, GPIO: GPIO_WAKE}
 
 
@@ -17,16 +17,19 @@ class RtcDomain:
         self.offset_us = 0
         self.memory = b""
         self._sources: dict[int, tuple[int, tuple[int, ...]]] = {}
+        self.ulp_may_wake = False
+        self.ulp_called = False
 
     def power_on(self, now_us: int) -> None:
         """Cold: the clock reads 2000-01-01 00:00, the memory is empty."""
         self.offset_us = _EPOCH_2000_US - now_us
         self.memory = b""
-        self._sources.clear()
+        self.boot()
 
     def boot(self) -> None:
         """Every boot forgets the wake sources."""
         self._sources.clear()
+        self.ulp_may_wake = self.ulp_called = False
 
     def wake_on(self, source: int, level: int, pins: tuple[int, ...]) -> None:
         """Set or, without pins, remove a source."""
@@ -42,4 +45,4 @@ class RtcDomain:
             all_of = source == EXT1 and not level and not self._ext1_any_low
             if all(hits) if all_of else any(hits):
                 return _REASONS[source]
-        return None
+        return ULP_WAKE if self.ulp_may_wake and self.ulp_called else None

@@ -1,14 +1,17 @@
 """The outside world of one board: its stimulus is applied to its pins as virtual time passes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from hil.virtual.clock import VirtualClock
 from hil.virtual.pins import Pins
 from hil.virtual.stimulus import Adc, Change, Do, Pulse, Stimulus
 
+_QUARTER_US = 60_000  # the quickest that a wheel turns by a quarter
+
 
 class World:
-    """`state` tells what the board does; `fail` is told of a schedule that breaks off."""
+    """`state` tells what the board does; `fail` is told of a schedule that breaks off. `wheels`:
+    of a meter's contacts the second one, by the first."""
 
     def __init__(
         self,
@@ -17,12 +20,14 @@ class World:
         stimulus: Stimulus,
         state: Callable[[], str],
         fail: Callable[[Exception], None],
+        wheels: Mapping[int, int],
     ) -> None:
         self._clock = clock
         self._pins = pins
         self._stimulus = stimulus
         self._state = state
         self._fail = fail
+        self._wheels = dict(wheels)
         self._next()
 
     def pulse(self, pin: int, level: int, width_us: int) -> None:
@@ -32,6 +37,16 @@ class World:
     def _pulse(self, at: int, pin: int, level: int, width_us: int) -> None:
         self._pins.drive(pin, level)
         self._clock.board.add(at + width_us, lambda: self._pins.drive(pin, 1 - level))
+
+    def _turn(self, at: int, pin: int, width_us: int) -> None:
+        """A pulse of a meter whose wheel closes two contacts, one after the other, is a turn."""
+        second = self._wheels.get(pin)
+        if second is None:
+            self._pulse(at, pin, 1, width_us)
+            return
+        step = max(width_us // 3, _QUARTER_US)
+        self._pulse(at, pin, 1, 2 * step)
+        self._clock.board.add(at + step, lambda: self._pulse(at + step, second, 1, 2 * step))
 
     def _next(self) -> None:
         try:
@@ -51,7 +66,7 @@ class World:
             if change.wake_pin is not None:
                 self._pulse(at, change.wake_pin, 1, change.wake_us)
         elif isinstance(change, Pulse):
-            self._pulse(at, change.pin, 1, change.width_us)
+            self._turn(at, change.pin, change.width_us)
         elif isinstance(change, Do):
             change.act()
         else:

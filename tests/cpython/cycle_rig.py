@@ -20,6 +20,7 @@ EPOCH = 464374526
 CONFIG = {
     "node": "1gntj14d2p", "role": "gas-meter", "modem": "bc660k", "host": "localhost",
     "port": 5683, "pins": {"pulse": 4}, "report_records": 2, "report_s": 3600, "awake_s": 60,
+    "ledger_s": 86400,
 }  # fmt: skip
 
 
@@ -54,6 +55,15 @@ class Journal:
 
     def put_away(self) -> None:
         self.away += 1
+
+    @property
+    def next_sequence(self) -> int:
+        return max(self.records, default=0) + 1
+
+    def append(self, body: bytes, priority: int = 0) -> int:
+        sequence = self.next_sequence
+        self.records[sequence] = body
+        return sequence
 
 
 class Role:

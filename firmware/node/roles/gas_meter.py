@@ -1,24 +1,33 @@
-"""A gas meter: pulses of a reed contact into a register that never goes back."""
+"""A gas meter: a register of litres that never goes back, frozen at its hours, days and months."""
+
+import time
 
 import esp32
 import machine
 from micropython import const
 
 from node import clock
-from node.config import NAMESPACE
+from node.errors import JournalError
 from node.modules import forget
-from node.roles.grid import Grid
-from node.sense.pulse import PulseInput
+from node.store.register import Register
 from node.wire import uplink
 
 _Q_GAS_VOLUME = const(1)  # wire/quantity.py
+_Q_GAS_VOLUME_DAY = const(6)
+_Q_GAS_VOLUME_MONTH = const(7)
+_Q_GAS_REVERSE = const(9)
+_E_REVERSE_FLOW = const(11)
+_E_MAGNET = const(12)
 _HOUR = const(3600)
-_SETTLE = const(10)  # looks at the contact until it kept still while it was counted
 _LATE = const(300)  # a freeze taken later than this after its hour is an estimate, in s
+_DYING_MS = const(60_000)  # between two looks at a supply that is failing
+_BUSY_S = const(300)  # a flow beyond what is watched wakes the node within so long
+_EPOCH_2000 = const(946684800)
 
 
 class GasMeter:
-    """Register in pulses: in RTC memory at every pulse, in NVS at every freeze."""
+    """RTC `pulses` is the register in pulses, `slot` the local hour that was frozen last, `reed`
+    what was seen of the contacts: see roles/gas_tamper.py."""
 
     mains = False
 
@@ -27,38 +36,57 @@ class GasMeter:
         self._state = state
         self._journal = journal
         self._litres = config["litres_per_pulse"]
-        self._grid = Grid(_HOUR, state, journal)
-        self._pulses = PulseInput(
-            config["pins"]["pulse"], state, machine.wake_reason() == machine.EXT0_WAKE
-        )
-        if state.get("pulses") is None:
-            state.set("pulses", self._stored())
+        self.counting = hasattr(esp32, "ULP")  # also while the CPU sleeps
+        if self.counting:
+            from node.sense.reeds import Reeds as Counter
+        else:
+            from node.sense.pulse import PulseInput as Counter
+        self._pulses = Counter(config, state)
+        self._register = Register(self._litres, self._pulses)
+        if self._register.resumed:
+            state.set("depth", None)  # the wake that the failing power ended said nothing of it
+        if "pfail" in config["pins"]:
+            self._supply = machine.Pin(config["pins"]["pfail"], machine.Pin.IN)
+            self._supply.irq(self._dying, machine.Pin.IRQ_RISING)
+            if self._supply.value():
+                self._dying(None)
+        cold = state.get("pulses") is None
+        self.count()
+        if cold:
             self._safely(lambda safety: safety.start())
 
     def sense(self, now: int, reason: int, quality: int) -> None:
-        """Freeze the register if an hour has begun, then count the pulses that came since."""
-        # The freeze first: the pulse that woke the node belongs to the hour that has begun.
+        """Freeze the register if an hour has begun; tell of a gap, a magnet and reverse flow."""
         if clock.is_set():
-            if self._grid.last() < 0:
-                self._grid.taken(now)  # the first hour of a new meter began before the meter did
-            elif self._grid.open(now):
-                self._freeze(now, quality)
+            gap = self._register.gap
+            if gap:
+                self._tell("gap", now, quality)
+            local = now + self._config["utc_offset_s"]
+            slot = local // _HOUR
+            last = self._last()
+            if not last:
+                self._taken(slot)  # the first hour of a new meter began before the meter did
+            elif slot > last:
+                self._freeze(now, slot, last, uplink.SUSPECT if gap else quality)
+                if gap:
+                    self._tell("told", now, quality)
+        if self.counting:
+            self._tamper(now, quality)
         self.count()
         pulse = reason in (machine.EXT0_WAKE, machine.ULP_WAKE)
         button = reason == machine.EXT1_WAKE
         self._safely(lambda safety: safety.look(now, quality, pulse, button))
 
     def count(self) -> None:
-        """Add what the contact gave since the last call to the register in RTC memory."""
-        fresh = self._pulses.take()
-        if fresh:
-            self._state.set("pulses", self._state.get("pulses") + fresh)
-            self._state.save()
+        """Put the register as it is now into RTC memory, in pulses."""
+        self._state.set("pulses", self._register.litres() // self._litres)
 
     def due(self, now: int) -> int:
         """The next full hour, or when the safety monitoring wants to look again."""
+        local = now + self._config["utc_offset_s"]
+        hour = now + _HOUR - local % _HOUR
         look = self._state.get("look", 0)
-        return min(look, self._grid.next(now)) if look > now else self._grid.next(now)
+        return look if now < look < hour else hour
 
     def command(self, code: int, arguments: list, now: int) -> tuple:
         """(result, detail) of a command that is the meter's: its valve, READ_NOW."""
@@ -66,8 +94,8 @@ class GasMeter:
         return self._safely(lambda safety: safety.command(code, arguments, now))
 
     def caller(self) -> bool:
-        """Whether it was a contact of the safety monitoring that ended deep sleep, not the
-        button.
+        """Whether it was a contact of the safety monitoring, not the button, that ended deep
+        sleep.
         """
         return self._safely(lambda safety: safety.calling())
 
@@ -76,13 +104,9 @@ class GasMeter:
         from node.roles.gas_safety import GasSafety
 
         found = what(GasSafety(self._config, self._state, self._journal))
-        for name in (
-            "roles.gas_safety",
-            "roles.gas_valve",
-            "sense.valve",
-            "events",
-            "sense.analog",
-        ):
+        for name in ("gas_safety", "gas_valve", "gas_motion"):
+            forget("node.roles." + name)
+        for name in ("sense.valve", "sense.analog", "sense.tilt", "sense.angle", "events"):
             forget("node." + name)
         return found
 
@@ -91,31 +115,96 @@ class GasMeter:
         return False
 
     def arm(self) -> list:
-        """The next pulse ends deep sleep; and these pins, when they go high."""
-        closed = False
-        for _ in range(_SETTLE):
-            closed = self._pulses.closed()
-            self.count()
-            if self._pulses.closed() == closed:
-                break
-        self._pulses.arm(closed)
-        return self._safely(lambda safety: safety.callers())
+        """Pins whose going high ends deep sleep. A flow that nobody expects ends it as well."""
+        most = 0
+        for key in ("over_flow_l_h", "burst_l_h"):
+            limit = self._config.get(key, 0)
+            if limit and not 0 < most < limit:
+                most = limit
+        pulses = most and max(most * _BUSY_S // _HOUR // self._litres, 1)
+        pins = self._pulses.arm(min(pulses, 0xFFFF))
+        if "pfail" in self._config["pins"]:
+            pins.append(self._supply)
+        return pins + self._safely(lambda safety: safety.callers())
 
-    def _freeze(self, now: int, quality: int) -> None:
-        hour = now - now % _HOUR
-        if now - hour > _LATE:
-            quality = uplink.ESTIMATED
-        pulses = self._state.get("pulses")
+    def _dying(self, _pin) -> None:
+        # The supply fails: write the register while the capacitor lasts, and draw no more. The
+        # next pulse is written too, if one comes before the end. All else stands as it was saved.
+        self._register.fail()
+        self._pulses.arm(1)
+        machine.deepsleep(_DYING_MS)
+
+    def _last(self) -> int:
+        # The hour frozen last, 0: none. NVS is written first: its hour counts once its record is
+        # there. RTC memory knows better, while there is power.
+        slot = self._state.get("slot")
+        if slot is None:
+            register = self._register
+            slot = register.slot
+            if slot and self._journal().next_sequence == register.sequence:
+                slot -= 1
+            self._state.set("slot", slot)
+        return slot
+
+    def _taken(self, slot: int) -> None:
+        self._register.freeze(slot, 0)
+        self._state.set("slot", slot)
+
+    def _freeze(self, now: int, slot: int, last: int, quality: int) -> None:
+        journal = self._journal()
         # NVS before the journal: a register that has been reported never goes back.
-        nvs = esp32.NVS(NAMESPACE)
-        nvs.set_i32("pulses", pulses)
-        nvs.commit()
-        values = [(_Q_GAS_VOLUME, pulses * self._litres)]
-        self._journal().append(uplink.encode_body(hour, quality, values))
-        self._grid.taken(now)
+        register = self._register
+        register.freeze(slot, journal.next_sequence)
+        shown = 1
+        for _ in range(self._config["register_digits"]):
+            shown *= 10
+        litres = register.frozen() % shown
+        hour = slot * _HOUR - self._config["utc_offset_s"]
+        midnight = hour - slot % 24 * _HOUR
+        values = [(_Q_GAS_VOLUME, litres)]
+        day: list = []
+        if slot // 24 > last // 24:
+            day = values if midnight == hour else []
+            day.append((_Q_GAS_VOLUME_DAY, litres))
+            if _month(slot) != _month(last):
+                day.append((_Q_GAS_VOLUME_MONTH, litres))
+        back = register.backwards()
+        if back:
+            values.append((_Q_GAS_REVERSE, back % shown))
+        self._record(hour, now, quality, values)
+        if day and midnight != hour:  # no freeze at midnight: there was no power, or no clock
+            self._record(midnight, now, quality, day)
+        self._state.set("slot", slot)
 
-    def _stored(self) -> int:
+    def _record(self, at: int, now: int, quality: int, values: list) -> None:
+        if now - at > _LATE and quality == uplink.GOOD:
+            quality = uplink.ESTIMATED
+        self._journal().append(uplink.encode_body(at, quality, values))
+
+    def _tamper(self, now: int, quality: int) -> None:
+        # What watches the contacts is in the heap only when there is something to see.
+        state = self._state
+        jumps, back = self._pulses.read()[2], self._register.backwards()
+        closed = self._pulses.place() & 3 == 3
+        seen = state.get("reed")
+        if seen is None:
+            state.set("reed", [jumps, back, back, 0])
+            return
+        on = [code for code in state.get("events", ()) if code in (_E_REVERSE_FLOW, _E_MAGNET)]
+        if on or closed or seen[:2] != [jumps, back]:
+            self._tell("look", now, quality, jumps, back, closed)
+
+    def _tell(self, what: str, *arguments) -> None:
+        from node.roles import gas_tamper
+
+        told = gas_tamper.Tamper(self._config, self._state, self._journal, self._register.litres())
         try:
-            return esp32.NVS(NAMESPACE).get_i32("pulses")
-        except OSError:
-            return 0
+            getattr(told, what)(*arguments)
+        except JournalError as e:
+            self._state.set("error", e.code)
+        for name in ("roles.gas_tamper", "events"):
+            forget("node." + name)
+
+
+def _month(slot: int) -> int:
+    return time.gmtime(slot * _HOUR - _EPOCH_2000)[1]

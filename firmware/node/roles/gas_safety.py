@@ -31,6 +31,7 @@ _E_SENSOR_FAULT = const(23)
 _HOUR = const(3600)
 _DAY = const(86400)
 _ADC_UV = const(3_000_000)  # at `battery_full_mv`
+_SOON = const(5)  # pulses at the limit: enough to tell
 _HEAD = const(6)  # values in front of the watches: see `_flow`
 
 
@@ -45,6 +46,7 @@ class GasSafety:
         self._now = 0
         self._quality = 0
         self._again = 0
+        self._pulse = False
         self._close = 0  # the event to close for
 
     def look(self, now: int, quality: int, pulse: bool, button: bool) -> None:
@@ -54,6 +56,7 @@ class GasSafety:
         may have called.
         """
         self._now, self._quality, self._close = now, quality, 0
+        self._pulse = pulse
         self._again = self._state.get("look", 0) if pulse else 0
         if not pulse:
             self._inputs()
@@ -93,7 +96,8 @@ class GasSafety:
         return valve.command(code, arguments, now, quality)
 
     def _read(self, uplink, now: int, quality: int) -> int:
-        values = [(_Q_GAS_VOLUME, self._state.get("pulses", 0) * self._config["litres_per_pulse"])]
+        litres = self._state.get("pulses", 0) * self._config["litres_per_pulse"]
+        values = [(_Q_GAS_VOLUME, litres % 10 ** self._config["register_digits"])]
         valve = self.valve()
         if valve is not None:
             values.append((_Q_VALVE, valve.where()))
@@ -196,8 +200,8 @@ class GasSafety:
         if not begins:
             self._events.end(code, self._now, self._quality, values)
             return
-        new = self._events.begin(code, self._now, self._quality, values)
-        if new and code in self._config["close_on"]:
+        self._events.begin(code, self._now, self._quality, values)
+        if code in self._config["close_on"]:  # whether or not the journal had room for it
             self._close = code
 
     def _flow(self) -> None:
@@ -240,11 +244,16 @@ class GasSafety:
         on = self._events.on(code)
         if on:
             limit = limit * self._config["flow_back_percent"] // 100
+        # Since the look that saw the newest pulse less than another one came.
+        still = pulse * _HOUR - limit * (now - saf[2])
         if passed > 0 and (came - pulse) * _HOUR >= limit * passed:
             if not saf[at + 2]:
                 saf[at + 2] = saf[at]
             saf[at], saf[at + 1] = now, volume
-        elif (came + pulse) * _HOUR < limit * passed:
+        elif min((came + pulse) * _HOUR - limit * passed, still) < 0:
+            if self._pulse and hold < _HOUR and 4 * came * _HOUR < limit * passed:
+                # Gas flows since nobody knows when, and so nobody knows how much: see soon.
+                self._look_at(now + _SOON * pulse * _HOUR // limit)
             saf[at], saf[at + 1], saf[at + 2] = now, volume, 0
         since = saf[at + 2]
         if not since:

@@ -64,8 +64,6 @@ class GasValve:
 
     def close(self, why: int, now: int, quality: int) -> int:
         """Close it because of event `why`, or of a command (255); where it got (quantity 11)."""
-        self._state.set("arm", None)
-        self._state.save()
         if self.wanted() != why:
             self._want(why)
         return self._shut(why, now, quality)
@@ -91,6 +89,7 @@ class GasValve:
     def finish(self) -> None:
         """Close a valve that was to be closed when power failed, before anything else is known."""
         if self.wanted():
+            self._state.set("arm", None)
             self._valve.move(1)
 
     def release(self) -> None:
@@ -169,6 +168,9 @@ class GasValve:
         nvs.commit()
 
     def _shut(self, why: int, now: int, quality: int) -> int:
+        # Leave ends with it, and RTC memory knows of the danger once NVS does.
+        self._state.set("arm", None)
+        self._state.save()
         before = self._valve.where()
         at = self._valve.move(1)
         self._state.set("vtry", 0 if at == 1 else now + _AGAIN_S)

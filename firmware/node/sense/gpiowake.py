@@ -9,10 +9,19 @@ from micropython import const
 
 GPIO_WAKE = const(7)  # machine.wake_reason(): ESP_SLEEP_WAKEUP_GPIO, which has no name there
 _pins = []
+_opens = []
+
+
+def open(pin: machine.Pin) -> None:  # noqa: A001  gpiowake.open(pin): its opening wakes
+    """The low level of this pin ends the next deep sleep, and no other does."""
+    _opens.append(pin)
+    esp32.wake_on_gpio((pin,), esp32.WAKEUP_ALL_LOW)
 
 
 def add(pin: machine.Pin) -> None:
     """A high level of this pin too ends the next deep sleep."""
+    if _opens:
+        return
     _pins.append(pin)
     esp32.wake_on_gpio(tuple(_pins), esp32.WAKEUP_ANY_HIGH)
 

@@ -1,44 +1,78 @@
-"""A reed contact: counted by PCNT while awake and by EXT0 wakes while asleep, once each."""
+"""Pulses of one contact on a chip without ULP (ESP32-C3): an interrupt counts them while it is
+awake, and a change of the contact ends deep sleep.
+"""
 
-import esp32
+import time
+
 import machine
 from micropython import const
 
-_FILTER = const(800)  # 80 MHz cycles, 10 us: a shorter glitch is no pulse; 1023 at most
+from node.sense import gpiowake
+
+_BOUNCE_MS = const(20)
 
 
 class PulseInput:
-    """Rising edges on `pin`. `state` keeps which level the sleeping node waits for."""
+    """The count lies in RTC memory at every pulse: `cnt` of `state` is [mark, pulses, contact]."""
 
-    def __init__(self, pin: int, state, woken: bool) -> None:
-        self._pin = machine.Pin(pin, machine.Pin.IN, machine.Pin.PULL_DOWN)
-        self._counter = esp32.PCNT(0, pin=self._pin, rising=esp32.PCNT.INCREMENT, filter=_FILTER)
-        self._counter.start()
+    def __init__(self, config: dict, state) -> None:
+        pins = config["pins"]
+        self._pin = machine.Pin(pins["pulse"], machine.Pin.IN, machine.Pin.PULL_DOWN)
         self._state = state
-        # The edge that woke the chip came before the counter ran. Asleep with the contact closed
-        # the node waits for it to open, and that edge is no pulse. Woken by something else it may
-        # find the contact closed by an edge that fell into the boot.
-        waited_for_open = state.get("pulse_level", 1) == 0
-        closed = self.closed()
-        self._first = 1 if not waited_for_open and (woken or closed) else 0
-        self._seen = 0
+        self._moved = time.ticks_ms()
+        self._pin.irq(self._edge, machine.Pin.IRQ_RISING | machine.Pin.IRQ_FALLING)
+        kept = state.get("cnt")
+        # The edge that woke the chip came before this, and its contact may be open again. Where a
+        # button can have woken it too nobody can tell: then a contact that is open is no pulse.
+        woken = machine.wake_reason() == gpiowake.GPIO_WAKE and "button" not in pins
+        if kept and not kept[2] and (woken or self._pin.value()):
+            self._count(kept, self._pin.value())
 
-    def take(self) -> int:
-        """Pulses since the last call."""
-        total = self._first + self._counter.value()
-        fresh = total - self._seen
-        self._seen = total
-        return fresh
+    def alive(self, mark: int) -> bool:
+        """Whether it has counted since the start that got this mark."""
+        kept = self._state.get("cnt")
+        return kept is not None and kept[0] == mark
 
-    def closed(self) -> bool:
-        """Whether the contact is closed now."""
-        return self._pin.value() == 1
+    def fits(self) -> bool:
+        """There is but one way."""
+        return True
 
-    def arm(self, closed: bool) -> None:
-        """Let the next change end deep sleep: a contact left closed wakes nobody.
+    def read(self) -> "list[int]":
+        """Pulses modulo 65536; none backwards, and no magnet is told from a wheel at rest."""
+        return [self._state.get("cnt")[1], 0, 0]
 
-        `closed` is its state when it was counted last. If it has changed since, the node wakes at
-        once, and counts that edge by the same rule.
-        """
-        self._state.set("pulse_level", 0 if closed else 1)
-        esp32.wake_on_ext0(self._pin, esp32.WAKEUP_ALL_LOW if closed else esp32.WAKEUP_ANY_HIGH)
+    def place(self) -> int:
+        """Whether the contact was closed, as Reeds.place."""
+        return 4 << 4 | self._state.get("cnt")[2]
+
+    def start(self, mark: int, place: int) -> None:
+        """Count from 0; a contact that has closed since `place` is a pulse."""
+        closed = self._pin.value()
+        fresh = 1 if not place & 257 and closed else 0
+        self._keep([mark, fresh, closed])
+
+    def arm(self, pulses: int) -> list:
+        """The pin whose going high ends deep sleep; none while a closed contact must open."""
+        self._look()
+        if self._state.get("cnt")[2]:
+            gpiowake.open(self._pin)
+            return []
+        return [self._pin]
+
+    def _edge(self, _pin) -> None:
+        if time.ticks_diff(time.ticks_ms(), self._moved) >= _BOUNCE_MS:
+            self._look()
+
+    def _look(self) -> None:
+        kept = self._state.get("cnt")
+        closed = self._pin.value()
+        if kept and kept[2] != closed:
+            self._moved = time.ticks_ms()
+            self._count(kept, closed)
+
+    def _count(self, kept: list, closed: int) -> None:
+        self._keep([kept[0], kept[1] + 1 - kept[2] & 0xFFFF, closed])
+
+    def _keep(self, kept: list) -> None:
+        self._state.set("cnt", kept)
+        self._state.save()

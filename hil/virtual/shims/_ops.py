@@ -45,6 +45,12 @@ SERIAL_WRITE = 38  # bytes for UART0, as they are; print goes by the process's s
 KBD_INTR = 39  # <h character that interrupts (-1: none)
 PROMPT = 40  # the prompt is reached: virtual time runs 1:1
 I2C = 50  # <BBBB scl, sda, address, bytes to read + bytes to write -> bytes
+ULP_LOAD = 60  # <I address + binary -> <B whether it was taken
+ULP_PERIOD = 61  # <I us between two runs
+ULP_RUN = 62  # <I entry in bytes
+ULP_WAKE = 63  # <B whether the ULP may end deep sleep
+MEM_READ = 64  # <I address -> <I word
+MEM_WRITE = 65  # <II address, word
 
 OK = 0
 ERROR = 1  # <h errno

@@ -10,9 +10,11 @@ if _LAZY:  # for who reads: the VM takes them by __getattr__
     from _esp32_nvs import NVS  # noqa: F401
     from _esp32_partition import Partition  # noqa: F401
     from _esp32_pcnt import PCNT  # noqa: F401
+    from _esp32_ulp import ULP  # noqa: F401
 
 WAKEUP_ALL_LOW = False
 WAKEUP_ANY_HIGH = True
+_taken = None  # by EXT0 or by the ULP: MicroPython has not both at once
 
 
 def __getattr__(name):
@@ -28,7 +30,15 @@ def _wake(source, pins, level):
     _link.call(_ops.WAKE, bytes((source, 1 if level else 0)) + numbers)
 
 
+def _take(what, wanted):
+    global _taken  # noqa: PLW0603
+    if _taken not in (None, what):
+        raise ValueError("no resources")
+    _taken = what if wanted else None
+
+
 def wake_on_ext0(pin=None, level=WAKEUP_ALL_LOW):
+    _take("ext0", pin is not None)
     _wake(_ops.EXT0, () if pin is None else (pin,), level)
 
 
@@ -38,6 +48,11 @@ def wake_on_ext1(pins=None, level=WAKEUP_ALL_LOW):
 
 def wake_on_gpio(pins=None, level=WAKEUP_ALL_LOW):
     _wake(_ops.GPIO, pins or (), level)
+
+
+def wake_on_ulp(wake):
+    _take("ulp", wake)
+    _link.call(_ops.ULP_WAKE, bytes((1 if wake else 0,)))
 
 
 def raw_temperature():
