@@ -67,7 +67,7 @@ class Outcome(NamedTuple):
             f"    {jumps.back} back from an outlier",
             f"    {jumps.unexplained} unexplained",
             f"flags: {outliers} outliers, {stuck} stuck, {off} out of range, all values kept",
-            f"events: {rises} rises of over 0.5 m/h, {times} times stuck",
+            f"events: {rises} level_rise, reported at once, {times} sensor_stuck",
         ]
 
 

@@ -68,7 +68,7 @@ class Manhole:
             power = machine.Pin(power, machine.Pin.OUT, value=1)
             time.sleep_ms(self._get("warm_ms", 500))
         level = self._level()
-        velocity = self._analog("velocity", _Q_FLOW_VELOCITY, self._get("velocity_mm_s", 5000))
+        velocity = self._analog("velocity", _Q_FLOW_VELOCITY, self._get("velocity_full", 5000))
         h2s, ch4 = self._gases()
         if power is not None:
             power.value(0)

@@ -38,7 +38,7 @@ RULES: "dict[str, tuple]" = {  # type: ignore[type-arg]
     "stuck_s": (int, 0, 2592000, None),  # a level that does not move is stuck; none: 43200
     "still_mm": (int, 0, 1000, None),  # by more than this; none: 3
     # Other sensors: analogue ones have the level's low_uv and high_uv.
-    "velocity_mm_s": (int, 1, 100000, None),  # flow at full scale; none: 5000
+    "velocity_full": (int, 1, 100000, None),  # flow at full scale; none: 5000
     "tip_um": (int, 10, 10000, None),  # rain of one tip; none: 200
     "rain_mm_h": (int, 0, 1000, None),  # heavy rain; none: 20
     "cover_deg": (int, 0, 180, None),  # the cover leans so far; none: 15
@@ -67,7 +67,7 @@ def check(values: dict) -> None:  # type: ignore[type-arg]
             if pin not in pins:
                 raise SchemaError("fitted", INVALID, "fitted: %s needs a pin %r" % (name, pin))
     by = values.get("level_by", "analog")
-    if by not in ("analog", "ultrasonic"):
+    if by not in ("", "analog", "ultrasonic"):
         raise SchemaError("level_by", INVALID, "unknown level_by %r" % by)
     if by == "ultrasonic" and "mount_mm" not in values:
         raise SchemaError("mount_mm", INVALID, "mount_mm is missing for level_by ultrasonic")
