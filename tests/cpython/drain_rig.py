@@ -69,6 +69,7 @@ async def point(
     *,
     schedule: Iterable[tuple[int, Change]] = (),
     twin: UartTwin | None = None,
+    sources: Path | None = None,
     **config: Any,
 ) -> AsyncIterator[Point]:
     """A manhole's board with these settings, from START on."""
@@ -83,7 +84,7 @@ async def point(
     if twin is not None:
         scene.twins = {2: twin}
     scene.attach = sensors.attach
-    node = VirtualNode(folder / "point", mac_of("point"), scene)
+    node = VirtualNode(folder / "point", mac_of("point"), scene, sources=sources)
     node.provision(Credentials(b"k", b"c", b"r", b"o"), "localhost", 1)
     try:
         node.board.power_on()

@@ -1,11 +1,13 @@
 """A drainage point on a virtual board: what its sensors show is kept, judged, and told in time."""
 
+import shutil
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from drain_rig import HOUR, MINUTE, PINS, SECOND, START, constant, point
 
+from fleet.paths import firmware_dir
 from hil.virtual.sensors.ultrasonic import Ultrasonic
 from hil.virtual.stimulus import Level, Pulse
 
@@ -147,6 +149,39 @@ async def test_gases_and_supply_have_limits_with_hysteresis(tmp_path: Path) -> N
         seen = list(dict.fromkeys(round(tenths, -1) for tenths in p.of(H2S)))
         assert seen == [0, 120, 90, 70], "every value, in order"
         assert len(p.of(H2S)) < len(p.of(LEVEL)) / 2, "gases are measured by the hour"
+
+
+async def test_a_sensor_that_is_torn_off_is_one_fault_until_it_is_back(tmp_path: Path) -> None:
+    settings = {"fitted": ["tilt", "velocity", "h2s"], "sample_s": 600}
+    async with point(tmp_path, **settings) as p:
+        await p.until(START + HOUR)
+        p.board.i2c.dead = True
+        await p.until(START + 2 * HOUR)
+        assert p.of(FAULT) == [1], "one event, however often it is asked"
+        p.board.i2c.dead = False
+        await p.until(START + 4 * HOUR)
+        assert p.of(FAULT) == [1, 0]
+        p.sensors.loops["h2s"].broken = True
+        await p.until(START + 6 * HOUR)
+        # Gases are asked by the hour: between two hours nobody knows that it is well again.
+        assert p.of(FAULT) == [1, 0, 1]
+        assert [r.quality for r in p.records(H2S)][-1] == SUSPECT
+        assert {r.quality for r in p.records(VELOCITY)} == {GOOD}
+
+
+async def test_without_the_guard_a_line_that_stays_high_wakes_the_node_without_end(
+    tmp_path: Path,
+) -> None:
+    sources = tmp_path / "firmware"
+    shutil.copytree(firmware_dir(), sources)
+    role = sources / "node" / "roles" / "drainage.py"
+    text, guard = role.read_text(), " if not self._lines[name].value()]"
+    assert text.count(guard) == 1
+    role.write_text(text.replace(guard, "]"))
+    flood = [(START + 100 * SECOND, Level(PINS["water"], 1))]
+    async with point(tmp_path, schedule=flood, sources=sources, fitted=["water"]) as p:
+        await p.until(START + 200 * SECOND)
+        assert p.board.life.wakes > 40
 
 
 async def test_an_ultrasonic_sensor_measures_from_above_through_noise(tmp_path: Path) -> None:

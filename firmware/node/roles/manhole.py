@@ -59,6 +59,8 @@ class Manhole:
         self._now = self._quality = 0
         self._good: list = []  # (quantity, value) of what can be believed, and of what cannot
         self._suspect: list = []
+        self._broken = False  # a sensor beside the level says nothing that could be
+        self._asked = True  # whether all that are fitted were asked
 
     def sample(self, now: int, quality: int) -> None:
         """Ask every sensor that is fitted, keep all it says, begin and end events."""
@@ -68,7 +70,7 @@ class Manhole:
             power = machine.Pin(power, machine.Pin.OUT, value=1)
             time.sleep_ms(self._get("warm_ms", 500))
         level = self._level()
-        velocity = self._analog("velocity", _Q_FLOW_VELOCITY, self._get("velocity_full", 5000))
+        self._analog("velocity", _Q_FLOW_VELOCITY, self._get("velocity_full", 5000))
         h2s, ch4 = self._gases()
         if power is not None:
             power.value(0)
@@ -89,10 +91,9 @@ class Manhole:
         high = self._get("level_high_mm", 0)
         if rise is not None and level:
             self._rising(level[0], rise, high)
-        broken = velocity is False or h2s is False or ch4 is False
-        if plausible.faults(memory) >= self._get("jump_samples", 3) or broken:
+        if plausible.faults(memory) >= self._get("jump_samples", 3) or self._broken:
             self._events.begin(_E_SENSOR_FAULT, now, quality, urgent=False)
-        elif level and level[1]:
+        elif level and level[1] and self._asked:
             self._events.end(_E_SENSOR_FAULT, now, quality)
         if flags & plausible.STUCK:
             self._events.begin(_E_SENSOR_STUCK, now, quality, urgent=False)
@@ -138,18 +139,25 @@ class Manhole:
         config = self._config
         return AnalogInput(self._pins[pin], config["low_uv"], config["high_uv"], full_scale)
 
-    def _analog(self, pin: str, quantity: int, full_scale: int) -> "int | bool | None":
-        # The value; False where the wire is broken, None where there is none.
+    def _analog(self, pin: str, quantity: int, full_scale: int) -> "int | None":
+        # The value, None where there is none that can be believed.
         if pin not in self._fitted:
             return None
         value, valid = self._input(pin, full_scale).measure()
-        (self._good if valid else self._suspect).append((quantity, value))
-        return value if valid else False
+        if not valid:
+            self._suspect.append((quantity, value))
+            self._broken = True
+            return None
+        self._good.append((quantity, value))
+        return value
 
     def _gases(self) -> tuple:
         every, last = self._get("gas_s", 3600), self._state.get("gas", 0)
         fitted = "h2s" in self._fitted or "ch4" in self._fitted
-        if not fitted or not every or self._now // every == last // every:
+        if not fitted or not every:
+            return None, None
+        if self._now // every == last // every:
+            self._asked = False
             return None, None
         time.sleep_ms(1000 * self._get("gas_warm_s", 30))
         self._state.set("gas", self._now)
@@ -203,7 +211,7 @@ class Manhole:
                 tenths = max(tenths, angle.between(upright, felt))
             sensor.arm(self._get("move_mg", 250))
         except OSError:
-            self._events.begin(_E_SENSOR_FAULT, self._now, self._quality, urgent=False)
+            self._broken = True
             return None
         return tenths
 
@@ -231,8 +239,8 @@ class Manhole:
         back = high - self._get("level_back_mm", 50)
         self._watch(_E_LEVEL_HIGH, bool(high) and level >= high, level <= back or not high, values)
 
-    def _limit(self, code: int, value: "int | bool | None", most: int) -> None:
-        if most and value is not None and value is not False:
+    def _limit(self, code: int, value: "int | None", most: int) -> None:
+        if most and value is not None:
             self._watch(code, value >= most, 10 * value < 8 * most)
 
     def _watch(self, code: int, beyond: bool, back: bool, values=()) -> None:
