@@ -122,7 +122,7 @@ def make_roles(trace: Path | None) -> list[Role]:
     return [
         Role(scenes.gas_meter(start, 1), "coap"),
         Role(scenes.gas_meter(start, 2, "esp32s3-bc95"), "coap"),
-        Role(drain, "mqtt"),
+        Role(drain, "coap"),
         Role(scenes.lamppost(start, 1), "mqtt"),
     ]
 

@@ -90,12 +90,12 @@ class Drainage:
         """The lines that end deep sleep beside the button; one that is high already does not."""
         self._await_release()
         low = [name for name in self._lines if not self._lines[name].value()]
-        self._state.set("armed", low)
         if self._rain is not None:
             self._rain.arm(clock.now())
         elif "wake" in low and hasattr(esp32, "wake_on_ext0"):
             low.remove("wake")
             esp32.wake_on_ext0(self._lines["wake"], esp32.WAKEUP_ANY_HIGH)
+        self._state.set("armed", low)
         return [self._lines[name] for name in low]
 
     def command(self, code: int, _arguments: "list[int]", now: int) -> "tuple[int, int]":
