@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 
 from fleet.errors import Refusal
+from hil import highlights
 from hil.fleet_process import FleetProcess
 from hil.provisioning import enrol
 from hil.virtual import scenes
@@ -212,6 +213,8 @@ class Demo:
             live.update(self._table())
         if not self.console.is_terminal:
             self.console.print()  # a Live that is no terminal's leaves its last line open
+        for line in highlights.lines(self.database, self.nodes):
+            self.console.print(line, soft_wrap=True)
         return counts
 
     def _show(self, live: Live) -> None:
