@@ -10,7 +10,7 @@ from hil.virtual.stimulus import Change, Pulse
 SECOND = 1_000_000
 HOUR = 3600 * SECOND
 TIP_UM = 200
-_TIP_US = 150_000  # how long a tip closes the contact
+_TIP_US = 500_000  # how long the board shows a tip
 
 
 class Storm(NamedTuple):

@@ -78,7 +78,7 @@ async def test_a_broken_wire_is_a_fault_and_what_it_says_is_kept(tmp_path: Path)
 
 async def test_each_tip_counts_once_and_hard_rain_is_a_storm(tmp_path: Path) -> None:
     drops = [START + HOUR + i * 20 * SECOND for i in range(90)]  # 36 mm/h for half an hour
-    tips = [(at, Pulse(PINS["rain"], 150_000)) for at in drops]
+    tips = [(at, Pulse(PINS["rain"], 500_000)) for at in drops]
     async with point(tmp_path, schedule=tips, fitted=["rain"]) as p:
         await p.until(START + 4 * HOUR)
         assert p.of(RAIN)[-1] == 90 * 2

@@ -1,4 +1,5 @@
-"""A tipping bucket: its contact closes for a moment at each tip. It ends deep sleep by EXT0.
+"""A tipping bucket: its contact closes for a moment at each tip. It ends deep sleep by EXT0. The
+board makes half a second of each tip, so that one which falls into a boot is still seen after it.
 
 What it keeps in RTC memory under "rain": how many tips, when the last one was, two earlier counts
 that the rate is measured from, as (time, tips), and whether the contact was left closed.
@@ -11,7 +12,7 @@ import machine
 from micropython import const
 
 _BOUNCE_MS = const(100)  # a bucket needs longer to fill again
-_RELEASE_TRIES = const(50)  # of 10 ms
+_RELEASE_TRIES = const(70)  # of 10 ms
 _WINDOW_S = const(600)
 _TIPS, _LAST, _OLD, _MID, _CLOSED = const(0), const(1), const(2), const(4), const(6)
 
@@ -25,7 +26,7 @@ class Rain:
         self._memory = state.get("rain") or [0] * 7
         # Woken by something else it may find the contact closed by a tip that fell into the boot.
         self._fresh = 1 if woken or (self._pin.value() and not self._memory[_CLOSED]) else 0
-        self._tipped = time.ticks_ms()
+        self._tipped = time.ticks_add(time.ticks_ms(), 0 if self._fresh else -_BOUNCE_MS)
         self._pin.irq(self._on_tip, machine.Pin.IRQ_RISING)
 
     def take(self, now: int) -> int:
