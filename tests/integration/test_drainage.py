@@ -152,8 +152,7 @@ async def test_gases_and_supply_have_limits_with_hysteresis(tmp_path: Path) -> N
 
 
 async def test_a_sensor_that_is_torn_off_is_one_fault_until_it_is_back(tmp_path: Path) -> None:
-    settings = {"fitted": ["tilt", "velocity", "h2s"], "sample_s": 600}
-    async with point(tmp_path, **settings) as p:
+    async with point(tmp_path, fitted=["tilt", "velocity", "h2s"], sample_s=600) as p:
         await p.until(START + HOUR)
         p.board.i2c.dead = True
         await p.until(START + 2 * HOUR)
@@ -186,8 +185,8 @@ async def test_without_the_guard_a_line_that_stays_high_wakes_the_node_without_e
 
 async def test_an_ultrasonic_sensor_measures_from_above_through_noise(tmp_path: Path) -> None:
     twin = Ultrasonic(lambda at: 2600)
-    settings = {"level_by": "ultrasonic", "mount_mm": 3000, "sample_s": 300}
-    async with point(tmp_path, twin=twin, **settings) as p:
+    by = "ultrasonic"
+    async with point(tmp_path, twin=twin, level_by=by, mount_mm=3000, sample_s=300) as p:
         p.board.listen(PINS["sense"], twin.switched)
         await p.until(START + HOUR)
         assert set(p.of(LEVEL)) == {400}
