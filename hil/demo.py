@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import sqlite3
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 
 from fleet.errors import Refusal
+from hil import highlights
 from hil.fleet_process import FleetProcess
 from hil.provisioning import enrol
 from hil.virtual import bus_scene, lamp_scene, scenes
@@ -35,6 +35,19 @@ DOORS: dict[str, tuple[str, dict[str, Any]]] = {
     "mqtt": ("broker_port", {}),
     "coap": ("coap_port", {"tau_s": 86_400, "active_s": 0}),
 }
+
+
+# What counts of a node's readings: those that its scene tells of, all of an asset where it names
+# none, no events and nothing about the node itself.
+COUNT = """
+    SELECT count(*), count(DISTINCT asset_id || '/' || quantity || '@' || time_us) FROM readings
+    WHERE terminal_id = ? AND time_us < ?
+    AND quantity < 100 AND (? = '' OR instr(?, ',' || quantity || ','))
+"""
+SHOW = """
+    SELECT sum(time_us < ?), max(received_us) FROM readings
+    WHERE terminal_id = ? AND quantity < 100 AND (? = '' OR instr(?, ',' || quantity || ','))
+"""
 
 
 class DemoError(Refusal, RuntimeError):
@@ -68,9 +81,8 @@ def count(database: Path, nodes: list[VirtualNode], end_us: dict[str, int]) -> C
         for node in nodes:
             end = end_us[node.node_id]
             rows, different = connection.execute(
-                "SELECT count(*), count(DISTINCT asset_id || '/' || quantity || '@' || time_us)"
-                " FROM readings WHERE quantity < 100 AND terminal_id = ? AND time_us < ?",
-                (node.node_id, node.scene.bound(end)),
+                COUNT,
+                (node.node_id, node.scene.bound(end), *counted(node)),
             ).fetchone()
             given = node.scene.sensed(end)
             sensed, stored, distinct = sensed + given, stored + rows, distinct + different
@@ -78,13 +90,18 @@ def count(database: Path, nodes: list[VirtualNode], end_us: dict[str, int]) -> C
     return Counts(sensed, stored, lost, stored - distinct)
 
 
-def stored_of(database: Path, node_id: str, before_us: int) -> tuple[int, int | None]:
+def counted(node: VirtualNode) -> tuple[str, str]:
+    """What COUNT and SHOW ask for."""
+    listed = "".join(f",{quantity}," for quantity in node.scene.quantities)
+    return listed, listed
+
+
+def stored_of(database: Path, node: VirtualNode, before_us: int) -> tuple[int, int | None]:
     """Readings of a node before a time, and when its newest came in (us since 1970 UTC)."""
     with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         rows, newest = connection.execute(
-            "SELECT sum(quantity < 100 AND time_us < ?), max(received_us) FROM readings"
-            " WHERE terminal_id = ?",
-            (before_us, node_id),
+            SHOW,
+            (before_us, node.node_id, *counted(node)),
         ).fetchone()
     return rows or 0, newest
 
@@ -102,17 +119,17 @@ def make_roles(trace: Path | None) -> list[Role]:
     """
     if trace is None:
         start = int(time.time()) // 3600 * 3600 * scenes.SECOND
-        rows: Iterator[tuple[int, float]] = scenes.quiet_river(start + START * scenes.SECOND, 1)
+        drain = scenes.manhole(start, 1)
     else:
         levels = list(read_trace(trace))
         if not levels:
             raise DemoError(f"{trace}: the trace has no values")
-        rows = iter(levels)
         start = levels[0][0] - START * scenes.SECOND
+        drain = scenes.drainage(start, levels)
     return [
         Role(scenes.gas_meter(start, 1), "coap"),
         Role(scenes.gas_meter(start, 2, "esp32s3-bc95"), "coap"),
-        Role(scenes.drainage(start, rows), "mqtt"),
+        Role(drain, "coap"),
         Role(lamp_scene.lamppost(start, 1), "mqtt"),
         Role(bus_scene.gateway(start, 1), "mqtt"),
     ]
@@ -207,6 +224,8 @@ class Demo:
             live.update(self._table())
         if not self.console.is_terminal:
             self.console.print()  # a Live that is no terminal's leaves its last line open
+        for line in highlights.lines(self.database, self.nodes):
+            self.console.print(line, soft_wrap=True)
         return counts
 
     def _show(self, live: Live) -> None:
@@ -243,7 +262,7 @@ class Demo:
 
     def _row(self, node: VirtualNode) -> list[str]:
         until = self._ends.get(node.node_id, node.board.now_us)
-        rows, newest = stored_of(self.database, node.node_id, node.scene.bound(until))
+        rows, newest = stored_of(self.database, node, node.scene.bound(until))
         journal = node.journal()
         scene = node.scene
         receipted = max(0, journal.next_sequence - 1 - journal.depth)

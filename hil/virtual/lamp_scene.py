@@ -41,7 +41,7 @@ class Street(Scene):
     board_: VirtualBoard | None = None
     switched: list[tuple[int, int]] = field(default_factory=list)
 
-    def attach(self, board: VirtualBoard) -> None:
+    def attach(self, board: VirtualBoard, pins: Mapping[str, int]) -> None:
         """Hang it all on the board."""
         pins = load_board(self.board).pins
         self.board_ = board

@@ -89,7 +89,7 @@ class VirtualNode:
             start=scene.start_us,
             heapsize=heapsize,
             stimulus=Stimulus(scene.schedule()),
-            twins=twins,
+            twins={**twins, **scene.twins},
             wires=wires,
             wheels={pins["pulse"]: pins["pulse2"]} if "pulse2" in pins else None,
             pace=pace,
@@ -98,7 +98,7 @@ class VirtualNode:
             serial=serial,
         )
         self.fittings = Fittings(self.board, pins)
-        scene.attach(self.board)
+        scene.attach(self.board, pins)
 
     def provision(self, credentials: Credentials, host: str, port: int, **more: Any) -> None:
         """Write credentials and configuration to NVS; `more` replaces keys of the scene's."""

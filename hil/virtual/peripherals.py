@@ -87,7 +87,7 @@ class Peripherals:
             _ops.ADC_READ: lambda p: struct.pack("<i", pins.microvolts[p[0]]),
             _ops.MEMORY_GET: lambda _: rtc.memory,
             _ops.NVS_GET: self._nvs_get,
-            _ops.I2C: lambda p: self.i2c.transfer(p),
+            _ops.I2C: self.i2c.transfer,
             _ops.PCNT_VALUE: lambda p: struct.pack("<i", pins.pcnt_value(p[0], bool(p[1]))),
             _ops.ULP_LOAD: self._ulp_load,
             _ops.MEM_READ: lambda p: struct.pack(

@@ -266,7 +266,7 @@ async def test_a_drainage_node_on_the_c3_is_woken_by_its_sensor_and_by_its_butto
     ]
     scene = of(
         "drainage", "esp32c3-bc95", schedule, sample_s=0, report_s=604_800, report_records=1000,
-        full_scale=10_000, low_uv=low, high_uv=high,
+        full_scale=10_000, low_uv=low, high_uv=high, rise_mm_h=0,
     )  # fmt: skip
     node = await town.node(scene)
     await town.until(node, lambda: node.board.now_us > given[-1][0] + 600 * SECOND)
