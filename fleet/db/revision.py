@@ -17,6 +17,7 @@ REVISIONS = (
     "0005",
     "0006",
     "0007",
+    "0009",
 )  # of fleet/db/migrations/versions, oldest first
 
 
