@@ -19,13 +19,14 @@ class Kind(NamedTuple):
     about: str = "asset"
 
 
-# What the fleet finds by itself. Subjects: a node id, crl.pem, broker, a channel's name.
+# What the fleet finds by itself. Subjects: a node id, crl.pem, broker, a channel's name, alarms.
 OF_FLEET = {
     "clone": Kind(CRITICAL, "node"),
     "crl": Kind(CRITICAL, "fleet"),
     "broker-reload": Kind(CRITICAL, "fleet"),
     "rotation": Kind(WARNING, "node"),
     "channel": Kind(WARNING, "fleet"),
+    "weighing": Kind(CRITICAL, "fleet"),
 }
 
 # By the event's name in firmware/node/wire/quantity.py. Critical is what may hurt somebody, or

@@ -5,6 +5,8 @@ from typing import NamedTuple
 from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
+from fleet.alarms import intake as alarms
+from fleet.alarms.heard import Heard
 from fleet.clones import operations as clones
 from fleet.clones.window import Window, digest
 from fleet.control import operations as control
@@ -71,6 +73,7 @@ class Batch:
             for message in messages
         ]
         self._readings: list[telemetry.New] = []
+        self._heard: list[Heard] = []  # the new records, as alarms take them
         self._newest: dict[str, tuple[int, dict[int, int]]] = {}
 
     def write(self, session: Session) -> tuple[list[Outcome], int]:
@@ -83,6 +86,7 @@ class Batch:
         self._epochs = clones.EpochWatches(session, {node_id for node_id, _ in self._keys()})
         taken = [self._take(place) for place in range(len(self._messages))]
         registry.note_reports(self._session, self._newest)
+        alarms.take(self._session, self._heard, self._reported())
         readings = telemetry.store(self._session, self._readings)
         told = _told(self._newest)
         rotation.told(self._session, told)
@@ -154,15 +158,26 @@ class Batch:
             row.ranges = cbor.encode(ranges.flatten(together))
         for record in fresh:
             place = at[record.sequence]
-            for quantity, value in record.values:
-                self._readings.append(
-                    telemetry.New(
-                        place.asset_id, message.node_id, quantity, record.time * 1_000_000,
-                        continued(quantity, value, place), record.quality, message.trust,
-                        message.received_us,
-                    )
-                )  # fmt: skip
+            values = [(q, continued(q, value, place)) for q, value in record.values]
+            self._readings.extend(
+                telemetry.New(
+                    place.asset_id, message.node_id, quantity, record.time * 1_000_000,
+                    value, record.quality, message.trust, message.received_us,
+                )
+                for quantity, value in values
+            )  # fmt: skip
+            self._heard.append(
+                Heard(
+                    place.asset_id, message.node_id, record.sequence, record.time * 1_000_000,
+                    message.received_us, record.quality, values,
+                )
+            )  # fmt: skip
         return _Taken("stored" if fresh else "repeated", parsed.epoch, sent)
+
+    def _reported(self) -> list[tuple[str, int]]:
+        """The nodes that reported, with or without records, and the assets that they serve."""
+        placed = [(node, self._standings[node].placed(self._now_us)) for node in self._newest]
+        return [(node, place.asset_id) for node, place in placed if place is not None]
 
     def _is_forked(
         self,

@@ -1,0 +1,34 @@
+"""What came in and concerns alarms: the new records of a batch, before they are stored."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from fleet.telemetry.operations import is_off
+
+
+class Heard(NamedTuple):
+    """A record of an asset that is stored in this transaction; times in us since 1970 UTC."""
+
+    asset_id: int
+    node_id: str
+    sequence: int
+    time_us: int
+    received_us: int
+    quality: int
+    values: Sequence[tuple[int, int]]
+
+    @property
+    def at_us(self) -> int:
+        """When it was measured, as far as it can be believed.
+
+        A clock that is wrong or ahead counts as the fleet's: a reading of tomorrow would
+        else make every one of today a late one, and the rules blind.
+        """
+        if is_off(self.time_us, self.received_us):
+            return self.received_us
+        return min(self.time_us, self.received_us)
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """What is older comes first."""
+        return self.at_us, self.sequence

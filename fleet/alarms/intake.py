@@ -1,0 +1,75 @@
+"""Where alarms come from: the new records of a batch, and what is due. Both in the transaction
+that stores or finds it, so that an alarm and what it says are committed together, or not at all.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import structlog
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from fleet.alarms import (
+    details,
+    node_events,
+    operations,
+    outbox,
+    overdue,
+    packs,
+    series,
+    silence,
+    together,
+)
+from fleet.alarms.heard import Heard
+from fleet.alarms.watches import Watches
+from fleet.registry import whereabouts
+from fleet.registry.operations import now_us
+
+log = structlog.get_logger("alarms")
+
+
+def take(session: Session, heard: Sequence[Heard], reported: Iterable[tuple[str, int]]) -> None:
+    """Weigh the records of a batch. Call it before they are stored: what is stored already tells
+    which of them came late.
+
+    `reported`: (node id, asset that it serves) of each report, also of those without records.
+    """
+    present = list(reported)
+    assets = {each.asset_id for each in heard} | {asset_id for _, asset_id in present}
+    if not assets:
+        return
+    try:
+        with session.begin_nested():
+            _weigh(session, heard, present, assets)
+    except Exception as e:
+        if isinstance(e, SQLAlchemyError) and not isinstance(e, IntegrityError | DataError):
+            raise  # the database's own trouble: the whole batch is tried again
+        # A fault in a rule must not keep readings from being stored; nor may it be silent.
+        log.error("alarms were not weighed", reason=repr(e)[:300])
+        operations.raise_alarm(session, "weighing", "alarms", {"reason": repr(e)[:300]})
+
+
+def _weigh(
+    session: Session, heard: Sequence[Heard], present: list[tuple[str, int]], assets: set[int]
+) -> None:
+    now = now_us()
+    rules = packs.in_force(session)
+    where = whereabouts.of_assets(session, assets)
+    watches = Watches(session, assets, rules.joined)
+    areas = node_events.take(session, heard, where, rules.joined, now)
+    areas |= series.weigh(session, rules, heard, where, watches, now, details.GRACE_US)
+    areas |= overdue.heard_from(session, rules, heard, present, where, watches, now)
+    together.weigh(session, rules, areas)
+
+
+def tick(session: Session, now: int | None = None) -> int:
+    """What is due now: silence that has lasted, maintenance that is over. How much it was.
+
+    When it is overdue.MOST, there is more.
+    """
+    moment = now_us() if now is None else now
+    count, areas = overdue.tick(session, moment)
+    if areas:
+        together.weigh(session, packs.in_force(session), areas)
+    silence.expire(session, moment)
+    outbox.purge(session, moment)
+    return count
