@@ -1,4 +1,5 @@
-"""What a running fleet does by itself: revocations, the revocation list, rotation, clones.
+"""What a running fleet does by itself: revocations, the revocation list, rotation, clones, alarms
+that are due.
 
 Each step is proportional to what has changed. A step that fails is tried again at the next tick
 and keeps no other from its work.
@@ -10,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
+from fleet.alarms import intake, overdue
 from fleet.alarms import operations as alarms
 from fleet.broker.errors import BrokerError
 from fleet.broker.reload import reload
@@ -27,6 +29,7 @@ CRL_S = 12 * 3600.0
 CRL_LOOK_S = 600.0
 CRL_NEAR = timedelta(days=7)  # it is written anew each 12 h for 30 days: so near is never right
 ROTATE_S = 60.0
+ALARM_ROUNDS = 20  # of one tick: between them the ingest has the database
 DAY_US = 86400 * 1_000_000
 
 log = structlog.get_logger("upkeep")
@@ -72,6 +75,7 @@ class Upkeep:
         if now >= self._rotate_due:
             self._step(self._rotate)
         self._step(self._watched)
+        self._step(self._alarms_due)
         return fresh
 
     @property
@@ -140,6 +144,12 @@ class Upkeep:
             done = rotation.rotate_due(session, self._authority, within)
         if len(done) < rotation.BATCH:
             self._rotate_due = self._clock() + ROTATE_S
+
+    def _alarms_due(self) -> None:
+        for _ in range(ALARM_ROUNDS):
+            with self._database.begin() as session:
+                if intake.tick(session) < overdue.MOST:
+                    return
 
     def _watched(self) -> None:
         serials, suspects = self.sessions.serials(), self.sessions.suspects()

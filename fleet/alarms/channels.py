@@ -101,7 +101,8 @@ def list_(session: Session) -> list[Listed]:
     return [
         Listed(
             row.name, row.kind, row.target, row.severity, row.area_code, row.after_s, row.until,
-            row.lang, row.failures, row.failing_us, *(counts.get((row.name, s), 0) for s in states),
+            row.lang, row.failures, row.failing_us,
+            *(counts.get((row.name, state), 0) for state in states),
         )
         for row in session.scalars(select(Channel).order_by(Channel.name))
     ]  # fmt: skip

@@ -62,8 +62,11 @@ class Filter(NamedTuple):
     assigned_to: str = ""
 
 
+OPEN_ONES = Filter()
+
+
 def list_(
-    session: Session, wanted: Filter = Filter(), after: int = 0, limit: int = PAGE
+    session: Session, wanted: Filter = OPEN_ONES, after: int = 0, limit: int = PAGE
 ) -> list[Listed]:
     """Alarms by id, those behind `after`, PAGE at most."""
     query = select(Alarm).where(Alarm.id > after)

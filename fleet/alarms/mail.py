@@ -2,12 +2,14 @@
 STARTTLS, or shows another name, gets neither password nor text.
 """
 
+import contextlib
 import smtplib
+import socket
 import ssl
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from fleet import texts
@@ -50,15 +52,23 @@ def compose(
 
 def send(server: Mail, mail: EmailMessage, whole_s: float = WHOLE_S) -> None:
     """Hand a mail to the server; DeliveryError. It returns once the server has taken it."""
+    session: smtplib.SMTP | None = None
+    sock: socket.socket | None = None
     try:
         context = ssl.create_default_context(cafile=server.ca_file and str(server.ca_file))
         password = _password(server)
-        with _connect(server, context) as session, deadline(lambda: session.sock, whole_s):
+        sock = socket.create_connection((server.host, server.port), STEP_S)
+        with deadline(lambda: sock if session is None else session.sock, whole_s):
+            if server.security == "tls":
+                sock = context.wrap_socket(sock, server_hostname=server.host)
+            session = _Smtp(sock, server.host)
             if server.security == "starttls":
                 session.starttls(context=context)
             if server.user:
                 session.login(server.user, password)
             session.send_message(mail)
+            with contextlib.suppress(smtplib.SMTPException, OSError):
+                session.quit()  # it is taken: whatever comes now changes nothing
     except smtplib.SMTPRecipientsRefused as e:
         code, text = next(iter(e.recipients.values()))
         raise DeliveryError(f"{server.host}: {code} {_text(text)}", code >= 500) from None
@@ -69,12 +79,21 @@ def send(server: Mail, mail: EmailMessage, whole_s: float = WHOLE_S) -> None:
         raise DeliveryError(f"{server.host}: {e.smtp_code} {_text(e.smtp_error)}") from None
     except (smtplib.SMTPException, OSError, ValueError) as e:
         raise DeliveryError(f"{server.host}: {e or type(e).__name__}") from None
+    finally:
+        for each in (session and session.sock, sock):
+            if each is not None:
+                each.close()
 
 
-def _connect(server: Mail, context: ssl.SSLContext) -> smtplib.SMTP:
-    if server.security == "tls":
-        return smtplib.SMTP_SSL(server.host, server.port, timeout=STEP_S, context=context)
-    return smtplib.SMTP(server.host, server.port, timeout=STEP_S)
+class _Smtp(smtplib.SMTP):
+    """On a connection that is there already, so that its greeting too has a deadline."""
+
+    def __init__(self, sock: socket.socket, host: str) -> None:
+        self._given = sock
+        super().__init__(host, timeout=STEP_S)
+
+    def _get_socket(self, _host: str, _port: int, _timeout: float) -> socket.socket:
+        return self._given
 
 
 def _password(server: Mail) -> str:

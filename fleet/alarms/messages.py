@@ -8,9 +8,11 @@ from sqlalchemy.orm import Session
 
 from fleet import texts
 from fleet.alarms import packs
+from fleet.alarms.errors import ChannelError
 from fleet.alarms.listing import Listed, listed
 from fleet.alarms.tables import Alarm, Channel, OutMessage
 from fleet.alarms.wording import text_of
+from fleet.registry.operations import now_us
 
 
 class Told(NamedTuple):
@@ -65,3 +67,20 @@ def document(each: Told) -> dict[str, Any]:
         "channel": each.channel,
         "alarm": {**each.alarm._asdict(), "text": each.texts},
     }
+
+
+def trial(session: Session, name: str) -> Told:
+    """A message that only shows that a channel works; ChannelError when there is none."""
+    channel = session.get(Channel, name)
+    if channel is None:
+        raise ChannelError(f"there is no channel {name[:40]!r}: kapok alarm channel list")
+    now = now_us()
+    alarm = Alarm(
+        id=0, kind="test", subject=name, severity="notice", detail="{}", count=1, first_us=now,
+        last_us=now, escalated=0,
+    )  # fmt: skip
+    said = {lang: texts.say("list.test", lang, {"channel": name}) for lang in texts.LANGUAGES}
+    return Told(
+        0, now, "raised", name, channel.kind, channel.target, channel.secret, channel.lang,
+        listed(alarm), said,
+    )  # fmt: skip

@@ -58,12 +58,15 @@ class About(NamedTuple):
     grace_us: int = 0
 
 
+_UNKNOWN = About()
+
+
 def raise_alarm(
     session: Session,
     kind: str,
     subject: str,
     detail: Mapping[str, str | int] | None = None,
-    about: About = About(),
+    about: About = _UNKNOWN,
 ) -> bool:
     """Open an alarm, or count once more the one of this kind and subject that is open.
 

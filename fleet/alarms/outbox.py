@@ -7,7 +7,7 @@ An escalation is a message that is due later and withdrawn when somebody takes n
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from sqlalchemy import CursorResult, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, CursorResult, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from fleet.alarms.kinds import SEVERITIES
@@ -111,7 +111,7 @@ def counts(session: Session) -> dict[str, int]:
         .where(OutMessage.state.in_((QUEUED, GIVEN_UP)))
         .group_by(OutMessage.state)
     )
-    return {QUEUED: 0, GIVEN_UP: 0, **{state: count for state, count in rows}}
+    return {QUEUED: 0, GIVEN_UP: 0, **{row[0]: row[1] for row in rows}}
 
 
 def purge(session: Session, now: int) -> int:
@@ -151,7 +151,7 @@ def _beginnings(session: Session, alarm_id: int, now: int) -> list[str]:
     )
 
 
-def _withdraw(session: Session, alarm_ids: Iterable[int], *which: object) -> None:
+def _withdraw(session: Session, alarm_ids: Iterable[int], *which: ColumnElement[bool]) -> None:
     session.execute(
         update(OutMessage)
         .where(
@@ -159,4 +159,4 @@ def _withdraw(session: Session, alarm_ids: Iterable[int], *which: object) -> Non
             OutMessage.event.in_((RAISED, ESCALATED)), *which,
         )
         .values(state=WITHDRAWN, done_us=now_us())
-    )  # type: ignore[arg-type]  # fmt: skip
+    )  # fmt: skip

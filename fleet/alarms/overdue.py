@@ -25,7 +25,7 @@ from fleet.telemetry import newest
 
 _Came = tuple[int, int]  # us, value
 MOST = 500  # rows of one tick
-_AGAIN = 4  # a series that stopped is looked at so many times in the span of its rule
+_AGAIN = 16  # a series that stopped is looked at so many times in the span of its rule
 _ALL = range(3)  # qualities
 
 
@@ -117,9 +117,10 @@ def _judge(
     serving: Terminal, now_us: int, rules: Rules,
 ) -> bool:  # fmt: skip
     """Raise, or put the row where it is due next; whether it was raised."""
-    found = (_silence if isinstance(rule, Missing) else _standstill)(
-        session, rule, row.asset_id, serving, now_us
-    )  # type: ignore[operator]
+    if isinstance(rule, Missing):
+        found = _silence(session, rule, row.asset_id, serving, now_us)
+    else:
+        found = _standstill(session, rule, row.asset_id, now_us)
     if found.due_us > now_us:
         row.due_us = found.due_us
         return False
@@ -134,13 +135,11 @@ def _judge(
     about = operations.About(
         rule.severity, serving.id, row.asset_id, place.area, found.since_us, grace_us
     )
-    return operations.raise_alarm(
-        session, rule.kind, details.subject(row.asset_id), detail, about
-    )
+    return operations.raise_alarm(session, rule.kind, details.subject(row.asset_id), detail, about)
 
 
 class _Finding(NamedTuple):
-    """Since when, at which value, by which newest reading; `due_us` ahead: nothing is wrong yet."""
+    """Since when, at which value, by which newest reading. `due_us` ahead: all is well."""
 
     since_us: int
     value: int
@@ -160,9 +159,7 @@ def _silence(
     return _Finding(last_us, 0, last_us, last_us + rule.after_us)
 
 
-def _standstill(
-    session: Session, rule: Stuck, asset_id: int, _serving: Terminal, now_us: int
-) -> _Finding:
+def _standstill(session: Session, rule: Stuck, asset_id: int, now_us: int) -> _Finding:
     later = now_us + rule.for_us // _AGAIN
     series = asset_id, rule.quantity
     found = newest.last(session, series, now_us)
@@ -170,11 +167,12 @@ def _standstill(
         return _Finding(now_us, 0, now_us, later)
     last_us, value = found
     rows = newest.window(session, series, last_us - rule.for_us, last_us, _ALL)
-    other = next((time_us for time_us, each in reversed(rows) if each != value), None)
-    if other is not None:
-        due = other + rule.for_us
-        return _Finding(now_us, value, last_us, due if due > now_us else later)
-    is_long = rows[0][0] <= last_us - rule.for_us
-    if value in rule.besides or len(rows) < rule.least or not is_long:
-        return _Finding(now_us, value, last_us, later)
-    return _Finding(rows[0][0], value, last_us, now_us)
+    begun = last_us
+    for time_us, each in reversed(rows):
+        if each != value:
+            break
+        begun = time_us
+    due = begun + rule.for_us
+    if due <= last_us and value not in rule.besides and len(rows) >= rule.least:
+        return _Finding(begun, value, last_us, now_us)
+    return _Finding(begun, value, last_us, due if due > now_us else later)

@@ -67,14 +67,15 @@ def _rule(pack: str, raw: object, where: str) -> Rule:
     name = table.text("name", _RULE_NAME)
     table.where = f"pack {pack}, rule {name}"
     kind = table.choice("kind", tuple(_KINDS))
+    texts = {lang: table.message(lang) for lang in LANGUAGES}
+    if _names(texts["en"]) != _names(texts["zh"]):
+        raise PackError(f"{table.where}: en and zh name different {{things}}")
     common = {
         "pack": pack, "name": name,
         "severity": table.choice("severity", SEVERITIES),
         "role": table.choice("role", (*ROLES, "gateway")),
-        "texts": {lang: table.message(lang) for lang in LANGUAGES},
+        "texts": texts,
     }  # fmt: skip
-    if _names(common["texts"]["en"]) != _names(common["texts"]["zh"]):
-        raise PackError(f"{table.where}: en and zh name different {{things}}")
     rule = _KINDS[kind](table, common)
     table.end()
     return rule
@@ -119,9 +120,7 @@ def _rate(table: "_Table", common: dict[str, Any]) -> Rule:
 
 def _missing(table: "_Table", common: dict[str, Any]) -> Rule:
     quantity = table.quantity() if "quantity" in table.raw else None
-    return Missing(
-        **common, quantity=quantity, after_us=table.seconds("after_s", 60, _LONGEST_S)
-    )
+    return Missing(**common, quantity=quantity, after_us=table.seconds("after_s", 60, _LONGEST_S))
 
 
 def _stuck(table: "_Table", common: dict[str, Any]) -> Rule:

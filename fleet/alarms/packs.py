@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from fleet.alarms import acts, pack_file
 from fleet.alarms.errors import PackError
 from fleet.alarms.rules import Missing, Pack, Rate, Rule, Stuck, Threshold, Together
-from fleet.alarms.tables import Alarm, RulePack
+from fleet.alarms.tables import Alarm, RulePack, WatchState
 from fleet.registry.operations import now_us
 
 _FOLDER = Path(__file__).with_name("packs")
@@ -41,7 +41,7 @@ class Rules:
 
 
 class Listed(NamedTuple):
-    """A pack as lists show it. `origin`: built-in, replaced (built-in, by another text) or added."""
+    """A pack as lists show it. `origin`: built-in, replaced (by another text) or added."""
 
     name: str
     title: str
@@ -56,7 +56,7 @@ def in_force(session: Session) -> Rules:
     """The rules of all packs that are on; what a database holds was checked when it was added."""
     known = session.info.get(_CACHE)
     if known is None:
-        on = {name: "" for name in built_in()}
+        on = dict.fromkeys(built_in(), "")
         for row in session.execute(select(RulePack.name, RulePack.digest, RulePack.is_on)):
             on.pop(row.name, None)
             if row.is_on:
@@ -152,12 +152,17 @@ def _changed(session: Session, row: RulePack, on: bool, person: str) -> None:
 
 
 def _ended(session: Session, kinds: set[str], person: str) -> None:
-    """What rules raised that are no more would never end: it ends here. Watches go when due."""
+    """What rules raised that are no more would never end: it ends here."""
     from fleet.alarms import operations
 
-    open_ones = select(Alarm.id).where(Alarm.open_key.is_not(None), Alarm.kind.in_(sorted(kinds)))
-    for identifier in list(session.scalars(open_ones)):
-        operations.clear_by_id(session, identifier, person)
+    open_ones = select(Alarm).where(Alarm.open_key.is_not(None), Alarm.kind.in_(sorted(kinds)))
+    for alarm in list(session.scalars(open_ones)):
+        operations.clear_by_id(session, alarm.id, person)
+        session.execute(
+            delete(WatchState).where(
+                WatchState.asset_id == alarm.asset_id, WatchState.rule == alarm.kind
+            )
+        )
 
 
 def _rules_of(session: Session, name: str) -> set[str]:

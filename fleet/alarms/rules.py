@@ -107,7 +107,7 @@ class Stuck(Rule):
 
 @dataclass(frozen=True, kw_only=True)
 class Together(Rule):
-    """Of the assets of one area at least `least`, and `share` %, have an open alarm of a kind `of`.
+    """Of an area's assets at least `least`, and `share` %, have an open alarm of a kind `of`.
 
     An alarm of the area stands for theirs then, until it is fewer than `back_share` %. Areas are
     taken by the first `digits` of their codes; 9 are a street.

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
 from fleet.alarms import operations, silence
+from fleet.alarms.details import Detail
 from fleet.alarms.packs import Rules
 from fleet.alarms.rules import Together
 from fleet.alarms.tables import Alarm
@@ -42,7 +43,7 @@ def _weigh(session: Session, rule: Together, code: str) -> None:
     is_on = affected * 100 >= rule.share * total and affected >= rule.least
     if parent is None and is_on:
         about = operations.About(rule.severity, area=code)
-        detail = {
+        detail: Detail = {
             "area": whereabouts.area_name(session, code), "affected": affected, "total": total,
         }  # fmt: skip
         operations.raise_alarm(session, rule.kind, code, detail, about)

@@ -50,7 +50,8 @@ class Transport:
         lines = [
             mail.Line(
                 texts.say(f"severity.{each.alarm.severity}", each.lang), each.what,
-                each.texts[each.lang], moment(each.alarm.first_us), each.alarm.id,
+                " ".join(each.texts[each.lang].split()), moment(each.alarm.first_us),
+                each.alarm.id,
             )
             for each in group
         ]  # fmt: skip

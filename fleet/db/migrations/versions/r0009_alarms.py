@@ -27,7 +27,9 @@ def upgrade() -> None:
         batch_op.add_column(
             sa.Column("severity", sa.String(length=8), nullable=False, server_default="warning")
         )
-        batch_op.add_column(sa.Column("escalated", sa.Integer(), nullable=False, server_default="0"))
+        batch_op.add_column(
+            sa.Column("escalated", sa.Integer(), nullable=False, server_default="0")
+        )
         for name, kind in _NEW:
             batch_op.add_column(sa.Column(name, kind, nullable=True))
         for name in _INDEXED:
@@ -46,7 +48,9 @@ def upgrade() -> None:
         sa.Column("person", sa.String(length=64), nullable=False),
         sa.Column("act", sa.String(length=16), nullable=False),
         sa.Column("text", sa.String(length=1000), nullable=False),
-        sa.ForeignKeyConstraint(["alarm_id"], ["alarms.id"], name=op.f("fk_alarm_acts_alarm_id_alarms")),
+        sa.ForeignKeyConstraint(
+            ["alarm_id"], ["alarms.id"], name=op.f("fk_alarm_acts_alarm_id_alarms")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_alarm_acts")),
     )
     op.create_table(
@@ -113,7 +117,9 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("done_us", sa.BigInteger(), nullable=True),
         sa.Column("error", sa.String(length=200), nullable=False),
-        sa.ForeignKeyConstraint(["alarm_id"], ["alarms.id"], name=op.f("fk_alarm_messages_alarm_id_alarms")),
+        sa.ForeignKeyConstraint(
+            ["alarm_id"], ["alarms.id"], name=op.f("fk_alarm_messages_alarm_id_alarms")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_alarm_messages")),
     )
     op.create_index(op.f("ix_alarm_acts_alarm_id"), "alarm_acts", ["alarm_id"])
