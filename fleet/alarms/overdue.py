@@ -104,9 +104,7 @@ def _note(
         return False
     if row.phase != Phase.RAISED:
         return False
-    if isinstance(rule, Stuck) and not any(
-        at_us > row.seen_us and value != row.value for at_us, value in came
-    ):
+    if isinstance(rule, Stuck) and not _moves(session, rule, row, came, now_us):
         return False
     row.phase, row.due_us = int(Phase.QUIET), now_us + _span(rule)
     return operations.clear(session, rule.kind, details.subject(asset_id), ended_us=now_us)
@@ -136,6 +134,15 @@ def _judge(
         rule.severity, serving.id, row.asset_id, place.area, found.since_us, grace_us
     )
     return operations.raise_alarm(session, rule.kind, details.subject(row.asset_id), detail, about)
+
+
+def _moves(session: Session, rule: Stuck, row: WatchState, came: list[_Came], now_us: int) -> bool:
+    """Whether another value came, and not one from before."""
+    others = [at_us for at_us, value in came if value != row.value]
+    if not others:
+        return False
+    series = row.asset_id, rule.quantity
+    return max(others) >= newest.newest(session, [series], now_us).get(series, -1)
 
 
 class _Finding(NamedTuple):

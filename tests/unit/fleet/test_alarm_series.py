@@ -65,7 +65,7 @@ def test_a_rise_is_raised_within_the_report_that_brings_it(rig: AlarmRig, node: 
     assert set(found) == {"flood.rise"}
     assert found["flood.rise"].detail["change"] == 540
     assert found["flood.rise"].began_us == (START + 40 * MINUTE) * 1_000_000
-    rig.series(node, LEVEL, [(60 * MINUTE, 2200)])
+    rig.series(node, LEVEL, [(60 * MINUTE, 2300)])
     assert set(rig.kinds()) == {"flood.rise", "flood.rise-fast"}
     rig.series(node, LEVEL, [(3 * HOUR, 2200), (4 * HOUR, 2210), (5 * HOUR, 2200)])
     assert rig.kinds() == []
