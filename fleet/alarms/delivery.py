@@ -19,9 +19,13 @@ class DeliveryError(Exception):
 
 @contextlib.contextmanager
 def deadline(sock: Callable[[], socket.socket | None], seconds: float = WHOLE_S) -> Iterator[None]:
-    """After `seconds` the socket is closed, whatever waits for it, which then fails."""
+    """After `seconds` the socket is closed, whatever waits for it; then DeliveryError, even where
+    the end of the connection looked like the end of an answer.
+    """
+    over = threading.Event()
 
     def end() -> None:
+        over.set()
         found = sock()
         if found is not None:
             with contextlib.suppress(OSError):
@@ -34,3 +38,5 @@ def deadline(sock: Callable[[], socket.socket | None], seconds: float = WHOLE_S)
         yield
     finally:
         timer.cancel()
+        if over.is_set():
+            raise DeliveryError("no answer in time")

@@ -57,7 +57,7 @@ def mark_failed(
             row.state, row.done_us = outbox.GIVEN_UP, now
         elif error.is_lasting:
             # It may be this message alone: it lets the others pass, and comes again later.
-            row.due_us = now + pause_us(row.attempts)
+            row.due_us = now + pause_us(row.attempts + 2)
     channel = session.get(Channel, name)
     if channel is None:
         return False

@@ -30,8 +30,8 @@ def oracle(series: list[tuple[int, int]], hold: int, back_hold: int) -> list[boo
     is_on, changed, on = False, 0, []
     for place in range(len(series)):
         run = place
-        fits = (lambda v: v <= BACK) if is_on else (lambda v: v >= LIMIT)
-        while run >= changed and fits(series[run][1]):
+        wanted = range(-1000, BACK + 1) if is_on else range(LIMIT, 1000)
+        while run >= changed and series[run][1] in wanted:
             run -= 1
         held = back_hold if is_on else hold
         if run < place and times[place] - times[run + 1] >= held:

@@ -204,7 +204,7 @@ def test_a_pack_is_added_replaced_switched_and_removed(rig: AlarmRig) -> None:
     assert rules() == set()
     for act in (packs.remove, packs.text_of):
         with pytest.raises(PackError, match="no rule pack"), rig.database.begin() as session:
-            act(session, "test", *(["Li Wei"] if act is packs.remove else []))  # type: ignore[operator]
+            act(session, "test", *(["Li Wei"] if act is packs.remove else []))
     with pytest.raises(PackError, match="no rule pack"):
         do(packs.switch, "test", True)
 
