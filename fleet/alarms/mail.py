@@ -67,8 +67,12 @@ def send(server: Mail, mail: EmailMessage, whole_s: float = WHOLE_S) -> None:
             if server.user:
                 session.login(server.user, password)
             session.send_message(mail)
-            with contextlib.suppress(smtplib.SMTPException, OSError):
-                session.quit()  # it is taken: whatever comes now changes nothing
+        # It is taken: whatever comes now changes nothing.
+        with (
+            contextlib.suppress(smtplib.SMTPException, OSError, DeliveryError),
+            deadline(lambda: session and session.sock, STEP_S),
+        ):
+            session.quit()
     except smtplib.SMTPRecipientsRefused as e:
         code, text = next(iter(e.recipients.values()))
         raise DeliveryError(f"{server.host}: {code} {_text(text)}", code >= 500) from None

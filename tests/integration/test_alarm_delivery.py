@@ -16,6 +16,7 @@ from hook_server import Post, hook_server
 from mail_server import MailServer, mail_server
 
 from fleet.alarms import sender
+from fleet.alarms.marking import mark_sent
 from fleet.alarms.operations import raise_alarm
 from fleet.db.base import Database
 from fleet.settings import Mail, load
@@ -207,7 +208,7 @@ def test_sabotage_marked_before_it_is_sent_it_is_lost(
         rig.event(DOOR)
         with rig.database.begin() as session:
             found = sender._next(session, "duty", 1 << 60)
-            sender.mark_sent(session, "duty", sender._sent(found), 1 << 60)
+            mark_sent(session, "duty", sender._sent(found), 1 << 60)
         rig.go()
         assert (hook.posts, rig.outbox()) == ([], [("duty", "raised", "sent")])
 
