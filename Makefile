@@ -11,6 +11,8 @@ STUBS := micropython-esp32-stubs==1.29.0.post1 micropython-stdlib-stubs==1.29.0.
 
 .PHONY: demo test lint types bench bench-thread bench-heap bench-modems bench-scenarios bench-bytes \
   bench-coap bench-oscore bench-flash soak soak-trace soak-fuzz soak-coap soak-bitflips soak-claims \
+  soak-unplug soak-valve wheel system clean
+  bench-coap bench-oscore bench-flash measure soak soak-trace soak-fuzz soak-coap soak-bitflips soak-claims \
   soak-unplug wheel system clean
 
 .venv/bin/python:
@@ -76,6 +78,10 @@ bench-scenarios: .venv/.dev
 bench-bytes: system .venv/.dev
 	@$(DRIVERS) $(PY) -m tests.bench.bytes $(ARGS)
 
+# What a battery node's wakes take, measured anew into hw/measured for kapok battery.
+measure: system .venv/.dev
+	@$(DRIVERS) $(PY) -m tests.bench.measure $(ARGS)
+
 # Reports a second that one core commits over CoAP, beside aiocoap alone.
 bench-coap: .venv/.dev
 	@$(DRIVERS) $(PY) -m tests.bench.coap $(ARGS)
@@ -114,8 +120,12 @@ soak-claims: .venv/.dev
 soak-unplug: .venv/.dev
 	@$(DRIVERS) $(PY) -m tests.bench.unplug $(ARGS)
 
+# A million commands to a gas meter's valve: replayed, forged, late, and power cuts at every step.
+soak-valve: .venv/.dev
+	@$(DRIVERS) $(PY) -m tests.bench.valve $(ARGS)
+
 # Everything that is too long for every run.
-soak: soak-trace soak-fuzz soak-bitflips soak-claims soak-unplug soak-coap bench-thread
+soak: soak-trace soak-fuzz soak-bitflips soak-claims soak-unplug soak-valve soak-coap bench-thread
 
 wheel: .venv/.dev
 	@$(PY) -m build --wheel --outdir dist . >/dev/null && ls dist/*.whl

@@ -7,13 +7,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fleet.control.limits import Limits
 from fleet.errors import Refusal
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL
 
 CONFIG = "kapok.toml"
-_TABLES = ("api", "broker", "coap", "enrol", "identity", "release", "keys", "mail", "webhook")
+_TABLES = (
+    "api",
+    "broker",
+    "coap",
+    "control",
+    "enrol",
+    "identity",
+    "release",
+    "keys",
+    "mail",
+    "webhook",
+)
 SECURITIES = ("starttls", "tls", "none")  # of the way to a mail server
 _ADDRESS = re.compile(r"[0-9A-Za-z._%+-]{1,64}@[0-9A-Za-z][0-9A-Za-z.-]{0,251}[0-9A-Za-z]")
 _HOST = re.compile(r"[0-9A-Za-z:]([0-9A-Za-z:.-]{0,251}[0-9A-Za-z:])?")
@@ -37,6 +49,12 @@ names = ["localhost", "127.0.0.1"]
 [identity]
 # A node's certificate is changed over the air so many days before its end.
 rotate_days = 365
+
+[control]
+# How many nodes commands may reach in any minute, all commands together: of the valve class
+# (close, arm), and of all others. It bounds what a stolen account can do.
+valve_per_minute = 60
+other_per_minute = 6000
 
 [coap]
 # Where battery nodes send their datagrams; port "off": not here.
@@ -113,7 +131,8 @@ class Settings:
 
     `reload`: pid file, or command, by which an external broker reads the revocation list again.
     `coap_port` None: no CoAP here; `enrol_port` alike. `pkcs11` None: the key is the file
-    `wrapping_key`. `enrol_defaults`: by area prefix, configuration of nodes.
+    `wrapping_key`. `enrol_defaults`: by area prefix, configuration of nodes. `limits`: how many
+    nodes commands may reach.
     """
 
     data: Path
@@ -135,6 +154,7 @@ class Settings:
     root_public_key: Path | None = None
     mail: Mail | None = None
     webhook_ca: Path | None = None
+    limits: Limits = field(default_factory=Limits)
 
     @property
     def database_url(self) -> "URL":
@@ -228,6 +248,7 @@ def load(
         _file(release, "root_key", path),
         _mail(raw, path),
         _file(_table(raw, "webhook", ("ca_file",), path), "ca_file", path),
+        _limits(_table(raw, "control", ("valve_per_minute", "other_per_minute"), path), path),
     )
 
 
@@ -289,6 +310,16 @@ def _days(value: object, path: Path) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 3650:
         raise SettingsError(f"{path}: identity.rotate_days is a number of days, 1 to 3650")
     return value
+
+
+def _limits(control: dict[str, Any], path: Path) -> Limits:
+    found = []
+    for key, default in zip(("valve_per_minute", "other_per_minute"), Limits(), strict=True):
+        value = control.get(key, default)
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 100_000:
+            raise SettingsError(f"{path}: control.{key} is a number of nodes, 1 to 100000")
+        found.append(value)
+    return Limits(*found)
 
 
 def _external(address: str) -> tuple[str, int] | None:

@@ -1,5 +1,5 @@
 """What a running fleet does by itself: revocations, the revocation list, rotation, clones, alarms
-that are due.
+that are due, and what was approved or configured for many nodes, some at a time.
 
 Each step is proportional to what has changed. A step that fails is tried again at the next tick
 and keeps no other from its work.
@@ -17,6 +17,7 @@ from fleet.broker.errors import BrokerError
 from fleet.broker.reload import reload
 from fleet.clones import operations as clones
 from fleet.clones.sessions import SessionWatch
+from fleet.control import desired, releasing
 from fleet.db.base import Database
 from fleet.identity import operations as identity
 from fleet.identity import rotation
@@ -76,6 +77,8 @@ class Upkeep:
             self._step(self._rotate)
         self._step(self._watched)
         self._step(self._alarms_due)
+        self._step(self._command)
+        self._step(self._configure)
         return fresh
 
     @property
@@ -146,10 +149,28 @@ class Upkeep:
             self._rotate_due = self._clock() + ROTATE_S
 
     def _alarms_due(self) -> None:
+        with self._database.read() as session:
+            if not intake.waits(session):
+                return
         for _ in range(ALARM_ROUNDS):
             with self._database.begin() as session:
                 if intake.tick(session) < overdue.MOST:
                     return
+
+    def _command(self) -> None:
+        with self._database.read() as session:
+            waits = releasing.waits(session)
+        if waits:
+            with self._database.begin() as session:
+                releasing.release(session, self._settings.limits)
+                releasing.expire(session)
+
+    def _configure(self) -> None:
+        with self._database.read() as session:
+            waits = desired.waits(session)
+        if waits:
+            with self._database.begin() as session:
+                desired.step(session)
 
     def _watched(self) -> None:
         serials, suspects = self.sessions.serials(), self.sessions.suspects()

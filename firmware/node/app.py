@@ -26,7 +26,15 @@ class App:
         self.config = config.load()
         self._wdt = machine.WDT(timeout=self.config["awake_s"] * 1000)
         self.state = RtcState(machine.RTC().memory)
-        self.state.load()
+        kept = self.state.load()
+        if self.state.get("lvl") is None:
+            self.state.set("lvl", self.config.get("log_level", 1))
+        if machine.reset_cause() != machine.DEEPSLEEP_RESET:
+            from node import health
+
+            health.booted(self.state, kept)
+            for name in ("health", "log", "events"):
+                forget("node." + name)
         self.journal = LazyJournal("/journal", self.state, _epoch)
         self.role = open_role(self.config, self.state, self.journal)
         self.cycle = Cycle(
@@ -55,29 +63,42 @@ class App:
             from node.sense import gpiowake
 
             reason = gpiowake.reason(self.config["pins"])
+        if reason == machine.EXT1_WAKE and hasattr(self.role, "caller") and self.role.caller():
+            reason = machine.TIMER_WAKE  # it was not the button: what called decides what is told
+        if self.role.mains:
+            from node.heartbeats import Heartbeats
+
+            self._beats = Heartbeats()
+            if hasattr(self.role, "start"):
+                self.role.start(self._beats)
         while True:
             await self.cycle.run(reason)
             until = self.cycle.next_wake()
             self.journal.put_away()
             self.state.save()
+            if self.cycle.reboot:
+                machine.reset()
             if not self.role.mains:
                 self._sleep(until)
             if self.cycle.reconfigured:
                 machine.reset()
             gc.collect()
+            self.cycle.energy.rest()
             await self._idle(until)
             reason = machine.TIMER_WAKE
 
     def _sleep(self, until: "int | None") -> None:
-        self.role.arm()
+        callers = self.role.arm() or []
+        self.cycle.energy.rest()
         button = self.config["pins"].get("button")
         if button is not None:
-            pin = machine.Pin(button, machine.Pin.IN, machine.Pin.PULL_DOWN)
-            if hasattr(esp32, "wake_on_ext1"):
-                esp32.wake_on_ext1((pin,), esp32.WAKEUP_ANY_HIGH)
-            else:
-                from node.sense import gpiowake
+            callers.append(machine.Pin(button, machine.Pin.IN, machine.Pin.PULL_DOWN))
+        if callers and hasattr(esp32, "wake_on_ext1"):
+            esp32.wake_on_ext1(tuple(callers), esp32.WAKEUP_ANY_HIGH)
+        elif callers:
+            from node.sense import gpiowake
 
+            for pin in callers:
                 gpiowake.add(pin)
         self.state.save()
         if until is None:
@@ -87,9 +108,19 @@ class App:
 
     async def _idle(self, until: "int | None") -> None:
         # Only here is the watchdog fed: a wake that does not end is bitten, however busy it looks.
-        self._wdt.feed()
+        self._feed()
         longest = self.config["awake_s"] * 500  # half of the watchdog's time, in ms
         while until is None or clock.until_ms(until) > 0:
             left = longest if until is None else clock.until_ms(until)
             await asyncio.sleep_ms(min(left, longest))
+            self._feed()
+
+    def _feed(self) -> None:
+        # Unless one of the role's tasks is silent: then the watchdog's reset mends it, and the
+        # next boot reports which one it was.
+        name = self._beats.silent()
+        if name is None:
             self._wdt.feed()
+        else:
+            self.state.set("mute", name.encode())
+            self.state.save()

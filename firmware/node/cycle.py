@@ -1,6 +1,7 @@
 """One wake: sense, store, link, deliver, receive. It ends by itself before the watchdog's cap."""
 
 import asyncio
+import binascii
 import os
 
 import machine
@@ -9,6 +10,7 @@ from micropython import const
 from node import clock
 from node.errors import AttachRefused, ConfigError, DeliverTimeout, JournalError, NodeError
 from node.modules import forget
+from node.power.energy import Energy
 from node.wire import receipt, uplink
 
 _BUTTON = machine.EXT1_WAKE  # somebody stands at the node and wants it to report now
@@ -16,6 +18,13 @@ _FETCH_MOST = const(4096)  # bytes of an item; a larger one is left, and so refu
 _CLOSE_MS = const(15_000)  # kept of the cap for shutting the link down
 _RETRY_S = const(60)
 _RETRY_MOST_S = const(21600)
+_SOON_S = const(3600)  # within so long a node reports that has enough to report
+_SENSE = const(1)  # phases of power/energy.py
+_SEND = const(3)
+_LISTEN = const(4)
+_L_CONTACT_FAILED = const(2)  # wire/logcode.py
+_L_CONTACT = const(3)
+_L_POLL_CUT = const(9)
 
 
 class Cycle:
@@ -29,23 +38,29 @@ class Cycle:
         self._open_link = open_link
         self._voucher = voucher  # a claim id: the next contact asks for an identity first
         self.reconfigured = False  # the fleet has changed the configuration: a boot takes it
+        self.reboot = False  # the fleet wants one, once the wake is over
         self._sensed = False
         self._telling: "list | None" = None  # what the status of this contact's reports is news of
-        self._began = (
-            0  # of this wake, in s since 1970; behind clock.FLOOR before the clock is set
-        )
+        self.energy = Energy(state)
+        # This node's own place in every period: else a city reports at the full hour, and a cell
+        # has some thousands of terminals.
+        self._place = binascii.crc32(config["node"].encode())
 
     async def run(self, reason: int) -> None:
         """One wake for `reason` (machine.wake_reason())."""
         self._sensed = False
-        self._began = clock.now()
+        role = self._role
+        self.energy.woken(getattr(role, "counting", False))
         self._state.set("wakes", self._state.get("wakes", 0) + 1)
+        if hasattr(role, "poll"):
+            await self._poll(role)
         if clock.is_set():
+            self._standing()  # before anything is recorded: see Commands.recover
             self._sense(reason)
         if self._contact_due(reason):
             await self._talk(reason)
             # The contact took its time: the sensor may have called, or a slot have begun.
-            if self._role.called():
+            if role.called():
                 reason = machine.EXT0_WAKE
             elif self._sensed:
                 reason = machine.TIMER_WAKE
@@ -54,17 +69,29 @@ class Cycle:
     def next_wake(self) -> "int | None":
         """When the node must be awake again, in s since 1970; None: only for its sensor."""
         due = self._role.due(clock.now())
-        retry = self._state.get("retry", 0)
-        # A report that is due rides on the next wake that senses: a wake of its own would cost a
-        # boot. One that failed, or that no sensing wake will carry, has its own, and so has what
-        # is left of a long silence.
-        depth = self._journal.depth
-        if (depth or self._voucher) and (
-            retry or due is None or depth >= self._config["report_records"]
-        ):
-            contact = max(self._state.get("next_report", 0), retry)
+        # A report has a wake of its own: it costs a boot, but those that sense do so at the full
+        # hour, all of a city at once.
+        if self._journal.depth or self._voucher:
+            contact = max(self._state.get("next_report", 0), self._state.get("retry", 0))
+            if self._state.get("urgent"):  # a command's result, or what began in the contact
+                contact = max(clock.now(), self._state.get("retry", 0))
             due = contact if due is None else min(due, contact)
         return due
+
+    async def _poll(self, role) -> None:
+        # Half the cap: what hangs on a bus must not cost the contact.
+        cap_ms = self._config["awake_s"] * 500
+        try:
+            await asyncio.wait_for_ms(role.poll(clock.now()), cap_ms)
+        except asyncio.TimeoutError:
+            self._log(1, _L_POLL_CUT, cap_ms)
+
+    def _log(self, level: int, code: int, argument: int) -> None:
+        if level <= self._state.get("lvl", 1):
+            from node import log
+
+            log.note(self._state, level, code, argument)
+            forget("node.log")
 
     def _sense(self, reason: int) -> None:
         quality = uplink.GOOD if self._state.get("clock_sure") else uplink.ESTIMATED
@@ -85,8 +112,17 @@ class Cycle:
         if self._voucher or self._state.get("urgent"):
             return True
         depth = self._journal.depth
-        late = depth and now >= self._state.get("next_report", 0)
-        return bool(late or depth >= self._config["report_records"])
+        due = self._state.get("next_report", 0)
+        if depth >= self._config["report_records"]:
+            soon = self._own(now, min(_SOON_S, self._config["report_s"] // 8))
+            if soon < due:
+                due = soon
+                self._state.set("next_report", due)
+        return bool(depth and now >= due)
+
+    def _own(self, now: int, period: int) -> int:
+        # The next moment behind `now` that is this node's own in `period` seconds.
+        return now + period - (now - self._place) % period
 
     async def _talk(self, reason: int) -> None:
         # One contact within the cap, and what follows from it.
@@ -95,12 +131,15 @@ class Cycle:
         items: list = []
         self._telling = None
         error = cause = 0
+        began = clock.now()
+        self.energy.contact()
         try:
             await asyncio.wait_for_ms(self._contact(reason, answers, items), cap_ms)
         except asyncio.TimeoutError:
             error = DeliverTimeout.code
         except NodeError as e:
             error, cause = e.code, e.cause
+        self.energy.enter(_SENSE)
         forget("node.link")
         self._guess_time()  # before a time is set by which to come back
         try:
@@ -111,10 +150,18 @@ class Cycle:
             error = e.code  # what could not be trimmed is sent again
         if answers and self._telling:
             self._state.set("told", self._telling)
+        for got in answers:
+            if got.time:
+                from node import timekeeping
+
+                timekeeping.signed(self._state, got.time)
+                forget("node.timekeeping")
         if error:
             self._failed(error, cause)
+            self._log(1, _L_CONTACT_FAILED, error << 16 | cause & 0xFFFF)
         else:
             self._contacted()
+            self._log(2, _L_CONTACT, clock.now() - began)
         if items:
             self._obey(items)
 
@@ -124,8 +171,8 @@ class Cycle:
         link = self._open_link()
         try:
             await link.open()
-            self._set_clock(await link.network_time())
-            self._guess_time()
+            await self._learn_time(link)
+            self._standing()
             if not self._sensed:
                 self._sense(reason)
             if self._voucher:
@@ -138,6 +185,7 @@ class Cycle:
             self._journal.put_away()
             if not reports and reason != _BUTTON:
                 return
+            self.energy.enter(_SEND)
             door = await link.door()
             if not reports:
                 answers.append(receipt.decode(await door.poll(door.RECEIPT_MS)))
@@ -145,6 +193,7 @@ class Cycle:
                 report, whole = reports.pop(0)
                 answer = await door.deliver(report, whole, door.RECEIPT_MS, not reports)
                 answers.append(receipt.decode(answer))
+            self.energy.enter(_LISTEN)
             for item in [item for got in answers for item in got.items]:
                 if item[0] > done:
                     if not isinstance(item[2], bytes) and item[2] <= _FETCH_MOST:
@@ -165,7 +214,9 @@ class Cycle:
     def _reports(self) -> list:
         from node import reports
 
-        made, self._telling = reports.make(self._journal(), self._state, self._standing())
+        made, self._telling = reports.make(
+            self._journal(), self._state, self._standing(), self._config["ledger_s"]
+        )
         for name in ("reports", "wire.compact"):
             forget("node." + name)
         return made
@@ -174,16 +225,29 @@ class Cycle:
         # Last of all, with all that the contact brought put away: what goes wrong in here must
         # not have the contact repeated.
         self._journal.put_away()
+        self._state.set("items", None)  # where the watchdog bites in here, NVS is asked again
         self._state.save()
         from node import downlink
 
         try:
-            self.reconfigured = downlink.handle(items)
+            self.reconfigured = downlink.handle(items, self._command)
         except ConfigError as e:
             self._state.set("error", e.code)
             self._state.set("cause", 0)
         self._state.set("items", downlink.standing())
         forget("node.downlink")
+
+    def _command(self, number: int, payload: bytes, begin=None) -> int:
+        from node.commands import Commands
+
+        commands = Commands(self._config, self._state, self._journal, self._role)
+        result = commands.obey(number, payload, begin) if begin else commands.recover()
+        self.reboot = self.reboot or commands.reboot
+        for name in ("commands", "wire.command", "log"):
+            forget("node." + name)
+        if begin:
+            forget("node.link")  # it lent its HMAC; a contact that begins needs it still
+        return result
 
     def _standing(self) -> "list[int]":
         # Numbers of the fleet's items: applied, handled, refused. NVS has them when RTC has not.
@@ -193,32 +257,35 @@ class Cycle:
 
             standing = downlink.standing()
             forget("node.downlink")
+            self._command(0, b"")  # one that a power cut or the watchdog ended is told
             self._state.set("items", standing)
         return standing
 
-    def _set_clock(self, seconds: "int | None") -> None:
-        # Network time comes in whole seconds: a smaller correction would only add jitter.
-        if seconds is None or seconds < clock.FLOOR:
-            return
-        if abs(seconds - clock.now()) > 2 or not self._state.get("clock_sure"):
-            clock.set(seconds)
-        self._state.set("clock_sure", 1)
+    async def _learn_time(self, link) -> None:
+        from node import timekeeping
+
+        await timekeeping.learn(self._state, link, self._config)
+        timekeeping.guess(self._state, self._journal)
+        for name in ("timekeeping", "log"):
+            forget("node." + name)
 
     def _guess_time(self) -> None:
-        # No network since power came on: go on from the newest record, and say that it is a guess.
         if not clock.is_set():
-            body = self._journal().last_body
-            clock.set(max(uplink.body_time(body) if body else 0, clock.FLOOR))
-            self._state.set("clock_sure", 0)
+            from node import timekeeping
+
+            timekeeping.guess(self._state, self._journal)
+            forget("node.timekeeping")
 
     def _contacted(self) -> None:
         self._state.set("fails", 0)
         self._state.set("retry", 0)
         self._state.set("urgent", 0)
-        # From the wake's beginning: the next report falls on a wake that senses as well.
-        began = self._began if self._began >= clock.FLOOR else clock.now()
-        more = self._journal.depth >= self._config["report_records"]
-        self._state.set("next_report", began + (0 if more else self._config["report_s"]))
+        now = clock.now()
+        # What is left of a long silence goes at once. A moment that is near already is left out.
+        if self._journal.depth < self._config["report_records"]:
+            period = self._config["report_s"]
+            now = self._own(now + period // 16, period)
+        self._state.set("next_report", now)
         if self._voucher and self.reconfigured:  # whoever provisions it waits for its first report
             self._voucher = None
             self._state.set("next_report", 0)

@@ -38,9 +38,12 @@ def standing() -> "list[int]":
     return numbers
 
 
-def handle(items: list) -> bool:
+def handle(items: list, obey=None) -> bool:
     """Do what `items`, [number, kind, payload] and ascending, want; whether the configuration is
     another now. ConfigError when NVS does not take it: then the fleet will give them again.
+
+    `obey(number, payload, begin)` does a command, calls `begin` before, and returns whether it
+    was refused; without it there are none.
     """
     nvs = esp32.NVS(config.NAMESPACE)
     changed = False
@@ -48,10 +51,25 @@ def handle(items: list) -> bool:
         if number <= standing()[1]:
             continue
         try:
-            changed = _item(nvs, number, kind, payload) or changed
+            if kind == receipt.COMMAND and obey:
+                _command(nvs, number, payload, obey)
+            else:
+                changed = _item(nvs, number, kind, payload) or changed
         except OSError as e:
             raise ConfigError("NVS does not keep item %d: %s" % (number, e))
     return changed
+
+
+def _command(nvs, number: int, payload, obey) -> None:
+    # Its number is noted before it is begun, so that whatever becomes of it, it is not begun
+    # twice. `cmd` before that: where power fails in here, commands.py tells so. What is forged
+    # moves no counter.
+    def begin() -> None:
+        _note(nvs, "cmd", number)
+        _note(nvs, "down", number)
+
+    if obey(number, payload if isinstance(payload, bytes) else b"", begin):
+        _note(nvs, "refn", number)
 
 
 def _item(nvs, number: int, kind: int, payload) -> bool:

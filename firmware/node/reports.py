@@ -6,6 +6,7 @@ import machine
 from micropython import const
 
 from node import clock
+from node.modules import forget
 from node.wire import cbor, compact, receipt, uplink
 
 _REPORT_BYTES = const(900)  # of bodies: one report fits one send of every modem, TLS included
@@ -14,13 +15,14 @@ _REPORTS = const(2)  # made before the door opens: the journal and TLS do not fi
 _STATUS_S = const(84_600)  # a day, and room for a report that comes a little early
 
 
-def make(journal, state, standing: "list[int]") -> "tuple[list, list | None]":
+def make(journal, state, standing: "list[int]", ledger_s: int = 0) -> "tuple[list, list | None]":
     """Reports, each as (its bytes, the receipt that covers all of it), and what the status of the
     first one tells, None where it has none: for `state` under "told", once there is a receipt.
     With nothing in the journal a status that is due goes alone.
 
-    `standing` is downlink.standing().
+    `standing` is downlink.standing(), `ledger_s` how often the energy ledger is told, 0: never.
     """
+    _tell(journal, state, ledger_s)
     rest = journal.oldest(_REPORTS * _REPORT_BYTES, _REPORTS * _REPORT_RECORDS)
     status, telling = _status(journal, state, standing)
     reports: list = []
@@ -47,6 +49,21 @@ def make(journal, state, standing: "list[int]") -> "tuple[list, list | None]":
     return reports, telling
 
 
+def _tell(journal, state, ledger_s: int) -> None:
+    # A record of the node's own, where there is one to tell.
+    now = clock.now()
+    if state.get("day") is None:
+        state.set("day", now)  # of a ledger that has just begun
+    # The reports of two days may lie a little less than a day apart.
+    daily = ledger_s and now - state.get("day") >= ledger_s - ledger_s // 48
+    if daily or state.get("crash") or state.get("new"):
+        from node import health
+
+        health.tell(journal, state, now, daily)
+        for name in ("health", "log", "events"):
+            forget("node." + name)
+
+
 def _status(journal, state, standing: "list[int]") -> "tuple[dict[int, int], list | None]":
     # Empty where the fleet has heard all that is news in it, within the last day.
     status = {
@@ -63,7 +80,9 @@ def _status(journal, state, standing: "list[int]") -> "tuple[dict[int, int], lis
     now = clock.now()
     news = cbor.encode(status)
     told = state.get("told")
-    if told and told[1] == news and 0 <= now - told[0] < _STATUS_S:
+    if not state.get("clock_sure"):
+        status[uplink.ASKS_TIME] = 1
+    elif told and told[1] == news and 0 <= now - told[0] < _STATUS_S:
         return {}, None
     status[uplink.DEPTH] = journal.depth
     status[uplink.RESET_CAUSE] = machine.reset_cause()

@@ -61,6 +61,16 @@ def _weigh(
     together.weigh(session, rules, areas)
 
 
+def waits(session: Session, now: int | None = None) -> bool:
+    """Whether `tick` has anything to do: a question that no writer must wait for."""
+    moment = now_us() if now is None else now
+    return (
+        overdue.waits(session, moment)
+        or silence.waits(session, moment)
+        or outbox.waits(session, moment)
+    )
+
+
 def tick(session: Session, now: int | None = None) -> int:
     """What is due now: silence that has lasted, maintenance that is over. How much it was.
 

@@ -70,7 +70,7 @@ def send(server: Mail, mail: EmailMessage, whole_s: float = WHOLE_S) -> None:
         # It is taken: whatever comes now changes nothing.
         with (
             contextlib.suppress(smtplib.SMTPException, OSError, DeliveryError),
-            deadline(lambda: session and session.sock, STEP_S),
+            deadline(lambda: session.sock if session else None, STEP_S),
         ):
             session.quit()
     except smtplib.SMTPRecipientsRefused as e:

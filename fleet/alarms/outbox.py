@@ -7,7 +7,7 @@ An escalation is a message that is due later and withdrawn when somebody takes n
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, CursorResult, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, CursorResult, Select, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from fleet.alarms.kinds import SEVERITIES
@@ -114,18 +114,23 @@ def counts(session: Session) -> dict[str, int]:
     return {QUEUED: 0, GIVEN_UP: 0, **{row[0]: row[1] for row in rows}}
 
 
+def waits(session: Session, now: int) -> bool:
+    """Whether something is to be forgotten."""
+    return session.scalar(_old(now).limit(1)) is not None
+
+
 def purge(session: Session, now: int) -> int:
     """Forget what was done with 30 days ago, some of it at a time."""
-    old = (
-        select(OutMessage.id)
-        .where(
-            OutMessage.state.in_((SENT, WITHDRAWN, GIVEN_UP)), OutMessage.done_us < now - KEEP_US
-        )
-        .limit(PURGE)
-    )
-    result = session.execute(delete(OutMessage).where(OutMessage.id.in_(old)))
+    old = delete(OutMessage).where(OutMessage.id.in_(_old(now).limit(PURGE)))
+    result = session.execute(old)
     assert isinstance(result, CursorResult)  # noqa: S101
     return result.rowcount
+
+
+def _old(now: int) -> Select[int]:
+    return select(OutMessage.id).where(
+        OutMessage.state.in_((SENT, WITHDRAWN, GIVEN_UP)), OutMessage.done_us < now - KEEP_US
+    )
 
 
 def _row(channel: str, alarm_id: int, event: str, now: int, due: int) -> dict[str, object]:

@@ -60,6 +60,12 @@ def heard_from(
     return areas
 
 
+def waits(session: Session, now_us: int) -> bool:
+    """Whether something is due."""
+    due = select(WatchState.asset_id).where(WatchState.due_us <= now_us).limit(1)
+    return session.scalar(due) is not None
+
+
 def tick(session: Session, now_us: int) -> tuple[int, set[str]]:
     """Look at what is due; how many rows that were, and the areas of what was raised."""
     rows = list(

@@ -12,6 +12,7 @@ from fleet.alarms.errors import PackError
 from fleet.alarms.kinds import KINDS, SEVERITIES
 from fleet.alarms.rules import Missing, Pack, Rate, Rule, Stuck, Threshold, Together
 from fleet.registry.operations import ROLES
+from fleet.registry.sub_devices import KINDS as SUB_KINDS
 from fleet.telemetry.operations import QUALITIES, TelemetryError, quantity_code
 from fleet.texts import LANGUAGES
 from fleet.wire import quantity as quantities
@@ -73,7 +74,7 @@ def _rule(pack: str, raw: object, where: str) -> Rule:
     common = {
         "pack": pack, "name": name,
         "severity": table.choice("severity", SEVERITIES),
-        "role": table.choice("role", (*ROLES, "gateway")),
+        "role": table.choice("role", tuple(dict.fromkeys((*ROLES, "gateway", *SUB_KINDS)))),
         "texts": texts,
     }  # fmt: skip
     rule = _KINDS[kind](table, common)
@@ -119,7 +120,9 @@ def _rate(table: "_Table", common: dict[str, Any]) -> Rule:
 
 
 def _missing(table: "_Table", common: dict[str, Any]) -> Rule:
-    quantity = table.quantity() if "quantity" in table.raw else None
+    # Of a sub-device its gateway's report says nothing.
+    needed = "quantity" in table.raw or common["role"] in SUB_KINDS
+    quantity = table.quantity() if needed else None
     return Missing(**common, quantity=quantity, after_us=table.seconds("after_s", 60, _LONGEST_S))
 
 

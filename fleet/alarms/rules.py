@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """What every rule has. `role`: of the assets that it is for. `texts` by language."""
+    """What every rule has. `role`: of the assets that it is for, or the kind of sub-devices.
+
+    `texts` by language.
+    """
 
     pack: str
     name: str

@@ -72,6 +72,12 @@ def end(session: Session, identifier: int, person: str) -> None:
     _end(session, row, acts.check_person(person))
 
 
+def waits(session: Session, now: int) -> bool:
+    """Whether one is to be ended."""
+    due = select(Maintenance.id).where(Maintenance.ended_us.is_(None), Maintenance.until_us <= now)
+    return session.scalar(due.limit(1)) is not None
+
+
 def expire(session: Session, now: int) -> int:
     """End those whose time has come; how many."""
     due = select(Maintenance).where(Maintenance.ended_us.is_(None), Maintenance.until_us <= now)

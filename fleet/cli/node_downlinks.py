@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import rich_click as click
 
 from fleet.cli.common import database, iso, json_option, one_line_errors, say_json, say_table
+from fleet.cli.control_options import Setting
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -25,33 +26,17 @@ def shown(session: "Session", node_id: str) -> dict[str, Any]:
     }
 
 
-class _Setting(click.ParamType[tuple[str, Any]]):
-    """KEY=VALUE: the value as JSON, else as text; KEY= is None."""
-
-    name = "setting"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, Any]:
-        key, sign, text = str(value).partition("=")
-        if not sign or not key:
-            self.fail(f"{str(value)[:40]!r} is not KEY=VALUE", param)
-        try:
-            return key, json.loads(text) if text else None
-        except (ValueError, RecursionError):
-            return key, text
-
-
 @click.command()
 @click.argument("node_id")
-@click.argument("values", nargs=-1, required=True, type=_Setting(), metavar="KEY=VALUE...")
+@click.argument("values", nargs=-1, required=True, type=Setting(), metavar="KEY=VALUE...")
 @json_option
 @one_line_errors
 def configure(node_id: str, values: tuple[tuple[str, Any], ...], as_json: bool) -> None:
-    """Change the configuration of a node over the air.
+    """Send a node one patch of its configuration, as it is: the node says what it makes of it.
 
     Values are JSON, or else text; KEY= deletes a key. The patch goes out with the answer to the
-    node's next report; `kapok node show` tells what is in force.
+    node's next report; `kapok node show` tells what is in force. What a node is to have for good,
+    and after it is provisioned anew too, is wanted by kapok config set.
 
     Example: kapok node configure 1gntj14d2p report_s=3600 apn=cmnbiot
     """
@@ -84,9 +69,12 @@ def downlinks(node_id: str, limit: int, as_json: bool) -> None:
 
     Example: kapok node downlinks 1gntj14d2p
     """
+    from fleet import texts
     from fleet.control.history import list_
+    from fleet.control.wording import result_text
     from fleet.registry.operations import show_node
 
+    lang = texts.language()
     with database() as db, db.read() as session:
         show_node(session, node_id)
         found = list_(session, node_id, limit)
@@ -100,11 +88,22 @@ def downlinks(node_id: str, limit: int, as_json: bool) -> None:
             "expires": iso(one.expires_us),
             "handed": iso(one.handed_us),
             "settled": iso(one.settled_us),
+            "said": "" if one.result is None else result_text(one.result, one.detail, lang),
         }
         for one in found
     ]
     if as_json:
         say_json(rows)
         return
-    headings = ["number", "kind", "state", "bytes", "created", "expires", "handed", "settled"]
+    headings = [
+        "number",
+        "kind",
+        "state",
+        "bytes",
+        "created",
+        "expires",
+        "handed",
+        "settled",
+        "said",
+    ]
     say_table("downlinks", headings, [[str(row[h]) for h in headings] for row in rows])

@@ -7,8 +7,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from fleet.control.errors import ControlError
-from fleet.control.operations import CONFIG, enqueue, progress
-from fleet.control.tables import Downlink
+from fleet.control.operations import CONFIG, enqueue
+from fleet.control.tables import Downlink, DownlinkProgress
 from fleet.wire import cbor
 
 MAX_PATCH = 512  # bytes: it fits into a receipt
@@ -48,15 +48,19 @@ def configure(
 
 def applied(session: Session, node_id: str) -> Applied:
     """What of its patches a node says to have in force; the configuration below is not in it."""
-    number = progress(session, node_id).applied
+    row = session.get(DownlinkProgress, node_id, populate_existing=True)
+    number, base = (row.applied, row.base) if row is not None else (0, 0)
     payloads = session.scalars(
         select(Downlink.payload)
         .where(
             Downlink.node_id == node_id,
             Downlink.kind == CONFIG,
+            Downlink.number > base,
             Downlink.number <= number,
             Downlink.settled_us.is_not(None),
             Downlink.refused.is_(False),
+            # What ended before it was handed over was never the node's, whatever came later.
+            Downlink.handed_us.is_not(None) | Downlink.expires_us.is_(None),
         )
         .order_by(Downlink.number)
     )

@@ -23,6 +23,8 @@ class Listed(NamedTuple):
     expires_us: int | None
     handed_us: int | None
     settled_us: int | None
+    result: int | None  # as the node told it
+    detail: int | None
 
 
 def list_(session: Session, node_id: str, limit: int = PAGE) -> list[Listed]:
@@ -30,10 +32,12 @@ def list_(session: Session, node_id: str, limit: int = PAGE) -> list[Listed]:
 
     `state` is queued, handed, settled, refused or expired.
     """
+    ended = Downlink.expires_us <= now_us()
     state = case(
+        (ended & Downlink.handed_us.is_(None), "expired"),  # whatever was settled above it
         (Downlink.refused, "refused"),
         (Downlink.settled_us.is_not(None), "settled"),
-        (Downlink.expires_us <= now_us(), "expired"),
+        (ended, "expired"),
         (Downlink.handed_us.is_not(None), "handed"),
         else_="queued",
     )
@@ -41,6 +45,7 @@ def list_(session: Session, node_id: str, limit: int = PAGE) -> list[Listed]:
         select(
             Downlink.number, Downlink.kind, state, func.length(Downlink.payload),
             Downlink.created_us, Downlink.expires_us, Downlink.handed_us, Downlink.settled_us,
+            Downlink.result, Downlink.detail,
         )
         .where(Downlink.node_id == node_id)
         .order_by(Downlink.number.desc())

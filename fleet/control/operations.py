@@ -1,16 +1,19 @@
 """The downlink queue, in the caller's transaction: what waits for a node until it is settled."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import structlog
-from sqlalchemy import ColumnElement, func, select, tuple_, update
+from sqlalchemy import ColumnElement, delete, func, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from fleet.control.desired_tables import DesiredNode
+from fleet.control.ends import PROVISIONED, end_of_node, mark_delivered
 from fleet.control.errors import ControlError
 from fleet.control.settling import LAST, Progress, ahead, new_progress, progress, settle
+from fleet.control.stamping import stamped
 from fleet.control.tables import Downlink, DownlinkProgress
 from fleet.identity.contexts import Context, next_contexts, rows_of
 from fleet.identity.errors import IdentityError
@@ -103,7 +106,7 @@ def pending(
     """The open items of those of `node_ids` that have any, oldest first.
 
     A KEY whose secret cannot be had now, or is not wanted any more, is left out; so is a
-    CERTIFICATE that was revoked meanwhile.
+    CERTIFICATE that was revoked meanwhile. A COMMAND is signed now, and good for ten minutes.
     """
     order = func.row_number().over(partition_by=Downlink.node_id, order_by=Downlink.number)
     total = func.count().over(partition_by=Downlink.node_id)
@@ -124,6 +127,7 @@ def pending(
     contexts = next_contexts(session, wrapper, keyed) if keyed else {}
     renewed = {row.node_id for row in rows if row.kind == CERTIFICATE}
     fingerprints = live_fingerprints(session, renewed) if renewed else set()
+    commands = _stamped(session, wrapper, rows, now_us)
     found: dict[str, Pending] = {}
     for row in rows:
         of_node = found.setdefault(row.node_id, Pending([], max(0, row.total - MAX_ITEMS)))
@@ -132,6 +136,8 @@ def pending(
             payload = _key(contexts.get(row.node_id), row.payload)
         elif row.kind == CERTIFICATE and _fingerprint(row.payload) not in fingerprints:
             payload = None
+        elif row.kind == COMMAND:
+            payload = commands.get((row.node_id, row.number), payload)
         if payload is not None:
             of_node.items.append(Item(row.number, row.kind, payload))
     return {node_id: given for node_id, given in found.items() if any(given)}
@@ -148,6 +154,10 @@ def item(
     ).first()
     if row is None:
         return None
+    if row.kind == COMMAND:
+        waits = stamped(session, wrapper, [(node_id, number)], now_us)
+        signed = waits.get((node_id, number), row.payload)
+        return None if signed is None else Item(number, COMMAND, signed)
     if row.kind != KEY:
         return Item(number, row.kind, row.payload)
     payload = _key(next_contexts(session, wrapper, [node_id]).get(node_id), row.payload)
@@ -167,14 +177,18 @@ def is_open(session: Session, node_id: str, number: int) -> bool:
 def handed(session: Session, numbers: Mapping[str, Iterable[int]], now_us: int) -> None:
     """Mark items, by node, as put into an answer; the first time counts."""
     keys = [(node_id, number) for node_id, several in numbers.items() for number in several]
-    if keys:
-        session.execute(
-            update(Downlink)
-            .where(
-                tuple_(Downlink.node_id, Downlink.number).in_(keys), Downlink.handed_us.is_(None)
-            )
-            .values(handed_us=now_us)
-        )
+    if not keys:
+        return
+    new = session.execute(
+        update(Downlink)
+        .where(tuple_(Downlink.node_id, Downlink.number).in_(keys), Downlink.handed_us.is_(None))
+        .values(handed_us=now_us)
+        .returning(Downlink.node_id, Downlink.number, Downlink.kind)
+        .execution_options(synchronize_session=False)
+    )
+    commands = [(node_id, number) for node_id, number, kind in new if kind == COMMAND]
+    if commands:
+        mark_delivered(session, commands, now_us)
 
 
 def _fingerprint(payload: bytes) -> str:
@@ -189,7 +203,22 @@ def cancel(session: Session, node_id: str) -> int:
         .where(Downlink.node_id == node_id, *_open(clock_us()))
         .values(expires_us=clock_us())
     )
+    end_of_node(session, node_id, PROVISIONED)
+    # Its configuration is a new one: what was in force, and what was wanted of it, is no more.
+    session.execute(
+        update(DownlinkProgress)
+        .where(DownlinkProgress.node_id == node_id)
+        .values(base=DownlinkProgress.last_number)
+    )
+    session.execute(delete(DesiredNode).where(DesiredNode.node_id == node_id))
     return rows_of(changed)
+
+
+def _stamped(
+    session: Session, wrapper: Wrapper, rows: Sequence[Any], now_us: int
+) -> dict[tuple[str, int], bytes | None]:
+    keys = [(row.node_id, row.number) for row in rows if row.kind == COMMAND]
+    return stamped(session, wrapper, keys, now_us) if keys else {}
 
 
 def _is_patch(payload: bytes) -> bool:

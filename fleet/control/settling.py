@@ -6,6 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from fleet.control.ends import told_by_status
 from fleet.control.tables import Downlink, DownlinkProgress
 from fleet.registry.operations import now_us
 
@@ -22,14 +23,15 @@ class Progress(NamedTuple):
     refused: int
 
 
-def settle(session: Session, told: Mapping[str, tuple[int, int, int]]) -> None:
-    """Settle items by what nodes told: (highest handled, CONFIG applied, refused last).
+def settle(session: Session, told: Mapping[str, tuple[int, int, int]]) -> list[str]:
+    """Settle items by what nodes told: (highest handled, CONFIG applied, refused last); those
+    that told something new.
 
     Zeros for what a node did not tell. A number that no node can have changes nothing.
     """
     told = {node_id: numbers for node_id, numbers in told.items() if any(numbers)}
     if not told:
-        return
+        return []
     found = session.scalars(
         select(DownlinkProgress)
         .where(DownlinkProgress.node_id.in_(list(told)))
@@ -38,6 +40,7 @@ def settle(session: Session, told: Mapping[str, tuple[int, int, int]]) -> None:
         .execution_options(populate_existing=True)
     )
     rows = {row.node_id: row for row in found}
+    changed = []
     for node_id, numbers in told.items():
         # A node that is ahead of its row, or has none, is one of a database that was restored.
         row = rows.get(node_id) or new_progress(node_id, 0)
@@ -45,7 +48,9 @@ def settle(session: Session, told: Mapping[str, tuple[int, int, int]]) -> None:
         if numbers != known and _plausible(row.last_number, numbers):
             session.add(row)
             _settle(session, row, numbers)
+            changed.append(node_id)
     session.flush()
+    return changed
 
 
 def ahead(session: Session, handled: Mapping[str, int]) -> set[str]:
@@ -69,7 +74,7 @@ def progress(session: Session, node_id: str) -> Progress:
 def new_progress(node_id: str, last_number: int) -> DownlinkProgress:
     """A row of a node that told nothing so far."""
     return DownlinkProgress(
-        node_id=node_id, last_number=last_number, handled=0, applied=0, refused=0
+        node_id=node_id, last_number=last_number, handled=0, applied=0, refused=0, base=0
     )
 
 
@@ -90,3 +95,4 @@ def _settle(session: Session, row: DownlinkProgress, numbers: tuple[int, int, in
         session.execute(
             update(Downlink).where(mine, Downlink.number == row.refused).values(refused=True)
         )
+    told_by_status(session, row.node_id, row.handled, row.refused)

@@ -23,6 +23,8 @@ class Downlink(Base):
     handed_us: Mapped[int | None] = mapped_column(BigInteger)  # first time, put into an answer
     settled_us: Mapped[int | None] = mapped_column(BigInteger)
     refused: Mapped[bool] = mapped_column(Boolean)
+    result: Mapped[int | None] = mapped_column(SmallInteger)  # as a record of the node told it
+    detail: Mapped[int | None] = mapped_column(BigInteger)
 
 
 # Every report asks for its node's open items; what is settled is not in the way.
@@ -49,3 +51,5 @@ class DownlinkProgress(Base):
     handled: Mapped[int] = mapped_column(Integer)  # highest number that the node is done with
     applied: Mapped[int] = mapped_column(Integer)  # of the newest CONFIG in force, 0: none
     refused: Mapped[int] = mapped_column(Integer)  # of the item refused last, 0: none
+    # The node was provisioned anew behind this item: no patch up to it is in force any more.
+    base: Mapped[int] = mapped_column(Integer, default=0, server_default="0")

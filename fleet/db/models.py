@@ -2,13 +2,18 @@
 
 from fleet.alarms import tables as alarms
 from fleet.clones import tables as clones
+from fleet.control import command_tables as commands
+from fleet.control import desired_tables as desired
 from fleet.control import tables as control
 from fleet.db.base import Base
 from fleet.identity import tables as identity
 from fleet.identity import token_tables as tokens
+from fleet.registry import sub_tables as sub_devices
 from fleet.registry import tables as registry
 from fleet.telemetry import tables as telemetry
 from fleet.uplink import tables as uplink
 
-__all__ = ["Base", "alarms", "clones", "control", "identity", "registry", "telemetry", "uplink"]
-__all__ = ["Base", "control", "identity", "registry", "telemetry", "tokens", "uplink"]
+__all__ = [
+    "Base", "alarms", "clones", "commands", "control", "desired", "identity", "registry",
+    "sub_devices", "telemetry", "tokens", "uplink",
+]  # fmt: skip

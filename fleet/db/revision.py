@@ -17,7 +17,9 @@ REVISIONS = (
     "0005",
     "0006",
     "0007",
+    "0008",
     "0009",
+    "0010",
 )  # of fleet/db/migrations/versions, oldest first
 
 

@@ -66,6 +66,9 @@ PURPOSE: dict[str, str] = {
     "tx": OUT, "rx": IN, "reset": OUT, "pwrkey": OUT, "dtr": OUT, "psm_exit": OUT, "cut": OUT,
     "pulse": WAKE, "wake": WAKE, "button": WAKE, "level": ADC, "supply": ADC,
     "relay": OUT, "dim": OUT,
+    "battery": ADC, "gas": ADC, "gas_call": WAKE, "cover": WAKE, "scl": OUT, "sda": OUT,
+    "shock": WAKE, "valve_open": OUT, "valve_close": OUT, "valve_opened": IN, "valve_closed": IN,
+    "valve_ma": ADC,
 }  # fmt: skip
 
 

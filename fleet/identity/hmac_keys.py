@@ -2,15 +2,19 @@
 
 import secrets
 import time
+from collections.abc import Iterable
 
+import structlog
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
+from fleet.identity.errors import IdentityError
 from fleet.identity.secret import SecretBytes
 from fleet.identity.token_tables import NodeHmacKey
 from fleet.identity.wrapping import Wrapper
 
 KEY_BYTES = 32
+log = structlog.get_logger("identity")
 
 
 def next_key(session: Session, wrapper: Wrapper, node_id: str) -> SecretBytes:
@@ -54,6 +58,30 @@ def keys(session: Session, wrapper: Wrapper, node_id: str) -> list[SecretBytes]:
         .order_by(NodeHmacKey.current_for.is_(None))
     )
     return [wrapper.unwrap(row.secret, _binding(node_id)) for row in rows]
+
+
+def current(session: Session, wrapper: Wrapper, node_ids: Iterable[str]) -> dict[str, SecretBytes]:
+    """The keys by which nodes check what they are told now; a key that cannot be unwrapped is
+    left out: it must not cost a node the receipt of its readings.
+    """
+    rows = session.execute(
+        select(NodeHmacKey.node_id, NodeHmacKey.secret).where(
+            NodeHmacKey.current_for.in_(list(node_ids))
+        )
+    )
+    found = {}
+    for node_id, secret in rows:
+        try:
+            found[node_id] = wrapper.unwrap(secret, _binding(node_id))
+        except IdentityError as e:
+            log.error("a key for commands cannot be had", node=node_id, reason=str(e))
+    return found
+
+
+def holders(session: Session, node_ids: Iterable[str]) -> set[str]:
+    """Those of `node_ids` that have a key."""
+    query = select(NodeHmacKey.node_id).where(NodeHmacKey.current_for.in_(list(node_ids)))
+    return set(session.scalars(query))
 
 
 def revoke(session: Session, node_id: str) -> None:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from fleet.registry.sub_tables import SubDevice
 from fleet.registry.tables import Area, Asset, Installation, Site, Terminal
 
 
@@ -38,12 +39,15 @@ def area_name(session: Session, code: str) -> str:
 
 
 def serving(session: Session, asset_id: int) -> Terminal | None:
-    """The terminal that is installed at an asset now."""
-    return session.scalar(
-        select(Terminal)
-        .join(Installation, Installation.open_for == Terminal.id)
-        .where(Installation.asset_id == asset_id)
+    """The terminal that serves an asset now: its own, or the gateway of a sub-device."""
+    query = select(Terminal).join(Installation, Installation.open_for == Terminal.id)
+    own = session.scalar(query.where(Installation.asset_id == asset_id))
+    if own is not None:
+        return own
+    behind = select(SubDevice.gateway_id).where(
+        SubDevice.asset_id == asset_id, SubDevice.open_for.is_not(None)
     )
+    return session.scalar(query.where(Installation.asset_id.in_(behind)).limit(1))
 
 
 def count_assets(session: Session, area: str, kind: str) -> int:

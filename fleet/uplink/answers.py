@@ -38,9 +38,10 @@ class Answer(NamedTuple):
 PLAIN = Answer(None, [])
 
 
-def by_mqtt(epoch: int, ranges: Ranges, pending: Pending) -> Answer:
+def by_mqtt(epoch: int, ranges: Ranges, pending: Pending, time: int = 0) -> Answer:
     """Items go as a whole; one that is too large holds back those behind it. A report without
-    records is answered by a receipt without ranges: its node waits for one.
+    records is answered by a receipt without ranges: its node waits for one. `time` in s since
+    1970, for a node that asks for it, else 0.
     """
     covered = ranges[: receipt.MAX_RANGES]
     items = []
@@ -51,15 +52,16 @@ def by_mqtt(epoch: int, ranges: Ranges, pending: Pending) -> Answer:
             break
         items.append(item)
     waiting = _behind(pending, items)
-    return Answer(_encoded(epoch, covered, items, waiting), _numbers(items))
+    return Answer(_encoded(epoch, covered, items, waiting, time), _numbers(items))
 
 
-def by_coap(epoch: int, ranges: Ranges, pending: Pending) -> Answer:
+def by_coap(epoch: int, ranges: Ranges, pending: Pending, time: int = 0) -> Answer:
     """All in COAP_RECEIPT bytes: first the ranges, then the items; of a large one its size."""
     covered = ranges[: receipt.MAX_RANGES]
-    if len(covered) == len(ranges) and not pending.items and not pending.waiting:
+    whole = len(covered) == len(ranges)
+    if whole and not pending.items and not pending.waiting and not time:
         return PLAIN
-    while len(raw := _encoded(epoch, covered, [], 0)) > COAP_RECEIPT:
+    while len(raw := _encoded(epoch, covered, [], 0, time)) > COAP_RECEIPT:
         covered = covered[: len(covered) // 2]  # the rest is repeated, and receipted then
     room = COAP_RECEIPT - len(raw) - _FRAME
     items = []
@@ -68,7 +70,7 @@ def by_coap(epoch: int, ranges: Ranges, pending: Pending) -> Answer:
         if room < 0:
             break
         items.append(item)
-    raw = _encoded(epoch, covered, items, _behind(pending, items))
+    raw = _encoded(epoch, covered, items, _behind(pending, items), time)
     return Answer(raw, _numbers(items))
 
 
@@ -80,9 +82,9 @@ def _numbers(items: list[Item]) -> list[int]:
     return [item.number for item in items]
 
 
-def _encoded(epoch: int, covered: Ranges, items: Iterable[Item], waiting: int) -> bytes:
+def _encoded(epoch: int, covered: Ranges, items: Iterable[Item], waiting: int, time: int) -> bytes:
     given = [(item.number, item.kind, _payload(item)) for item in items]
-    return receipt.encode(epoch if covered else 0, covered, given, waiting)
+    return receipt.encode(epoch if covered else 0, covered, given, waiting, time)
 
 
 def _payload(item: Item) -> bytes | int:

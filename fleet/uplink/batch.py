@@ -9,15 +9,17 @@ from fleet.alarms import intake as alarms
 from fleet.alarms.heard import Heard
 from fleet.clones import operations as clones
 from fleet.clones.window import Window, digest
+from fleet.control import desired
 from fleet.control import operations as control
 from fleet.identity import claims, oscore, rotation
 from fleet.identity.claims import Claims
 from fleet.identity.wrapping import Wrapper
 from fleet.registry import operations as registry
-from fleet.registry.operations import Standing
+from fleet.registry import sub_devices
+from fleet.registry.operations import Placement, Standing
 from fleet.registry.registers import continued
 from fleet.telemetry import operations as telemetry
-from fleet.uplink import answers, ranges
+from fleet.uplink import answers, own_words, ranges
 from fleet.uplink.answers import Outcome
 from fleet.uplink.deadletters import bury
 from fleet.uplink.message import Message
@@ -25,6 +27,7 @@ from fleet.uplink.ranges import Ranges
 from fleet.uplink.tables import StoredSequences
 from fleet.wire import cbor, report
 from fleet.wire import claim as wire
+from fleet.wire.quantity import SUB_DEVICE
 
 # Of one (node, epoch). A node leaves a gap where its full journal dropped something, tens of them
 # in a life. It sends its oldest records first, so the oldest gap is the one that nothing fills any
@@ -37,6 +40,7 @@ CONTENTS = 48
 
 # Keys of a report's status: what a node did with the items that it was given.
 APPLIED, HANDLED, REFUSED = 13, 14, 15
+ASKS_TIME = 16
 
 GRANT = 1  # the number under which a node that came by CoAP fetches its grant
 SHORT = 64  # bytes of an answer to a claim that are not worth a fetch: a refusal
@@ -51,6 +55,7 @@ class _Taken(NamedTuple):
     ranges: Ranges = []  # noqa: RUF012  # never changed
     answer: bytes | None = None  # to a claim
     item: bytes | None = None  # its grant, fetched
+    asks_time: bool = False  # its clock was never set by anybody
 
     @property
     def is_answered(self) -> bool:
@@ -74,11 +79,13 @@ class Batch:
         ]
         self._readings: list[telemetry.New] = []
         self._heard: list[Heard] = []  # the new records, as alarms take them
+        self._words: list[own_words.Words] = []
         self._newest: dict[str, tuple[int, dict[int, int]]] = {}
 
     def write(self, session: Session) -> tuple[list[Outcome], int]:
         """All of it; the outcomes in order once that is committed, and the number of readings."""
         self._session = session
+        self._subs = sub_devices.SubPlaces(session)
         self._replayed = _replayed(session, self._messages)
         self._standings = registry.standings(session, {m.node_id for m in self._messages})
         self._flag_reused_numbers()
@@ -90,7 +97,9 @@ class Batch:
         readings = telemetry.store(self._session, self._readings)
         told = _told(self._newest)
         rotation.told(self._session, told)
-        control.settle(self._session, told)
+        own_words.tell(self._session, self._words)
+        desired.told(self._session, control.settle(self._session, told))
+        desired.look(self._session, self._newest)
         claims.end_used(self._session, self._newest)
         return self._answered(taken), readings
 
@@ -120,7 +129,7 @@ class Batch:
         taken = self._keep(message, parsed, standing)
         if taken.kind != "refused":
             self._newest[message.node_id] = (message.received_us, parsed.status)
-        return taken
+        return taken._replace(asks_time=ASKS_TIME in parsed.status)
 
     def _claim(self, message: Message) -> _Taken:
         """What came under a voucher: a claim, or the fetching of its grant."""
@@ -140,39 +149,64 @@ class Batch:
             return _Taken("repeated")
         placed = [(r, standing.placed(r.time * 1_000_000)) for r in parsed.records]
         at = {r.sequence: place for r, place in placed if place is not None}
-        if not at:  # taken from its asset since: what it measures is nobody's
+        # What a node says about itself is its own wherever it was.
+        kept = [r for r in parsed.records if r.sequence in at or own_words.is_all_own(r)]
+        if not kept:  # taken from its asset since: what it measures is nobody's
             return _Taken("refused")
         row = self._row(message.node_id, parsed.epoch)
         known = ranges.pairs(_numbers(row.ranges))
         # Without a place there is no row, so there is no receipt either: the node keeps it.
-        sent = ranges.from_numbers(at)
-        fresh = [
-            r
-            for r in parsed.records
-            if r.sequence in at and not ranges.contains(known, r.sequence)
-        ]
+        sent = ranges.from_numbers(r.sequence for r in kept)
+        fresh = [r for r in kept if not ranges.contains(known, r.sequence)]
         if self._is_forked(message, parsed, row, fresh):
             return _Taken("refused")  # its records stay with it until somebody has looked
         if fresh:
             together = ranges.bounded(ranges.union(known, sent), MAX_RANGES)
             row.ranges = cbor.encode(ranges.flatten(together))
         for record in fresh:
-            place = at[record.sequence]
-            values = [(q, continued(q, value, place)) for q, value in record.values]
-            self._readings.extend(
-                telemetry.New(
-                    place.asset_id, message.node_id, quantity, record.time * 1_000_000,
-                    value, record.quality, message.trust, message.received_us,
-                )
-                for quantity, value in values
-            )  # fmt: skip
-            self._heard.append(
-                Heard(
-                    place.asset_id, message.node_id, record.sequence, record.time * 1_000_000,
-                    message.received_us, record.quality, values,
-                )
-            )  # fmt: skip
+            self._read(message, record, at.get(record.sequence))
+            self._hear(message, parsed.epoch, record)
         return _Taken("stored" if fresh else "repeated", parsed.epoch, sent)
+
+    def _read(self, message: Message, record: report.Record, place: Placement | None) -> None:
+        """What a record says of the asset that the node served then."""
+        if place is None:
+            return
+        at_us = record.time * 1_000_000
+        values, sub = record.values, None
+        if values[0][0] == SUB_DEVICE and values[0][1] in sub_devices.NUMBERS:
+            sub = self._subs.placed(place, values[0][1], at_us)
+            values = values[1:]
+        asset_id = sub.asset_id if sub else place.asset_id
+        kept = [
+            (q, sub.continued(q, value) if sub else continued(q, value, place))
+            for q, value in values
+            if not own_words.is_own(q)
+        ]
+        self._readings.extend(
+            telemetry.New(
+                asset_id, message.node_id, quantity, at_us, value, record.quality,
+                message.trust, message.received_us,
+            )
+            for quantity, value in kept
+        )  # fmt: skip
+        self._heard.append(
+            Heard(
+                asset_id, message.node_id, record.sequence, at_us, message.received_us,
+                record.quality, kept,
+            )
+        )  # fmt: skip
+
+    def _hear(self, message: Message, epoch: int, record: report.Record) -> None:
+        """What a record says of the node itself."""
+        own = {code: value for code, value in record.values if own_words.is_own(code)}
+        if own:
+            self._words.append(
+                own_words.Words(
+                    message.node_id, epoch, record.sequence, record.time, record.quality, own,
+                    message.trust, message.received_us,
+                )
+            )  # fmt: skip
 
     def _reported(self) -> list[tuple[str, int]]:
         """The nodes that reported, with or without records, and the assets that they serve."""
@@ -236,7 +270,8 @@ class Batch:
                 continue
             waits = pending.get(message.node_id, answers.NOTHING)
             make = answers.by_mqtt if message.claim is None else answers.by_coap
-            answer = make(what.epoch, what.ranges, waits)
+            time = self._now_us // 1_000_000 if what.asks_time else 0
+            answer = make(what.epoch, what.ranges, waits, time)
             handed[message.node_id] = answer.handed
             outcomes.append(Outcome(what.kind, answer.receipt))
         control.handed(self._session, handed, self._now_us)

@@ -89,6 +89,8 @@ class VirtualBoard:
         self._peripherals = Peripherals(
             self.pins, self.rtc, self.nvs, self.uarts, lambda: self.clock.now_us
         )
+        self.i2c = self._peripherals.i2c
+        self._listeners: dict[int, list[Callable[[int], None]]] = {}
         self._console = Console(console)
         self._life = Life(
             self._idler,
@@ -217,6 +219,10 @@ class VirtualBoard:
         self.world.pulse(pin, level, hold_us)
         self._idler.kick()
 
+    def listen(self, pin: int, told: Callable[[int], None]) -> None:
+        """`told(level)` is called at every change of the firmware's output `pin`."""
+        self._listeners.setdefault(pin, []).append(told)
+
     # Waiting
 
     async def run_until(
@@ -314,6 +320,8 @@ class VirtualBoard:
         }
 
     def _output(self, pin: int, level: int) -> None:
+        for told in self._listeners.get(pin, ()):
+            told(level)
         wire = self._wires.get(pin)
         if wire is not None and wire[0] in self.uarts:
             self.uarts[wire[0]].twin.pin(wire[1], level)

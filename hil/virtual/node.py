@@ -5,18 +5,20 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fleet.flashing.hardware import load_board
+from fleet.flashing.hardware import BUS_UART, load_board
 from fleet.flashing.journal import JournalContent
 from fleet.paths import firmware_dir
 from fleet.releases import rescue, slots
 from fleet.wire import cbor, nodeid
 from hil.virtual import firmware
 from hil.virtual.board import FLASH_SIZE, BoardError, VirtualBoard
+from hil.virtual.fittings import Fittings
 from hil.virtual.journal_view import read_journal
 from hil.virtual.modem import ModemTwin
 from hil.virtual.pace import Pace
 from hil.virtual.scenes import Scene
 from hil.virtual.stimulus import Stimulus
+from hil.virtual.twin import UartTwin
 
 NAMESPACE = "kapok"  # of NVS, as in firmware/node/config.py
 UART = 1
@@ -69,7 +71,14 @@ class VirtualNode:
         if self._description.modem is None:
             raise BoardError(f"{scene.board} has no modem of its own: the scene needs one")
         self.twin = ModemTwin(self._description.modem, seed=seed)
-        pins = self._description.pins
+        pins = self._description.node_pins
+        twins: dict[int, UartTwin] = {UART: self.twin}
+        wires = {pins[name]: (UART, name) for name in MODEM_PINS if name in pins}
+        if scene.bus is not None:
+            twins[BUS_UART] = scene.bus
+            if "bus_de" in pins:
+                scene.bus.enabled_by_pin()
+                wires[pins["bus_de"]] = (BUS_UART, "de")
         self.board = VirtualBoard(
             folder,
             mac,
@@ -77,13 +86,14 @@ class VirtualNode:
             start=scene.start_us,
             heapsize=heapsize,
             stimulus=Stimulus(scene.schedule()),
-            twins={UART: self.twin},
-            wires={pins[name]: (UART, name) for name in MODEM_PINS if name in pins},
+            twins=twins,
+            wires=wires,
             pace=pace,
             haste=haste,
             console=console,
             serial=serial,
         )
+        self.fittings = Fittings(self.board, pins)
 
     def provision(self, credentials: Credentials, host: str, port: int, **more: Any) -> None:
         """Write credentials and configuration to NVS; `more` replaces keys of the scene's."""
@@ -94,7 +104,7 @@ class VirtualNode:
             "apn": "",
             "host": host,
             "port": port,
-            "pins": self._description.pins,
+            "pins": self._description.node_pins,
             **self.scene.config,
             **more,
         }

@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Callable, Mapping
 
+from hil.virtual.i2c import I2cBuses
 from hil.virtual.net import Sockets
 from hil.virtual.nvs import INTEGER, Nvs, Value
 from hil.virtual.pins import Pins
@@ -51,6 +52,7 @@ class Peripherals:
         self.uarts = uarts
         self.watchdog = Watchdog()
         self.net = Sockets(uarts)
+        self.i2c = I2cBuses()
         self._now = now
         self._commands: dict[int, Callable[[bytes], None]] = {
             _ops.NOW: lambda _: None,
@@ -78,6 +80,7 @@ class Peripherals:
             _ops.ADC_READ: lambda p: struct.pack("<i", pins.microvolts[p[0]]),
             _ops.MEMORY_GET: lambda _: rtc.memory,
             _ops.NVS_GET: self._nvs_get,
+            _ops.I2C: lambda p: self.i2c.transfer(p),
             _ops.PCNT_VALUE: lambda p: struct.pack("<i", pins.pcnt_value(p[0], bool(p[1]))),
             **self.net.queries,
         }
@@ -100,9 +103,9 @@ class Peripherals:
             uart.reset()
 
     def _uart_init(self, payload: bytes) -> None:
-        unit, baudrate, _rxbuf = struct.unpack("<BIH", payload)
+        unit, baudrate, _rxbuf, bits, parity, stop = struct.unpack("<BIHBBB", payload)
         if unit in self.uarts:
-            self.uarts[unit].open(baudrate)
+            self.uarts[unit].open(baudrate, (bits, parity, stop))
 
     def _uart_write(self, payload: bytes) -> None:
         uart = self.uarts.get(payload[0])

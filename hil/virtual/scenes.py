@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fleet.flashing.hardware import load_board
+from hil.virtual.rs485.line import BusTwin
 from hil.virtual.stimulus import Adc, Change, Pulse
 
 SECOND = 1_000_000
@@ -35,6 +36,8 @@ class Scene:
     given: list[tuple[int, int]] = field(default_factory=list)
     pulses: int = 0
     bound: Callable[[int], int] = lambda end_us: end_us + 1
+    bus: BusTwin | None = None  # what hangs on the board's RS-485 line
+    records: int = 1  # that the node makes of one sample's readings
     _schedule: Iterator[tuple[int, Change]] = field(default_factory=lambda: iter(()))
     _end_us: int | None = None
 

@@ -34,7 +34,13 @@ class Level(NamedTuple):
     value: int
 
 
-Change = Adc | Pulse | Level
+class Do(NamedTuple):
+    """Something happens to a device that hangs on the board: `act` is called."""
+
+    act: Callable[[], None]
+
+
+Change = Adc | Pulse | Level | Do
 Schedule = Iterable[tuple[int, Change]]
 
 

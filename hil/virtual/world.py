@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from hil.virtual.clock import VirtualClock
 from hil.virtual.pins import Pins
-from hil.virtual.stimulus import Adc, Change, Pulse, Stimulus
+from hil.virtual.stimulus import Adc, Change, Do, Pulse, Stimulus
 
 
 class World:
@@ -52,6 +52,8 @@ class World:
                 self._pulse(at, change.wake_pin, 1, change.wake_us)
         elif isinstance(change, Pulse):
             self._pulse(at, change.pin, 1, change.width_us)
+        elif isinstance(change, Do):
+            change.act()
         else:
             self._pins.drive(change.pin, change.value)
         self._next()

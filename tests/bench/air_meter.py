@@ -8,7 +8,7 @@ from hil.virtual.node import VirtualNode
 from hil.virtual.pace import Clocked
 from hil.virtual.scenes import SECOND
 
-ASLEEP_US = 600 * SECOND  # a jump as long as this is made in deep sleep, with the radio done
+ASLEEP_US = 60 * SECOND  # behind a jump of deep sleep as long as this the radio is done
 
 
 class Contact(NamedTuple):
@@ -45,6 +45,8 @@ class AirMeter:
     async def before_jump(self, board: Clocked, until_us: int) -> None:
         """As Pace's."""
         if self.node is None or until_us - board.now_us < ASLEEP_US:
+            return
+        if self.node.board.state != "asleep":
             return
         self._note(self.node)
         while self._wanted <= 0:

@@ -37,6 +37,7 @@ SPLIT = 48  # records of one report; those beyond go into a second one on the sa
 WAIT_S = 120.0  # real
 # Reports go by their number of records alone, and PSM begins as soon as the radio is released.
 CONFIG = {"report_s": 604_800, "tau_s": 604_800, "active_s": 0, "awake_s": 600, "attach_s": 300}
+CONFIG["ledger_s"] = 0  # a record of its own a day; the table is of readings
 
 
 class Target(NamedTuple):

@@ -87,6 +87,18 @@ async def edrx(modem, cycle_ms: "int | None") -> "tuple | None":
     return await _settled(modem, granted_edrx, before, (timers.decode_edrx(bits),))
 
 
+async def ensure_edrx(modem, cycle_ms: int) -> "tuple | None":
+    """Ask for a cycle, 0 for none, unless that is what the modem asks for already; as `edrx`."""
+    if not modem.EDRX:
+        return None
+    # <AcT-type>,<requested>: a line for each technology, none where nothing is asked for
+    asked = fields(await modem.line("AT+CEDRXS?", "+CEDRXS:"))
+    bits = asked[1] if len(asked) > 1 else ""
+    if bits == (timers.encode_edrx(cycle_ms) if cycle_ms else ""):
+        return await granted_edrx(modem) if cycle_ms else None
+    return await edrx(modem, cycle_ms or None)
+
+
 async def granted_edrx(modem) -> "tuple[int, int] | None":
     """(cycle, paging time window) in ms as the network gave them; None for no eDRX."""
     # <AcT>,<requested>,<granted>,<window>; AcT 0 where the cell does not use it

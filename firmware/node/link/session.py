@@ -52,6 +52,13 @@ class Session:
                 await saving.ensure_psm(self.modem, config["tau_s"], config.get("active_s", 60))
             except AtError:
                 pass  # this costs energy, not the contact
+        if config.get("edrx_s") is not None:
+            from node.link import saving
+
+            try:
+                await saving.ensure_edrx(self.modem, config["edrx_s"] * 1000)
+            except AtError:
+                pass  # as above
 
     async def network_time(self) -> "int | None":
         """Seconds since 1970 UTC by the network, None when it gave none."""

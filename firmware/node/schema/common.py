@@ -18,6 +18,9 @@ RULES: "dict[str, tuple]" = {  # type: ignore[type-arg]
     "active_s": (int, 0, 11160, None),  # 60 when there is none
     "door": (str, 4, None),  # "mqtt" over TLS, or "coap" with OSCORE; none: mqtt
     "bearers": (list, 4, None),  # names of link/bearers.py, in this order; none: "modem"
+    "ledger_s": (int, 0, 604800, 86400),  # how often the energy ledger is reported; 0: never
+    "edrx_s": (int, 0, 10485, None),  # the eDRX cycle to ask for; none or 0: do not
+    "ntp": (str, 64, None),  # a time server, name or name:port, where the network tells no time
     "log_level": (int, 0, 3, None),  # of log.py; none: 1
 }
 

@@ -1,8 +1,8 @@
 """The receipt: the fleet's word that records are committed, and what it has for the node.
 
-A map {0: version, 1: epoch, 2: [first, last, ...], 3: [[number, kind, payload], ...], 4: waiting}.
-1 and 2, inclusive sequence ranges, ascending and apart, stand together: the node may forget what
-a range covers, and nothing else. 3 and 4 stand only where there is something.
+A map {0: version, 1: epoch, 2: [first, last, ...], 3: [[number, kind, payload], ...], 4: waiting,
+5: time}. 1 and 2, inclusive sequence ranges, ascending and apart, stand together: the node may
+forget what a range covers, and nothing else. 3 to 5 stand only where there is something.
 """
 
 from collections import namedtuple
@@ -18,9 +18,10 @@ MAX_FETCH = 65535
 
 CONFIG, KEY, COMMAND, UPDATE, CERTIFICATE = 1, 2, 3, 4, 5  # kinds of items
 
-Receipt = namedtuple("Receipt", ("epoch", "ranges", "items", "waiting"))
+Receipt = namedtuple("Receipt", ("epoch", "ranges", "items", "waiting", "time"))
 """epoch 1..2^32-1 and ranges [(first, last), ...], or 0 and [] for a poll; items [[number, kind,
-payload bytes or its size], ...]; waiting: how many more there are."""
+payload bytes or its size], ...]; waiting: how many more there are; time: the
+fleet's, in s since 1970 UTC, for a node that is not sure of its own, else 0."""
 
 
 def encode(
@@ -28,6 +29,7 @@ def encode(
     ranges: "list[tuple[int, int]]",
     items: "list[tuple[int, int, bytes | int]] | tuple[()]" = (),
     waiting: int = 0,
+    time: int = 0,
 ) -> bytes:
     """The bytes of a receipt; `ranges` ascending, inclusive and apart, none for a poll."""
     top: "dict[int, object]" = {0: VERSION}
@@ -42,6 +44,8 @@ def encode(
         top[3] = [list(item) for item in items]
     if waiting:
         top[4] = waiting
+    if time:
+        top[5] = time
     return cbor.encode(top)
 
 
@@ -51,8 +55,8 @@ def decode(data: bytes) -> Receipt:
         top = cbor.decode(data)
     except cbor.CborError as e:
         raise ReportError("not strict CBOR: %s" % e)
-    if not isinstance(top, dict) or not {0} <= set(top) <= {0, 1, 2, 3, 4}:
-        raise ReportError("a receipt is a map with key 0 and keys 1 to 4")
+    if not isinstance(top, dict) or not {0} <= set(top) <= {0, 1, 2, 3, 4, 5}:
+        raise ReportError("a receipt is a map with key 0 and keys 1 to 5")
     if top[0] != VERSION or top[0] is True:
         raise ReportError("receipt version %r; this node reads version 1" % (top[0],))
     epoch = 0
@@ -61,7 +65,8 @@ def decode(data: bytes) -> Receipt:
         epoch = whole(top.get(1), 1, 0xFFFFFFFF, "epoch")
         ranges = _ranges(top.get(2))
     waiting = whole(top[4], 1, 0xFFFF, "waiting") if 4 in top else 0
-    return Receipt(epoch, ranges, _items(top[3]) if 3 in top else [], waiting)
+    time = whole(top[5], 1, 0xFFFFFFFF, "time") if 5 in top else 0
+    return Receipt(epoch, ranges, _items(top[3]) if 3 in top else [], waiting, time)
 
 
 def covers(answer: bytes, sent: bytes) -> bool:

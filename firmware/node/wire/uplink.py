@@ -17,6 +17,8 @@ ERROR = 6
 # What became of the fleet's items (receipt.py): the configuration that is in force, the highest
 # item that was handled, and the newest one that was refused. Each an item's number.
 APPLIED, HANDLED, REFUSED = 13, 14, 15
+# 1: the node is not sure what time it is, and asks the fleet.
+ASKS_TIME = 16
 
 
 class ReportError(ValueError):

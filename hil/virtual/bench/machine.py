@@ -8,6 +8,7 @@ from hil.standalone import setting
 from hil.virtual.bench.folder import BenchError
 from hil.virtual.bench.place import Place
 from hil.virtual.board import VirtualBoard
+from hil.virtual.fittings import Fittings
 from hil.virtual.node import MODEM_PINS, UART
 from hil.virtual.pace import Rate
 from hil.virtual.twin import UartTwin
@@ -40,6 +41,7 @@ class Machine:
             pace=Rate(place.setting.rate),
             serial=say,
         )
+        self.fittings = Fittings(self.board, pins)
         self._cutting: asyncio.Task[None] | None = None
 
     def boot(self) -> None:

@@ -7,7 +7,7 @@ status, the board's time. Times are microseconds since 1970 UTC. Payloads stand 
 HELLO = 1  # -> JSON of what this boot needs to know
 NOW = 2
 IDLE = 3  # <qB until (-1: for ever), flags -> items: <BBH kind, number, length + data
-UART_INIT = 4  # <BIH unit, baud rate, rxbuf
+UART_INIT = 4  # <BIHBBB unit, baud rate, rxbuf, bits, parity (0 even, 1 odd, 255 none), stop bits
 UART_WRITE = 5  # <B unit + bytes
 UART_OVERRUN = 6  # <BI unit, bytes dropped
 PIN_MODE = 7  # <BBBB pin, mode, pull, hold
@@ -44,6 +44,7 @@ SERIAL_READ = 37  # <H most -> bytes typed at UART0
 SERIAL_WRITE = 38  # bytes for UART0, as they are; print goes by the process's standard output
 KBD_INTR = 39  # <h character that interrupts (-1: none)
 PROMPT = 40  # the prompt is reached: virtual time runs 1:1
+I2C = 50  # <BBBB scl, sda, address, bytes to read + bytes to write -> bytes
 
 OK = 0
 ERROR = 1  # <h errno

@@ -10,6 +10,7 @@ from micropython import const
 _LAZY = const(0)
 if _LAZY:  # for who reads: the VM takes them by __getattr__
     from _machine_adc import ADC  # noqa: F401
+    from _machine_i2c import I2C  # noqa: F401
     from _machine_pin import Pin  # noqa: F401
     from _machine_pwm import PWM  # noqa: F401
     from _machine_rtc import RTC  # noqa: F401

@@ -64,14 +64,14 @@ def test_the_status_on_the_page_is_what_the_fleet_takes() -> None:
 
 def test_the_receipt_on_the_page_is_what_the_codec_reads_and_writes() -> None:
     raw = vector("receipt")
-    assert receipt.decode(raw) == (EPOCH, [(1, 2)], [], 0)
+    assert receipt.decode(raw) == (EPOCH, [(1, 2)], [], 0, 0)
     assert receipt.encode(EPOCH, [(1, 2)]) == raw
 
 
 def test_the_receipt_with_an_item_on_the_page() -> None:
     item = [12, receipt.CONFIG, cbor.encode({"report_s": 43200})]
     raw = vector("item")
-    assert receipt.decode(raw) == (EPOCH, [(1, 2)], [item], 3)
+    assert receipt.decode(raw) == (EPOCH, [(1, 2)], [item], 3, 0)
     assert receipt.encode(EPOCH, [(1, 2)], [item], 3) == raw
 
 

@@ -33,12 +33,12 @@ def ranges_of(numbers: set[int]) -> list[tuple[int, int]]:
 _RANGES = st.sets(st.integers(1, 60), max_size=40).map(ranges_of)
 
 
-@given(_EPOCHS, _RANGES, _ITEMS, st.integers(0, 65535))
+@given(_EPOCHS, _RANGES, _ITEMS, st.integers(0, 65535), st.integers(0, 0xFFFFFFFF))
 def test_it_arrives_as_it_was_sent(
-    epoch: int, ranges: list[tuple[int, int]], items: list[Any], waiting: int
+    epoch: int, ranges: list[tuple[int, int]], items: list[Any], waiting: int, time: int
 ) -> None:
-    raw = receipt.encode(epoch, ranges, items, waiting)
-    assert receipt.decode(raw) == (epoch if ranges else 0, ranges, items, waiting)
+    raw = receipt.encode(epoch, ranges, items, waiting, time)
+    assert receipt.decode(raw) == (epoch if ranges else 0, ranges, items, waiting, time)
 
 
 @given(st.binary(max_size=200))
@@ -62,7 +62,7 @@ def test_any_bytes_give_a_receipt_or_our_error(raw: bytes) -> None:
         ("epoch without ranges", {0: 1, 1: 1}),
         ("ranges without epoch", {0: 1, 2: [1, 1]}),
         ("epoch 0", {0: 1, 1: 0, 2: [1, 1]}),
-        ("unknown key", {0: 1, 5: 1}),
+        ("unknown key", {0: 1, 6: 1}),
         ("no item", {0: 1, 3: []}),
         ("9 items", {0: 1, 3: [[n + 1, 1, b""] for n in range(9)]}),
         ("items that go back", {0: 1, 3: [[2, 1, b""], [1, 1, b""]]}),
@@ -71,6 +71,8 @@ def test_any_bytes_give_a_receipt_or_our_error(raw: bytes) -> None:
         ("item of no size", {0: 1, 3: [[2, 1, 0]]}),
         ("item of a text", {0: 1, 3: [[2, 1, "x"]]}),
         ("nothing waits", {0: 1, 4: 0}),
+        ("no time", {0: 1, 5: 0}),
+        ("time of 33 bits", {0: 1, 5: 1 << 32}),
     ],
 )
 def test_refused(name: str, message: dict[int, Any]) -> None:

@@ -211,6 +211,14 @@ def test_openapi_describes_every_route(api: TestClient) -> None:
         "/api/nodes",
         "/api/nodes/{node_id}",
         "/api/readings",
+        "/api/commands",
+        "/api/commands/{identifier}",
+        "/api/commands/{identifier}/nodes",
+        "/api/groups",
+        "/api/config/layers",
+        "/api/config/drift",
+        "/api/config/schema/{role}",
+        "/api/nodes/{node_id}/config",
     }
     for path in described["paths"].values():
         assert all(method["description"] for method in path.values())

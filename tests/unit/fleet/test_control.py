@@ -112,7 +112,7 @@ def test_the_states_of_an_item(database: Database) -> None:
         control.handed(session, {}, 3000)
     settle(database, numbers[1], refused=numbers[0])
     assert states(database) == {
-        expired: "settled", numbers[0]: "refused", numbers[1]: "settled", numbers[2]: "handed",
+        expired: "expired", numbers[0]: "refused", numbers[1]: "settled", numbers[2]: "handed",
         numbers[3]: "handed", numbers[4]: "queued",
     }  # fmt: skip
     with database.read() as session:

@@ -52,7 +52,7 @@ def states(database: Database, node: Node) -> list[str]:
 def given_to(ingest: Ingest, message: Message) -> receipt.Receipt:
     """The receipt of one message; an empty one where there is none."""
     (outcome,) = ingest.process([message])
-    return receipt.decode(outcome.receipt) if outcome.receipt else receipt.Receipt(0, [], [], 0)
+    return receipt.decode(outcome.receipt) if outcome.receipt else receipt.Receipt(0, [], [], 0, 0)
 
 
 def by_mqtt(node: Node, payload: bytes) -> Message:
@@ -173,7 +173,7 @@ def test_a_batch_of_many_nodes_asks_once(database: Database, ingest: Ingest) -> 
     outcomes = ingest.process([node.sends(rig.make_report(1, [1])) for node in nodes])
     assert all(len(receipt.decode(o.receipt).items) == 1 for o in outcomes if o.receipt)
     assert sum("FROM downlinks" in statement for statement in asked) == 1
-    assert len(asked) < 15
+    assert len(asked) < 30, "nothing is asked for each node"
 
 
 items = st.lists(

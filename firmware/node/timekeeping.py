@@ -1,0 +1,80 @@
+"""Where the node's time comes from: the network, a time server, the fleet; and what none of them
+can do: put it back behind the newest time that somebody signed. Loaded in a contact.
+"""
+
+import esp32
+from micropython import const
+
+from node import clock, log
+from node.config import NAMESPACE
+from node.wire import uplink
+
+_DAY = const(86400)
+_JITTER = const(2)  # whole seconds come in: a smaller correction would only add to it
+_E_CLOCK = const(84)  # wire/quantity.py: reported by health.py
+_L_CLOCK_SET = const(5)  # wire/logcode.py
+_L_CLOCK_REFUSED = const(6)
+_L_NTP = const(13)
+
+
+def floor() -> int:
+    """No time before this is true: the build's, or the newest that the fleet has signed."""
+    try:
+        return clock.FLOOR + esp32.NVS(NAMESPACE).get_i32("tfl")
+    except OSError:
+        return clock.FLOOR
+
+
+async def learn(state, link, config: dict) -> None:
+    """Ask the network; where it tells nothing and nobody did so far, the configured server."""
+    if heard(state, await link.network_time()) or state.get("clock_sure"):
+        return
+    server = config.get("ntp")
+    if server:
+        from node.link import sntp
+
+        heard(state, await sntp.ask(link.modem, server), _L_NTP)
+
+
+def heard(state, seconds: "int | None", code: int = _L_CLOCK_SET) -> bool:
+    """Somebody whom nobody vouches for says what time it is; False where it cannot be true."""
+    if seconds is None:
+        return False
+    behind = floor() - seconds
+    if behind > 0:
+        log.note(state, log.WARNING, _L_CLOCK_REFUSED, behind)
+        if _E_CLOCK not in state.get("new", ()):
+            state.set("new", state.get("new", []) + [_E_CLOCK])
+        return False
+    _take(state, seconds, code)
+    return True
+
+
+def signed(state, seconds: int) -> None:
+    """The fleet's time, under its signature: the clock is set by it when it is not sure, and is
+    never again set to an earlier one. NVS has that, a day at a time.
+    """
+    if seconds < clock.FLOOR:
+        return
+    if not state.get("clock_sure"):
+        _take(state, seconds, _L_CLOCK_SET)
+    if seconds - floor() >= _DAY:
+        nvs = esp32.NVS(NAMESPACE)
+        nvs.set_i32("tfl", seconds - clock.FLOOR)
+        nvs.commit()
+
+
+def guess(state, journal) -> None:
+    """Nobody told it since power came on: go on from the newest record, and say it is a guess."""
+    if not clock.is_set():
+        body = journal().last_body
+        clock.set(max(uplink.body_time(body) if body else 0, floor()))
+        state.set("clock_sure", 0)
+
+
+def _take(state, seconds: int, code: int) -> None:
+    step = seconds - clock.now()
+    if abs(step) > _JITTER or not state.get("clock_sure"):
+        clock.set(seconds)
+        log.note(state, log.INFO, code, step)
+    state.set("clock_sure", 1)

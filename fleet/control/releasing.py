@@ -1,0 +1,137 @@
+"""Approved commands go into the queues of their nodes, so many in a minute; what is over ends.
+
+Each call is one transaction of the caller's: killed anywhere, it has released a node or has not.
+"""
+
+import json
+
+from sqlalchemy import ColumnElement, Select, func, select, update
+from sqlalchemy.orm import Session
+
+from fleet.control import ends
+from fleet.control.command_tables import Command, Delivery
+from fleet.control.errors import ControlError
+from fleet.control.limits import Limits
+from fleet.control.operations import COMMAND, enqueue
+from fleet.control.targets import GONE
+from fleet.identity import hmac_keys
+from fleet.registry.operations import now_us
+from fleet.registry.tables import Terminal
+from fleet.wire import cbor
+
+MINUTE_US = 60 * 1_000_000
+# How long a result is waited for after the approval ended: a node reports once a week at least.
+RESULT_US = 8 * 86400 * 1_000_000
+_COMMANDS = 100  # of one call
+_NODES = 500
+
+
+def waits(session: Session) -> bool:
+    """Whether a call of `release` or `expire` may have something to do: two looks at an index."""
+    now = now_us()
+    due = select(Command.id).where(Command.due_us <= now).limit(1)
+    return session.scalar(due) is not None or session.scalar(_ready(now).limit(1)) is not None
+
+
+def release(session: Session, limits: Limits) -> int:
+    """Put the next nodes of approved commands into the queue; how many. In any 60 s no more than
+    each command's own rate, and `limits` of all together.
+    """
+    now = now_us()
+    left = {
+        True: limits.valve - _released(session, Delivery.valve.is_(True), now),
+        False: limits.other - _released(session, Delivery.valve.is_(False), now),
+    }
+    done = 0
+    for identifier in list(session.scalars(_ready(now).order_by(Command.id).limit(_COMMANDS))):
+        row = session.get_one(Command, identifier, with_for_update=True, populate_existing=True)
+        mine = row.per_minute - _released(session, Delivery.command_id == identifier, now)
+        count = min(left[row.valve], mine, _NODES - done)
+        if count > 0:
+            taken = _release(session, row, count, now)
+            left[row.valve] -= taken
+            done += taken
+    return done
+
+
+def expire(session: Session) -> int:
+    """End what is over: approvals that died, and results that never came; how many nodes' part."""
+    now = now_us()
+    due = select(Command.id).where(Command.due_us <= now).order_by(Command.due_us)
+    count = 0
+    for identifier in list(session.scalars(due.limit(_COMMANDS))):
+        row = session.get_one(Command, identifier, with_for_update=True, populate_existing=True)
+        why = ends.UNAPPROVED if row.approved_us is None else ends.APPROVAL_ENDED
+        result_us = row.until_us + RESULT_US
+        if row.unreleased or row.due_us == row.until_us:
+            row.due_us, row.unreleased = result_us, 0
+            session.flush()
+            count += ends.end_queued(session, identifier, why)
+        if result_us <= now:
+            count += ends.end_delivered(session, identifier)
+    return count
+
+
+def _ready(now: int) -> Select[int]:
+    return select(Command.id).where(
+        Command.unreleased > 0,
+        Command.approved_us.is_not(None),
+        Command.cancelled_by.is_(None),
+        Command.until_us > now,
+    )
+
+
+def _released(session: Session, of: ColumnElement[bool], now: int) -> int:
+    counted = select(func.count()).where(of, Delivery.released_us > now - MINUTE_US)
+    return session.scalar(counted) or 0
+
+
+def _release(session: Session, row: Command, count: int, now: int) -> int:
+    nodes = list(
+        session.scalars(
+            select(Delivery.node_id)
+            .where(
+                Delivery.command_id == row.id,
+                Delivery.released_us.is_(None),
+                Delivery.state == ends.QUEUED,
+            )
+            .order_by(Delivery.node_id)
+            .limit(count)
+        )
+    )
+    identifier, until = row.id, row.until_us
+    payload = cbor.encode([row.code, json.loads(row.arguments), identifier])
+    keyed = hmac_keys.holders(session, nodes)
+    gone = set(
+        session.scalars(
+            select(Terminal.id).where(Terminal.id.in_(nodes), Terminal.state.in_(GONE))
+        )
+    )
+    refused = 0
+    for node_id in nodes:
+        why, number = "", None
+        if node_id in gone or node_id not in keyed:
+            why = ends.GONE if node_id in gone else ends.NO_KEY
+        else:
+            try:
+                number = enqueue(session, node_id, COMMAND, payload, until)
+            except ControlError:
+                why = ends.QUEUE_FULL
+        values: dict[str, object] = {"released_us": now, "number": number}
+        if why:
+            values |= {"state": ends.REFUSED, "why": why, "ended_us": now}
+            refused += 1
+        session.execute(
+            update(Delivery)
+            .where(Delivery.command_id == identifier, Delivery.node_id == node_id)
+            .values(**values)
+            .execution_options(synchronize_session=False)
+        )
+    session.execute(
+        update(Command)
+        .where(Command.id == identifier)
+        .values(unreleased=Command.unreleased - len(nodes))
+        .execution_options(synchronize_session=False)
+    )
+    ends.count_ended(session, identifier, refused)
+    return len(nodes)
