@@ -3,6 +3,7 @@
 import asyncio
 import binascii
 import os
+import time
 
 import machine
 from micropython import const
@@ -132,6 +133,7 @@ class Cycle:
         self._telling = None
         error = cause = 0
         began = clock.now()
+        self._talked = time.ticks_ms()
         self.energy.contact()
         try:
             await asyncio.wait_for_ms(self._contact(reason, answers, items), cap_ms)
@@ -200,6 +202,10 @@ class Cycle:
                         item[2] = await door.fetch(item[0], item[2], door.RECEIPT_MS)
                     items.append(item)
                     done = item[0]
+            if getattr(self._role, "session", None):
+                left_ms = self._config["awake_s"] * 1000 - 2 * _CLOSE_MS
+                left_ms -= time.ticks_diff(time.ticks_ms(), self._talked)
+                await self._role.converse(door, left_ms)
         finally:
             await link.close()
 

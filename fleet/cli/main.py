@@ -21,7 +21,6 @@ COMMANDS = {
     "demo": ("fleet.cli.demo", "demo", "Five virtual nodes report to a fleet."),
     "command": ("fleet.cli.command", "command", "Commands to nodes: send, approve, show."),
     "config": ("fleet.cli.config", "config", "Configuration of nodes, groups and areas."),
-    "demo": ("fleet.cli.demo", "demo", "Four virtual nodes report to a fleet."),
     "diag": ("fleet.cli.diag", "diag", "Examine the node at a port."),
     "doctor": ("fleet.cli.doctor", "doctor", "Why a board cannot be flashed."),
     "flash": ("fleet.cli.flash", "flash", "Flash boards, many at once."),

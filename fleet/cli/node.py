@@ -61,6 +61,11 @@ def _as_json(found: Any) -> dict[str, Any]:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Make an OSCORE key, and write it here for the node's NVS; it is a secret.",
 )
+@click.option(
+    "--hmac-out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Make the key of the node's commands, and write it here for its NVS; it is a secret.",
+)
 @json_option
 @one_line_errors
 def add(
@@ -71,6 +76,7 @@ def add(
     csr: Path,
     cert_out: Path | None,
     oscore_out: Path | None,
+    hmac_out: Path | None,
     as_json: bool,
 ) -> None:
     """Register a node, give it an asset, and sign its certificate.
@@ -98,6 +104,8 @@ def add(
             write(cert_out, issued.pem, PUBLIC)
         if oscore_out is not None:
             write(oscore_out, node_keys.new_blob(session, chosen, node_id), PRIVATE)
+        if hmac_out is not None:
+            write(hmac_out, node_keys.new_hmac(session, chosen, node_id), PRIVATE)
     if as_json:
         say_json({**_as_json(found), "certificate": issued.pem.decode()})
     elif cert_out is None:

@@ -23,6 +23,16 @@ def new_blob(session: "Session", chosen: "Settings", node_id: str) -> bytes:
     return SecretBytes(cbor.encode([made.kid, made.secret]))
 
 
+def new_hmac(session: "Session", chosen: "Settings", node_id: str) -> bytes:
+    """A first key of the node's commands, as its NVS has it."""
+    from fleet.identity import hmac_keys
+    from fleet.identity.wrapping import open_wrapper
+
+    key = hmac_keys.next_key(session, open_wrapper(chosen), node_id)
+    hmac_keys.promote(session, node_id)
+    return key
+
+
 def shown(session: "Session", node_id: str) -> list[dict[str, Any]]:
     """A node's live contexts for people: no secret."""
     from fleet.identity.contexts import live

@@ -4,6 +4,7 @@ from typing import Any
 
 import rich_click as click
 
+from fleet.cli import node_pass
 from fleet.cli.common import database, iso, json_option, one_line_errors, say_json, say_table
 
 
@@ -15,6 +16,9 @@ def sub() -> None:
 
     Example: kapok node sub list 1gntj14d2p
     """
+
+
+sub.add_command(node_pass.pass_)
 
 
 def _as_json(found: Any) -> dict[str, Any]:

@@ -57,6 +57,12 @@ KNOWN = (
          Argument("first", 1, 247), Argument("last", 1, 247)),
         ("gateway",),
     ),
+    # Lets a master station read devices through the node: kapok node sub pass.
+    Known(
+        "pass", command.PASS,
+        (Argument("seconds", 10, 600), Argument("baud", 1200, 115_200), Argument("parity", 0, 2)),
+        ("gateway",),
+    ),
 )  # fmt: skip
 _BY_NAME = {one.name: one for one in KNOWN}
 _BY_CODE = {one.code: one for one in KNOWN}

@@ -26,12 +26,15 @@ MODEM_PINS = ("reset", "pwrkey", "dtr", "psm_exit", "cut")  # as in firmware/nod
 
 
 class Credentials(NamedTuple):
-    """What a node gets at provisioning: DER bytes, and CBOR [kid, secret] for OSCORE."""
+    """What a node gets at provisioning: DER bytes, CBOR [kid, secret] for OSCORE, and the key of
+    its commands.
+    """
 
     key: bytes
     certificate: bytes
     root: bytes
     oscore: bytes
+    hmac: bytes = bytes(32)
 
 
 def mac_of(seed: str) -> bytes:
@@ -113,6 +116,7 @@ class VirtualNode:
         self.board.nvs.set_blob(NAMESPACE, "cert", credentials.certificate)
         self.board.nvs.set_blob(NAMESPACE, "ca", credentials.root)
         self.board.nvs.set_blob(NAMESPACE, "oscore", credentials.oscore)
+        self.board.nvs.set_blob(NAMESPACE, "hmac", credentials.hmac)
 
     def wipe(self) -> None:
         """Format the file system with fresh firmware: the journal is gone, identity stays."""

@@ -22,8 +22,11 @@ _EVENT = const(1000)
 _ALARM = const(2)  # store/journal.py
 _READ_NOW = const(3)  # wire/command.py
 _SCAN = const(13)
+_PASS = const(14)
 _DONE, _BAD_ARGUMENTS, _NOT_MINE = const(0), const(5), const(7)
 _PART = const(250)  # ms of each second of `awake_s` that polling may take in one cycle
+# One text: each name of a list would stay in the heap.
+_FORGOTTEN = "passing sense.subdevice wire.modbus wire.dlt645 wire.cjt188 sense.bus"
 
 
 class Gateway:
@@ -43,6 +46,20 @@ class Gateway:
         self._left: list = []  # who is still to be asked in this slot
         self._asked = False  # the fleet wants to know now
         self._search = None
+        self.session = None  # (seconds, baud, parity) that a master station has the line for
+
+    async def converse(self, door, left_ms: int) -> None:
+        """The session, over an open door that carries frames, for `left_ms` at most."""
+        session, self.session = self.session, None
+        if not hasattr(door, "hear"):
+            return
+        from node import passing
+
+        try:
+            await passing.serve(door, self._config["pins"], session, left_ms)
+        finally:
+            for name in _FORGOTTEN.split():
+                forget("node." + name)
 
     async def poll(self, now: int) -> None:
         """Ask who is due, as far as a quarter of the wake's cap goes; what is left comes next."""
@@ -65,7 +82,7 @@ class Gateway:
                 self._judge(clock.now())
         finally:
             bus.close()
-            for name in "sense.subdevice wire.modbus wire.dlt645 wire.cjt188 sense.bus".split():  # noqa: SIM905
+            for name in _FORGOTTEN.split():
                 forget("node." + name)
 
     def sense(self, now: int, reason: int, quality: int) -> None:
@@ -83,10 +100,19 @@ class Gateway:
         """Nothing ends a deep sleep that never comes."""
 
     def command(self, code: int, arguments: list, now: int) -> "tuple[int, int]":
-        """READ_NOW polls all at once; SCAN [protocol, baud, first, last] searches the line."""
+        """READ_NOW polls all at once; SCAN [protocol, baud, first, last] searches the line; PASS
+        [seconds, baud, parity] lets a master station ask over the door.
+        """
         if code == _READ_NOW:
             self._asked = True
             self._later.clear()
+            return _DONE, 0
+        if code == _PASS:
+            if len(arguments) != 3 or not 10 <= arguments[0] <= 600:
+                return _BAD_ARGUMENTS, 0
+            if not 1200 <= arguments[1] <= 115200 or not 0 <= arguments[2] <= 2:
+                return _BAD_ARGUMENTS, 0
+            self.session = tuple(arguments)  # begins with the contact that tells this result
             return _DONE, 0
         if code == _SCAN:
             from node.sense.search import Search
