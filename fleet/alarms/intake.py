@@ -5,7 +5,7 @@ that stores or finds it, so that an alarm and what it says are committed togethe
 from collections.abc import Iterable, Sequence
 
 import structlog
-from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
 from fleet.alarms import (
@@ -21,6 +21,7 @@ from fleet.alarms import (
 )
 from fleet.alarms.heard import Heard
 from fleet.alarms.watches import Watches
+from fleet.db.sqlite import DatabaseGone
 from fleet.registry import whereabouts
 from fleet.registry.operations import now_us
 
@@ -41,7 +42,8 @@ def take(session: Session, heard: Sequence[Heard], reported: Iterable[tuple[str,
         with session.begin_nested():
             _weigh(session, heard, present, assets)
     except Exception as e:
-        if isinstance(e, SQLAlchemyError) and not isinstance(e, IntegrityError | DataError):
+        own = isinstance(e, DBAPIError) and not isinstance(e, IntegrityError | DataError)
+        if own or isinstance(e, DatabaseGone | OSError | MemoryError):
             raise  # the database's own trouble: the whole batch is tried again
         # A fault in a rule must not keep readings from being stored; nor may it be silent.
         log.error("alarms were not weighed", reason=repr(e)[:300])

@@ -26,7 +26,6 @@ from fleet.telemetry import newest
 _Came = tuple[int, int]  # us, value
 MOST = 500  # rows of one tick
 _AGAIN = 16  # a series that stopped is looked at so many times in the span of its rule
-_ALL = range(3)  # qualities
 
 
 def heard_from(
@@ -179,7 +178,7 @@ def _standstill(session: Session, rule: Stuck, asset_id: int, now_us: int) -> _F
     if found is None:
         return _Finding(now_us, 0, now_us, later)
     last_us, value = found
-    rows = newest.window(session, series, last_us - rule.for_us, last_us, _ALL)
+    rows = newest.window(session, series, last_us - rule.for_us, last_us)
     begun = last_us
     for time_us, each in reversed(rows):
         if each != value:

@@ -19,7 +19,7 @@ from fleet.alarms.rules import Rate, Threshold
 from fleet.alarms.watches import Watches
 from fleet.registry.whereabouts import Whereabouts
 from fleet.telemetry import newest
-from fleet.telemetry.newest import Series
+from fleet.telemetry.newest import Old, Series
 
 
 class Point(NamedTuple):
@@ -52,7 +52,17 @@ def weigh(
     ]
     todo = [each for each in todo if each.matters]
     known = newest.newest(session, {each.series for each in todo}, now_us)
-    return {each.where.area for each in todo if each.run(known.get(each.series, -1))}
+    since: dict[Series, int] = {}
+    for each in todo:
+        if isinstance(each.rule, Rate):
+            begin = each.points[0].at_us - each.rule.over_us
+            since[each.series] = min(begin, since.get(each.series, begin))
+    old = newest.windows(session, since, now_us)
+    return {
+        each.where.area
+        for each in todo
+        if each.run(known.get(each.series, -1), old.get(each.series, []))
+    }
 
 
 def _by_series(heard: Iterable[Heard]) -> dict[Series, list[Point]]:
@@ -80,30 +90,33 @@ class _Weighing:
         grace_us: int,
     ) -> None:
         self._session = session
-        self._rule = rule
+        self.rule = rule
         self.series = series
         self.where = where
         self._watches = watches
-        self._points = [point for point in points if point.quality in rule.qualities]
+        self.points = [point for point in points if point.quality in rule.qualities]
         self._grace_us = grace_us if rule.kind in watches.joined else 0
 
     @property
     def matters(self) -> bool:
         """Whether there can be a change at all."""
-        if not self._points:
+        if not self.points:
             return False
-        if isinstance(self._rule, Rate) or self._watches.has(self.series[0], self._rule.kind):
+        if isinstance(self.rule, Rate) or self._watches.has(self.series[0], self.rule.kind):
             return True
-        return any(self._rule.beyond(point.value) for point in self._points)
+        return any(self.rule.beyond(point.value) for point in self.points)
 
-    def run(self, newest_us: int) -> bool:
-        """Weigh each reading that is none older than `newest_us`; whether an alarm changed."""
-        rule, asset_id = self._rule, self.series[0]
+    def run(self, newest_us: int, old: list[Old]) -> bool:
+        """Weigh each reading that is none older than `newest_us`; whether an alarm changed.
+
+        `old`: what is stored of the series, for as long as a rate needs it.
+        """
+        rule, asset_id = self.rule, self.series[0]
         watch, seen_us = self._watches.of(asset_id, rule.kind)
-        fresh = [point for point in self._points if point.at_us >= max(newest_us, seen_us)]
+        fresh = [point for point in self.points if point.at_us >= max(newest_us, seen_us)]
         if not fresh:
             return False
-        history = self._history(fresh[0].at_us)
+        history = self._history(old)
         changed = False
         for point in fresh:
             figure = point.value
@@ -120,38 +133,35 @@ class _Weighing:
         self._watches.put(asset_id, rule.kind, watch, fresh[-1].at_us)
         return changed
 
-    def _history(self, first_us: int) -> "_History":
-        if not isinstance(self._rule, Rate):
+    def _history(self, old: list[Old]) -> "_History":
+        if not isinstance(self.rule, Rate):
             return _History([], 0)
-        since_us = first_us - self._rule.over_us
-        stored = newest.window(
-            self._session, self.series, since_us, self._points[-1].at_us, self._rule.qualities
-        )
-        new = [(point.at_us, point.value) for point in self._points]
-        return _History(sorted([*stored, *new], key=lambda each: each[0]), self._rule.over_us)
+        stored = [(o.time_us, o.value) for o in old if o.quality in self.rule.qualities]
+        new = [(point.at_us, point.value) for point in self.points]
+        return _History(sorted([*stored, *new], key=lambda each: each[0]), self.rule.over_us)
 
     def _change(self, watch: Watch, point: Point, figure: int) -> None:
         subject = details.subject(self.series[0])
         if not watch.is_on:
-            operations.clear(self._session, self._rule.kind, subject, ended_us=point.at_us)
+            operations.clear(self._session, self.rule.kind, subject, ended_us=point.at_us)
             return
         began = watch.since_us
         detail = self._detail(point, figure, began)
         about = operations.About(
-            self._rule.severity, point.node_id, self.series[0], self.where.area, began,
+            self.rule.severity, point.node_id, self.series[0], self.where.area, began,
             self._grace_us,
         )  # fmt: skip
-        operations.raise_alarm(self._session, self._rule.kind, subject, detail, about)
+        operations.raise_alarm(self._session, self.rule.kind, subject, detail, about)
 
     def _detail(self, point: Point, figure: int, began_us: int) -> Detail:
         detail = {
             **details.of_asset(self.series[0], self.where, point.node_id),
             "quantity": self.series[1], "value": point.value, "since": began_us,
         }  # fmt: skip
-        if isinstance(self._rule, Rate):
-            more = {"change": figure if self._rule.is_rise else -figure}
-            return {**detail, **more, "limit": self._rule.change, "over": self._rule.over_us}
-        return {**detail, "limit": self._rule.limit}
+        if isinstance(self.rule, Rate):
+            more = {"change": figure if self.rule.is_rise else -figure}
+            return {**detail, **more, "limit": self.rule.change, "over": self.rule.over_us}
+        return {**detail, "limit": self.rule.limit}
 
 
 class _History:

@@ -23,6 +23,7 @@ from fleet.registry.operations import now_us
 NODE, ASSET, AREA = "node", "asset", "area"
 LONGEST_US = 90 * 86400 * 1_000_000
 _CHUNK = 500
+_CACHE = "alarm maintenance"  # of a session, which is one transaction
 _NO_ALARM = "no such maintenance in force: kapok alarm maintenance list"
 
 
@@ -59,6 +60,7 @@ def start(
     )  # fmt: skip
     session.add(row)
     session.flush()
+    session.info.pop(_CACHE, None)
     for part in _parts(session.scalars(select(Alarm.id).where(_open(), *_within(row)))):
         _silence(session, part, f"maintenance {row.id}: {reason}", maintenance_id=row.id)
     return row.id
@@ -103,6 +105,8 @@ def list_(session: Session, *, history: bool = False, limit: int = 1000) -> list
 
 def covering(session: Session, alarm: Alarm) -> int | None:
     """The maintenance that silences a new alarm; None: there is none, it is to be told."""
+    if not _any_in_force(session):
+        return None
     scopes: ColumnElement[bool] = (Maintenance.scope == NODE) & (
         Maintenance.target == (alarm.node_id or "")
     )
@@ -118,6 +122,16 @@ def covering(session: Session, alarm: Alarm) -> int | None:
         .order_by(Maintenance.until_us.desc())
         .limit(1)
     )
+
+
+def _any_in_force(session: Session) -> bool:
+    """Asked once in a transaction: most often there is none at all."""
+    known = session.info.get(_CACHE)
+    if known is None:
+        found = select(Maintenance.id).where(Maintenance.ended_us.is_(None)).limit(1)
+        known = session.info[_CACHE] = session.scalar(found) is not None
+    is_any: bool = known
+    return is_any
 
 
 def adopt(session: Session, parent: Alarm, children: Iterable[int], why: str) -> int:

@@ -266,3 +266,28 @@ def test_the_intake_does_nothing_without_records(rig: AlarmRig) -> None:
         intake.take(session, [], [])
         assert "alarm rules" not in session.info
         packs.in_force(session)
+
+
+def test_what_is_stored_is_found_by_the_index(rig: AlarmRig, node: str) -> None:
+    from sqlalchemy import event
+
+    rig.series(node, LEVEL, [(0, 1000), (60, 1001)])
+    asked: list[tuple[str, object]] = []
+
+    def note(_c: object, _cur: object, statement: str, values: object, *_more: object) -> None:
+        if statement.startswith("WITH wanted"):
+            asked.append((statement, values))
+
+    event.listen(rig.database.engine, "before_cursor_execute", note)
+    rig.series(node, LEVEL, [(120, 1001)])
+    assert len(asked) == 2, "the newest, and the window"
+    with rig.database.read() as session:
+        for statement, values in asked:
+            rows = session.connection().exec_driver_sql(
+                f"EXPLAIN QUERY PLAN {statement}",
+                values,  # type: ignore[arg-type]
+            )
+            plan = [row[3] for row in rows]
+            readings = [line for line in plan if "readings" in line]
+            assert readings
+            assert all("USING INDEX ix_readings_series" in line for line in readings), plan
