@@ -164,11 +164,13 @@ class Batch:
             together = ranges.bounded(ranges.union(known, sent), MAX_RANGES)
             row.ranges = cbor.encode(ranges.flatten(together))
         for record in fresh:
-            self._read(message, record, at.get(record.sequence))
+            self._read(message, record, at.get(record.sequence), parsed.sent)
             self._hear(message, parsed.epoch, record)
         return _Taken("stored" if fresh else "repeated", parsed.epoch, sent)
 
-    def _read(self, message: Message, record: report.Record, place: Placement | None) -> None:
+    def _read(
+        self, message: Message, record: report.Record, place: Placement | None, sent: int
+    ) -> None:
         """What a record says of the asset that the node served then."""
         if place is None:
             return
@@ -192,8 +194,8 @@ class Batch:
         )  # fmt: skip
         self._heard.append(
             Heard(
-                asset_id, message.node_id, record.sequence, at_us, message.received_us,
-                record.quality, kept,
+                asset_id, message.node_id, record.sequence, at_us, sent * 1_000_000,
+                message.received_us, record.quality, kept,
             )
         )  # fmt: skip
 

@@ -64,17 +64,25 @@ class AlarmRig:
         return found
 
     def payload(
-        self, node_id: str, records: Sequence[Record], quality: int = 0, first: int | None = None
+        self,
+        node_id: str,
+        records: Sequence[Record],
+        quality: int = 0,
+        first: int | None = None,
+        ahead: int = 0,
     ) -> bytes:
-        """A report with records of these times, under the node's next sequence numbers."""
+        """A report with records of these times, under the node's next sequence numbers.
+
+        `ahead`: s by which the node's clock is.
+        """
         if first is None:
             first = self._sequences.get(node_id, 0) + 1
             self._sequences[node_id] = first + len(records) - 1
         bodies = [
-            (number, report.encode_body(START + at, quality, values))
+            (number, report.encode_body(START + at + ahead, quality, values))
             for number, (at, values) in enumerate(records, first)
         ]
-        return report.encode(7, START + int(self.now), bodies, {})
+        return report.encode(7, START + int(self.now) + ahead, bodies, {})
 
     def deliver(self, *parts: tuple[str, bytes]) -> list[str]:
         """Payloads in one batch; what became of each."""

@@ -140,6 +140,17 @@ def test_a_clock_that_is_ahead_does_not_blind_the_rules(
     assert rig.alarms()[0].began_us == (START + 60) * 1_000_000
 
 
+def test_a_clock_of_another_year_still_tells_what_rises_within_a_report(
+    rig: AlarmRig, node: str
+) -> None:
+    rig.now = 6 * HOUR
+    records = [(n * HOUR, [(LEVEL, 1000 + 550 * max(0, n - 4))]) for n in range(7)]
+    rig.deliver((node, rig.payload(node, records, ahead=300 * 86400)))
+    (found,) = rig.alarms()
+    assert (found.kind, found.detail["change"]) == ("flood.rise", 550)
+    assert found.began_us == (START + 5 * HOUR) * 1_000_000
+
+
 def test_a_clock_at_its_epoch_counts_as_the_fleets(rig: AlarmRig, node: str) -> None:
     rig.say(node, (946_684_800 - START, [(H2S, 90)]))
     assert rig.alarms()[0].began_us == START * 1_000_000
