@@ -10,7 +10,7 @@ PACKAGES := mosquitto libcoap3-bin softhsm2
 STUBS := micropython-esp32-stubs==1.29.0.post1 micropython-stdlib-stubs==1.29.0.post2
 
 .PHONY: demo test lint types bench bench-thread bench-heap bench-modems bench-scenarios bench-bytes \
-  bench-coap bench-oscore bench-flash soak soak-trace soak-fuzz soak-coap soak-bitflips soak-claims \
+  bench-alarms bench-coap bench-oscore bench-flash soak soak-trace soak-fuzz soak-coap soak-bitflips soak-claims \
   soak-unplug soak-valve wheel system clean
   bench-coap bench-oscore bench-flash measure soak soak-trace soak-fuzz soak-coap soak-bitflips soak-claims \
   soak-unplug wheel system clean
@@ -90,11 +90,15 @@ bench-coap: .venv/.dev
 bench-oscore: .venv/.dev
 	@$(DRIVERS) $(PY) -m tests.bench.oscore $(ARGS)
 
+# What alarms cost the ingest, a report.
+bench-alarms: .venv/.dev
+	@$(DRIVERS) $(PY) -m tests.bench.alarms $(ARGS)
+
 # What kapok flash costs over the raw tool, on a line of 460,800 baud.
 bench-flash: .venv/.dev
 	@$(DRIVERS) $(PY) -m tests.bench.flash $(ARGS)
 
-bench: bench-heap bench-modems bench-scenarios bench-bytes bench-oscore bench-coap bench-flash bench-thread
+bench: bench-heap bench-modems bench-scenarios bench-bytes bench-oscore bench-coap bench-alarms bench-flash bench-thread
 
 # A recorded level trace through the whole thread; ARGS names another CSV file.
 soak-trace: .venv/.dev

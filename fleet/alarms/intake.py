@@ -38,6 +38,21 @@ def take(session: Session, heard: Sequence[Heard], reported: Iterable[tuple[str,
     assets = {each.asset_id for each in heard} | {asset_id for _, asset_id in present}
     if not assets:
         return
+    if _weighed(session, heard, present, assets) is None or len(assets) == 1:
+        return
+    # One of them has spoilt it: each by itself, so that the others get their alarms.
+    for asset_id in sorted(assets):
+        own = [each for each in heard if each.asset_id == asset_id]
+        _weighed(session, own, [each for each in present if each[1] == asset_id], {asset_id})
+
+
+def _weighed(
+    session: Session, heard: Sequence[Heard], present: list[tuple[str, int]], assets: set[int]
+) -> Exception | None:
+    """Weigh all of it, or nothing; the error that came in between.
+
+    A fault in a rule must not keep readings from being stored; nor may it be silent.
+    """
     try:
         with session.begin_nested():
             _weigh(session, heard, present, assets)
@@ -45,9 +60,12 @@ def take(session: Session, heard: Sequence[Heard], reported: Iterable[tuple[str,
         own = isinstance(e, DBAPIError) and not isinstance(e, IntegrityError | DataError)
         if own or isinstance(e, DatabaseGone | OSError | MemoryError):
             raise  # the database's own trouble: the whole batch is tried again
-        # A fault in a rule must not keep readings from being stored; nor may it be silent.
-        log.error("alarms were not weighed", reason=repr(e)[:300])
-        operations.raise_alarm(session, "weighing", "alarms", {"reason": repr(e)[:300]})
+        log.error("alarms were not weighed", assets=len(assets), reason=repr(e)[:300])
+        if len(assets) == 1:
+            detail: details.Detail = {"asset_id": min(assets), "reason": repr(e)[:300]}
+            operations.raise_alarm(session, "weighing", "alarms", detail)
+        return e
+    return None
 
 
 def _weigh(

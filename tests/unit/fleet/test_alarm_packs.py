@@ -37,6 +37,12 @@ def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AlarmRig:
     return AlarmRig(tmp_path, monkeypatch)
 
 
+def test_the_example_of_the_manual_is_good() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
+    blocks = [part for part in page.split("```") if 'name = "river"' in part]
+    assert [rule.kind for rule in parse(blocks[0]).rules] == ["river.high"]
+
+
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_the_built_in_packs_are_good(name: str) -> None:
     found = parse(BUILT_IN[name])

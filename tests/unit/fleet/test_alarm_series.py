@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alarm_rig import START, AlarmRig
@@ -179,6 +180,25 @@ def test_a_rule_that_fails_costs_no_reading_and_is_not_silent(
     (found,) = rig.alarms()
     assert (found.kind, found.severity) == ("weighing", "critical")
     assert "a bug" in str(found.detail["reason"])
+
+
+def test_what_one_asset_spoils_costs_the_others_no_alarm(
+    rig: AlarmRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, *good = rig.nodes("drainage", 4)
+    poison, weigh = rig.asset(bad), series.weigh
+
+    def fails(session: Any, rules: Any, heard: Any, *more: Any) -> set[str]:
+        if any(each.asset_id == poison for each in heard):
+            raise ArithmeticError("a bug")
+        return weigh(session, rules, heard, *more)
+
+    monkeypatch.setattr(series, "weigh", fails)
+    parts = [(each, rig.payload(each, [(0, [(H2S, 90)])])) for each in (bad, *good)]
+    assert rig.deliver(*parts) == ["stored"] * 4
+    assert sorted(rig.kinds()) == ["flood.h2s"] * 3 + ["weighing"]
+    (found,) = [each for each in rig.alarms() if each.kind == "weighing"]
+    assert found.detail["asset_id"] == poison
 
 
 def test_a_quiet_report_writes_nothing_but_its_readings(rig: AlarmRig, node: str) -> None:

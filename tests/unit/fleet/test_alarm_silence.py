@@ -51,6 +51,14 @@ def test_a_dark_street_is_one_alarm_and_its_children_are_kept(rig: AlarmRig) -> 
     assert rig.outbox("queued") == [("duty", "raised", "queued")]
 
 
+def test_sabotage_without_the_parent_every_lamp_is_told(
+    rig: AlarmRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(silence, "adopt", lambda *_: 0)
+    dark(rig, rig.nodes("lamppost", 10))
+    assert len(rig.outbox("queued")) == 11
+
+
 def test_when_it_is_light_again_what_stays_dark_is_told(rig: AlarmRig) -> None:
     nodes = rig.nodes("lamppost", 10)
     dark(rig, nodes[:8])
@@ -133,6 +141,16 @@ def test_maintenance_keeps_alarms_and_tells_them_at_its_end(rig: AlarmRig, scope
     rig.now = 3601
     rig.tick()
     assert rig.kinds() == ["door"]
+    assert rig.outbox() == [("duty", "raised", "queued")]
+
+
+def test_sabotage_without_the_look_for_maintenance_it_is_told(
+    rig: AlarmRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(silence, "covering", lambda *_: None)
+    (node,) = rig.nodes("lamppost")
+    begin(rig, "node", node)
+    rig.say(node, (0, [(EVENT + DOOR, 1)]))
     assert rig.outbox() == [("duty", "raised", "queued")]
 
 
