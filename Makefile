@@ -10,10 +10,8 @@ PACKAGES := mosquitto libcoap3-bin softhsm2
 STUBS := micropython-esp32-stubs==1.29.0.post1 micropython-stdlib-stubs==1.29.0.post2
 
 .PHONY: demo test lint types bench bench-thread bench-heap bench-modems bench-scenarios bench-bytes \
-  bench-alarms bench-coap bench-oscore bench-flash soak soak-trace soak-fuzz soak-coap soak-bitflips soak-claims \
-  soak-unplug soak-valve wheel system clean
-  bench-coap bench-oscore bench-flash measure soak soak-trace soak-fuzz soak-coap soak-bitflips soak-claims \
-  soak-unplug wheel system clean
+  bench-alarms bench-coap bench-oscore bench-flash measure soak soak-trace soak-fuzz soak-coap \
+  soak-bitflips soak-claims soak-unplug soak-valve wheel system clean
 
 .venv/bin/python:
 	@python3 -m venv .venv || { rm -rf .venv; \

@@ -135,7 +135,7 @@ def test_a_mail_that_is_not_taken_is_sent_again(
     rig.event(DOOR)
     rig.go()
     assert (smtp.mails, rig.outbox("queued")) == ([], [("duty", "raised", "queued")])
-    rig.later(10)
+    rig.later(30)
     assert len(smtp.mails) == 1
     assert rig.outbox() == [("duty", "raised", "sent")]
 

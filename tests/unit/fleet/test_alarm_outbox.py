@@ -238,9 +238,7 @@ def test_a_removed_channel_is_told_nothing(rig: DeliveryRig, hook: HookServer) -
     assert rig.outbox() == [("duty", "raised", "withdrawn")]
 
 
-@pytest.mark.parametrize(
-    "new",
-    [
+REFUSED = [
         ("Duty", "webhook", "https://x/"), ("", "webhook", "https://x/"),
         ("a", "webhook", "ftp://x/"), ("a", "webhook", "https:///x"), ("a", "webhook", "x"),
         ("a", "webhook", "https://u:p@x/"), ("a", "webhook", "https://x/#f"),
@@ -252,12 +250,14 @@ def test_a_removed_channel_is_told_nothing(rig: DeliveryRig, hook: HookServer) -
          "", -1), ("a", "webhook", "https://x/", "warning", "", 8 * DAY),
         ("a", "webhook", "https://x/", "warning", "", 0, "doomsday"),
         ("a", "webhook", "https://x/", "warning", "", 0, "cleared", "tlh"),
-    ],
-)  # fmt: skip
-def test_refusals(rig: DeliveryRig, new: tuple[str, ...]) -> None:
-    with pytest.raises(ChannelError) as caught, rig.database.begin() as session:
-        channels.add(session, rig.wrapper, channels.New(*new), "Li Wei")  # type: ignore[arg-type]
-    assert "\n" not in str(caught.value)
+    ]  # fmt: skip
+
+
+def test_refusals(rig: DeliveryRig) -> None:
+    for new in REFUSED:
+        with pytest.raises(ChannelError) as caught, rig.database.begin() as session:
+            channels.add(session, rig.wrapper, channels.New(*new), "Li Wei")  # type: ignore[arg-type]
+        assert "\n" not in str(caught.value)
 
 
 def test_the_secret_is_wrapped_where_it_lies(rig: DeliveryRig, hook: HookServer) -> None:

@@ -6,9 +6,10 @@ import pytest
 from alarm_rig import START, AlarmRig
 from sqlalchemy import event, select, text
 
-from fleet.alarms import overdue
+from fleet.alarms import overdue, packs
 from fleet.alarms.tables import WatchState
 from fleet.registry import operations as registry
+from fleet.registry import sub_devices
 from fleet.wire.quantity import LEVEL
 
 HOUR, DAY = 3600, 86400
@@ -164,6 +165,40 @@ def test_a_dry_pipe_is_not_a_stuck_sensor(rig: AlarmRig, node: str) -> None:
     for hour in range(120):
         rig.series(node, LEVEL, [(hour * HOUR, 0)])
         rig.tick()
+    assert rig.kinds() == []
+
+
+WATER = """
+name = "water"
+title = { en = "Water", zh = "水表" }
+[[rule]]
+name = "missing"
+kind = "missing"
+role = "water-meter"
+quantity = "water_volume"
+after_s = 3600
+severity = "notice"
+en = "{asset} is silent behind {node}"
+zh = "{asset} 在 {node} 后失联"
+"""
+
+
+def test_a_sub_device_is_missed_behind_a_gateway_that_reports(rig: AlarmRig) -> None:
+    (gateway,) = rig.nodes("gateway")
+    with rig.database.begin() as session:
+        packs.add(session, WATER, "Li Wei")
+        meter = sub_devices.name_sub(session, gateway, 3, "Water of house 5", "water-meter")
+    rig.say(gateway, (0, [(99, 3), (34, 1000)]))
+    rig.now = 3700
+    rig.say(gateway, (3700, [(99, 4), (32, 215)]))
+    rig.tick()
+    (found,) = rig.alarms()
+    assert (found.kind, found.asset_id, found.node) == (
+        "water.missing", meter.asset_id, gateway,
+    )  # fmt: skip
+    assert found.detail["asset"] == "Water of house 5"
+    rig.now = 3800
+    rig.say(gateway, (3800, [(99, 3), (34, 1001)]))
     assert rig.kinds() == []
 
 
