@@ -144,19 +144,28 @@ class BusDesk:
         writer.close()
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        first = json.loads(await reader.readline() or b"{}")
+        first = _object(await reader.readline())
         secret = str(first.get("secret", ""))
         if not secrets.compare_digest(secret.encode(), self._secret.encode()):
             return
-        node_id, wait_s = str(first["node"]), float(first["wait_s"])
+        node_id, wait_s = str(first.get("node", "")), float(first.get("wait_s", 0))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait_s), self._opened:
                 await self._opened.wait_for(lambda: self.left(node_id) > 0)
         await _write(writer, {"left_s": round(self.left(node_id))})
         while line := await reader.readline():
-            answer = await self.exchange(node_id, bytes.fromhex(json.loads(line)["frame"]))
+            frame = bytes.fromhex(str(_object(line).get("frame", "")))
+            answer = await self.exchange(node_id, frame)
             told = {"answer": answer.hex()} if isinstance(answer, bytes) else {"why": answer}
             await _write(writer, {**told, "left_s": round(self.left(node_id))})
+
+
+def _object(line: bytes) -> dict[str, Any]:
+    """A line of JSON that is an object; ValueError for all else."""
+    found = json.loads(line)
+    if not isinstance(found, dict):
+        raise ValueError("no object")
+    return found
 
 
 async def _write(writer: asyncio.StreamWriter, value: object) -> None:

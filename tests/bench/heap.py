@@ -15,7 +15,7 @@ from fleet.flashing import partitions
 from fleet.paths import hw_dir
 from hil.fleet_process import FleetProcess
 from hil.provisioning import enrol
-from hil.virtual import firmware, scenes
+from hil.virtual import bus_scene, firmware, scenes
 from hil.virtual.board import FLASH_SIZE, VirtualBoard
 from hil.virtual.node import VirtualNode, mac_of
 from tests.bench.town import grid_scene, slots_stored
@@ -31,10 +31,11 @@ CLASSES = {
     "gas-meter": ("Pin", "RTC", "UART", "WDT", "NVS", "PCNT"),
     "drainage": ("Pin", "ADC", "RTC", "UART", "WDT", "NVS"),
     "lamppost": ("Pin", "ADC", "PWM", "RTC", "UART", "WDT", "NVS"),
+    "gateway": ("Pin", "RTC", "UART", "WDT", "NVS"),
 }
 ROLES = tuple(CLASSES)
 # The door of each: TLS has its own memory beside the heap, OSCORE has none.
-DOORS = {"gas-meter": "coap", "drainage": "mqtt", "lamppost": "mqtt"}
+DOORS = {"gas-meter": "coap", "drainage": "mqtt", "lamppost": "mqtt", "gateway": "mqtt"}
 _PROBE = """\
 import gc, esp32, machine
 for name in %r:
@@ -49,6 +50,8 @@ def scene_of(role: str) -> scenes.Scene:
     """A scene that reports after a few hours, so that a wake carries a full report."""
     if role == "gas-meter":
         return scenes.gas_meter(1_780_300_800 * scenes.SECOND, 3)
+    if role == "gateway":
+        return bus_scene.gateway(1_780_300_800 * scenes.SECOND, 3)
     return grid_scene(role, 100)
 
 

@@ -45,13 +45,14 @@ class Gateway:
         self._later = {}  # by number: not asked before, in s since 1970
         self._left: list = []  # who is still to be asked in this slot
         self._asked = False  # the fleet wants to know now
-        self._search = None
-        self.session = None  # (seconds, baud, parity) that a master station has the line for
+        self._search: "object | None" = None
+        # (seconds, baud, parity) for which a master station has the line.
+        self.session: "tuple | None" = None
 
     async def converse(self, door, left_ms: int) -> None:
         """The session, over an open door that carries frames, for `left_ms` at most."""
         session, self.session = self.session, None
-        if not hasattr(door, "hear"):
+        if session is None or not hasattr(door, "hear"):
             return
         from node import passing
 
@@ -71,7 +72,7 @@ class Gateway:
         bus = Bus(self._config["pins"])
         try:
             if self._search is not None:
-                await self._look(bus, until)
+                await self._look(self._search, bus, until)
             if not self._left and (self._asked or self._grid.open(now)):
                 self._asked = False
                 self._grid.taken(now)
@@ -202,15 +203,15 @@ class Gateway:
         except JournalError as e:
             self._state.set("error", e.code)  # counted as dropped; the contact makes room
 
-    async def _look(self, bus, until: int) -> None:
+    async def _look(self, search, bus, until) -> None:
         # A search goes on over several cycles; what it found is recorded as it comes.
-        for values in await self._search.go(bus, until):
+        for values in await search.go(bus, until):
             body = uplink.encode_body(clock.now(), self._quality(), values)
             try:
                 self._journal().append(body, 1)
             except JournalError as e:
                 self._state.set("error", e.code)
-        if self._search.done:
+        if search.done:
             self._search = None
             forget("node.sense.search")
             self._state.set("urgent", 1)  # somebody waits for it

@@ -37,8 +37,8 @@ class Bus:
 
     def __init__(self, pins: dict) -> None:
         self._pins = pins
-        self._uart = None
-        self._line = ()
+        self._uart: machine.UART = None  # type: ignore[assignment]  until `line` opens it
+        self._line: tuple = ()
         self._bits = 10  # of a character on the line
         self._de = None
         if "bus_de" in pins:
@@ -65,9 +65,8 @@ class Bus:
 
     def close(self) -> None:
         """Let go of the UART."""
-        if self._uart is not None:
+        if self._line:
             self._uart.deinit()
-        self._uart = None
         self._line = ()
 
     async def ask(self, request: bytes, length, head: int, timeout_ms: int) -> bytes:

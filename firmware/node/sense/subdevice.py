@@ -65,7 +65,7 @@ async def values(bus, profile: list, address: str, baud: int = 0, tries: int = 0
             continue
         for i in range(0, len(wanted), _VALUE):
             try:
-                value = _value(codec, protocol, data, *wanted[i + 1 : i + 4], wanted[i + 4])
+                value = _value(codec, protocol, data, wanted[i + 1 : i + 5])
             except (ValueError, IndexError):
                 continue  # FF for BCD, or not a number: it does not measure this now
             divisor = wanted[i + 5]
@@ -108,8 +108,9 @@ async def _answer(bus, codec, protocol, address, what, wait_ms, tries):
     raise BusTimeout(0)
 
 
-def _value(codec, protocol: int, data: bytes, at: int, size: int, kind: int, times: int) -> int:
+def _value(codec, protocol: int, data: bytes, where: list) -> int:
     # The number at its place, `times` larger.
+    at, size, kind, times = where
     if protocol == MODBUS:
         if kind == 4:
             return (data[at // 8] >> at % 8 & 1) * times

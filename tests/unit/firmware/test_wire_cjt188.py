@@ -15,7 +15,8 @@ KIND = st.integers(0, 255)
 
 
 def answer(control: int = 0x81, data: bytes = b"\x1f\x90\x00" + TOTALS, kind: int = 0x10) -> bytes:
-    return cjt188.encode(kind, METER, control, data)
+    made: bytes = cjt188.encode(kind, METER, control, data)
+    return made
 
 
 def test_the_fixed_frame() -> None:

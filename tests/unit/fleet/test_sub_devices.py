@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from fleet.api import routes
 from fleet.db.base import Database
+from fleet.identity.client import make_key_and_csr
 from fleet.registry import acts, found_devices, installations, sub_devices
 from fleet.registry import operations as registry
 from fleet.registry.acts import Swap
@@ -210,7 +211,7 @@ def test_the_commands(tmp_path: Path) -> None:
     cli.out(data, "init")
     cli.out(data, "area", "add", cli.AREA, "Tianhe")
     request = tmp_path / "n.csr"
-    request.write_bytes(cli.make_key_and_csr("1gntj14d2p")[1])
+    request.write_bytes(make_key_and_csr("1gntj14d2p")[1])
     cli.out(
         data, "node", "add", "1gntj14d2p", "--role", "gateway", "--area", cli.AREA,
         "--csr", request,
