@@ -15,6 +15,7 @@ from rich.table import Table
 
 from fleet.errors import Refusal
 from hil import highlights
+from hil.demo_alarms import AlarmLines
 from hil.fleet_process import FleetProcess
 from hil.provisioning import enrol
 from hil.virtual import bus_scene, lamp_scene, scenes
@@ -206,11 +207,16 @@ class Demo:
         node.board.start()
 
     async def _watch(self) -> Counts:
-        with Live(self._table(), console=self.console, auto_refresh=False) as live:
+        with (
+            contextlib.closing(AlarmLines(self.database)) as alarms,
+            Live(self._table(), console=self.console, auto_refresh=False) as live,
+        ):
             end = None if self.seconds is None else time.monotonic() + self.seconds
             while not self._wake.is_set() and (end is None or time.monotonic() < end):
                 await self._pause(0.5)
                 self._show(live)
+                for line in alarms.new():
+                    self.console.print(line, soft_wrap=True, markup=False)
             for node in self.nodes:
                 self._ends[node.node_id] = node.board.now_us
                 node.scene.end(node.board.now_us)

@@ -3,7 +3,7 @@ an environment station on the same line, and mains that wander around 220 V.
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -43,7 +43,6 @@ class Street(Scene):
 
     def attach(self, board: VirtualBoard, pins: Mapping[str, int]) -> None:
         """Hang it all on the board."""
-        pins = load_board(self.board).pins
         self.board_ = board
 
         def supplied() -> bool:
