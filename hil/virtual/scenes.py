@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fleet.flashing.hardware import load_board, load_node_type
 from hil.virtual.rs485.line import BusTwin
+from hil.virtual.sensors.water import Loop, SwitchedSensors
 from hil.virtual.stimulus import Adc, Change, Pulse
 from hil.virtual.storm import Weather
 from hil.virtual.twin import UartTwin

@@ -164,7 +164,12 @@ def test_ordinary_use_costs_few_wakes_more(make: Any) -> None:
     house = make(40)
     looks = []
     real = house.look
-    house.look = lambda **kwargs: (looks.append(kwargs), real(**kwargs))
+
+    def look(**kwargs: Any) -> Any:
+        looks.append(kwargs)
+        return real(**kwargs)
+
+    house.look = look
     household(house, 7)
     timed = len(looks) - 7 * 24 - house.pulses // 40
     assert timed < 7 * 8
