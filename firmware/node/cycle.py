@@ -50,6 +50,7 @@ class Cycle:
     async def run(self, reason: int) -> None:
         """One wake for `reason` (machine.wake_reason())."""
         self._sensed = False
+        self._woke = time.ticks_ms()
         role = self._role
         self.energy.woken(getattr(role, "counting", False))
         self._state.set("wakes", self._state.get("wakes", 0) + 1)
@@ -127,13 +128,14 @@ class Cycle:
 
     async def _talk(self, reason: int) -> None:
         # One contact within the cap, and what follows from it.
+        # What polling took is gone: the watchdog counts from the wake on.
         cap_ms = self._config["awake_s"] * 1000 - _CLOSE_MS
+        cap_ms -= time.ticks_diff(time.ticks_ms(), self._woke)
         answers: list = []
         items: list = []
         self._telling = None
         error = cause = 0
         began = clock.now()
-        self._talked = time.ticks_ms()
         self.energy.contact()
         try:
             await asyncio.wait_for_ms(self._contact(reason, answers, items), cap_ms)
@@ -204,7 +206,7 @@ class Cycle:
                     done = item[0]
             if getattr(self._role, "session", None):
                 left_ms = self._config["awake_s"] * 1000 - 2 * _CLOSE_MS
-                left_ms -= time.ticks_diff(time.ticks_ms(), self._talked)
+                left_ms -= time.ticks_diff(time.ticks_ms(), self._woke)
                 await self._role.converse(door, left_ms)
         finally:
             await link.close()
