@@ -68,7 +68,7 @@ PURPOSE: dict[str, str] = {
     "tx": OUT, "rx": IN, "reset": OUT, "pwrkey": OUT, "dtr": OUT, "psm_exit": OUT, "cut": OUT,
     "pulse": WAKE, "wake": WAKE, "button": WAKE, "level": ADC, "supply": ADC,
     "relay": OUT, "dim": OUT, "pulse2": WAKE, "pfail": WAKE,
-    "door": IN, "water": IN, "leakage": ADC,
+    "door": IN, "leakage": ADC,
     # Of a gas meter: its battery's divider, gas sensor and valve. Of both: cover, accelerometer.
     "battery": ADC, "gas": ADC, "gas_call": WAKE, "cover": WAKE, "scl": OUT, "sda": OUT,
     "shock": WAKE, "valve_open": OUT, "valve_close": OUT, "valve_opened": IN, "valve_closed": IN,

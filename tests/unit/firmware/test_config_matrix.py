@@ -16,7 +16,8 @@ DONE: list[Any] = []
 GOOD: dict[str, list[Any]] = {
     "door": ["mqtt"],
     "bearers": [[], ["modem", "ppp"]],
-    "lamp_plan": [[], [0, 0, 86399, 1000]],
+    "lamp_plan": [[], ["dusk-10", 1000, "23:00", 0]],
+    "lamp_driver": ["pwm"],
 }
 
 
