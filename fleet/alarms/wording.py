@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 from fleet import texts
 from fleet.alarms.details import VALUES
+from fleet.alarms.kinds import BY_EVENT
 from fleet.alarms.listing import Listed
 from fleet.alarms.rules import Rule
 from fleet.telemetry.operations import quantity_name, written
@@ -66,5 +67,17 @@ def quantity(code: int, lang: str) -> str:
 
 def _measured(raw: str, lang: str) -> str:
     pairs = [each.split(":") for each in raw.split(",") if each]
-    told = [f"{quantity(int(code), lang)} {written(int(code), int(v))}" for code, v in pairs]
+    told = [
+        f"{quantity(int(code), lang)} {_written(int(code), int(v), lang)}" for code, v in pairs
+    ]
     return f" ({', '.join(told)})" if told else ""
+
+
+def _written(code: int, value: int, lang: str) -> str:
+    """A value, or, of the reason for which a valve was closed, the event's name."""
+    if quantity_name(code) != "valve_reason":
+        return written(code, value)
+    try:
+        return texts.say(f"reason.{BY_EVENT.get(value, 'other')}", lang)
+    except KeyError:
+        return texts.say("reason.other", lang)

@@ -49,6 +49,17 @@ def test_every_one_of_them_begins_and_ends(rig: AlarmRig) -> None:
         assert (over.began_us, over.ended_us) == (began, int((START + rig.now) * 1_000_000))
 
 
+def test_a_valve_that_closed_says_why(rig: AlarmRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(quantity.QUANTITIES, 43, ("valve_reason", "", 0))
+    (node,) = rig.nodes("gas-meter")
+    rig.say(node, (0, [(EVENT + 15, 1), (43, GAS)]))
+    (found,) = rig.alarms()
+    assert "(reason gas in the air)" in text_of(found, "en")
+    assert "关阀原因 燃气报警" in text_of(found, "zh")
+    rig.say(node, (0, [(EVENT + 15, 1), (43, 77)]))
+    assert "(reason another one)" in text_of(rig.alarms()[0], "en")
+
+
 def test_begin_and_end_in_one_report_are_an_alarm_that_is_over(rig: AlarmRig) -> None:
     (node,) = rig.nodes("gas-meter")
     rig.now = 100
