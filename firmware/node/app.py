@@ -27,7 +27,7 @@ class App:
         self._wdt = machine.WDT(timeout=self.config["awake_s"] * 1000)
         self.state = RtcState(machine.RTC().memory)
         kept = self.state.load()
-        if self.state.get("lvl") is None:
+        if self.state.get("lvl", -1) < 0:
             self.state.set("lvl", self.config.get("log_level", 1))
         if machine.reset_cause() != machine.DEEPSLEEP_RESET:
             from node import health

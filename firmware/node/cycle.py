@@ -277,6 +277,8 @@ class Cycle:
         except ConfigError as e:
             self._state.set("error", e.code)
             self._state.set("cause", 0)
+        if self.reconfigured:
+            self._state.set("lvl", -1)  # of the log: the next boot asks the configuration
         self._state.set("items", downlink.standing())
         forget("node.downlink")
         if self.reconfigured:

@@ -98,7 +98,7 @@ async def test_a_sleeping_node_takes_its_configuration_with_its_receipt(town: To
     assert town.config == {**before, "report_records": 2}
     assert await town.states() == {1: "settled", 2: "refused", 3: "refused", 4: "settled"}
     assert not town.node.board.life.crashes, town.node.board.console_tail
-    assert town.node.journal().depth < 2
+    assert town.node.journal().depth <= 2  # two wait for a moment of the node's own
 
 
 async def test_a_mains_node_starts_anew_with_its_new_plan(town: Town) -> None:

@@ -200,3 +200,25 @@ def test_a_contact_with_a_sleeping_modem_that_went_into_psm() -> None:
         assert await saving.granted(modem) == (10 * HOUR, 2)
 
     play(case)
+
+
+def test_edrx_is_asked_for_once_and_taken_back_once() -> None:
+    grant = '+CEDRXRDP: 5,"0101","0101","0011"\nOK'
+    modem = ScriptedModem(
+        {
+            "AT+CEDRXS?": ["OK", '+CEDRXS: 5,"0101"\nOK'],
+            "AT+CEDRXRDP": ["+CEDRXRDP: 0\nOK", grant],
+            "AT+CEREG?": NONE,
+        }
+    )
+
+    async def three_wakes(m: Any) -> None:
+        for _ in range(3):
+            assert await saving.ensure_edrx(m, 81_920) == (81_920, 10_240)
+
+    ask(modem, three_wakes)
+    assert modem.count("AT+CEDRXS=") == 1
+    off = ScriptedModem({"AT+CEDRXS?": "OK"})
+    assert ask(off, lambda m: saving.ensure_edrx(m, 0)) is None
+    assert off.count("AT+CEDRXS=") == 0
+    assert ask(ScriptedModem(), lambda m: saving.ensure_edrx(m, 20_480), "ec200") is None
