@@ -63,7 +63,8 @@ class App:
             from node.sense import gpiowake
 
             reason = gpiowake.reason(self.config["pins"])
-        if reason == machine.EXT1_WAKE and hasattr(self.role, "caller") and self.role.caller():
+        caller = getattr(self.role, "caller", None)
+        if reason == machine.EXT1_WAKE and caller is not None and caller():
             reason = machine.TIMER_WAKE  # it was not the button: what called decides what is told
         if self.role.mains:
             from node.heartbeats import Heartbeats
