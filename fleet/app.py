@@ -30,6 +30,7 @@ from fleet.settings import Settings, SettingsError
 from fleet.setup import prepare_certificates
 from fleet.upkeep import Upkeep
 from fleet.uplink.batches import Batches
+from fleet.uplink.bus_desk import BusDesk
 from fleet.uplink.ingest import Ingest
 from fleet.uplink.subscriber import BrokerAddress, Subscriber
 
@@ -119,8 +120,11 @@ class _Composition:
         async with contextlib.AsyncExitStack() as stack:
             self._care.start()
             broker_address = await self._start_broker(stack)
-            self._subscriber = Subscriber(broker_address, self._batches)
+            desk = BusDesk(self._settings.data / "bus.json")
+            self._subscriber = Subscriber(broker_address, self._batches, desk.heard)
             self._subscriber.start()
+            await desk.start(self._subscriber.say)
+            stack.push_async_callback(desk.stop)
             stack.push_async_callback(asyncio.to_thread, self._subscriber.stop)
             self._batches.start()
             stack.push_async_callback(asyncio.to_thread, self._batches.stop)

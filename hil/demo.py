@@ -1,4 +1,4 @@
-"""`kapok demo`: a fleet and four virtual nodes, a live table, and a count of what was lost."""
+"""`kapok demo`: a fleet and five virtual nodes, a live table, and a count of what was lost."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ from rich.table import Table
 from fleet.errors import Refusal
 from hil.fleet_process import FleetProcess
 from hil.provisioning import enrol
-from hil.virtual import scenes
+from hil.virtual import bus_scene, scenes
 from hil.virtual.node import VirtualNode, mac_of
 from hil.virtual.pace import Clocked
 from hil.virtual.stimulus import read_trace
@@ -58,14 +58,17 @@ class Counts:
 
 
 def count(database: Path, nodes: list[VirtualNode], end_us: dict[str, int]) -> Counts:
-    """Compare what the scenes gave with what an SQL query of its own finds in the database."""
+    """Compare what the scenes gave with what an SQL query of its own finds in the database.
+
+    What nodes tell of themselves, and events, are no readings that a stimulus gives.
+    """
     sensed = stored = distinct = lost = 0
     with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         for node in nodes:
             end = end_us[node.node_id]
             rows, different = connection.execute(
-                "SELECT count(*), count(DISTINCT quantity || '@' || time_us) FROM readings"
-                " WHERE quantity < 100 AND terminal_id = ? AND time_us < ?",
+                "SELECT count(*), count(DISTINCT asset_id || '/' || quantity || '@' || time_us)"
+                " FROM readings WHERE quantity < 100 AND terminal_id = ? AND time_us < ?",
                 (node.node_id, node.scene.bound(end)),
             ).fetchone()
             given = node.scene.sensed(end)
@@ -93,7 +96,9 @@ class Role(NamedTuple):
 
 
 def make_roles(trace: Path | None) -> list[Role]:
-    """Two gas meters, a drainage point and a lamppost that start at the same virtual time."""
+    """Two gas meters, a drainage point, a lamppost and a gateway with a dead meter among its
+    three, that start at the same virtual time.
+    """
     if trace is None:
         start = int(time.time()) // 3600 * 3600 * scenes.SECOND
         rows: Iterator[tuple[int, float]] = scenes.quiet_river(start + START * scenes.SECOND, 1)
@@ -108,6 +113,7 @@ def make_roles(trace: Path | None) -> list[Role]:
         Role(scenes.gas_meter(start, 2, "esp32s3-bc95"), "coap"),
         Role(scenes.drainage(start, rows), "mqtt"),
         Role(scenes.lamppost(start, 1), "mqtt"),
+        Role(bus_scene.gateway(start, 1), "mqtt"),
     ]
 
 
@@ -234,8 +240,9 @@ class Demo:
         until = self._ends.get(node.node_id, node.board.now_us)
         rows, newest = stored_of(self.database, node.node_id, node.scene.bound(until))
         journal = node.journal()
-        each = node.scene.readings
-        receipted = max(0, journal.next_sequence - 1 - journal.depth) * each
+        scene = node.scene
+        receipted = max(0, journal.next_sequence - 1 - journal.depth)
+        receipted = receipted * scene.readings // scene.records
         clock = time.gmtime(node.board.now_us // scenes.SECOND)
         age = "" if newest is None else f"{max(0, time.time() - newest / 1e6):.0f} s ago"
         return [

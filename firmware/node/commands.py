@@ -109,7 +109,7 @@ class Commands:
         }.get(code)
         if own is not None:
             return own(arguments)
-        if code > command.LOG_PULL:
+        if code > command.PASS:
             return command.NO_SUCH, 0
         if not hasattr(self._role, "command"):
             return command.NOT_MINE, 0

@@ -2,6 +2,7 @@
 
 import asyncio
 import binascii
+import time
 
 import machine
 from micropython import const
@@ -52,6 +53,7 @@ class Cycle:
     async def run(self, reason: int) -> None:
         """One wake for `reason` (machine.wake_reason())."""
         self._sensed = False
+        self._woke = time.ticks_ms()
         role = self._role
         self.energy.woken(getattr(role, "counting", False))
         self._state.set("wakes", self._state.get("wakes", 0) + 1)
@@ -146,7 +148,9 @@ class Cycle:
 
     async def _talk(self, reason: int) -> None:
         # One contact within the cap, and what follows from it.
+        # What polling took is gone: the watchdog counts from the wake on.
         cap_ms = self._config["awake_s"] * 1000 - _CLOSE_MS
+        cap_ms -= time.ticks_diff(time.ticks_ms(), self._woke)
         answers: list = []
         items: list = []
         self._telling = None
@@ -226,6 +230,10 @@ class Cycle:
                         item[2] = await door.fetch(item[0], item[2], door.RECEIPT_MS)
                     items.append(item)
                     done = item[0]
+            if getattr(self._role, "session", None):
+                left_ms = self._config["awake_s"] * 1000 - 2 * _CLOSE_MS
+                left_ms -= time.ticks_diff(time.ticks_ms(), self._woke)
+                await self._role.converse(door, left_ms)
         finally:
             door = None  # what it holds is not needed to shut the link down
             await link.close()

@@ -14,6 +14,7 @@ from fleet.alarms import operations as alarms
 from fleet.alarms.wording import text_of
 from fleet.api import control_routes
 from fleet.db.base import Database
+from fleet.registry import found_devices, sub_devices
 from fleet.registry import operations as registry
 from fleet.telemetry import operations as telemetry
 
@@ -37,6 +38,29 @@ class NodeOut(BaseModel):
     asset_id: int | None
     last_report_us: int | None
     status: dict[str, int]
+
+
+class SubDeviceOut(BaseModel):
+    """A sub-device of a gateway; times in us since 1970 UTC."""
+
+    number: int
+    asset_id: int
+    kind: str
+    name: str
+    address: str
+    from_us: int
+    to_us: int | None
+    register_offset: int
+
+
+class FoundDeviceOut(BaseModel):
+    """A device that a search of a gateway's line found; time in us since 1970 UTC."""
+
+    protocol: str
+    address: str
+    meter_type: int
+    baud: int
+    seen_us: int
 
 
 class ReadingOut(BaseModel):
@@ -154,6 +178,26 @@ def create(database: Database, health: Callable[[], dict[str, Any]], version: st
                 return NodeOut(**registry.show_node(session, node_id)._asdict())
             except registry.RegistryError as e:
                 raise HTTPException(404, str(e)) from None
+
+    @app.get("/api/nodes/{node_id}/sub-devices")
+    def subs(node_id: str, history: bool = False) -> list[SubDeviceOut]:
+        """The sub-devices behind a gateway; with `history` those that were replaced, too."""
+        with database.read() as session:
+            try:
+                found = sub_devices.list_subs(session, node_id, history=history)
+            except registry.RegistryError as e:
+                raise HTTPException(404, str(e)) from None
+        return [SubDeviceOut(**row._asdict()) for row in found]
+
+    @app.get("/api/nodes/{node_id}/found-devices")
+    def found(node_id: str) -> list[FoundDeviceOut]:
+        """What a gateway's searches of its line found."""
+        with database.read() as session:
+            try:
+                rows = found_devices.list_found(session, node_id)
+            except registry.RegistryError as e:
+                raise HTTPException(404, str(e)) from None
+        return [FoundDeviceOut(**row._asdict()) for row in rows]
 
     @app.get("/api/readings")
     def readings(

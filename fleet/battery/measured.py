@@ -32,10 +32,10 @@ class Sense:
 
 @dataclass(frozen=True)
 class Contact:
-    """A wake with a report of a day: 24 records, and the energy ledger. The mean of `contacts`.
+    """A wake with a day's records and the energy ledger. The mean of `contacts`.
 
     `modem_mj` and `modem_ms` from the modem's wake until it sleeps. `up` and `down` are octets of
-    IP packets; `up_plain` is the same without the ledger's record.
+    IP packets; `up_plain` is the same where the ledger did not begin anew.
     """
 
     contacts: int

@@ -1,4 +1,4 @@
-"""`kapok demo`: four virtual nodes report to a fleet of their own."""
+"""`kapok demo`: five virtual nodes report to a fleet of their own."""
 
 import asyncio
 import signal
@@ -28,7 +28,7 @@ from fleet.cli.common import one_line_errors
 )
 @one_line_errors
 def demo(seconds: float | None, trace: Path | None) -> None:
-    """Show a fleet and four virtual nodes at work, and count what was lost.
+    """Show a fleet and five virtual nodes at work, and count what was lost.
 
     The gas meter and the drainage point report over NB-IoT, the lamppost over LTE Cat1; an hour
     of theirs passes in a second. The last line is `sensed N stored N lost N duplicated N`.

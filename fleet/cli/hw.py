@@ -27,7 +27,7 @@ def hw() -> None:
 @json_option
 @one_line_errors
 def check(files: tuple[Path, ...], as_json: bool) -> None:
-    """Check boards, node types and partition tables: all that ship, or FILES.
+    """Check boards, node types, profiles and partition tables: all that ship, or FILES.
 
     Exit code 1 when one has a fault; warnings are only shown.
 
@@ -167,6 +167,32 @@ def _picture(board: "Board") -> None:
             Text(bar, style="dim" if name == "(free)" else colours[number % len(colours)]),
         )
     console.print(flash)
+
+
+@hw.command()
+@click.argument("name")
+@json_option
+@one_line_errors
+def profile(name: str, as_json: bool) -> None:
+    """Show a sub-device's profile as a node reads it.
+
+    The text that begins with "=" may stand in a gateway's `devices` in place of the name, for a
+    profile that its slot has not.
+
+    Example: kapok hw profile dlt645
+    """
+    from fleet.flashing import profiles
+
+    found = profiles.load(name)
+    raw = profiles.compiled(found)
+    quantities = [value.quantity for value in found.values]
+    told = {"name": name, "title": found.title, "protocol": found.protocol, "bytes": len(raw),
+            "quantities": quantities, "compiled": f"={raw.hex()}"}  # fmt: skip
+    if as_json:
+        say_json(told)
+        return
+    click.echo(f"{name}: {found.title}, {found.protocol}, {found.baud} baud, {len(raw)} bytes")
+    click.echo(f"{', '.join(quantities)}\n={raw.hex()}")
 
 
 @hw.command()

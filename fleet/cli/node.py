@@ -7,7 +7,7 @@ from typing import Any
 
 import rich_click as click
 
-from fleet.cli import node_downlinks, node_health, node_keys, node_release, node_sim
+from fleet.cli import node_downlinks, node_health, node_keys, node_release, node_sim, node_sub
 from fleet.cli.common import (
     database,
     iso,
@@ -34,6 +34,7 @@ node.add_command(node_downlinks.configure)
 node.add_command(node_downlinks.downlinks)
 node.add_command(node_sim.sim)
 node.add_command(node_health.health)
+node.add_command(node_sub.sub)
 
 
 def _as_json(found: Any) -> dict[str, Any]:
@@ -42,7 +43,7 @@ def _as_json(found: Any) -> dict[str, Any]:
 
 @node.command()
 @click.argument("node_id")
-@click.option("--role", required=True, help="gas-meter, drainage or lamppost.")
+@click.option("--role", required=True, help="gas-meter, drainage, lamppost or gateway.")
 @click.option("--area", required=True, help="Area code, such as 440106.")
 @click.option("--asset", default="", help="Name of what it measures; default: role and node id.")
 @click.option(

@@ -50,6 +50,19 @@ KNOWN = (
     Known("diagnose", command.DIAGNOSE),
     Known("resend", command.RESEND, (Argument("since", *_TIME), Argument("until", *_TIME))),
     Known("log-pull", command.LOG_PULL),
+    # Searches an RS-485 line: 0 Modbus, 1 DL/T 645, 2 CJ/T 188; the addresses are Modbus's.
+    Known(
+        "scan", command.SCAN,
+        (Argument("protocol", 0, 2), Argument("baud", 1200, 115_200),
+         Argument("first", 1, 247), Argument("last", 1, 247)),
+        ("gateway",),
+    ),
+    # Lets a master station read devices through the node: kapok node sub pass.
+    Known(
+        "pass", command.PASS,
+        (Argument("seconds", 10, 600), Argument("baud", 1200, 115_200), Argument("parity", 0, 2)),
+        ("gateway",),
+    ),
 )  # fmt: skip
 _BY_NAME = {one.name: one for one in KNOWN}
 _BY_CODE = {one.code: one for one in KNOWN}

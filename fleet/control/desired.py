@@ -8,18 +8,15 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import Select, delete, insert, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
-from fleet.control.configuration import MAX_PATCH, applied, configure
+from fleet.control.configuration import applied
 from fleet.control.desired_tables import DesiredNode, Work
-from fleet.control.errors import ControlError
+from fleet.control.sending import State, send, written
 from fleet.control.stack import Wish, stacks
-from fleet.control.tables import Downlink
-from fleet.control.targets import NODE, Target, nodes_of
-from fleet.registry.operations import now_us
+from fleet.control.targets import AREA, NODE, Target, nodes_of
 from fleet.registry.tables import Terminal
-from fleet.wire import cbor
 
 STEP = 300  # nodes of one call
 
@@ -33,7 +30,7 @@ def begin(session: Session, target: Target) -> int:
             Work.kind == target.kind, Work.name == target.name, Work.role == target.role
         )
     )
-    row = Work(kind=target.kind, name=target.name, role=target.role, after="")
+    row = Work(kind=target.kind, name=target.name, role=target.role, after="", after_area="")
     session.add(row)
     session.flush()
     return _work(session, row)
@@ -94,25 +91,32 @@ def reconcile(session: Session, node_ids: Sequence[str]) -> int:
     if not node_ids:
         return 0
     session.flush()
-    rows = {
-        row.node_id: row
-        for row in session.scalars(
-            select(DesiredNode)
-            .where(DesiredNode.node_id.in_(list(node_ids)))
-            .order_by(DesiredNode.node_id)
-            .with_for_update()
-            .execution_options(populate_existing=True)
-        )
-    }
-    patched = 0
+    known = {row.node_id: row for row in session.execute(_state(node_ids))}
+    states: list[State] = []
     for node, wanted in stacks(session, node_ids):
-        row = rows.get(node.id)
-        if row is None:
-            row = DesiredNode(node_id=node.id, sent="{}", waiting="[]", drifting=False)
-            session.add(row)
-        row.area, row.role = node.area, node.role
-        patched += _reconcile(session, row, wanted)
-    session.flush()
+        row = known.get(node.id)
+        sent, waiting = (json.loads(row.sent), json.loads(row.waiting)) if row else ({}, [])
+        states.append(State(node, _values(wanted), sent, waiting, _patch(wanted, sent)))
+    patched = send(session, [state for state in states if state.patch])
+    rows: list[dict[str, object]] = []
+    for state in states:
+        drifting = bool(state.patch) or (
+            bool(state.sent)
+            and bool(_differences(session, state.node.id, state.values, state.sent))
+        )
+        rows.append(
+            {
+                "node_id": state.node.id, "area": state.node.area, "role": state.node.role,
+                "sent": written(state.sent), "waiting": json.dumps(state.waiting),
+                "drifting": drifting,
+            }
+        )  # fmt: skip
+    old = [row for row in rows if row["node_id"] in known]
+    new = [row for row in rows if row["node_id"] not in known]
+    if old:
+        session.execute(update(DesiredNode), old)
+    if new:
+        session.execute(insert(DesiredNode), new)
     return patched
 
 
@@ -121,23 +125,20 @@ def resend(session: Session, node_id: str) -> int:
 
     For a refusal whose cause is gone: nothing that was refused is sent again by itself.
     """
-    row = session.get(DesiredNode, node_id, populate_existing=True)
-    if row is None:
-        reconcile(session, [node_id])
-        row = session.get_one(DesiredNode, node_id)
+    reconcile(session, [node_id])
     missing = differences(session, node_id)
+    row = session.execute(_state([node_id])).one()
     sent = json.loads(row.sent)
     for key, (_wanted, has) in missing.items():
         sent[key] = _AGAIN if has is None else has
-    row.sent = json.dumps(sent)
-    session.flush()
+    session.execute(update(DesiredNode), [{"node_id": node_id, "sent": written(sent)}])
     reconcile(session, [node_id])
     return len(missing)
 
 
 def differences(session: Session, node_id: str) -> dict[str, tuple[Any, Any]]:
     """Key -> (wanted, reported) of what a node does not report as it is wanted; None: absent."""
-    row = session.get(DesiredNode, node_id)
+    row = session.execute(_state([node_id])).first()
     sent = json.loads(row.sent) if row is not None else {}
     for _node, wanted in stacks(session, [node_id]):
         return _differences(session, node_id, _values(wanted), sent)
@@ -147,60 +148,21 @@ def differences(session: Session, node_id: str) -> dict[str, tuple[Any, Any]]:
 _AGAIN = {"": "again"}  # no value of a key: it is always sent anew
 
 
-def _reconcile(session: Session, row: DesiredNode, wanted: Mapping[str, Wish]) -> int:
-    values, sent = _values(wanted), json.loads(row.sent)
+def _state(node_ids: Sequence[str]) -> Select[str, str, str]:
+    # Columns, no objects: a session looks at each of its objects before each statement.
+    return (
+        select(DesiredNode.node_id, DesiredNode.sent, DesiredNode.waiting)
+        .where(DesiredNode.node_id.in_(list(node_ids)))
+        .order_by(DesiredNode.node_id)
+        .with_for_update()
+    )
+
+
+def _patch(wanted: Mapping[str, Wish], sent: Mapping[str, Any]) -> dict[str, Any]:
+    values = _values(wanted)
     patch = {key: value for key, value in values.items() if _differ(sent.get(key), value)}
-    patch |= {key: None for key in sent if key not in values and sent[key] is not None}
-    if not patch:
-        row.drifting = bool(sent) and bool(_differences(session, row.node_id, values, sent))
-        return 0
-    row.drifting = True
-    try:
-        with session.begin_nested():
-            earlier = _unsent(session, row)
-            numbers = [
-                configure(session, row.node_id, part) for part in _parts({**earlier, **patch})
-            ]
-    except ControlError:  # its queue is full: again when it has told that it took something
-        return 0
-    row.sent = json.dumps({**sent, **patch}, ensure_ascii=False, sort_keys=True)
-    row.waiting = json.dumps(numbers)
-    return 1
-
-
-def _unsent(session: Session, row: DesiredNode) -> dict[str, Any]:
-    """What of its patches was in no answer yet, taken back from the queue."""
-    found = session.execute(
-        update(Downlink)
-        .where(
-            Downlink.node_id == row.node_id,
-            Downlink.number.in_(json.loads(row.waiting)),
-            Downlink.handed_us.is_(None),
-            Downlink.settled_us.is_(None),
-            Downlink.expires_us.is_(None),
-        )
-        .values(expires_us=now_us())
-        .returning(Downlink.number, Downlink.payload)
-        .execution_options(synchronize_session=False)
-    ).all()
-    patch: dict[str, Any] = {}
-    for _number, payload in sorted((number, payload) for number, payload in found):
-        content = cbor.decode(payload)
-        if isinstance(content, dict):
-            patch.update(content)
-    return patch
-
-
-def _parts(patch: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """In as many patches as fit into receipts, by key."""
-    parts: list[dict[str, Any]] = [{}]
-    for key in sorted(patch):
-        longer = {**parts[-1], key: patch[key]}
-        if parts[-1] and len(cbor.encode(longer)) > MAX_PATCH:
-            parts.append({})
-            longer = {key: patch[key]}
-        parts[-1] = longer
-    return parts
+    withdrawn = (key for key in sent if key not in values and sent[key] is not None)
+    return {**patch, **dict.fromkeys(withdrawn)}
 
 
 def _differences(
@@ -225,10 +187,16 @@ def _differ(one: object, other: object) -> bool:
 
 def _work(session: Session, row: Work) -> int:
     target = Target(row.kind, row.name, row.role)
-    query = nodes_of(target).where(Terminal.id > row.after).order_by(Terminal.id).limit(STEP)
-    nodes = list(session.scalars(query))
-    if len(nodes) < STEP:
+    query = nodes_of(target).add_columns(Terminal.area_code).limit(STEP)
+    if row.kind == AREA:  # along its index: an area may be the whole city
+        place = tuple_(Terminal.area_code, Terminal.id)
+        query = query.where(place > (row.after_area, row.after))
+        query = query.order_by(Terminal.area_code, Terminal.id)
+    else:
+        query = query.where(Terminal.id > row.after).order_by(Terminal.id)
+    found = session.execute(query).all()
+    if len(found) < STEP:
         session.delete(row)
     else:
-        row.after = nodes[-1]
-    return reconcile(session, nodes)
+        row.after, row.after_area = found[-1]
+    return reconcile(session, [node_id for node_id, _area in found])

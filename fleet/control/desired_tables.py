@@ -58,7 +58,9 @@ Index("ix_desired_changes_layer", LayerChange.kind, LayerChange.name, LayerChang
 
 
 class Work(Base):
-    """The nodes of a target behind `after` have yet to be brought in line, in order of node id."""
+    """The nodes of a target behind `after` have yet to be brought in line: in order of node id, of
+    an area in order of its areas first.
+    """
 
     __tablename__ = "desired_work"
 
@@ -67,6 +69,7 @@ class Work(Base):
     name: Mapped[str] = mapped_column(String(40))
     role: Mapped[str] = mapped_column(String(16))
     after: Mapped[str] = mapped_column(String(10))
+    after_area: Mapped[str] = mapped_column(String(12))
 
 
 class DesiredNode(Base):

@@ -5,14 +5,14 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 import structlog
-from sqlalchemy import ColumnElement, delete, func, select, tuple_, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import ColumnElement, delete, func, insert, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from fleet.control.desired_tables import DesiredNode
 from fleet.control.ends import PROVISIONED, end_of_node, mark_delivered
 from fleet.control.errors import ControlError
-from fleet.control.settling import CONFIG, LAST, Progress, ahead, new_progress, progress, settle
+from fleet.control.numbers import next_number, take_numbers
+from fleet.control.settling import CONFIG, Progress, ahead, progress, settle
 from fleet.control.stamping import stamped
 from fleet.control.tables import Downlink, DownlinkProgress
 from fleet.identity.contexts import Context, next_contexts, rows_of
@@ -25,8 +25,8 @@ from fleet.wire import cbor
 
 __all__ = [
     "CERTIFICATE", "COMMAND", "CONFIG", "KEY", "KINDS", "UPDATE", "Item", "Pending", "Progress",
-    "ahead", "cancel", "enqueue", "enqueue_key", "handed", "is_open", "item", "pending",
-    "progress", "settle",
+    "ahead", "cancel", "enqueue", "enqueue_key", "enqueue_many", "handed", "is_open", "item",
+    "pending", "progress", "settle",
 ]  # fmt: skip
 
 KEY, COMMAND, UPDATE, CERTIFICATE = 2, 3, 4, 5
@@ -69,7 +69,7 @@ def enqueue(
         raise ControlError("a configuration patch is a map in strict CBOR with texts for keys")
     if len(payload) > MAX_PAYLOAD:
         raise ControlError(f"a downlink of {len(payload)} bytes: {MAX_PAYLOAD} at most")
-    number = _next_number(session, node_id)
+    number = next_number(session, node_id)
     open_items = session.scalar(
         select(func.count()).where(Downlink.node_id == node_id, *_open(clock_us()))
     )
@@ -85,6 +85,42 @@ def enqueue(
     )  # fmt: skip
     session.flush()
     return number
+
+
+def enqueue_many(
+    session: Session,
+    kind: int,
+    payloads: Mapping[str, Sequence[bytes]],
+    expires_us: int | None = None,
+    spared: Mapping[str, int] | None = None,
+) -> dict[str, list[int]]:
+    """Queue items for many nodes in a few statements; the numbers of each node that has room.
+
+    `spared`: how many open items of a node are about to be taken back.
+    """
+    now = clock_us()
+    room = _room(session, list(payloads), now)
+    sizes = {
+        node_id: len(several)
+        for node_id, several in payloads.items()
+        if len(several) <= room[node_id] + (spared or {}).get(node_id, 0)
+    }
+    last = take_numbers(session, sizes)
+    numbers = {
+        node_id: list(range(number - sizes[node_id] + 1, number + 1))
+        for node_id, number in last.items()
+    }
+    rows = [
+        {
+            "node_id": node_id, "number": number, "kind": kind, "payload": bytes(payload),
+            "created_us": now, "expires_us": expires_us, "refused": False,
+        }
+        for node_id, mine in numbers.items()
+        for number, payload in zip(mine, payloads[node_id], strict=True)
+    ]  # fmt: skip
+    if rows:
+        session.execute(insert(Downlink), rows)
+    return numbers
 
 
 def enqueue_key(session: Session, node_id: str, kid: bytes) -> int:
@@ -234,27 +270,13 @@ def _open(now_us: int) -> tuple[ColumnElement[bool], ...]:
     return Downlink.settled_us.is_(None), unexpired
 
 
-def _next_number(session: Session, node_id: str) -> int:
-    """A number that no other transaction gets: the counter's row is locked until the end."""
-    row = DownlinkProgress
-    more = (
-        update(row)
-        .where(row.node_id == node_id, row.last_number < LAST)
-        .values(last_number=row.last_number + 1)
-        .returning(row.last_number)
+def _room(session: Session, node_ids: Sequence[str], now_us: int) -> dict[str, int]:
+    counted = session.execute(
+        select(Downlink.node_id, func.count())
+        .where(Downlink.node_id.in_(node_ids), *_open(now_us))
+        .group_by(Downlink.node_id)
     )
-    number = session.scalar(more)
-    if number is not None:
-        return number
-    try:
-        with session.begin_nested():
-            session.add(new_progress(node_id, 1))
-        return 1
-    except IntegrityError:  # another transaction made the row meanwhile
-        number = session.scalar(more)
-    if number is None:
-        raise ControlError(f"the downlink numbers of node {node_id} are used up")
-    return number
+    return {**dict.fromkeys(node_ids, MAX_OPEN), **{row[0]: MAX_OPEN - row[1] for row in counted}}
 
 
 def _key(context: Context | None, kid: bytes) -> SecretBytes | None:

@@ -10,9 +10,8 @@ from sqlalchemy.orm import Session
 
 from fleet.control import ends
 from fleet.control.command_tables import Command, Delivery
-from fleet.control.errors import ControlError
 from fleet.control.limits import Limits
-from fleet.control.operations import COMMAND, enqueue
+from fleet.control.operations import COMMAND, enqueue_many
 from fleet.control.targets import GONE
 from fleet.identity import hmac_keys
 from fleet.registry.operations import now_us
@@ -45,7 +44,8 @@ def release(session: Session, limits: Limits) -> int:
     done = 0
     for identifier in list(session.scalars(_ready(now).order_by(Command.id).limit(_COMMANDS))):
         row = session.get_one(Command, identifier, with_for_update=True, populate_existing=True)
-        mine = row.per_minute - _released(session, Delivery.command_id == identifier, now)
+        of_it = (Delivery.valve == row.valve) & (Delivery.command_id == identifier)
+        mine = row.per_minute - _released(session, of_it, now)
         count = min(left[row.valve], mine, _NODES - done)
         if count > 0:
             taken = _release(session, row, count, now)
@@ -68,6 +68,8 @@ def expire(session: Session) -> int:
             session.flush()
             count += ends.end_queued(session, identifier, why)
         if result_us <= now:
+            row.due_us = None  # whatever the count says: nobody looks at it again
+            session.flush()
             count += ends.end_delivered(session, identifier)
     return count
 
@@ -107,26 +109,25 @@ def _release(session: Session, row: Command, count: int, now: int) -> int:
             select(Terminal.id).where(Terminal.id.in_(nodes), Terminal.state.in_(GONE))
         )
     )
+    may = [node_id for node_id in nodes if node_id not in gone and node_id in keyed]
+    numbers = enqueue_many(session, COMMAND, {node_id: [payload] for node_id in may}, until)
+    rows: list[dict[str, object]] = []
     refused = 0
     for node_id in nodes:
-        why, number = "", None
-        if node_id in gone or node_id not in keyed:
-            why = ends.GONE if node_id in gone else ends.NO_KEY
-        else:
-            try:
-                number = enqueue(session, node_id, COMMAND, payload, until)
-            except ControlError:
-                why = ends.QUEUE_FULL
-        values: dict[str, object] = {"released_us": now, "number": number}
-        if why:
-            values |= {"state": ends.REFUSED, "why": why, "ended_us": now}
-            refused += 1
-        session.execute(
-            update(Delivery)
-            .where(Delivery.command_id == identifier, Delivery.node_id == node_id)
-            .values(**values)
-            .execution_options(synchronize_session=False)
-        )
+        why = ends.GONE if node_id in gone else ends.NO_KEY if node_id not in keyed else ""
+        if not why and node_id not in numbers:
+            why = ends.QUEUE_FULL
+        refused += bool(why)
+        rows.append(
+            {
+                "command_id": identifier, "node_id": node_id, "released_us": now,
+                "number": None if why else numbers[node_id][0],
+                "state": ends.REFUSED if why else ends.QUEUED, "why": why,
+                "ended_us": now if why else None,
+            }
+        )  # fmt: skip
+    if rows:
+        session.execute(update(Delivery), rows)
     session.execute(
         update(Command)
         .where(Command.id == identifier)

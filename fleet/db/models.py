@@ -9,6 +9,7 @@ from fleet.db.base import Base
 from fleet.identity import tables as identity
 from fleet.identity import token_tables as tokens
 from fleet.registry import health_tables as health
+from fleet.registry import sub_tables as sub_devices
 from fleet.registry import tables as registry
 from fleet.telemetry import tables as telemetry
 from fleet.uplink import tables as uplink
@@ -16,4 +17,6 @@ from fleet.uplink import tables as uplink
 __all__ = [
     "Base", "alarms", "clones", "commands", "control", "desired", "health", "identity", "registry",
     "telemetry", "tokens", "uplink",
+    "Base", "alarms", "clones", "commands", "control", "desired", "identity", "registry",
+    "sub_devices", "telemetry", "tokens", "uplink",
 ]  # fmt: skip

@@ -15,6 +15,7 @@ from fleet.flashing.partitions import Partition
 from fleet.paths import hw_dir
 
 MODEM_UART = 1  # as in firmware/node/link/session.py
+BUS, BUS_UART = "rs485", 2  # of [uarts]; the unit is as in firmware/node/sense/bus.py
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}\Z")
 MEGABYTE = 1024 * 1024
 
@@ -141,6 +142,15 @@ class Board(NamedTuple):
     leds: dict[str, int]
     path: Path
 
+    @property
+    def node_pins(self) -> dict[str, int]:
+        """The pins as a node's configuration has them: those of the RS-485 line are `bus_...`."""
+        bus = self.uarts.get(BUS)
+        if bus is None:
+            return dict(self.pins)
+        wired = {"bus_tx": bus.tx, "bus_rx": bus.rx, "bus_de": bus.de}
+        return self.pins | {name: pin for name, pin in wired.items() if pin is not None}
+
 
 _Model = TypeVar("_Model", bound=_Strict)
 
@@ -177,6 +187,11 @@ def board_path(name: str) -> Path:
 def node_path(name: str) -> Path:
     """The file of a node type; HardwareError for what is no name."""
     return _path("nodes", name)
+
+
+def profile_path(name: str) -> Path:
+    """The file of a sub-device's profile; HardwareError for what is no name."""
+    return _path("profiles", name)
 
 
 def _path(folder: str, name: str) -> Path:
@@ -224,7 +239,7 @@ def _load_board(path: Path, _changed: int) -> Board:
     from fleet.flashing import hardware_check
 
     board, problems = hardware_check.board(path)
-    return _first(board, problems)
+    return whole(board, problems)
 
 
 def load_node_type(name: str) -> NodeType:
@@ -232,13 +247,14 @@ def load_node_type(name: str) -> NodeType:
     from fleet.flashing import hardware_check
 
     found, problems = hardware_check.node_type(node_path(name))
-    return _first(found, problems)
+    return whole(found, problems)
 
 
 T = TypeVar("T")
 
 
-def _first(found: T | None, problems: list[Problem]) -> T:
+def whole(found: T | None, problems: list[Problem]) -> T:
+    """What was found, unless a problem is fatal: then HardwareError says which."""
     for problem in problems:
         if problem.fatal:
             raise HardwareError(str(problem))

@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from fleet.flashing import gpio, node_schema, partitions
+from fleet.flashing import gpio, node_schema, partitions, profiles
 from fleet.flashing.hardware import (
+    BUS,
+    BUS_UART,
     MEGABYTE,
     Board,
     BoardFile,
@@ -34,6 +36,7 @@ ROLE_PINS = {
     "gas-meter": ("pulse",),
     "drainage": ("level",),
     "lamppost": ("relay", "dim", "supply"),
+    "gateway": ("bus_tx", "bus_rx"),
 }
 
 
@@ -129,6 +132,10 @@ def _board_problems(path: Path, file: BoardFile) -> Iterator[Problem]:
             )
         elif file.chip == "esp32c3" and uart.unit > 1:
             yield Problem(path, f"uarts.{name}.unit", "esp32c3 has UART 0 and 1 only")
+        elif name == BUS and uart.unit != BUS_UART:
+            yield Problem(
+                path, f"uarts.{name}.unit", f"the firmware has its bus on UART {BUS_UART}"
+            )
         units.setdefault(uart.unit, name)
     for name, rail in file.rails.items():
         if isinstance(rail.switch, str) and rail.switch not in file.pins:
@@ -160,7 +167,7 @@ def _node_problems(path: Path, node: NodeType) -> Iterator[Problem]:
     elif not (hw_dir() / "modems" / f"{modem}.toml").is_file():
         yield Problem(path, "modem", f"hw/modems has no {modem!r}")
     for pin in ROLE_PINS[node.role]:
-        if pin not in on.pins:
+        if pin not in on.node_pins:
             yield Problem(path, "board", f"role {node.role} needs a pin {pin!r} on {on.name}")
     for number, sensor in enumerate(node.sensors):
         if sensor.pin not in on.pins:
@@ -172,11 +179,17 @@ def _node_problems(path: Path, node: NodeType) -> Iterator[Problem]:
         return
     base = {
         "node": "0" * 10, "role": node.role, "modem": modem or "", "host": "h", "port": 1,
-        "pins": on.pins,
+        "pins": on.node_pins,
     }  # fmt: skip
     if why := node_schema.fault({**base, **node.config}):
         yield Problem(path, "config", f"the node would refuse it: {why}")
         return
+    for number, device in enumerate(node.config.get("devices", ())):
+        if not device[1].startswith("=") and device[1] not in profiles.names():
+            known = ", ".join(profiles.names())
+            yield Problem(
+                path, f"config.devices.{number}", f"hw/profiles has no {device[1]!r}: {known}"
+            )
     for key, field in node.calibration.items():
         for value in (field.least, field.most):
             if why := node_schema.fault({**base, **node.config, key: value}):
@@ -192,13 +205,16 @@ def every_file() -> list[Path]:
         *sorted((hw_dir() / "boards").glob("*.toml")),
         *sorted((hw_dir() / "nodes").glob("*.toml")),
         *sorted((hw_dir() / "partitions").glob("*.csv")),
+        *sorted(profiles.folder().glob("*.toml")),
     ]
 
 
 def check(path: Path) -> list[Problem]:
-    """All problems of one file, by what it is: a table, a node type or a board."""
+    """All problems of one file, by what it is: a table, a profile, a node type or a board."""
     if path.suffix == ".csv":
         return table(path)
+    if path.resolve().parent.name == "profiles":
+        return profiles.check(path)[1]
     if path.resolve().parent.name == "nodes":
         problems = node_type(path)[1]
         return [problem for problem in problems if problem.fatal or problem.file == path]

@@ -46,7 +46,7 @@ def compose(
         raise ConfigRefused(f"the fleet has no door {chosen!r}: it has {there}")
     host, port = doors[chosen]
     values |= {
-        "node": node_id, "role": node_type.role, "modem": modem, "pins": dict(board.pins),
+        "node": node_id, "role": node_type.role, "modem": modem, "pins": board.node_pins,
         "door": chosen, "host": host, "port": port,
     }  # fmt: skip
     if why := node_schema.fault(values):

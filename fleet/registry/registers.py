@@ -34,7 +34,12 @@ def scaled(text: str, role: str) -> int:
     """A register as its dial shows it, such as 1234.567, as the wire's integer."""
     if role not in OF_ROLE:
         raise RegistryError(f"a {role} has no register: leave --register-old and -new out")
-    _name, unit, decimals = quantities.QUANTITIES[OF_ROLE[role]]
+    return scaled_as(text, OF_ROLE[role])
+
+
+def scaled_as(text: str, quantity: int) -> int:
+    """A register of a quantity as its dial shows it, as the wire's integer."""
+    _name, unit, decimals = quantities.QUANTITIES[quantity]
     found = _DIGITS.fullmatch(text)
     fraction = (found[2] or "") if found else ""
     if found is None or fraction[decimals:].strip("0"):

@@ -1,6 +1,6 @@
 """Tables of the registry. Times are integer microseconds UTC."""
 
-from sqlalchemy import BigInteger, ForeignKey, Integer, String, Text
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from fleet.db.base import Base
@@ -63,6 +63,10 @@ class Terminal(Base):
     imei: Mapped[str | None] = mapped_column(String(15), unique=True)
     iccid: Mapped[str | None] = mapped_column(String(20), unique=True)
     labelled_us: Mapped[int | None] = mapped_column(BigInteger)  # when a label was last printed
+
+
+# What is done to an area's terminals, some at a time, goes along this.
+Index("ix_terminals_area_id", Terminal.area_code, Terminal.id)
 
 
 class Installation(Base):

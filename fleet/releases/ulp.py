@@ -153,8 +153,8 @@ def assemble(source: str, chip: str) -> bytes:
             words.append(assembler.word(name, arguments))
         except (UlpError, TypeError, KeyError) as e:
             raise UlpError(f"line {number}: {name}: {e}") from None
-    text = b"".join(struct.pack("<I", word) for word in words)
-    return _HEADER.pack(MAGIC, _HEADER.size, len(text), 0, 0) + text
+    raw = b"".join(struct.pack("<I", word) for word in words)
+    return _HEADER.pack(MAGIC, _HEADER.size, len(raw), 0, 0) + raw
 
 
 def module(source: str) -> str:

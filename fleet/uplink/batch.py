@@ -13,6 +13,7 @@ from fleet.identity import claims, oscore, rotation
 from fleet.identity.claims import Claims
 from fleet.identity.wrapping import Wrapper
 from fleet.registry import operations as registry
+from fleet.registry import sub_devices
 from fleet.registry.operations import Placement, Standing
 from fleet.registry.registers import continued
 from fleet.telemetry import operations as telemetry
@@ -24,6 +25,7 @@ from fleet.uplink.ranges import Ranges
 from fleet.uplink.tables import StoredSequences
 from fleet.wire import cbor, report
 from fleet.wire import claim as wire
+from fleet.wire.quantity import SUB_DEVICE
 
 # Of one (node, epoch). A node leaves a gap where its full journal dropped something, tens of them
 # in a life. It sends its oldest records first, so the oldest gap is the one that nothing fills any
@@ -80,6 +82,7 @@ class Batch:
     def write(self, session: Session) -> tuple[list[Outcome], int]:
         """All of it; the outcomes in order once that is committed, and the number of readings."""
         self._session = session
+        self._subs = sub_devices.SubPlaces(session)
         self._replayed = _replayed(session, self._messages)
         self._standings = registry.standings(session, {m.node_id for m in self._messages})
         self._flag_reused_numbers()
@@ -165,14 +168,19 @@ class Batch:
         """What a record says of the asset that the node served then."""
         if place is None:
             return
-        for quantity, value in record.values:
+        at_us = record.time * 1_000_000
+        values, sub = record.values, None
+        if values[0][0] == SUB_DEVICE and values[0][1] in sub_devices.NUMBERS:
+            sub = self._subs.placed(place, values[0][1], at_us)
+            values = values[1:]
+        for quantity, value in values:
             if own_words.is_own(quantity):
                 continue
+            whole = sub.continued(quantity, value) if sub else continued(quantity, value, place)
             self._readings.append(
                 telemetry.New(
-                    place.asset_id, message.node_id, quantity, record.time * 1_000_000,
-                    continued(quantity, value, place), record.quality, message.trust,
-                    message.received_us,
+                    sub.asset_id if sub else place.asset_id, message.node_id, quantity, at_us,
+                    whole, record.quality, message.trust, message.received_us,
                 )
             )  # fmt: skip
 

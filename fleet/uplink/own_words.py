@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy.orm import Session
 
 from fleet.control import results
-from fleet.registry import health
+from fleet.registry import found_devices, health
 from fleet.wire import quantity
 from fleet.wire.report import Record
 
@@ -34,6 +34,7 @@ Hearer = Callable[[Session, list[Words]], None]
 HEARERS: tuple[tuple[range, Hearer], ...] = (
     (results.QUANTITIES, results.told),
     (health.QUANTITIES, health.told),
+    (found_devices.QUANTITIES, found_devices.told),
 )
 
 

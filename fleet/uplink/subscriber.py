@@ -9,6 +9,7 @@ import ssl
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,8 +51,14 @@ class _Arrived:
 class Subscriber:
     """The fleet's MQTT client. `start` and `stop` from any thread."""
 
-    def __init__(self, address: BrokerAddress, batches: Batches) -> None:
+    def __init__(
+        self,
+        address: BrokerAddress,
+        batches: Batches,
+        heard: Callable[[str, bytes], None] | None = None,
+    ) -> None:
         self._address = address
+        self._heard = heard  # told of what comes from gateways' lines, in paho's thread
         self._batches = batches
         self._stopping = threading.Event()
         self._unreachable = False
@@ -98,7 +105,7 @@ class Subscriber:
             return
         self._connection += 1
         self._unreachable = False
-        client.subscribe([(topics.REPORTS, 1), (topics.CLAIMS, 1)])
+        client.subscribe([(topics.REPORTS, 1), (topics.CLAIMS, 1), (topics.BUS, 0)])
 
     def _on_connect_fail(self, _client: mqtt.Client, _userdata: object) -> None:
         self.counts["broker unreachable"] += 1
@@ -142,7 +149,7 @@ class Subscriber:
         except UnicodeDecodeError:
             node_id = None
         if node_id is None:
-            self.counts["foreign topic"] += 1
+            self._other(message)
             client.ack(message.mid, message.qos)
             return
         arrived = _Arrived(message.mid, message.qos, self._connection)
@@ -153,6 +160,20 @@ class Subscriber:
             Message(node_id, bytes(message.payload), time.time_ns() // 1000),
             lambda outcome: self._answer(node_id, arrived, outcome),
         )
+
+    def _other(self, message: mqtt.MQTTMessage) -> None:
+        try:
+            node_id = topics.node_of_bus(message.topic)
+        except UnicodeDecodeError:
+            node_id = None
+        if node_id is None:
+            self.counts["foreign topic"] += 1
+        elif self._heard is not None:
+            self._heard(node_id, bytes(message.payload))
+
+    def say(self, node_id: str, payload: bytes) -> None:
+        """To a gateway's line. Nothing is kept for one that does not listen."""
+        self._client.publish(topics.bus_of(node_id), payload, qos=0)
 
     def _answer(self, node_id: str, arrived: _Arrived, outcome: Outcome) -> None:
         if outcome.receipt is not None:

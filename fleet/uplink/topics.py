@@ -5,6 +5,7 @@ voucher `k1/<claim id>/up/claim` and `k1/<claim id>/down/claim`.
 from fleet.wire import claim, nodeid
 
 REPORTS = "k1/+/up/report"
+BUS = "k1/+/up/bus"  # what devices on a gateway's line say to a master station
 CLAIMS = "k1/+/up/claim"
 
 
@@ -31,6 +32,19 @@ def sender_of(topic: str) -> str | None:
 def answer_of(sender: str) -> str:
     """Where a node awaits its receipts, or a voucher its grant."""
     return f"k1/{sender}/down/claim" if claim.is_id(sender) else receipt_of(sender)
+
+
+def node_of_bus(topic: str) -> str | None:
+    """The node id that a topic of BUS names, None for any other topic."""
+    levels = topic.split("/")
+    if len(levels) != 4 or levels[0] != "k1" or levels[2:] != ["up", "bus"]:
+        return None
+    return node_of_report(f"k1/{levels[1]}/up/report")
+
+
+def bus_of(node_id: str) -> str:
+    """Where a gateway awaits frames for its line."""
+    return f"k1/{node_id}/down/bus"
 
 
 def receipt_of(node_id: str) -> str:

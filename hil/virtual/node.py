@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fleet.flashing.hardware import load_board
+from fleet.flashing.hardware import BUS_UART, load_board
 from fleet.flashing.journal import JournalContent
 from fleet.paths import firmware_dir
 from fleet.releases import rescue, slots
@@ -18,6 +18,7 @@ from hil.virtual.modem import ModemTwin
 from hil.virtual.pace import Pace
 from hil.virtual.scenes import Scene
 from hil.virtual.stimulus import Stimulus
+from hil.virtual.twin import UartTwin
 
 NAMESPACE = "kapok"  # of NVS, as in firmware/node/config.py
 UART = 1
@@ -73,7 +74,14 @@ class VirtualNode:
         if self._description.modem is None:
             raise BoardError(f"{scene.board} has no modem of its own: the scene needs one")
         self.twin = ModemTwin(self._description.modem, seed=seed)
-        pins = self._description.pins
+        pins = self._description.node_pins
+        twins: dict[int, UartTwin] = {UART: self.twin}
+        wires = {pins[name]: (UART, name) for name in MODEM_PINS if name in pins}
+        if scene.bus is not None:
+            twins[BUS_UART] = scene.bus
+            if "bus_de" in pins:
+                scene.bus.enabled_by_pin()
+                wires[pins["bus_de"]] = (BUS_UART, "de")
         self.board = VirtualBoard(
             folder,
             mac,
@@ -81,8 +89,8 @@ class VirtualNode:
             start=scene.start_us,
             heapsize=heapsize,
             stimulus=Stimulus(scene.schedule()),
-            twins={UART: self.twin},
-            wires={pins[name]: (UART, name) for name in MODEM_PINS if name in pins},
+            twins=twins,
+            wires=wires,
             wheels={pins["pulse"]: pins["pulse2"]} if "pulse2" in pins else None,
             pace=pace,
             haste=haste,
@@ -100,7 +108,7 @@ class VirtualNode:
             "apn": "",
             "host": host,
             "port": port,
-            "pins": self._description.pins,
+            "pins": self._description.node_pins,
             **self.scene.config,
             **more,
         }

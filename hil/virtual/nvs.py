@@ -63,8 +63,10 @@ class Nvs:
         """What MicroPython does at its start: without a free page all is erased (ESP-IDF's
         ESP_ERR_NVS_NO_FREE_PAGES, which ports/esp32/main.c answers by nvs_flash_erase).
         """
-        if self._size and not self._open().free_pages:
-            self._open().erase_all()
+        if self._size:
+            self._open().recover()
+            if not self._open().free_pages:
+                self._open().erase_all()
 
     def set_blob(self, namespace: str, key: str, value: bytes) -> None:
         """Provision a blob from outside; durable when it returns."""

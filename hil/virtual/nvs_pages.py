@@ -53,8 +53,7 @@ class NvsPages:
         self._state: dict[int, int] = {}
         self._sequence = 0  # of the next page
         self.items: list[Item] = []
-        for page in sorted(range(self._count), key=self._order):
-            self._load(page)
+        self._load_all()
 
     # Reading
 
@@ -227,6 +226,25 @@ class NvsPages:
                 break
         raise NvsFullError
 
+    def recover(self) -> None:
+        """What ESP-IDF does at boot when the power failed while a page was being emptied: the page
+        that it was emptied into is erased, and all is moved again (nvs_pagemanager.cpp).
+        """
+        for victim in [page for page in range(self._count) if self._state[page] == FREEING]:
+            newest = max(
+                (page for page in range(self._count) if self._state[page] != UNUSED),
+                key=self._order,
+            )
+            if self._state[newest] == ACTIVE:
+                self._blank(newest)
+                self._load_all()
+            self._move(victim)
+
+    def _load_all(self) -> None:
+        self.items.clear()
+        for page in sorted(range(self._count), key=self._order):
+            self._load(page)
+
     def _live(self, page: int) -> int:
         return sum(item.span for item in self.items if item.page == page)
 
@@ -239,6 +257,10 @@ class NvsPages:
         if self._live(victim) == ENTRIES:
             return False
         self._set_state(victim, FREEING)
+        self._move(victim)
+        return True
+
+    def _move(self, victim: int) -> None:
         spare = self._open()
         for item in sorted(self.items, key=lambda item: item.at):
             if item.page == victim:
@@ -247,4 +269,3 @@ class NvsPages:
                 item.page, item.at = spare, self._free_at[spare]
                 self._put(item, raw)
         self._blank(victim)
-        return True

@@ -114,9 +114,9 @@ class Peripherals:
             uart.reset()
 
     def _uart_init(self, payload: bytes) -> None:
-        unit, baudrate, _rxbuf = struct.unpack("<BIH", payload)
+        unit, baudrate, _rxbuf, bits, parity, stop = struct.unpack("<BIHBBB", payload)
         if unit in self.uarts:
-            self.uarts[unit].open(baudrate)
+            self.uarts[unit].open(baudrate, (bits, parity, stop))
 
     def _uart_write(self, payload: bytes) -> None:
         uart = self.uarts.get(payload[0])

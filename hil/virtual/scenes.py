@@ -6,9 +6,11 @@ A scene counts what it gives: a bench knows what must arrive without asking the 
 import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fleet.flashing.hardware import load_board
+from hil.virtual.rs485.line import BusTwin
 from hil.virtual.stimulus import Adc, Change, Pulse
 
 SECOND = 1_000_000
@@ -16,6 +18,8 @@ HOUR = 3600 * SECOND
 LOW_UV, HIGH_UV = 600_000, 3_000_000  # 4-20 mA over 150 ohm
 LAMP_PERIOD = 900 * SECOND
 LITRES_PER_PULSE = 10
+QUIET = range(15, 21)  # hours of UTC in which nobody cooks
+UTC_OFFSET_H = 8  # of local time: a meter's default
 FULL_SCALE_MV = 400_000  # of the divider that measures a lamppost's supply
 
 
@@ -35,6 +39,8 @@ class Scene:
     given: list[tuple[int, int]] = field(default_factory=list)
     pulses: int = 0
     bound: Callable[[int], int] = lambda end_us: end_us + 1
+    bus: BusTwin | None = None  # what hangs on the board's RS-485 line
+    records: int = 1  # that the node makes of one sample's readings
     _schedule: Iterator[tuple[int, Change]] = field(default_factory=lambda: iter(()))
     _end_us: int | None = None
 
@@ -61,7 +67,9 @@ def microvolts(value_mm: int, full_scale_mm: int) -> int:
 
 
 def gas_meter(start_us: int, seed: int, board: str = "esp32s3-bc660k") -> Scene:
-    """Pulses of 10 l, one in some minutes, more around noon and evening; a freeze every hour."""
+    """Pulses of 10 l, one in some minutes, more around local noon and evening and none at night; a
+    freeze every hour, and at local midnight those of the day and of the month.
+    """
     chance = random.Random(seed)
     pin = load_board(board).pins["pulse"]
     scene = Scene(
@@ -75,16 +83,26 @@ def gas_meter(start_us: int, seed: int, board: str = "esp32s3-bc660k") -> Scene:
         at = start_us
         while True:
             hour = at // HOUR % 24
-            mean = 300 if hour in (11, 12, 18, 19, 20) else 1500
+            mean = 300 if hour in (3, 4, 10, 11, 12) else 1500
             step = max(5 * SECOND, int(chance.expovariate(1 / mean) * SECOND))
+            if hour in QUIET:  # without a pause every flow is a leak
+                step += (QUIET.stop - hour) * HOUR
             for boundary in range(at // HOUR + 1, (at + step) // HOUR + 1):
-                scene.given.append((boundary * HOUR, scene.pulses * LITRES_PER_PULSE))
+                frozen = (boundary * HOUR, scene.pulses * LITRES_PER_PULSE)
+                days = scene.config.get("freeze_days", 1)
+                scene.given += [frozen] * (_freezes(boundary) if days else 1)
             at += step
             scene.pulses += 1
             yield at, Pulse(pin, 500_000)
 
     scene._schedule = schedule()
     return scene
+
+
+def _freezes(hour: int) -> int:
+    """How many registers a meter freezes at an hour since 1970."""
+    local = datetime.fromtimestamp(hour * HOUR // SECOND, UTC) + timedelta(hours=UTC_OFFSET_H)
+    return 1 + (local.hour == 0) + (local.hour == 0 and local.day == 1)
 
 
 def drainage(

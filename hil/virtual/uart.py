@@ -6,6 +6,7 @@ from hil.virtual.clock import Event
 from hil.virtual.idle import Idler
 from hil.virtual.twin import UartTwin
 
+NO_PARITY = 255  # 0 is even, 1 odd: machine.UART
 _REPLY = 16384  # bytes handed to the VM in one reply, at most
 
 
@@ -15,6 +16,7 @@ class Uart:
     def __init__(self, twin: UartTwin, idler: Idler) -> None:
         self.twin = twin
         self.baudrate = 0
+        self.character = (8, NO_PARITY, 1)  # bits, parity, stop bits
         self.overruns = 0  # bytes that the firmware's rxbuf had no room for
         self.lost = 0  # bytes that came while the unit was not open
         self.sent = 0  # bytes from the firmware
@@ -51,9 +53,10 @@ class Uart:
 
     # For the board
 
-    def open(self, baudrate: int) -> None:
-        """The firmware constructed the unit."""
+    def open(self, baudrate: int, character: tuple[int, int, int] = (8, 255, 1)) -> None:
+        """The firmware constructed the unit; `character` is bits, parity and stop bits."""
         self.baudrate = baudrate
+        self.character = character
         self._open = True
 
     def reset(self) -> None:

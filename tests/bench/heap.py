@@ -15,7 +15,7 @@ from fleet.flashing import partitions
 from fleet.paths import hw_dir
 from hil.fleet_process import FleetProcess
 from hil.provisioning import enrol
-from hil.virtual import firmware, scenes
+from hil.virtual import bus_scene, firmware, scenes
 from hil.virtual.board import FLASH_SIZE, VirtualBoard
 from hil.virtual.node import VirtualNode, mac_of
 from tests.bench.town import grid_scene, slots_stored
@@ -28,17 +28,18 @@ CHIP_KB = 110  # what an ESP32 without PSRAM has for both
 WAKE_S = 30.0  # real seconds that one wake may take
 # What each role's firmware takes from the modules that shims stand for.
 CLASSES = {
-    "gas-meter": ("Pin", "RTC", "UART", "WDT", "NVS", "PCNT"),
+    "gas-meter": ("Pin", "RTC", "UART", "WDT", "NVS", "mem32"),
     "drainage": ("Pin", "ADC", "RTC", "UART", "WDT", "NVS"),
     "lamppost": ("Pin", "ADC", "PWM", "RTC", "UART", "WDT", "NVS"),
+    "gateway": ("Pin", "RTC", "UART", "WDT", "NVS"),
 }
 ROLES = tuple(CLASSES)
 # The door of each: TLS has its own memory beside the heap, OSCORE has none.
-DOORS = {"gas-meter": "coap", "drainage": "mqtt", "lamppost": "mqtt"}
+DOORS = {"gas-meter": "coap", "drainage": "mqtt", "lamppost": "mqtt", "gateway": "mqtt"}
 _PROBE = """\
 import gc, esp32, machine
 for name in %r:
-    getattr(esp32 if name in ("NVS", "PCNT") else machine, name)
+    getattr(esp32 if name == "NVS" else machine, name)
 gc.collect()
 print("shims", gc.mem_alloc())
 machine.deepsleep()
@@ -49,6 +50,8 @@ def scene_of(role: str) -> scenes.Scene:
     """A scene that reports after a few hours, so that a wake carries a full report."""
     if role == "gas-meter":
         return scenes.gas_meter(1_780_300_800 * scenes.SECOND, 3)
+    if role == "gateway":
+        return bus_scene.gateway(1_780_300_800 * scenes.SECOND, 3)
     return grid_scene(role, 100)
 
 

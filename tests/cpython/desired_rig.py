@@ -107,8 +107,9 @@ class Configured:
         self._results = []
         if not lose_answer:
             for number, kind, payload in receipt.decode(outcome.receipt or b"").items:
-                patch = cbor.decode(payload)
-                if kind == CONFIG and number > self._handled and isinstance(patch, dict):
+                if kind == CONFIG and number > self._handled:
+                    patch = cbor.decode(payload)
+                    assert isinstance(patch, dict)
                     self._take(number, patch, refuse)
 
     def settle(self) -> None:

@@ -59,9 +59,7 @@ class Town:
 
     def stored(self) -> dict[int, int]:
         """Value by time in us; none may be there twice."""
-        rows = fleet_rig.query(
-            self.path, "SELECT time_us, value FROM readings WHERE quantity < 100"
-        )
+        rows = fleet_rig.query(self.path, "SELECT time_us, value FROM readings WHERE quantity = 1")
         assert len({time for time, _ in rows}) == len(rows), "a reading was stored twice"
         return dict(rows)
 

@@ -29,10 +29,15 @@ class Meter:
     """One node and what its journal has."""
 
     def __init__(
-        self, folder: Path, schedule: Iterator[tuple[int, Change]], start: int, **more: Any
+        self,
+        folder: Path,
+        schedule: Iterator[tuple[int, Change]],
+        start: int,
+        board: str,
+        **more: Any,
     ) -> None:
         config = {"litres_per_pulse": LITRES, "report_s": 604_800, "report_records": 1000}
-        scene = Scene("gas-meter", BOARD, config, start)
+        scene = Scene("gas-meter", board, config, start)
         scene._schedule = schedule
         self.node = VirtualNode(folder, mac_of(str(folder)), scene)
         self.node.provision(Credentials(b"", b"", b"", b""), "localhost", 1, **more)
@@ -71,8 +76,8 @@ class Meter:
 async def meter(tmp_path: Path) -> Any:
     made: list[Meter] = []
 
-    def make(schedule: Any, start: int = START, **more: Any) -> Meter:
-        made.append(Meter(tmp_path / str(len(made)), iter(schedule), start, **more))
+    def make(schedule: Any, start: int = START, board: str = BOARD, **more: Any) -> Meter:
+        made.append(Meter(tmp_path / str(len(made)), iter(schedule), start, board, **more))
         return made[-1]
 
     yield make
@@ -250,3 +255,35 @@ async def test_the_node_sleeps_through_pulses(meter: Make) -> None:
     wakes = m.board.life.wakes
     await m.until(START + 13 * HOUR)
     assert m.board.life.wakes - wakes <= 10 + 4  # one an hour, and repeats of the contact
+
+
+async def test_a_chip_without_ulp_counts_by_its_gpio_wakes(meter: Make) -> None:
+    pins = {**load_board("esp32c3-bc95").pins, "pulse": 4}
+    del pins["wake"]
+    pulses: list[tuple[int, Change]] = [
+        (START + 1800 * SECOND + n * 97 * SECOND, Pulse(4, 1_500_000)) for n in range(60)
+    ]
+    closed: list[tuple[int, Change]] = [
+        (START + 4 * HOUR, Level(4, 1)), (START + 6 * HOUR + 1800 * SECOND, Level(4, 0)),
+    ]  # fmt: skip
+    m = meter([*pulses, *closed], board="esp32c3-bc95", pins=pins)
+    await m.until(START + 5 * HOUR + 60 * SECOND)
+    wakes = m.board.life.wakes
+    assert m.of(GAS)[-1][2] == 61 * LITRES
+    await m.until(START + 8 * HOUR + 60 * SECOND)
+    assert (m.of(GAS)[-1][2], m.of(GAP)) == (61 * LITRES, [])
+    assert m.board.life.wakes - wakes <= 3 + 1 + 3  # the hours, the opening, and repeats
+
+
+async def test_an_esp32_counts_on_its_own_pads(meter: Make) -> None:
+    pins = {**load_board("esp32-ec200").pins, "pulse": 4}
+    pulses = steady(START + HOUR, START + 3 * HOUR, 90)
+    assert A == 4
+    m = meter(pulses, board="esp32-ec200", pins=pins)
+    assert m.board.ulp is not None
+    await m.until(START + 2 * HOUR + 1800 * SECOND)
+    before = m.board.life.wakes
+    await m.until(START + 4 * HOUR + 60 * SECOND)
+    assert m.of(GAS)[-1][2] == counted(pulses, START + 4 * HOUR)
+    assert m.board.life.wakes - before <= 2 + 3
+    assert m.board.ulp.fault == ""

@@ -188,9 +188,9 @@ async def test_a_journal_that_cannot_be_trimmed_fails_the_contact_and_nothing_el
     shutil.copytree(firmware_dir(), sources)
     journal = sources / "node" / "store" / "journal.py"
     text = journal.read_text()
-    refused = '        raise JournalError("no room")\n        ledger = self._ledger\n'
-    assert text.count("        ledger = self._ledger\n") == 1
-    journal.write_text(text.replace("        ledger = self._ledger\n", refused))
+    trim = "        ledger = self._ledger\n        count = 0\n"
+    assert text.count(trim) == 1
+    journal.write_text(text.replace(trim, '        raise JournalError("no room")\n' + trim))
     levels = [(START + (600 + 60 * i) * SECOND, 1.0) for i in range(6)]
     node = await town.node(
         scenes.drainage(START + 300 * SECOND, levels), sources, report_records=3

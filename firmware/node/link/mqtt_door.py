@@ -35,6 +35,7 @@ class MqttDoor:
         self._receipt = None
         self._lost: "LinkError | None" = None
         self._woken = asyncio.Event()  # the receipt is there, or the connection is lost
+        self._frames: "list[bytes] | None" = None  # for a bus, while somebody hears them
 
     async def open(self) -> None:
         """Socket, TLS, MQTT, subscription: SocketError, TlsError or MqttError says what failed.
@@ -87,6 +88,27 @@ class MqttDoor:
         """Never needed: receipts on this door carry their items whole."""
         raise MqttError("item %d came without its payload" % number)
 
+    async def say(self, payload: bytes, deadline_ms: int) -> None:
+        """To whoever talks to the bus through this door; MqttError when it is lost."""
+        if self._frames is None:
+            self._frames = []
+        topic = "k1/%s/up/bus" % self._config["node"]
+        await self._mqtt.publish(topic, payload, 0, deadline_ms)  # type: ignore[union-attr]
+
+    async def hear(self, deadline_ms: int) -> "bytes | None":
+        """The next of what they say; None at the deadline, or when the connection is lost."""
+        until = time.ticks_add(time.ticks_ms(), deadline_ms)
+        while not self._frames:
+            left = time.ticks_diff(until, time.ticks_ms())
+            if left <= 0 or self._lost is not None:
+                return None
+            self._woken.clear()
+            try:
+                await asyncio.wait_for_ms(self._woken.wait(), left)
+            except asyncio.TimeoutError:
+                return None
+        return self._frames.pop(0)
+
     async def close(self) -> None:
         """DISCONNECT, then the socket; at most 10 s, and the modem's deadline for its socket."""
         mqtt, stream, socket = self._mqtt, self._stream, self._socket
@@ -105,6 +127,9 @@ class MqttDoor:
             pass  # the socket is lost, and so closed
 
     def _on_message(self, topic: str, payload: bytes) -> None:
+        if self._frames is not None and topic.endswith("/down/bus") and len(self._frames) < 4:
+            self._frames.append(payload)
+            self._woken.set()
         if topic != self._receipts or self._whole is None or self._receipt is not None:
             return
         if receipt.covers(payload, self._whole):

@@ -25,4 +25,8 @@ def open_role(config: dict, state, journal):
         from node.roles.lamppost import Lamppost
 
         return Lamppost(config, state, journal)
+    if name == "gateway":
+        from node.roles.gateway import Gateway
+
+        return Gateway(config, state, journal)
     raise ConfigError("unknown role %r" % name)

@@ -168,7 +168,7 @@ class GasMeter:
         midnight = hour - slot % 24 * _HOUR
         values = [(_Q_GAS_VOLUME, litres)]
         day: list = []
-        if slot // 24 > last // 24:
+        if self._config["freeze_days"] and slot // 24 > last // 24:
             day = values if midnight == hour else []
             day.append((_Q_GAS_VOLUME_DAY, litres))
             if _month(slot) != _month(last):

@@ -46,6 +46,12 @@ RULES: "dict[str, tuple]" = {  # type: ignore[type-arg]
     "valve_full_ma": (int, 1, 5000, 500),  # where the current's amplifier gives 3000 mV
     "register_digits": (int, 4, 9, 8),  # of the register in litres, which then begins anew at 0
     "utc_offset_s": (int, -43200, 50400, 28800),  # of the local time whose days and months freeze
+    "freeze_days": (
+        int,
+        0,
+        1,
+        1,
+    ),  # 0: the hour's freeze at midnight is the day's, and the only one
     "scan_ms": (int, 5, 100, 20),  # between two looks at the contacts; a level counts seen twice
     "reeds_overlap": (
         int,

@@ -4,7 +4,9 @@ from micropython import const
 
 from node.modules import forget
 
-_ARCHIVE = const(72)  # files of receipted records: over 90 days of hourly ones
+_FILE = const(2048)  # bytes; each takes a block of 4 KiB
+_FILES = const(64)
+_ARCHIVE = const(36)  # files of receipted records: over 90 days of hourly ones
 
 
 class LazyJournal:
@@ -21,7 +23,7 @@ class LazyJournal:
         if self._journal is None:
             from node.store.journal import Journal
 
-            self._journal = Journal(self._path, epoch_source=self._epoch_source, archive=_ARCHIVE)
+            self._journal = Journal(self._path, _FILE, _FILES, self._epoch_source, _ARCHIVE)
         return self._journal
 
     @property

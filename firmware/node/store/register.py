@@ -17,7 +17,7 @@ from node.config import NAMESPACE
 # readings; litres for a pulse; place of the wheel; register, backwards in l; the freeze last
 # taken, in hours of local time; the journal's next sequence just before it.
 _FORMAT = "<BBBBHHHHHBIIII"
-_SIZE = const(32)
+_SIZE = const(31)
 _CLEAN = const(1)  # written when the power failed, and nothing was counted since
 _GAP = const(2)  # pulses may be missing, and no freeze has said so yet
 _SURE = const(4)  # this is not the first start of a new meter

@@ -10,9 +10,11 @@ from .uplink import ReportError, whole
 
 VALVE_CLOSE, VALVE_ARM, READ_NOW, SET_TIME, REBOOT, RELAY = 1, 2, 3, 4, 5, 6
 DIM, IDENTIFY, LOG_LEVEL, DIAGNOSE, RESEND, LOG_PULL = 7, 8, 9, 10, 11, 12
+SCAN, PASS = 13, 14
 # Arguments, all integers: VALVE_ARM [seconds]; SET_TIME [seconds since 1970]; RELAY [0 or 1,
 # seconds]; DIM [permille, seconds]; IDENTIFY [seconds]; LOG_LEVEL [level]; RESEND [since, until]
-# in s since 1970; the others none.
+# in s since 1970; SCAN [protocol, baud] and in Modbus [first, last] address; PASS [seconds, baud,
+# parity]; the others none.
 
 MAC = 16  # bytes
 MAX_ARGUMENTS = 4

@@ -55,6 +55,11 @@ QUANTITIES = {
     40: ("reactive_power", "var", 1),
     41: ("meter_valve", "", 0),  # of a sub-device: 0 open, 1 closed, 3 faulty
     43: ("valve_reason", "", 0),  # the event for which a valve closed by itself, 0: none told
+    50: ("voltage_b", "V", 1),  # of a three-phase meter; phase A is voltage and current
+    51: ("voltage_c", "V", 1),
+    52: ("current_b", "A", 3),
+    53: ("current_c", "A", 3),
+    54: ("meter_battery_low", "", 0),  # of a sub-device
     # Which sub-device of a gateway the record is of: its number in the gateway's configuration.
     99: ("sub_device", "", 0),
     100: ("battery_voltage", "V", 3),
@@ -87,6 +92,12 @@ QUANTITIES = {
     # An entry of the log: its code and argument (firmware/node/log.py).
     920: ("log", "", 0),
     921: ("log_argument", "", 0),
+    # A device that a search of the bus found: protocol (0 Modbus, 1 DL/T 645, 2 CJ/T 188), address
+    # as a decimal number, type in CJ/T 188 and else 0, baud rate. Address -1: the search is over.
+    930: ("found_protocol", "", 0),
+    931: ("found_address", "", 0),
+    932: ("found_type", "", 0),
+    933: ("found_baud", "", 0),
 }
 
 EVENT = 1000  # the quantity of event n is EVENT + n; its value 1 began, 0 ended

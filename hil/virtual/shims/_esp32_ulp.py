@@ -9,6 +9,9 @@ import _ops
 class ULP:
     RESERVE_MEM = 2040
 
+    def __init__(self):
+        pass
+
     def set_wakeup_period(self, period_index, period_us):
         if period_index != 0:
             raise ValueError("only the first period is used here")

@@ -29,7 +29,9 @@ class UART(io.IOBase):
         self._rxbuf = _RXBUF
         self._timeout = self._timeout_char = 0
         self._handler = None
-        self.init(baudrate, rxbuf=rxbuf, timeout=timeout, timeout_char=timeout_char)
+        self.init(
+            baudrate, bits, parity, stop, rxbuf=rxbuf, timeout=timeout, timeout_char=timeout_char
+        )
         _units[id] = self
         self.irq(None)
 
@@ -39,7 +41,11 @@ class UART(io.IOBase):
         self._rxbuf = max(rxbuf, 129) if rxbuf else self._rxbuf  # the FIFO has 128 bytes
         self._timeout = timeout
         self._timeout_char = timeout_char
-        _link.call(_ops.UART_INIT, struct.pack("<BIH", self._id, baudrate, self._rxbuf))
+        even_odd = 255 if parity is None else parity & 1
+        line = (self._id, baudrate, self._rxbuf, bits, even_odd, stop)
+        _link.call(_ops.UART_INIT, struct.pack("<BIHBBB", *line))
+        self._byte_us = (1 + bits + (even_odd < 2) + stop) * 1000000 // baudrate
+        self._sent = 0  # when the last byte leaves, in us of virtual time
         _link.sinks[self._id] = self._sink
 
     def deinit(self):
@@ -102,6 +108,7 @@ class UART(io.IOBase):
         view = memoryview(buf)
         for at in range(0, len(view), 4096):
             _link.call(_ops.UART_WRITE, bytes((self._id,)) + view[at : at + 4096])
+        self._sent = max(self._sent, _link.stamp()) + len(view) * self._byte_us
         return len(view)
 
     def ioctl(self, request, arg):
@@ -110,10 +117,10 @@ class UART(io.IOBase):
         return 0 if request in (1, 4) else -1  # flush, close; -1: no such request
 
     def flush(self):
-        return None
+        _link.sleep_until(self._sent)
 
     def txdone(self):
-        return True
+        return _link.now() >= self._sent
 
     def sendbreak(self):
         return None

@@ -7,7 +7,7 @@ status, the board's time. Times are microseconds since 1970 UTC. Payloads stand 
 HELLO = 1  # -> JSON of what this boot needs to know
 NOW = 2
 IDLE = 3  # <qB until (-1: for ever), flags -> items: <BBH kind, number, length + data
-UART_INIT = 4  # <BIH unit, baud rate, rxbuf
+UART_INIT = 4  # <BIHBBB unit, baud rate, rxbuf, bits, parity (0 even, 1 odd, 255 none), stop bits
 UART_WRITE = 5  # <B unit + bytes
 UART_OVERRUN = 6  # <BI unit, bytes dropped
 PIN_MODE = 7  # <BBBB pin, mode, pull, hold

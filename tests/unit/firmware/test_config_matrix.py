@@ -86,7 +86,7 @@ def give(case: Case) -> list[Any]:
     results: list[Any] = []
     # A good key beside it: nothing of the patch may be taken when one key is refused.
     patch = cbor.encode({"awake_s": 299, case.key: case.value})
-    downlink.handle([[1, receipt.CONFIG, patch]], results)
+    downlink.handle([[1, receipt.CONFIG, patch]], results=results)
     return results
 
 
@@ -118,7 +118,7 @@ def test_each_wrong_key_of_a_patch_is_named() -> None:
     provision("gas-meter")
     results: list[Any] = []
     patch = cbor.encode({"awake_s": 1, "attach_s": 9999, "nonsense": 1, "report_s": 600})
-    downlink.handle([[1, receipt.CONFIG, patch]], results)
+    downlink.handle([[1, receipt.CONFIG, patch]], results=results)
     assert sorted(results) == sorted(
         (1, code, config.key_code(key))
         for key, code in (

@@ -38,7 +38,7 @@ def provisioned(at_set: bool) -> esp32.Flash:
 
 def give(*items: list[Any]) -> list[tuple[int, int, int]]:
     results: list[tuple[int, int, int]] = []
-    downlink.handle([list(item) for item in items], results)
+    downlink.handle([list(item) for item in items], results=results)
     return results
 
 

@@ -1,5 +1,6 @@
 """What a contact does with receipts and with the fleet's items, and when it tells its status."""
 
+import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -50,6 +51,26 @@ def test_a_contact_that_fails_half_way_keeps_what_has_its_receipt(board: Board) 
     assert sorted(board.journal.records) == list(range(49, 61))
     assert (board.state.get("error"), board.state.get("cause")) == (CoapError.code, 0xA3)
     assert board.state.get("fails") == 1
+
+
+def test_a_contact_has_only_what_polling_left_of_the_cap(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Poller(cycle_rig.Role):
+        async def poll(self, now: int) -> None:
+            board.ticks += 20_000
+
+    monkeypatch.setattr(cycle_rig, "Role", Poller)
+    real: Any = getattr(asyncio, "wait_for_ms")  # noqa: B009  MicroPython's
+    caps: list[int] = []
+
+    def noted(what: Any, cap_ms: int) -> Any:
+        caps.append(cap_ms)
+        return real(what, cap_ms)
+
+    monkeypatch.setattr(asyncio, "wait_for_ms", noted, raising=False)
+    board.wake(1)
+    assert caps[:2] == [30_000, 60_000 - 15_000 - 20_000], "the watchdog counts from the wake on"
 
 
 def test_the_button_asks_the_fleet_even_with_nothing_to_report(board: Board) -> None:

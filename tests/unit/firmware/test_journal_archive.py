@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from node.store.journal import ALARM, Journal
@@ -14,8 +15,8 @@ START = 1_780_300_800
 TAKE = 48
 
 
-def opened(folder: Path, archive: int = 72, most: int = 128) -> Journal:
-    return Journal(str(folder / "j"), 1024, most, lambda: 77, archive)
+def opened(folder: Path, archive: int = 36, most: int = 64, size: int = 2048) -> Journal:
+    return Journal(str(folder / "j"), size, most, lambda: 77, archive)  # as store/lazy.py
 
 
 def freeze(journal: Journal, hour: int) -> int:
@@ -53,7 +54,7 @@ def test_hourly_and_daily_freezes_are_there_for_over_ninety_days(tmp_path: Path)
     last = 200 * 24 - 1
     assert journal.resend(START, START + last * HOUR) == len(hours(journal)) >= 90 * 24
     assert hours(journal)[-1] == last
-    assert len(os.listdir(tmp_path / "j")) <= 1 + 72 + 2
+    assert len(os.listdir(tmp_path / "j")) <= 1 + 36 + 2
 
 
 def test_a_time_range_is_sent_once_more_under_its_own_numbers(tmp_path: Path) -> None:
@@ -71,7 +72,7 @@ def test_a_time_range_is_sent_once_more_under_its_own_numbers(tmp_path: Path) ->
 
 
 def test_what_is_not_there_any_more_is_not_promised(tmp_path: Path) -> None:
-    journal = opened(tmp_path, archive=2)
+    journal = opened(tmp_path, archive=2, size=1024)
     for hour in range(600):
         freeze(journal, hour)
         receipt_all(journal)
@@ -81,7 +82,7 @@ def test_what_is_not_there_any_more_is_not_promised(tmp_path: Path) -> None:
 
 
 def test_the_archive_gives_way_before_anything_that_waits(tmp_path: Path) -> None:
-    journal = opened(tmp_path, archive=6, most=8)
+    journal = opened(tmp_path, archive=6, most=8, size=1024)
     for hour in range(400):
         freeze(journal, hour)
     receipt_all(journal)
@@ -92,7 +93,7 @@ def test_the_archive_gives_way_before_anything_that_waits(tmp_path: Path) -> Non
 
 
 def test_a_resend_is_given_up_before_new_records_are_dropped(tmp_path: Path) -> None:
-    journal = opened(tmp_path, archive=6, most=8)
+    journal = opened(tmp_path, archive=6, most=8, size=1024)
     for hour in range(300):
         freeze(journal, hour)
     receipt_all(journal)
@@ -117,7 +118,7 @@ def test_a_resend_is_given_up_before_new_records_are_dropped(tmp_path: Path) -> 
     )
 )
 def test_nothing_is_forgotten_or_sent_for_ever(
-    data: list[tuple[str, int, bool]], tmp_path_factory
+    data: list[tuple[str, int, bool]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("archive")
     journal = opened(folder)

@@ -203,6 +203,8 @@ def test_openapi_describes_every_route(api: TestClient) -> None:
         "/api/areas",
         "/api/nodes",
         "/api/nodes/{node_id}",
+        "/api/nodes/{node_id}/sub-devices",
+        "/api/nodes/{node_id}/found-devices",
         "/api/readings",
         "/api/commands",
         "/api/commands/{identifier}",

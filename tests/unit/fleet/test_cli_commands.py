@@ -146,7 +146,7 @@ def test_readings_filters(data: Path) -> None:
 
 def test_readings_in_exact_integers_and_in_units(data: Path) -> None:
     add_node(data, NODE)
-    body = report.encode_body(NOW, report.SUSPECT, [(2, -5), (1, 2**63 - 1), (900, 7)])
+    body = report.encode_body(NOW, report.SUSPECT, [(2, -5), (1, 2**63 - 1), (800, 7)])
     ingest(data, report.encode(7, NOW, [(1, body)], {}))
     page: dict[str, Any] = out_json(data, "readings")
     assert [r["value"] for r in page["readings"]] == [-5, 2**63 - 1, 7]

@@ -165,6 +165,7 @@ def test_a_patch_from_queue_to_force(data: Path, blob: Path) -> None:
     assert [line["number"] for line in one] == [2]
     assert set(one[0]) == {
         "number", "kind", "state", "bytes", "created", "expires", "handed", "settled",
+        "said",
     }  # fmt: skip
     text = out(data, "node", "downlinks", NODE)
     assert "refused" in text

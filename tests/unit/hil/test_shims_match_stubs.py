@@ -33,7 +33,7 @@ def test_all_calls_of_the_firmware_are_accepted(offers: dict[str, Offer]) -> Non
 def test_the_firmwares_calls_are_found() -> None:
     calls = {f"{use.module}.{use.path}" for use in _firmware_uses() if use.positional is not None}
     assert {"machine.WDT", "machine.Pin.value", "machine.ADC.read_uv", "time.gmtime"} <= calls
-    assert {"esp32.NVS.get_blob", "esp32.PCNT.value", "machine.RTC.datetime"} <= calls
+    assert {"esp32.NVS.get_blob", "esp32.ULP.load_binary", "machine.RTC.datetime"} <= calls
     assert {"network.PPP", "network.PPP.isconnected", "socket.socket.connect"} <= calls
 
 

@@ -76,6 +76,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("released_us IS NULL AND state = 'queued'"),
     )
     _desired()
+    op.create_index("ix_terminals_area_id", "terminals", ["area_code", "id"])
     with op.batch_alter_table("downlinks", schema=None) as batch_op:
         batch_op.add_column(sa.Column("told", sa.Text(), nullable=True))
     op.add_column(
@@ -127,6 +128,7 @@ def _desired() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         *_layer(),
         sa.Column("after", sa.String(length=10), nullable=False),
+        sa.Column("after_area", sa.String(length=12), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_desired_work")),
     )
     op.create_table(
@@ -149,6 +151,7 @@ def _desired() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index("ix_terminals_area_id", "terminals")
     with op.batch_alter_table("downlink_progress", schema=None) as batch_op:
         batch_op.drop_column("base")
     with op.batch_alter_table("downlinks", schema=None) as batch_op:
