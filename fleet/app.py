@@ -13,6 +13,9 @@ from typing import Any
 
 import uvicorn
 
+from fleet.alarms import outbox
+from fleet.alarms.sender import Sender
+from fleet.alarms.transport import Transport
 from fleet.api import routes
 from fleet.api.metrics import Counters, Gauges
 from fleet.api.server import Server
@@ -111,6 +114,7 @@ class _Composition:
         self._enrol_socket = enrol_socket
         self._ingest = Ingest(database, wrapper, Claims(authority, wrapper))
         self._batches = Batches(self._ingest)
+        self._sender = Sender(database, Transport.of(settings, wrapper))
         self._broker: EmbeddedBroker | None = None
         self._coap: CoapServer | None = None
         self._enrol: EnrolServer | None = None
@@ -130,12 +134,15 @@ class _Composition:
             stack.push_async_callback(asyncio.to_thread, self._batches.stop)
             await self._start_coap(stack)
             await self._start_enrol(stack, broker_address)
+            self._sender.start()
+            stack.push_async_callback(asyncio.to_thread, self._sender.stop)
             upkeep = asyncio.create_task(self._upkeep())
             stack.callback(upkeep.cancel)
             counters = Counters(
                 {
                     "ingest": lambda: self._ingest.counts,
                     "uplink": self._uplink_counts,
+                    "alarm_messages": lambda: self._sender.counts,
                     "coap": lambda: self._coap.counts if self._coap else {},
                     "broker_refusals": lambda: self._broker.refusals if self._broker else {},
                 }
@@ -145,12 +152,17 @@ class _Composition:
             gauges = Gauges(
                 {
                     "open_alarms": self._care.open_alarms,
+                    "alarm_outbox": self._outbox,
                     "crl_seconds_left": lambda: {"crl.pem": self._care.crl_seconds},
                 }
             )
             gauges.register()
             stack.callback(gauges.unregister)
             await self._serve_api(broker_address, ready)
+
+    def _outbox(self) -> dict[str, int]:
+        with self._database.read() as session:
+            return outbox.counts(session)
 
     def _uplink_counts(self) -> dict[str, int]:
         of_broker = self._subscriber.counts if self._subscriber else {}

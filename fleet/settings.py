@@ -14,6 +14,20 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import URL
 
 CONFIG = "kapok.toml"
+_TABLES = (
+    "api",
+    "broker",
+    "coap",
+    "control",
+    "enrol",
+    "identity",
+    "release",
+    "keys",
+    "mail",
+    "webhook",
+)
+SECURITIES = ("starttls", "tls", "none")  # of the way to a mail server
+_ADDRESS = re.compile(r"[0-9A-Za-z._%+-]{1,64}@[0-9A-Za-z][0-9A-Za-z.-]{0,251}[0-9A-Za-z]")
 _HOST = re.compile(r"[0-9A-Za-z:]([0-9A-Za-z:.-]{0,251}[0-9A-Za-z:])?")
 TEMPLATE = """\
 # Kapok data folder. Options of `kapok serve` win over this file. Port 0: any free one.
@@ -61,6 +75,20 @@ port = 8443
 # public_key = "release.pem"
 # root_key = "root.pem"
 
+# Alarms by mail go to this server; security "starttls", "tls", or "none" on this machine:
+# [mail]
+# host = "smtp.example"
+# port = 587
+# security = "starttls"
+# sender = "kapok@example"
+# user = "kapok"
+# password_file = "/etc/kapok/mail"
+# ca_file = "/etc/kapok/ca.pem"
+
+# Alarms by webhook trust this authority instead of the machine's own:
+# [webhook]
+# ca_file = "/etc/kapok/ca.pem"
+
 # The secrets of nodes are wrapped by the file pki/wrapping.key, or by an AES key in a token:
 # [keys.pkcs11]
 # module = "/usr/lib/softhsm/libsofthsm2.so"
@@ -82,6 +110,19 @@ class Pkcs11:
     token: str
     label: str
     pin_file: Path
+
+
+@dataclass(frozen=True)
+class Mail:
+    """The server that takes alarms by mail. `user` empty: it asks for no password."""
+
+    host: str
+    port: int
+    security: str
+    sender: str
+    user: str
+    password_file: Path | None
+    ca_file: Path | None
 
 
 @dataclass(frozen=True)
@@ -111,6 +152,8 @@ class Settings:
     enrol_defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     release_public_key: Path | None = None
     root_public_key: Path | None = None
+    mail: Mail | None = None
+    webhook_ca: Path | None = None
     limits: Limits = field(default_factory=Limits)
 
     @property
@@ -174,8 +217,7 @@ def load(
         raise SettingsError(f"cannot read {path}: {e.strerror}") from None
     except (ValueError, RecursionError) as e:  # of TOML, of UTF-8, of a number without end
         raise SettingsError(f"{path}: {str(e).splitlines()[0]}") from None
-    tables = ("api", "broker", "coap", "control", "enrol", "identity", "release", "keys")
-    _known(raw, tables, path)
+    _known(raw, _TABLES, path)
     api = _table(raw, "api", ("host", "port"), path)
     broker_table = _table(raw, "broker", ("address", "host", "port", "names", "reload"), path)
     coap = _table(raw, "coap", ("host", "port"), path)
@@ -204,8 +246,15 @@ def load(
         _defaults(enrol.get("defaults", {}), path),
         _file(release, "public_key", path),
         _file(release, "root_key", path),
+        _mail(raw, path),
+        _file(_table(raw, "webhook", ("ca_file",), path), "ca_file", path),
         _limits(_table(raw, "control", ("valve_per_minute", "other_per_minute"), path), path),
     )
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is a mail address: ASCII, without quotes, comments or line ends."""
+    return bool(_ADDRESS.fullmatch(text)) and ".." not in text
 
 
 def _known(table: dict[str, Any], keys: tuple[str, ...], path: Path) -> None:
@@ -302,6 +351,30 @@ def _defaults(value: object, path: Path) -> dict[str, dict[str, Any]]:
         if not re.fullmatch("[0-9]{2,12}", area) or not isinstance(configuration, dict):
             raise SettingsError(f"{path}: enrol.defaults.{area[:20]}: a table named by an area")
     return value
+
+
+def _mail(raw: dict[str, Any], path: Path) -> Mail | None:
+    if "mail" not in raw:
+        return None
+    names = ("host", "port", "security", "sender", "user", "password_file", "ca_file")
+    table = _table(raw, "mail", names, path)
+    security = _text(table, "security", "starttls", path)
+    if security not in SECURITIES:
+        raise SettingsError(f"{path}: mail.security is one of {', '.join(SECURITIES)}")
+    sender = _text(table, "sender", "", path)
+    if not is_address(sender):
+        raise SettingsError(f"{path}: mail.sender {sender[:60]!r} is no mail address")
+    user = _text(table, "user", "", path) if "user" in table else ""
+    password = _file(table, "password_file", path)
+    if bool(user) != (password is not None):
+        raise SettingsError(f"{path}: mail.user and mail.password_file go together")
+    if user and security == "none":
+        raise SettingsError(f"{path}: mail.security 'none' would show the password to everybody")
+    default = 465 if security == "tls" else 587 if user else 25
+    return Mail(
+        _host(table, "host", "", path), _port(table.get("port", default), "mail.port"), security,
+        sender, user, password, _file(table, "ca_file", path),
+    )  # fmt: skip
 
 
 def _pkcs11(keys: dict[str, Any], path: Path) -> Pkcs11 | None:

@@ -23,7 +23,12 @@ def say(key: str, lang: str, values: Mapping[str, object] | None = None) -> str:
 
     A name that `values` lacks stays as it stands: an old alarm may know less than its text.
     """
-    return _catalogue()[key][lang].format_map(_Lenient(values or {}))
+    return fill(_catalogue()[key][lang], values or {})
+
+
+def fill(text: str, values: Mapping[str, object]) -> str:
+    """A text of data that is no part of the catalogue, filled in the same way."""
+    return text.format_map(_Lenient(values))
 
 
 def known() -> list[str]:

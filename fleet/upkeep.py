@@ -1,5 +1,5 @@
-"""What a running fleet does by itself: revocations, the revocation list, rotation, clones, and
-what was approved or configured for many nodes, some at a time.
+"""What a running fleet does by itself: revocations, the revocation list, rotation, clones, alarms
+that are due, and what was approved or configured for many nodes, some at a time.
 
 Each step is proportional to what has changed. A step that fails is tried again at the next tick
 and keeps no other from its work.
@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
+from fleet.alarms import intake, overdue
 from fleet.alarms import operations as alarms
 from fleet.broker.errors import BrokerError
 from fleet.broker.reload import reload
@@ -30,6 +31,7 @@ CRL_LOOK_S = 600.0
 CRL_NEAR = timedelta(days=7)  # it is written anew each 12 h for 30 days: so near is never right
 ROTATE_S = 60.0
 CONFIGURE_STEPS = 3  # of a tick: some 450 nodes a second
+ALARM_ROUNDS = 20  # of one tick: between them the ingest has the database
 DAY_US = 86400 * 1_000_000
 
 log = structlog.get_logger("upkeep")
@@ -75,6 +77,7 @@ class Upkeep:
         if now >= self._rotate_due:
             self._step(self._rotate)
         self._step(self._watched)
+        self._step(self._alarms_due)
         self._step(self._command)
         self._step(self._configure)
         return fresh
@@ -145,6 +148,15 @@ class Upkeep:
             done = rotation.rotate_due(session, self._authority, within)
         if len(done) < rotation.BATCH:
             self._rotate_due = self._clock() + ROTATE_S
+
+    def _alarms_due(self) -> None:
+        with self._database.read() as session:
+            if not intake.waits(session):
+                return
+        for _ in range(ALARM_ROUNDS):
+            with self._database.begin() as session:
+                if intake.tick(session) < overdue.MOST:
+                    return
 
     def _command(self) -> None:
         with self._database.read() as session:

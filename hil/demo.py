@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import sqlite3
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,9 +14,11 @@ from rich.live import Live
 from rich.table import Table
 
 from fleet.errors import Refusal
+from hil import highlights
+from hil.demo_alarms import AlarmLines
 from hil.fleet_process import FleetProcess
 from hil.provisioning import enrol
-from hil.virtual import bus_scene, scenes
+from hil.virtual import bus_scene, lamp_scene, scenes
 from hil.virtual.node import VirtualNode, mac_of
 from hil.virtual.pace import Clocked
 from hil.virtual.stimulus import read_trace
@@ -26,6 +27,7 @@ AREA = ("440106", "Tianhe")
 RATE = 3600  # an hour passes in a second
 TELL_S = 10.0  # where there is no terminal, a line tells the progress this often
 JUMP_S = 1.0  # real seconds that any jump takes at most: traces have gaps of weeks
+TALES = 4  # lines of each node's tale, the newest
 DRAIN_S = 90.0  # real seconds that the last reports may take
 START = 300  # virtual s before the first row of a trace: a cold start attaches first
 # By door: its port's name in run.json, and what else such a node is told. With datagrams it sleeps
@@ -34,6 +36,19 @@ DOORS: dict[str, tuple[str, dict[str, Any]]] = {
     "mqtt": ("broker_port", {}),
     "coap": ("coap_port", {"tau_s": 86_400, "active_s": 0}),
 }
+
+
+# What counts of a node's readings: those that its scene tells of, all of an asset where it names
+# none, no events and nothing about the node itself.
+COUNT = """
+    SELECT count(*), count(DISTINCT asset_id || '/' || quantity || '@' || time_us) FROM readings
+    WHERE terminal_id = ? AND time_us < ?
+    AND quantity < 100 AND (? = '' OR instr(?, ',' || quantity || ','))
+"""
+SHOW = """
+    SELECT sum(time_us < ?), max(received_us) FROM readings
+    WHERE terminal_id = ? AND quantity < 100 AND (? = '' OR instr(?, ',' || quantity || ','))
+"""
 
 
 class DemoError(Refusal, RuntimeError):
@@ -67,9 +82,8 @@ def count(database: Path, nodes: list[VirtualNode], end_us: dict[str, int]) -> C
         for node in nodes:
             end = end_us[node.node_id]
             rows, different = connection.execute(
-                "SELECT count(*), count(DISTINCT asset_id || '/' || quantity || '@' || time_us)"
-                " FROM readings WHERE quantity < 100 AND terminal_id = ? AND time_us < ?",
-                (node.node_id, node.scene.bound(end)),
+                COUNT,
+                (node.node_id, node.scene.bound(end), *counted(node)),
             ).fetchone()
             given = node.scene.sensed(end)
             sensed, stored, distinct = sensed + given, stored + rows, distinct + different
@@ -77,13 +91,18 @@ def count(database: Path, nodes: list[VirtualNode], end_us: dict[str, int]) -> C
     return Counts(sensed, stored, lost, stored - distinct)
 
 
-def stored_of(database: Path, node_id: str, before_us: int) -> tuple[int, int | None]:
+def counted(node: VirtualNode) -> tuple[str, str]:
+    """What COUNT and SHOW ask for."""
+    listed = "".join(f",{quantity}," for quantity in node.scene.quantities)
+    return listed, listed
+
+
+def stored_of(database: Path, node: VirtualNode, before_us: int) -> tuple[int, int | None]:
     """Readings of a node before a time, and when its newest came in (us since 1970 UTC)."""
     with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         rows, newest = connection.execute(
-            "SELECT sum(quantity < 100 AND time_us < ?), max(received_us) FROM readings"
-            " WHERE terminal_id = ?",
-            (before_us, node_id),
+            SHOW,
+            (before_us, node.node_id, *counted(node)),
         ).fetchone()
     return rows or 0, newest
 
@@ -101,18 +120,18 @@ def make_roles(trace: Path | None) -> list[Role]:
     """
     if trace is None:
         start = int(time.time()) // 3600 * 3600 * scenes.SECOND
-        rows: Iterator[tuple[int, float]] = scenes.quiet_river(start + START * scenes.SECOND, 1)
+        drain = scenes.manhole(start, 1)
     else:
         levels = list(read_trace(trace))
         if not levels:
             raise DemoError(f"{trace}: the trace has no values")
-        rows = iter(levels)
         start = levels[0][0] - START * scenes.SECOND
+        drain = scenes.drainage(start, levels)
     return [
         Role(scenes.gas_meter(start, 1), "coap"),
         Role(scenes.gas_meter(start, 2, "esp32s3-bc95"), "coap"),
-        Role(scenes.drainage(start, rows), "mqtt"),
-        Role(scenes.lamppost(start, 1), "mqtt"),
+        Role(drain, "coap"),
+        Role(lamp_scene.lamppost(start, 1), "mqtt"),
         Role(bus_scene.gateway(start, 1), "mqtt"),
     ]
 
@@ -163,7 +182,11 @@ class Demo:
         try:
             for i, role in enumerate(self.roles):
                 await self._add_node(i, role, addresses)
-            return await self._watch()
+            counts = await self._watch()
+            for node in self.nodes:
+                for line in node.scene.tale()[-TALES:]:
+                    say(line, soft_wrap=True)
+            return counts
         finally:
             for node in self.nodes:
                 await node.board.stop()
@@ -184,11 +207,16 @@ class Demo:
         node.board.start()
 
     async def _watch(self) -> Counts:
-        with Live(self._table(), console=self.console, auto_refresh=False) as live:
+        with (
+            contextlib.closing(AlarmLines(self.database)) as alarms,
+            Live(self._table(), console=self.console, auto_refresh=False) as live,
+        ):
             end = None if self.seconds is None else time.monotonic() + self.seconds
             while not self._wake.is_set() and (end is None or time.monotonic() < end):
                 await self._pause(0.5)
                 self._show(live)
+                for line in alarms.new():
+                    self.console.print(line, soft_wrap=True, markup=False)
             for node in self.nodes:
                 self._ends[node.node_id] = node.board.now_us
                 node.scene.end(node.board.now_us)
@@ -202,6 +230,8 @@ class Demo:
             live.update(self._table())
         if not self.console.is_terminal:
             self.console.print()  # a Live that is no terminal's leaves its last line open
+        for line in highlights.lines(self.database, self.nodes):
+            self.console.print(line, soft_wrap=True)
         return counts
 
     def _show(self, live: Live) -> None:
@@ -238,7 +268,7 @@ class Demo:
 
     def _row(self, node: VirtualNode) -> list[str]:
         until = self._ends.get(node.node_id, node.board.now_us)
-        rows, newest = stored_of(self.database, node.node_id, node.scene.bound(until))
+        rows, newest = stored_of(self.database, node, node.scene.bound(until))
         journal = node.journal()
         scene = node.scene
         receipted = max(0, journal.next_sequence - 1 - journal.depth)

@@ -310,7 +310,7 @@ class Cycle:
                     self._answer([(number, _REVERTED, 0)])
         forget("node.configure")
 
-    def _command(self, number: int, payload: bytes, begin=None) -> int:
+    def _command(self, number: int, payload: bytes, begin=None) -> "int | None":
         from node.commands import Commands
 
         commands = Commands(self._config, self._state, self._journal, self._role)

@@ -8,6 +8,7 @@ import gc
 import json
 import os
 import sys
+import time
 
 import machine
 
@@ -98,13 +99,18 @@ def sensors() -> dict:
     """What the inputs of this node say now: levels 0 or 1, analogue inputs in microvolts."""
     pins = _config()["pins"]
     now = {}
-    for name in "pulse wake button cover".split():  # noqa: SIM905
+    for name in "pulse wake button cover shock water rain".split():  # noqa: SIM905
         if name in pins:
             now[name] = machine.Pin(pins[name], machine.Pin.IN, machine.Pin.PULL_DOWN).value()
-    for name in "level supply battery".split():  # noqa: SIM905
+    power = machine.Pin(pins["sense"], machine.Pin.OUT, value=1) if "sense" in pins else None
+    if power:
+        time.sleep_ms(500)  # the sensors behind this load switch
+    for name in "level supply battery velocity h2s ch4".split():  # noqa: SIM905
         if name in pins:
             adc = machine.ADC(machine.Pin(pins[name]), atten=machine.ADC.ATTN_11DB)
             now[name + "_uv"] = adc.read_uv()
+    if power:
+        power.value(0)
     return now
 
 

@@ -1,4 +1,7 @@
-"""Raise, acknowledge and clear alarms, in the caller's transaction."""
+"""Raise, acknowledge, assign, comment and clear alarms, in the caller's transaction.
+
+What is to be told is queued in the same transaction (`fleet.alarms.outbox`).
+"""
 
 import json
 from collections.abc import Mapping
@@ -8,56 +11,68 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from fleet.alarms import acts, outbox, silence
+from fleet.alarms.acts import FLEET
+from fleet.alarms.errors import AlarmError
+from fleet.alarms.kinds import CRITICAL, KINDS, SEVERITIES, WARNING
+from fleet.alarms.listing import PAGE, Filter, Listed, list_, open_counts, show
 from fleet.alarms.tables import Alarm
-from fleet.errors import Refusal
+from fleet.registry import whereabouts
 from fleet.registry.operations import now_us
 
-CRITICAL, WARNING = "critical", "warning"
-# Each kind has a text `alarm.<kind>` in the catalogue, which takes the keys of its detail.
-KINDS = {
-    "clone": CRITICAL,  # subject: node id
-    "crl": CRITICAL,  # subject: crl.pem
-    "broker-reload": CRITICAL,  # subject: broker
-    "rotation": WARNING,  # subject: node id
-}
-FLEET = "fleet"  # who clears what ends by itself
-PAGE = 1000  # rows of any list at most
+__all__ = (
+    "CRITICAL",
+    "FLEET",
+    "KINDS",
+    "PAGE",
+    "WARNING",
+    "About",
+    "AlarmError",
+    "Filter",
+    "Listed",
+    "acknowledge",
+    "assign",
+    "clear",
+    "clear_by_id",
+    "comment",
+    "list_",
+    "open_counts",
+    "raise_alarm",
+    "show",
+)
 _DETAIL = 4000  # characters
 
 
-class AlarmError(Refusal, ValueError):
-    """Refused; the text is one line: what was wrong and what to do."""
+class About(NamedTuple):
+    """Whom an alarm is about, as far as known. `severity`: of a kind that a pack of rules has.
 
-
-class Listed(NamedTuple):
-    """An alarm as lists show it; times in us since 1970 UTC. `state`: open, acknowledged, cleared.
-
-    `times`: how often it was raised while open.
+    `began_us`: by the record that tells so. `grace_us`: how long it waits to be told, in which an
+    alarm of its street may come to stand for it.
     """
 
-    id: int
-    kind: str
-    severity: str
-    subject: str
-    state: str
-    detail: Mapping[str, str | int]
-    times: int
-    first_us: int
-    last_us: int
-    acknowledged_us: int | None
-    acknowledged_by: str | None
-    cleared_us: int | None
-    cleared_by: str | None
+    severity: str = ""
+    node_id: str | None = None
+    asset_id: int | None = None
+    area: str | None = None
+    began_us: int | None = None
+    grace_us: int = 0
+
+
+_UNKNOWN = About()
 
 
 def raise_alarm(
-    session: Session, kind: str, subject: str, detail: Mapping[str, str | int] | None = None
+    session: Session,
+    kind: str,
+    subject: str,
+    detail: Mapping[str, str | int] | None = None,
+    about: About = _UNKNOWN,
 ) -> bool:
     """Open an alarm, or count once more the one of this kind and subject that is open.
 
     True when it is new. AlarmError for a kind that has no text. The newest detail stands.
     """
-    key = _key(kind, subject)
+    key = _key(kind, subject, about.severity)
     text = json.dumps(dict(detail or {}), ensure_ascii=False)
     if len(text) > _DETAIL:
         raise AlarmError(f"alarm {kind}: a detail of {len(text)} characters; {_DETAIL} at most")
@@ -70,96 +85,120 @@ def raise_alarm(
     )
     if session.scalar(again) is not None:
         return False
+    alarm = _new(session, kind, subject, about)
+    alarm.open_key, alarm.detail = key, text
+    alarm.count, alarm.first_us, alarm.last_us = 1, now, now
     try:
         with session.begin_nested():
-            session.add(
-                Alarm(
-                    kind=kind, subject=subject, open_key=key, detail=text, count=1,
-                    first_us=now, last_us=now,
-                )
-            )  # fmt: skip
+            session.add(alarm)
     except IntegrityError:  # another transaction has opened it meanwhile
         session.scalar(again)
         return False
+    _announce(session, alarm, about.grace_us)
     return True
 
 
-def clear(session: Session, kind: str, subject: str, person: str = FLEET) -> bool:
-    """End the open alarm of this kind and subject; False when none is open."""
-    return _end(session, Alarm.open_key == _key(kind, subject), person)
+def clear(
+    session: Session, kind: str, subject: str, person: str = FLEET, ended_us: int | None = None
+) -> bool:
+    """End the open alarm of this kind and subject; False when none is open.
+
+    `ended_us`: by the record that tells so.
+    """
+    return _end(session, Alarm.open_key == f"{kind}/{subject}", person, ended_us)
 
 
 def clear_by_id(session: Session, identifier: int, person: str) -> None:
     """End an alarm; AlarmError when there is no such open one."""
-    if not _end(session, (Alarm.id == identifier) & Alarm.open_key.is_not(None), person):
-        raise AlarmError(f"alarm {identifier} is not open: kapok alarm list")
+    if not _end(session, (Alarm.id == identifier) & Alarm.open_key.is_not(None), person, None):
+        raise AlarmError(_not_open(identifier))
 
 
 def acknowledge(session: Session, identifier: int, person: str) -> None:
     """A person takes note of an open alarm; the first one counts. AlarmError as above."""
-    found = session.scalar(
-        update(Alarm)
-        .where(Alarm.id == identifier, Alarm.open_key.is_not(None))
-        .values(
-            acknowledged_us=func.coalesce(Alarm.acknowledged_us, now_us()),
-            acknowledged_by=func.coalesce(Alarm.acknowledged_by, _person(person)),
-        )
-        .returning(Alarm.id)
-    )
-    if found is None:
-        raise AlarmError(f"alarm {identifier} is not open: kapok alarm list")
+    acts.check_person(person)
+    alarm = _opened(session, identifier)
+    if alarm.acknowledged_us is None:
+        alarm.acknowledged_us, alarm.acknowledged_by = now_us(), person
+        session.flush()
+        acts.note(session, [identifier], "acknowledged", person)
+        outbox.noticed(session, alarm, outbox.ACKNOWLEDGED)
 
 
-def list_(
-    session: Session, *, history: bool = False, subject: str = "", after: int = 0,
-    limit: int = PAGE,
-) -> list[Listed]:  # fmt: skip
-    """Alarms by id, those behind `after`; only open ones unless `history`."""
-    query = select(Alarm).where(Alarm.id > after)
-    if not history:
-        query = query.where(Alarm.open_key.is_not(None))
-    if subject:
-        query = query.where(Alarm.subject == subject)
-    rows = session.scalars(query.order_by(Alarm.id).limit(min(limit, PAGE)))
-    return [_listed(row) for row in rows]
+def assign(session: Session, identifier: int, to: str, person: str) -> None:
+    """`to` is to see to an open alarm; who gives it has taken note. AlarmError as above."""
+    acts.check_person(to)
+    acknowledge(session, identifier, person)
+    alarm = _opened(session, identifier)
+    if alarm.assigned_to != to:
+        alarm.assigned_us, alarm.assigned_to = now_us(), to
+        session.flush()
+        acts.note(session, [identifier], "assigned", person, to)
+        outbox.noticed(session, alarm, outbox.ASSIGNED)
 
 
-def open_counts(session: Session) -> dict[str, int]:
-    """How many alarms are open, by kind; 0 for a kind that has none."""
-    rows = session.execute(
-        select(Alarm.kind, func.count()).where(Alarm.open_key.is_not(None)).group_by(Alarm.kind)
-    )
-    return {**dict.fromkeys(KINDS, 0), **{row[0]: row[1] for row in rows}}
+def comment(session: Session, identifier: int, text: str, person: str) -> None:
+    """Add what somebody has to say, also to an alarm that is over; AlarmError."""
+    show(session, identifier)
+    acts.note(session, [identifier], "comment", acts.check_person(person), acts.check_text(text))
 
 
-def _key(kind: str, subject: str) -> str:
-    if kind not in KINDS:
+def _new(session: Session, kind: str, subject: str, about: About) -> Alarm:
+    known = KINDS.get(kind)
+    node_id, area = about.node_id, about.area
+    if known is not None and known.about == "node" and node_id is None:
+        node_id = subject if len(subject) <= 10 else None
+    if node_id is not None and area is None:
+        area = whereabouts.area_of_node(session, node_id)
+    return Alarm(
+        kind=kind, subject=subject, severity=about.severity or KINDS[kind].severity,
+        node_id=node_id, asset_id=about.asset_id, area_code=area, began_us=about.began_us,
+        escalated=0,
+    )  # fmt: skip
+
+
+def _announce(session: Session, alarm: Alarm, grace_us: int) -> None:
+    covering = silence.covering(session, alarm)
+    if covering is None:
+        outbox.raised(session, alarm, grace_us)
+        return
+    alarm.maintenance_id = covering
+    session.flush()
+    acts.note(session, [alarm.id], "silenced", text=f"maintenance {covering}")
+
+
+def _key(kind: str, subject: str, severity: str) -> str:
+    if kind not in KINDS and severity not in SEVERITIES:
         raise AlarmError(f"no such kind of alarm: {kind[:40]!r}; one of {', '.join(KINDS)}")
     if not 0 < len(subject) <= 64 or not subject.isprintable():
         raise AlarmError(f"alarm {kind}: the subject takes 1 to 64 printable characters")
     return f"{kind}/{subject}"
 
 
-def _person(person: str) -> str:
-    if not 0 < len(person) <= 64 or not person.isprintable():
-        raise AlarmError("a person's name takes 1 to 64 printable characters")
-    return person
+def _opened(session: Session, identifier: int) -> Alarm:
+    found = session.scalar(
+        select(Alarm).where(Alarm.id == identifier, Alarm.open_key.is_not(None)).with_for_update()
+    )
+    if found is None:
+        raise AlarmError(_not_open(identifier))
+    return found
 
 
-def _end(session: Session, which: object, person: str) -> bool:
-    values = {"open_key": None, "cleared_us": now_us(), "cleared_by": _person(person)}
-    ended = update(Alarm).where(which).values(values).returning(Alarm.id)  # type: ignore[arg-type]
-    return session.scalar(ended) is not None
+def _not_open(identifier: int) -> str:
+    return f"alarm {identifier} is not open: kapok alarm list"
 
 
-def _listed(row: Alarm) -> Listed:
-    state = "open"
-    if row.cleared_us is not None:
-        state = "cleared"
-    elif row.acknowledged_us is not None:
-        state = "acknowledged"
-    return Listed(
-        row.id, row.kind, KINDS.get(row.kind, WARNING), row.subject, state,
-        json.loads(row.detail), row.count, row.first_us, row.last_us, row.acknowledged_us,
-        row.acknowledged_by, row.cleared_us, row.cleared_by,
-    )  # fmt: skip
+def _end(session: Session, which: object, person: str, ended_us: int | None) -> bool:
+    values = {
+        "open_key": None, "cleared_us": now_us(), "cleared_by": acts.check_person(person),
+        "ended_us": func.coalesce(ended_us, Alarm.ended_us),
+    }  # fmt: skip
+    ended = update(Alarm).where(which).values(values).returning(Alarm)  # type: ignore[arg-type]
+    alarm = session.scalar(ended)
+    if alarm is None:
+        return False
+    if person != FLEET:
+        acts.note(session, [alarm.id], "cleared", person)
+    outbox.ended(session, alarm)
+    silence.orphan(session, alarm.id)
+    return True

@@ -1,4 +1,4 @@
-"""Read routes. Every list is a page: at most 1,000 rows, continued by `after`."""
+"""The application. Every list is a page: at most 1,000 rows, continued by `after`."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -9,9 +9,8 @@ from pydantic import BaseModel
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from fleet import texts
-from fleet.alarms import operations as alarms
-from fleet.alarms.wording import text_of
+from fleet.alarms import routes as alarms
+from fleet.alarms.errors import AlarmError
 from fleet.api import control_routes
 from fleet.db.base import Database
 from fleet.registry import found_devices, sub_devices
@@ -79,25 +78,6 @@ class ReadingOut(BaseModel):
     clock_off: bool
 
 
-class AlarmOut(BaseModel):
-    """An alarm; times in us since 1970 UTC; `state` is open, acknowledged or cleared."""
-
-    id: int
-    kind: str
-    severity: str
-    subject: str
-    state: str
-    detail: dict[str, str | int]
-    times: int
-    first_us: int
-    last_us: int
-    acknowledged_us: int | None
-    acknowledged_by: str | None
-    cleared_us: int | None
-    cleared_by: str | None
-    text: str
-
-
 class Page(BaseModel):
     """Some readings; `after` continues behind them, None at the end."""
 
@@ -133,6 +113,9 @@ def create(database: Database, health: Callable[[], dict[str, Any]], version: st
     @app.exception_handler(telemetry.TelemetryError)
     def refused(_request: object, error: telemetry.TelemetryError) -> JSONResponse:
         return JSONResponse({"detail": str(error)}, 422)
+
+    app.add_exception_handler(AlarmError, alarms.refused)
+    app.add_exception_handler(registry.RegistryError, alarms.refused)
 
     @app.get("/healthz")
     def healthz(response: Response) -> dict[str, Any]:
@@ -217,20 +200,6 @@ def create(database: Database, health: Callable[[], dict[str, Any]], version: st
             last = telemetry.cursor(rows[-1]) if len(rows) == limit else None
             return Page(readings=[reading_out(row) for row in rows], after=last)
 
-    @app.get("/api/alarms")
-    def alarms_(
-        history: bool = False,
-        subject: str = "",
-        after: Annotated[int, Query(ge=0, lt=1 << 63)] = 0,
-        limit: Limit = 100,
-        lang: Annotated[str, Query(pattern="^(en|zh)$")] = texts.LANGUAGES[0],
-    ) -> list[AlarmOut]:
-        """Alarms by id; only open ones unless `history`."""
-        with database.read() as session:
-            rows = alarms.list_(
-                session, history=history, subject=subject, after=after, limit=limit
-            )
-        return [AlarmOut(**row._asdict(), text=text_of(row, lang)) for row in rows]
-
+    app.include_router(alarms.router(database))
     app.include_router(control_routes.router(database))
     return app

@@ -9,7 +9,11 @@ from typing import Any
 import rich_click as click
 
 COMMANDS = {
-    "alarm": ("fleet.cli.alarm", "alarm", "Alarms: list, acknowledge, clear."),
+    "alarm": (
+        "fleet.cli.alarm",
+        "alarm",
+        "Alarms, and who is told of them.",
+    ),
     "area": ("fleet.cli.area", "area", "Areas: add, list."),
     "battery": ("fleet.cli.battery", "battery", "How long a node's battery lasts."),
     "bench": ("fleet.cli.bench", "bench", "Virtual boards that real tools can flash."),

@@ -55,7 +55,7 @@ KNOWN = (
         "scan", command.SCAN,
         (Argument("protocol", 0, 2), Argument("baud", 1200, 115_200),
          Argument("first", 1, 247), Argument("last", 1, 247)),
-        ("gateway",),
+        ("gateway", "lamppost"),
     ),
     # Lets a master station read devices through the node: kapok node sub pass.
     Known(

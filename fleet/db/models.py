@@ -15,8 +15,17 @@ from fleet.telemetry import tables as telemetry
 from fleet.uplink import tables as uplink
 
 __all__ = [
-    "Base", "alarms", "clones", "commands", "control", "desired", "health", "identity", "registry",
-    "telemetry", "tokens", "uplink",
-    "Base", "alarms", "clones", "commands", "control", "desired", "identity", "registry",
-    "sub_devices", "telemetry", "tokens", "uplink",
+    "Base",
+    "alarms",
+    "clones",
+    "commands",
+    "control",
+    "desired",
+    "health",
+    "identity",
+    "registry",
+    "sub_devices",
+    "telemetry",
+    "tokens",
+    "uplink",
 ]  # fmt: skip

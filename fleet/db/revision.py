@@ -18,6 +18,7 @@ REVISIONS = (
     "0006",
     "0007",
     "0008",
+    "0009",
     "0010",
     "0011",
 )  # of fleet/db/migrations/versions, oldest first

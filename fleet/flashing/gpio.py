@@ -60,15 +60,23 @@ GPIO: dict[str, Gpio] = {
 }
 
 IN, OUT, ADC, WAKE = "input", "output", "analogue input", "input that ends deep sleep"
+# A contact that is open again before the chip is up: only EXT0 tells that it was this one.
+TIP = "input that ends deep sleep by EXT0"
 
 # What the firmware does with the pins that it knows by name.
 PURPOSE: dict[str, str] = {
     "tx": OUT, "rx": IN, "reset": OUT, "pwrkey": OUT, "dtr": OUT, "psm_exit": OUT, "cut": OUT,
     "pulse": WAKE, "wake": WAKE, "button": WAKE, "level": ADC, "supply": ADC,
     "relay": OUT, "dim": OUT, "pulse2": WAKE, "pfail": WAKE,
+    "door": IN, "water": IN, "leakage": ADC,
+    # Of a gas meter: its battery's divider, gas sensor and valve. Of both: cover, accelerometer.
     "battery": ADC, "gas": ADC, "gas_call": WAKE, "cover": WAKE, "scl": OUT, "sda": OUT,
     "shock": WAKE, "valve_open": OUT, "valve_close": OUT, "valve_opened": IN, "valve_closed": IN,
     "valve_ma": ADC,
+    # Of a drainage point: the load switch of its sensors, an ultrasonic sensor's wires, contacts
+    # of chamber and rain gauge, other sensors.
+    "sense": OUT, "echo": IN, "ping": OUT, "water": WAKE, "rain": TIP, "velocity": ADC,
+    "h2s": ADC, "ch4": ADC,
 }  # fmt: skip
 
 
@@ -95,7 +103,9 @@ def fault(chip: str, pin: int, purpose: str) -> str:
         return f"GPIO {pin} of {chip} is an input only and cannot drive: take another"
     if purpose == ADC and pin not in gpio.adc:
         return f"GPIO {pin} of {chip} is not on ADC1: take one of {_listed(gpio.adc)}"
-    if purpose == WAKE and pin not in gpio.wake:
+    if purpose == TIP and chip == "esp32c3":
+        return f"GPIO {pin} of {chip} cannot wait for a tip: take a chip that has EXT0"
+    if purpose in (WAKE, TIP) and pin not in gpio.wake:
         return f"GPIO {pin} of {chip} cannot end deep sleep: take one of {_listed(gpio.wake)}"
     return ""
 

@@ -71,7 +71,7 @@ class Rail(_Strict):
 class Sensor(_Strict):
     """Something that a node senses: on which of the board's pins, and as which quantity."""
 
-    kind: Literal["pulse", "4-20mA", "voltage", "contact"]
+    kind: Literal["pulse", "4-20mA", "voltage", "contact", "ultrasonic", "i2c"]
     pin: Name
     quantity: str = ""
     note: str = ""

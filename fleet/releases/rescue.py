@@ -15,6 +15,7 @@ _LEFT_OUT = (
     "store/segment.py", "store/segments.py", "timekeeping.py", "wire/command.py",
     "wire/logcode.py", "wire/nodeid.py", "wire/quantity.py", "wire/report.py",
     "wire/modbus.py", "wire/dlt645.py", "wire/cjt188.py",
+    "lampplan.py", "twilight.py", "passing.py",
 )  # fmt: skip
 
 

@@ -26,6 +26,12 @@ class TelemetryError(Refusal, ValueError):
     """Refused; the text says what was wrong."""
 
 
+def is_off(time_us: int, received_us: int) -> bool:
+    """Whether a record's time is so far from the fleet's that its clock was wrong."""
+    age = received_us - time_us
+    return age < -AHEAD_US or age > BEHIND_US
+
+
 class New(NamedTuple):
     """A reading to be stored; times in us since 1970 UTC, `value` scaled."""
 
@@ -41,8 +47,7 @@ class New(NamedTuple):
     @property
     def clock_off(self) -> bool:
         """Whether its time is far from the fleet's: stored all the same, and marked."""
-        age = self.received_us - self.time_us
-        return age < -AHEAD_US or age > BEHIND_US
+        return is_off(self.time_us, self.received_us)
 
 
 class Filter(NamedTuple):

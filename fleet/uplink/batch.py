@@ -5,6 +5,8 @@ from typing import NamedTuple
 from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
+from fleet.alarms import intake as alarms
+from fleet.alarms.heard import Heard
 from fleet.clones import operations as clones
 from fleet.clones.window import Window, digest
 from fleet.control import desired
@@ -76,6 +78,7 @@ class Batch:
             for message in messages
         ]
         self._readings: list[telemetry.New] = []
+        self._heard: list[Heard] = []  # the new records, as alarms take them
         self._words: list[own_words.Words] = []
         self._newest: dict[str, tuple[int, dict[int, int]]] = {}
 
@@ -90,6 +93,7 @@ class Batch:
         self._epochs = clones.EpochWatches(session, {node_id for node_id, _ in self._keys()})
         taken = [self._take(place) for place in range(len(self._messages))]
         registry.note_reports(self._session, self._newest)
+        alarms.take(self._session, self._heard, self._reported())
         readings = telemetry.store(self._session, self._readings)
         told = _told(self._newest)
         rotation.told(self._session, told)
@@ -160,11 +164,13 @@ class Batch:
             together = ranges.bounded(ranges.union(known, sent), MAX_RANGES)
             row.ranges = cbor.encode(ranges.flatten(together))
         for record in fresh:
-            self._read(message, record, at.get(record.sequence))
+            self._read(message, record, at.get(record.sequence), parsed.sent)
             self._hear(message, parsed.epoch, record)
         return _Taken("stored" if fresh else "repeated", parsed.epoch, sent)
 
-    def _read(self, message: Message, record: report.Record, place: Placement | None) -> None:
+    def _read(
+        self, message: Message, record: report.Record, place: Placement | None, sent: int
+    ) -> None:
         """What a record says of the asset that the node served then."""
         if place is None:
             return
@@ -173,16 +179,25 @@ class Batch:
         if values[0][0] == SUB_DEVICE and values[0][1] in sub_devices.NUMBERS:
             sub = self._subs.placed(place, values[0][1], at_us)
             values = values[1:]
-        for quantity, value in values:
-            if own_words.is_own(quantity):
-                continue
-            whole = sub.continued(quantity, value) if sub else continued(quantity, value, place)
-            self._readings.append(
-                telemetry.New(
-                    sub.asset_id if sub else place.asset_id, message.node_id, quantity, at_us,
-                    whole, record.quality, message.trust, message.received_us,
-                )
-            )  # fmt: skip
+        asset_id = sub.asset_id if sub else place.asset_id
+        kept = [
+            (q, sub.continued(q, value) if sub else continued(q, value, place))
+            for q, value in values
+            if not own_words.is_own(q)
+        ]
+        self._readings.extend(
+            telemetry.New(
+                asset_id, message.node_id, quantity, at_us, value, record.quality,
+                message.trust, message.received_us,
+            )
+            for quantity, value in kept
+        )  # fmt: skip
+        self._heard.append(
+            Heard(
+                asset_id, message.node_id, record.sequence, at_us, sent * 1_000_000,
+                message.received_us, record.quality, kept,
+            )
+        )  # fmt: skip
 
     def _hear(self, message: Message, epoch: int, record: report.Record) -> None:
         """What a record says of the node itself."""
@@ -194,6 +209,11 @@ class Batch:
                     message.trust, message.received_us,
                 )
             )  # fmt: skip
+
+    def _reported(self) -> list[tuple[str, int]]:
+        """The nodes that reported, with or without records, and the assets that they serve."""
+        placed = [(node, self._standings[node].placed(self._now_us)) for node in self._newest]
+        return [(node, place.asset_id) for node, place in placed if place is not None]
 
     def _is_forked(
         self,

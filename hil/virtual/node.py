@@ -89,7 +89,7 @@ class VirtualNode:
             start=scene.start_us,
             heapsize=heapsize,
             stimulus=Stimulus(scene.schedule()),
-            twins=twins,
+            twins={**twins, **scene.twins},
             wires=wires,
             wheels={pins["pulse"]: pins["pulse2"]} if "pulse2" in pins else None,
             pace=pace,
@@ -101,6 +101,7 @@ class VirtualNode:
         valve = self.fittings.valve
         if valve is not None:
             scene.shut = lambda: valve.closed
+        scene.attach(self.board, pins)
 
     def provision(self, credentials: Credentials, host: str, port: int, **more: Any) -> None:
         """Write credentials and configuration to NVS; `more` replaces keys of the scene's."""

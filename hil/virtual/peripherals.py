@@ -65,7 +65,7 @@ class Peripherals:
             _ops.PIN_MODE: self._pin_mode,
             _ops.PIN_WRITE: lambda p: pins.write(*p),
             _ops.PIN_IRQ: lambda p: pins.trigger(*p),
-            _ops.PWM: self._pwm,
+            _ops.PWM: lambda p: pins.dim(*struct.unpack("<BIH", p)),
             _ops.WDT_START: self._wdt_start,
             _ops.WDT_FEED: lambda _: self.watchdog.feed(now()),
             _ops.RTC_SET: self._rtc_set,
@@ -87,7 +87,7 @@ class Peripherals:
             _ops.ADC_READ: lambda p: struct.pack("<i", pins.microvolts[p[0]]),
             _ops.MEMORY_GET: lambda _: rtc.memory,
             _ops.NVS_GET: self._nvs_get,
-            _ops.I2C: lambda p: self.i2c.transfer(p),
+            _ops.I2C: self.i2c.transfer,
             _ops.PCNT_VALUE: lambda p: struct.pack("<i", pins.pcnt_value(p[0], bool(p[1]))),
             _ops.ULP_LOAD: self._ulp_load,
             _ops.MEM_READ: lambda p: struct.pack(
@@ -131,10 +131,6 @@ class Peripherals:
         self.pins.mode(*payload)
         if self.ulp is not None:
             self.ulp.release(payload[0])
-
-    def _pwm(self, payload: bytes) -> None:
-        pin, frequency, duty = struct.unpack("<BIH", payload)
-        self.pins.pwm[pin] = (frequency, duty)
 
     def _wdt_start(self, payload: bytes) -> None:
         self.watchdog.start(struct.unpack("<I", payload)[0], self._now())

@@ -34,6 +34,8 @@ class Pins:
         self.microvolts: defaultdict[int, int] = defaultdict(int)
         self.pwm: dict[int, tuple[int, int]] = {}  # pin: (frequency in Hz, duty of 65535)
         self.on_input: Callable[[], None] = lambda: None  # told of each change of an input
+        self.before_change: list[Callable[[], None]] = []  # told before an output changes
+        self.after_change: list[Callable[[], None]] = []
 
     # The outside world
 
@@ -81,9 +83,24 @@ class Pins:
     def write(self, pin: int, level: int) -> None:
         """Set an output."""
         old = self._outputs.get(pin, 0)
+        if old == level:
+            self._outputs[pin] = level
+            return
+        self._tell(self.before_change)
         self._outputs[pin] = level
-        if old != level:
-            self._on_output(pin, level)
+        self._on_output(pin, level)
+        self._tell(self.after_change)
+
+    def dim(self, pin: int, frequency: int, duty: int) -> None:
+        """Set a PWM output: Hz, and of 65535."""
+        self._tell(self.before_change)
+        self.pwm[pin] = (frequency, duty)
+        self._tell(self.after_change)
+
+    @staticmethod
+    def _tell(watchers: list[Callable[[], None]]) -> None:
+        for watcher in watchers:
+            watcher()
 
     def trigger(self, pin: int, flags: int) -> None:
         """Edges that interrupt; 0 for none."""
@@ -128,10 +145,12 @@ class Pins:
         self._triggers.clear()
         self._edges.clear()
         self._counters.clear()
+        self._tell(self.before_change)
         self.pwm.clear()
         for pin in [pin for pin in self._outputs if pin not in self._held]:
             if self._outputs.pop(pin):
                 self._on_output(pin, 0)
+        self._tell(self.after_change)
 
     def boot(self) -> None:
         """Pulls last through deep sleep, not through a boot."""

@@ -4,14 +4,20 @@ A scene counts what it gives: a bench knows what must arrive without asking the 
 """
 
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fleet.flashing.hardware import load_board
+from fleet.flashing.hardware import load_board, load_node_type
 from hil.virtual.rs485.line import BusTwin
+from hil.virtual.sensors.water import Loop, SwitchedSensors
 from hil.virtual.stimulus import Adc, Change, Do, Pulse
+from hil.virtual.storm import Weather
+from hil.virtual.twin import UartTwin
+
+if TYPE_CHECKING:
+    from hil.virtual.board import VirtualBoard
 
 SECOND = 1_000_000
 HOUR = 3600 * SECOND
@@ -29,6 +35,8 @@ class Scene:
 
     `given` has (time in us, value) of every sample that the node must report, one for each of
     `readings` quantities; `bound` says from an end on which reading times no longer count.
+    `quantities` are those that count, where a node reports others too; empty: all readings of an
+    asset. `twins` hang on UARTs by number; `attach` hangs the rest on a board with these pins.
     """
 
     role: str
@@ -42,6 +50,9 @@ class Scene:
     bus: BusTwin | None = None  # what hangs on the board's RS-485 line
     records: int = 1  # that the node makes of one sample's readings
     shut: Callable[[], bool] = lambda: False  # whether a valve lets nothing through
+    quantities: tuple[int, ...] = ()
+    twins: dict[int, UartTwin] = field(default_factory=dict)
+    _attach: Callable[["VirtualBoard", Mapping[str, int]], None] = lambda board, pins: None
     _schedule: Iterator[tuple[int, Change]] = field(default_factory=lambda: iter(()))
     _end_us: int | None = None
 
@@ -55,6 +66,14 @@ class Scene:
     def end(self, at_us: int) -> None:
         """Nothing is given after `at_us`."""
         self._end_us = at_us
+
+    def attach(self, board: "VirtualBoard", pins: Mapping[str, int]) -> None:
+        """Hang on the board what stands around it; called once, before it has power."""
+        self._attach(board, pins)
+
+    def tale(self) -> list[str]:
+        """What befell it that a person may want to read, a line each."""
+        return []
 
     def sensed(self, until_us: int) -> int:
         """Readings that the stimulus gave by then."""
@@ -153,7 +172,7 @@ def drainage(
         "drainage",
         board,
         {
-            "sample_s": 0,
+            "sample_s": 0,  # and so in every weather: each row is one sample
             "report_s": 21600,
             "report_records": 6,
             "full_scale": full_scale,
@@ -172,40 +191,49 @@ def drainage(
     return scene
 
 
-def lamppost(start_us: int, seed: int) -> Scene:
-    """A supply voltage that wanders around 220 V, one value for each quarter of an hour."""
-    chance = random.Random(seed)
-    board = "esp32-ec200"
-    pin = load_board(board).pins["supply"]
-    scene = Scene(
-        "lamppost",
-        board,
+# Each sample of `manhole`: level, supply, velocity, rain, cover's tilt, cover open, water.
+MANHOLE_QUANTITIES = (2, 5, 12, 13, 15, 16, 17)
+SUPPLY_MV = 13_200
+
+
+def manhole(start_us: int, seed: int) -> Scene:
+    """A manhole with all sensors, a storm a day: it samples more often the wilder the water is.
+
+    When it samples is for the node to say: what is given is what its sensors were asked for.
+    """
+    kind = load_node_type("manhole")
+    board = load_board(kind.board)
+    weather = Weather(start_us, seed)
+    sensors = SwitchedSensors(
         {
-            "sample_s": LAMP_PERIOD // SECOND,
-            "report_s": 7200,
-            "report_records": 8,
-            "full_scale": FULL_SCALE_MV,
-            "low_uv": 0,
-            "high_uv": 3_000_000,
-            # 18:00 to 23:00 full, then half until 06:00, local time at UTC+8.
-            "lamp_plan": [36000, 1000, 54000, 500, 79200, 0],
-        },
-        start_us,
-        readings=3,
-        bound=lambda end_us: (end_us // LAMP_PERIOD + 1) * LAMP_PERIOD,
+            "level": Loop(weather.level_mm, 5000),
+            "velocity": Loop(weather.velocity_mm_s, 5000),
+            "h2s": Loop(lambda at: 5, 1000),  # 0.5 ppm
+            "ch4": Loop(lambda at: 10, 1000),  # 1 % of the lower explosive limit
+        }
     )
+    scene = Scene(
+        "drainage",
+        board.name,
+        {**kind.config, "report_records": 24},
+        start_us,
+        readings=len(MANHOLE_QUANTITIES),
+        quantities=MANHOLE_QUANTITIES,
+    )
+    scene._schedule = weather.tips(board.pins["rain"])
+    sensors.told = lambda at: scene.given.append((at, weather.level_mm(at)))
 
-    def schedule() -> Iterator[tuple[int, Change]]:
-        slot = start_us // LAMP_PERIOD
-        at = start_us
-        while True:
-            millivolts = chance.randint(210_000, 230_000)
-            scene.given.append((max(slot * LAMP_PERIOD, start_us), millivolts))
-            yield at, Adc(pin, millivolts * 3_000_000 // FULL_SCALE_MV)
-            slot += 1
-            at = slot * LAMP_PERIOD - SECOND
+    def attach(on: "VirtualBoard", pins: Mapping[str, int]) -> None:
+        sensors.attach(on, pins)
+        on.pins.microvolts[pins["supply"]] = SUPPLY_MV * 100  # 2 V at 20 V
 
-    scene._schedule = schedule()
+    def bound(end_us: int) -> int:
+        # A reading has the whole second in which its sensors were asked, or one before.
+        last = max((at for at, _ in scene.given if at <= end_us), default=end_us)
+        following = min((at for at, _ in scene.given if at > end_us), default=end_us + SECOND)
+        return (last + following) // 2
+
+    scene._attach, scene.bound = attach, bound
     return scene
 
 

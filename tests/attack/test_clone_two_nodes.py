@@ -49,7 +49,7 @@ def send(database: Database, node: str, *reports: tuple[int, list[int]]) -> list
 def state(database: Database, node: str) -> tuple[str, list[str | int]]:
     """The node's state, and the evidence of its open alarms."""
     with database.read() as session:
-        found = alarms.list_(session, subject=node)
+        found = alarms.list_(session, alarms.Filter(subject=node))
         return registry.show_node(session, node).state, [a.detail["evidence"] for a in found]
 
 

@@ -23,7 +23,7 @@ from hil.virtual.node import VirtualNode, mac_of
 from hil.virtual.pace import Clocked
 from hil.virtual.scenes import HOUR
 from tests.bench.mosquitto_process import MosquittoProcess
-from tests.bench.town import Tally, grid_scene, tally
+from tests.bench.town import LAMP_READINGS, Tally, grid_scene, tally
 
 AREA = ("440106", "Tianhe")
 HASTE = 5.0  # a receipt that never comes is waited for 40 s: 8 real ones
@@ -47,8 +47,8 @@ class Plan:
 
     @property
     def slots(self) -> int:
-        """Hours that each node samples: a third of the nodes are lampposts with 3 readings."""
-        each_hour = sum(3 if is_lamppost(i) else 1 for i in range(self.nodes))
+        """Hours that each node samples: a third of the nodes are lampposts."""
+        each_hour = sum(LAMP_READINGS if is_lamppost(i) else 1 for i in range(self.nodes))
         return -(-self.readings // each_hour)
 
 

@@ -16,6 +16,7 @@ LEVEL_STEP = 10  # mm between the values of two slots: over twice the ADC's 3.2 
 SUPPLY_STEP = 400  # mV, likewise
 FIRST_LEVEL, FIRST_SUPPLY = 500, 40_000
 MOST_SLOTS = 680  # then the supply sensor's 2.3 V come near the end of the ESP32's ADC
+LAMP_READINGS = 7  # lamp, dim, supply, tilt, leakage, door, water
 QUANTITY = {"drainage": 2, "lamppost": 5}
 STEP = {"drainage": LEVEL_STEP, "lamppost": SUPPLY_STEP}
 
@@ -31,7 +32,8 @@ def grid_scene(role: str, slots: int) -> Scene:
         board, pin, readings = "esp32s3-bc660k", 1, 1
     else:
         calibration = {"full_scale": FULL_SCALE_MV, "low_uv": 0, "high_uv": 3_000_000}
-        board, pin, readings = "esp32-ec200", 34, 3
+        common["watch_s"] = 3600
+        board, pin, readings = "esp32-ec200", 34, LAMP_READINGS
     scene = Scene(role, board, {**common, **calibration}, start_us, readings=readings)
 
     def schedule() -> Iterator[tuple[int, Change]]:

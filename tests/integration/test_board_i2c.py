@@ -1,4 +1,4 @@
-"""I2C on the virtual board, and the accelerometer that hangs there, through the firmware's driver."""
+"""I2C on the virtual board, and an accelerometer there through the firmware's driver."""
 
 from pathlib import Path
 

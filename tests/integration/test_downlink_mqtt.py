@@ -103,11 +103,11 @@ async def test_a_sleeping_node_takes_its_configuration_with_its_receipt(town: To
 
 async def test_a_mains_node_starts_anew_with_its_new_plan(town: Town) -> None:
     scene = scenes.Scene("lamppost", "esp32-ec200", {"sample_s": 900}, START)
-    await town.add(scene, report_s=900, report_records=1, lamp_plan=[0, 1000])
+    await town.add(scene, report_s=900, report_records=1, lamp_plan=["00:00", 1000])
     await town.until(lambda: town.node.board.now_us > START + HOUR)
     assert "hard" not in +town.node.board.resets
-    await town.kapok("node", "configure", town.node.node_id, "lamp_plan=[0,250]")
-    await town.until(lambda: town.config["lamp_plan"] == [0, 250], 2)
+    await town.kapok("node", "configure", town.node.node_id, 'lamp_plan=["00:00",250]')
+    await town.until(lambda: town.config["lamp_plan"] == ["00:00", 250], 2)
     await town.hours(1)
     assert town.node.board.resets["hard"] == 1
     assert await town.states() == {1: "settled"}

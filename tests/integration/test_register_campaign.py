@@ -1,4 +1,4 @@
-"""The register campaign in small: months of pulses, power cuts at any operation, and what it notices."""
+"""The register campaign in small: months of pulses, power cuts, and what it notices."""
 
 from typing import Any
 

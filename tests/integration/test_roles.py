@@ -142,8 +142,11 @@ async def test_the_register_never_goes_back_through_a_power_cut(town: Town) -> N
 
 
 async def test_a_lamppost_follows_its_plan(town: Town) -> None:
-    plan = [36000, 1000, 54000, 500, 79200, 0]  # 10:00 full, 15:00 half, 22:00 off, UTC
-    scene = of("lamppost", "esp32-ec200", [], sample_s=900, report_s=7200, lamp_plan=plan)
+    plan = ["10:00", 1000, "15:00", 500, "22:00", 0]
+    scene = of(
+        "lamppost", "esp32-ec200", [], sample_s=900, report_s=7200, lamp_plan=plan,
+        utc_offset_s=0, longitude_udeg=0,
+    )  # fmt: skip
     node = await town.node(scene)
     await town.until(node, lambda: len(town.stored(node, LAMP_DIM)) >= 60)
     for at, dim, _ in town.stored(node, LAMP_DIM):
@@ -263,7 +266,7 @@ async def test_a_drainage_node_on_the_c3_is_woken_by_its_sensor_and_by_its_butto
     ]
     scene = of(
         "drainage", "esp32c3-bc95", schedule, sample_s=0, report_s=604_800, report_records=1000,
-        full_scale=10_000, low_uv=low, high_uv=high,
+        full_scale=10_000, low_uv=low, high_uv=high, rise_mm_h=0,
     )  # fmt: skip
     node = await town.node(scene)
     await town.until(node, lambda: node.board.now_us > given[-1][0] + 600 * SECOND)

@@ -1,7 +1,7 @@
 """Counts the erases of each sector through days of a gas meter's journal, on the real VfsLfs2.
 
-`micropython journal_wear.py FIRMWARE SHIMS DAYS`: 24 records and a receipt a day, in a `vfs` of 4 MiB
-boards that holds a slot as well. The last line printed is JSON.
+`micropython journal_wear.py FIRMWARE SHIMS DAYS`: 24 records and a receipt a day, in a `vfs` of
+4 MiB boards that holds a slot as well. The last line printed is JSON.
 """
 
 import io
@@ -41,7 +41,7 @@ with open("/f/a.romfs", "wb") as file:
 journal = Journal("/f/journal", 2048, 64, lambda: 7, 36)  # as store/lazy.py
 records = 0
 now = 1_780_300_800
-for day in range(int(sys.argv[3])):
+for _day in range(int(sys.argv[3])):
     for hour in range(24):
         now += 3600
         values = [(1, records * 10)] + ([(6, records * 10)] if hour == 15 else [])

@@ -34,15 +34,15 @@ class Gateway:
 
     mains = True
 
-    def __init__(self, config: dict, state, journal) -> None:
+    def __init__(self, config: dict, state, journal, key: str = "slot", mute: tuple = ()) -> None:
         self._config = config
         self._devices = config["devices"]
         self._state = state
         self._journal = journal
-        self._grid = Grid(config["sample_s"], state, journal)
+        self._grid = Grid(config["sample_s"], state, journal, key)
         self._events = Events(state, journal)
-        self._misses = {}  # by number: polls in a row without an answer
-        self._later = {}  # by number: not asked before, in s since 1970
+        # By number: polls in a row without an answer; not asked before, in s since 1970.
+        self._misses, self._later = mute or ({}, {})
         self._left: list = []  # who is still to be asked in this slot
         self._asked = False  # the fleet wants to know now
         self._search: "object | None" = None

@@ -7,18 +7,19 @@ from node.wire import uplink
 class Grid:
     """Slots of `period` seconds since 1970. The newest record tells which slot was taken last."""
 
-    def __init__(self, period: int, state, journal) -> None:
+    def __init__(self, period: int, state, journal, key: str = "slot") -> None:
         self.period = period
+        self._key = key  # in RTC memory; another one for a second grid of the same node
         self._state = state
         self._journal = journal
 
     def last(self) -> int:
         """The slot last recorded, or -1. RTC memory knows; after a cold boot the journal does."""
-        slot = self._state.get("slot")
+        slot = self._state.get(self._key)
         if slot is None:
             body = self._journal().last_body
             slot = uplink.body_time(body) // self.period if body else -1
-            self._state.set("slot", slot)
+            self._state.set(self._key, slot)
         return slot
 
     def open(self, now: int) -> bool:
@@ -27,7 +28,7 @@ class Grid:
 
     def taken(self, now: int) -> None:
         """The slot of `now` has its record."""
-        self._state.set("slot", now // self.period)
+        self._state.set(self._key, now // self.period)
 
     def next(self, now: int) -> int:
         """When the next slot begins, in s since 1970."""

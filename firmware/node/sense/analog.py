@@ -22,7 +22,18 @@ class AnalogInput:
             total += self._adc.read_uv()
         return total // _SAMPLES
 
+    def measure(self) -> "tuple[int, bool]":
+        """`read`, and whether the signal is one at all: of 4-20 mA that is 3.6 to 20.5 mA, below
+        which the wire is broken and above which the sensor cannot follow (NAMUR NE 43).
+        """
+        uv = self.microvolts()
+        off = uv - self._low_uv
+        return self._scaled(uv), -self._span_uv <= 40 * off and 32 * off <= 33 * self._span_uv
+
     def read(self) -> int:
         """The sensor's value, 0 at the low point and `full_scale` at the high one, rounded."""
-        numerator = (self.microvolts() - self._low_uv) * self._full_scale
+        return self._scaled(self.microvolts())
+
+    def _scaled(self, uv: int) -> int:
+        numerator = (uv - self._low_uv) * self._full_scale
         return (2 * numerator + self._span_uv) // (2 * self._span_uv)

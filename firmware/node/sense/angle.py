@@ -1,4 +1,4 @@
-"""Angles between directions, in integers: a chip and a PC disagree about floats."""
+"""Angles between directions, in integers: floats would decide otherwise on a chip and a PC."""
 
 # atan(2**-i) in thousandths of a degree.
 _STEPS = (45000, 26565, 14036, 7125, 3576, 1790, 895, 448, 224, 112, 56, 28, 14, 7, 3, 2)

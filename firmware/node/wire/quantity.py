@@ -60,6 +60,8 @@ QUANTITIES = {
     52: ("current_b", "A", 3),
     53: ("current_c", "A", 3),
     54: ("meter_battery_low", "", 0),  # of a sub-device
+    55: ("level_flags", "", 0),  # why a level is suspect: 1 outlier, 2 stuck, 4 out of range
+    56: ("sampling", "", 0),  # from now on: 0 quiet, 1 rising, 2 storm
     # Which sub-device of a gateway the record is of: its number in the gateway's configuration.
     99: ("sub_device", "", 0),
     100: ("battery_voltage", "V", 3),

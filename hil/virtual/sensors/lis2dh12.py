@@ -16,7 +16,7 @@ _READ_ONLY = (_WHO_AM_I, _STATUS, _INT1_SRC)
 
 
 class Lis2dh12:
-    """`drive(level)` is told of its INT1 line. `turn` and `shake` are what the world does to it."""
+    """`drive(level)` is told of its INT1 line; the world calls `turn` and `shake`."""
 
     def __init__(self, drive: Callable[[int], None] = lambda level: None) -> None:
         self._drive = drive

@@ -1,4 +1,4 @@
-"""The configuration's `door` and `lamp_plan`: what would shut a node out is refused beforehand."""
+"""The configuration's `door`: what would shut a node out is refused beforehand."""
 
 from typing import Any
 
@@ -39,18 +39,3 @@ def test_coap_goes_by_the_modems_own_sockets(bearers: list[str]) -> None:
 def test_coap_by_another_bearer_is_refused(bearers: list[str]) -> None:
     with pytest.raises(ValueError, match="bearers"):
         schema.check({**CONFIG, "door": "coap", "bearers": bearers})
-
-
-@pytest.mark.parametrize("plan", [[], [0, 1000], [0, 0, 86399, 1000]])
-def test_a_plan_is_taken(plan: list[int]) -> None:
-    assert schema.check({**CONFIG, "lamp_plan": plan})["lamp_plan"] == plan
-
-
-@pytest.mark.parametrize(
-    "plan",
-    [[0], [0, 1001], [0, -1], [-1, 0], [86400, 0], [5, 0, 5, 1], [9, 0, 5, 1], ["0", 1],
-     [0, None], [True, 1], [0, [1]]],
-)  # fmt: skip
-def test_a_plan_that_no_lamp_can_follow_is_refused(plan: list[Any]) -> None:
-    with pytest.raises(ValueError, match="lamp_plan"):
-        schema.check({**CONFIG, "lamp_plan": plan})

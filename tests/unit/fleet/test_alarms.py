@@ -27,7 +27,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 def opened(database: Database, history: bool = False) -> list[operations.Listed]:
     with database.read() as session:
-        return operations.list_(session, history=history)
+        return operations.list_(session, operations.Filter(history=history))
 
 
 def raised(database: Database, **detail: str | int) -> bool:

@@ -199,6 +199,13 @@ def test_openapi_describes_every_route(api: TestClient) -> None:
     assert set(described["paths"]) == {
         "/healthz",
         "/api/alarms",
+        "/api/alarms/{alarm_id}",
+        *(
+            f"/api/alarms/{{alarm_id}}/{act}"
+            for act in ("acknowledge", "assign", "comment", "clear")
+        ),
+        "/api/maintenance",
+        "/api/maintenance/{number}/end",
         "/metrics",
         "/api/areas",
         "/api/nodes",
@@ -216,7 +223,7 @@ def test_openapi_describes_every_route(api: TestClient) -> None:
         "/api/nodes/{node_id}/config",
     }
     for path in described["paths"].values():
-        assert path["get"]["description"]
+        assert all(method["description"] for method in path.values())
     limit = next(
         p for p in described["paths"]["/api/nodes"]["get"]["parameters"] if p["name"] == "limit"
     )

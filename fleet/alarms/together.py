@@ -1,0 +1,66 @@
+"""When a whole street is dark: one alarm of the area stands for those of its assets.
+
+The alarms of the assets are kept, and nobody is told of them while the area's is open. What is
+counted is only areas in which something changed.
+"""
+
+from collections.abc import Iterable
+
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.orm import Session
+
+from fleet.alarms import operations, silence
+from fleet.alarms.details import Detail
+from fleet.alarms.packs import Rules
+from fleet.alarms.rules import Together
+from fleet.alarms.tables import Alarm
+from fleet.registry import whereabouts
+
+
+def weigh(session: Session, rules: Rules, areas: Iterable[str]) -> None:
+    """Raise or clear the alarms of `areas`, codes of any length, and silence what they cover."""
+    changed = sorted(set(areas))
+    if not changed:
+        return
+    session.flush()
+    for rule in rules.together:
+        for code in sorted({area[: rule.digits] for area in changed}):
+            _weigh(session, rule, code)
+
+
+def _weigh(session: Session, rule: Together, code: str) -> None:
+    key = f"{rule.kind}/{code}"
+    parent = session.scalar(select(Alarm).where(Alarm.open_key == key))
+    affected = (
+        session.scalar(
+            select(func.count(func.distinct(Alarm.asset_id))).where(*_within(rule, code))
+        )
+        or 0
+    )
+    if parent is None and affected < rule.least:
+        return  # most often: the street is not even counted
+    total = whereabouts.count_assets(session, code, rule.role)
+    is_on = affected * 100 >= rule.share * total and affected >= rule.least
+    if parent is None and is_on:
+        about = operations.About(rule.severity, area=code)
+        detail: Detail = {
+            "area": whereabouts.area_name(session, code), "affected": affected, "total": total,
+        }  # fmt: skip
+        operations.raise_alarm(session, rule.kind, code, detail, about)
+        parent = session.scalar(select(Alarm).where(Alarm.open_key == key))
+    elif parent is not None and affected * 100 < rule.back_share * total:
+        operations.clear(session, rule.kind, code)
+        return
+    if parent is not None:
+        free = select(Alarm.id).where(*_within(rule, code), Alarm.parent_id.is_(None))
+        silence.adopt(session, parent, session.scalars(free), f"alarm {parent.id}")
+
+
+def _within(rule: Together, code: str) -> list[ColumnElement[bool]]:
+    return [
+        Alarm.area_code >= code,
+        Alarm.area_code < f"{code}:",  # behind '9'
+        Alarm.kind.in_(rule.of),
+        Alarm.cleared_us.is_(None),
+        Alarm.asset_id.is_not(None),
+    ]
