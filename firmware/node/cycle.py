@@ -316,7 +316,11 @@ class Cycle:
         from node.commands import Commands
 
         commands = Commands(self._config, self._state, self._journal, self._role)
-        result = commands.obey(number, payload, begin) if begin else commands.recover()
+        result = 0
+        if begin:
+            result = commands.obey(number, payload, begin)
+        else:
+            commands.recover()
         self.reboot = self.reboot or commands.reboot
         for name in ("commands", "wire.command", "log"):
             forget("node." + name)

@@ -98,6 +98,9 @@ class VirtualNode:
             serial=serial,
         )
         self.fittings = Fittings(self.board, pins)
+        valve = self.fittings.valve
+        if valve is not None:
+            scene.shut = lambda: valve.closed
         scene.attach(self.board, pins)
 
     def provision(self, credentials: Credentials, host: str, port: int, **more: Any) -> None:

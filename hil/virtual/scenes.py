@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from fleet.flashing.hardware import load_board, load_node_type
 from hil.virtual.rs485.line import BusTwin
 from hil.virtual.sensors.water import Loop, SwitchedSensors
-from hil.virtual.stimulus import Adc, Change, Pulse
+from hil.virtual.stimulus import Adc, Change, Do, Pulse
 from hil.virtual.storm import Weather
 from hil.virtual.twin import UartTwin
 
@@ -49,6 +49,7 @@ class Scene:
     bound: Callable[[int], int] = lambda end_us: end_us + 1
     bus: BusTwin | None = None  # what hangs on the board's RS-485 line
     records: int = 1  # that the node makes of one sample's readings
+    shut: Callable[[], bool] = lambda: False  # whether a valve lets nothing through
     quantities: tuple[int, ...] = ()
     twins: dict[int, UartTwin] = field(default_factory=dict)
     _attach: Callable[["VirtualBoard", Mapping[str, int]], None] = lambda board, pins: None
@@ -106,16 +107,52 @@ def gas_meter(start_us: int, seed: int, board: str = "esp32s3-bc660k") -> Scene:
             step = max(5 * SECOND, int(chance.expovariate(1 / mean) * SECOND))
             if hour in QUIET:  # without a pause every flow is a leak
                 step += (QUIET.stop - hour) * HOUR
-            for boundary in range(at // HOUR + 1, (at + step) // HOUR + 1):
-                frozen = (boundary * HOUR, scene.pulses * LITRES_PER_PULSE)
-                days = scene.config.get("freeze_days", 1)
-                scene.given += [frozen] * (_freezes(boundary) if days else 1)
+            _freeze(scene, at, at + step)
             at += step
             scene.pulses += 1
             yield at, Pulse(pin, 500_000)
 
     scene._schedule = schedule()
     return scene
+
+
+def gas_leak(start_us: int, board: str = "esp32s3-bc660k", litres_per_hour: int = 30) -> Scene:
+    """A small flow that never ends, until the meter closes its valve: after 4 hours it should."""
+    pin = load_board(board).pins["pulse"]
+    scene = Scene(
+        "gas-meter",
+        board,
+        {
+            "litres_per_pulse": LITRES_PER_PULSE,
+            "report_s": 21600,
+            "report_records": 6,
+            "leak_s": 14400,
+        },
+        start_us,
+    )
+    step = LITRES_PER_PULSE * HOUR // litres_per_hour
+
+    def schedule() -> Iterator[tuple[int, Change]]:
+        at = start_us
+        while True:
+            _freeze(scene, at, at + step)
+            at += step
+            if scene.shut():
+                yield at, Do(lambda: None)
+            else:
+                scene.pulses += 1
+                yield at, Pulse(pin, 500_000)
+
+    scene._schedule = schedule()
+    return scene
+
+
+def _freeze(scene: Scene, from_us: int, to_us: int) -> None:
+    # The registers that the meter freezes between two pulses.
+    for boundary in range(from_us // HOUR + 1, to_us // HOUR + 1):
+        frozen = (boundary * HOUR, scene.pulses * LITRES_PER_PULSE)
+        days = scene.config.get("freeze_days", 1)
+        scene.given += [frozen] * (_freezes(boundary) if days else 1)
 
 
 def _freezes(hour: int) -> int:

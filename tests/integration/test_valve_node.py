@@ -17,11 +17,13 @@ import pytest
 
 from hil.fleet_process import FleetProcess
 from hil.provisioning import enrol
-from hil.virtual.node import VirtualNode, mac_of
+from hil.virtual import scenes
+from hil.virtual.node import Credentials, VirtualNode, mac_of
 from hil.virtual.scenes import HOUR, SECOND, Scene
 from hil.virtual.stimulus import Do, Pulse
 
 LEAK, GAS, COVER, FAULT, CLOSED = 1001, 1006, 1010, 1013, 1015
+START = 1_780_300_800 * SECOND  # 2026-06-01 08:00:00 UTC
 BUTTON = 6
 
 
@@ -191,3 +193,24 @@ async def test_a_stuck_valve_is_a_fault_that_the_fleet_hears_of(house: House) ->
     await house.until(lambda: valve.closed, 3)
     await house.report()
     assert house.stored(FAULT) == [1, 0]
+
+
+async def test_the_scene_of_a_leak_ends_when_the_valve_is_closed(tmp_path: Path) -> None:
+    scene = scenes.gas_leak(START)
+    node = VirtualNode(tmp_path / "node", mac_of("leak"), scene)
+    node.provision(
+        Credentials(b"k", b"c", b"r", b"\x82\x43abc\x50" + bytes(16)), "h", 1, door="coap"
+    )
+    node.twin.network.set_coverage(False)
+    valve = node.fittings.valve
+    assert valve is not None
+    try:
+        node.board.power_on()
+        await node.board.run_until(lambda: valve.closed, 120)
+        assert 4 * HOUR < node.board.now_us - START < 7 * HOUR
+        pulses = scene.pulses
+        await node.board.run_for(3 * HOUR)
+        assert scene.pulses <= pulses + 1
+        assert not node.board.life.crashes
+    finally:
+        await node.board.stop()

@@ -25,7 +25,7 @@ _BUSY_S = const(300)  # a flow beyond what is watched wakes the node within so l
 _EPOCH_2000 = const(946684800)
 _KEPT = (
     "pins", "litres_per_pulse", "register_digits", "utc_offset_s", "scan_ms", "reeds_overlap",
-    "reverse_l", "magnet_s", "over_flow_l_h", "burst_l_h",
+    "reverse_l", "magnet_s", "over_flow_l_h", "burst_l_h", "freeze_days",
 )  # fmt: skip
 
 

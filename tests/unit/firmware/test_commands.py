@@ -231,7 +231,7 @@ def test_a_reset_by_the_watchdog_within_a_command_is_told_too(meter: Meter) -> N
     meter.command = bitten  # type: ignore[method-assign]
     with pytest.raises(PowerCut):
         meter.deliver(item(7, READ))
-    del meter.command  # type: ignore[attr-defined]
+    del meter.command
     meter.boot(rtc_kept=True)
     meter.start()
     assert meter.journal.results() == [(7, command.FAILED, 1)]
