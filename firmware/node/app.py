@@ -36,7 +36,7 @@ class App:
             for name in ("health", "log", "events"):
                 forget("node." + name)
         self.journal = LazyJournal("/journal", self.state, _epoch)
-        self.role = open_role(self.config, self.state, self.journal)
+        self.role = open_role(config.whole(), self.state, self.journal)
         self.cycle = Cycle(
             self.config, self.state, self.journal, self.role, self._link, self._voucher()
         )

@@ -57,12 +57,10 @@ def _keep(nvs, grant) -> None:
     nvs.set_blob("oscore", cbor.encode(grant.oscore))
     nvs.commit()
     if grant.patch:
-        from node import downlink
+        from node import configure
 
-        try:
-            downlink.configure(nvs, cbor.encode(grant.patch))
-        except downlink.RefusedError:
-            pass  # an identity without it is worth more than none
+        # What it refuses of it stays away: an identity without it is worth more than none.
+        configure.patch(nvs, cbor.encode(grant.patch), 0)
     nvs.set_blob("cert", grant.certificate)
     nvs.commit()  # the commit point: from here on it is an ordinary node
     _erase(nvs)

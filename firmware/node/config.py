@@ -1,5 +1,8 @@
 """What provisioning wrote to NVS: the configuration, checked, and the node's credentials."""
 
+import binascii
+import sys
+
 import esp32
 from micropython import const
 
@@ -8,7 +11,8 @@ from node.modules import forget
 from node.wire import cbor
 
 NAMESPACE = "kapok"
-_LONGEST = const(1024)  # bytes of a blob
+LONGEST = const(1024)  # bytes of a blob
+_CHECKED = const(3072)  # with all defaults
 _CLAIM_ID = const(11)
 
 
@@ -20,19 +24,88 @@ def _blob(nvs: esp32.NVS, key: str, buffer: bytearray) -> bytes:
     return bytes(memoryview(buffer)[:length])
 
 
-def load() -> dict:
-    """The configuration of this node; ConfigError when it was not provisioned or is damaged."""
-    from node import schema
+def stored(nvs: esp32.NVS) -> bytes:
+    """The configuration as it lies in NVS, strict CBOR; ConfigError when there is none."""
+    return _blob(nvs, "cfg", bytearray(LONGEST))
 
+
+def load() -> dict:
+    """The configuration's keys that every role has, with their defaults. ConfigError when the
+    node was not provisioned, or it is damaged.
+    """
+    return _checked()[0]  # type: ignore[index]
+
+
+def whole() -> dict:
+    """As `load`, with the keys of the role: more than the heap has room for beside the link."""
+    common, rest = _checked()
+    common.update(rest)  # type: ignore[union-attr]
+    return common  # type: ignore[return-value]
+
+
+def _checked() -> list:
+    # [keys of every role, keys of this one]. What was checked once by this slot's schema lies in
+    # NVS: each wake checks no more than that it is of the same configuration and slot.
+    nvs = esp32.NVS(NAMESPACE)
+    raw = stored(nvs)
+    tag = binascii.crc32(_slot(), binascii.crc32(raw))
     try:
-        values = cbor.decode(_blob(esp32.NVS(NAMESPACE), "cfg", bytearray(_LONGEST)))
-        checked = schema.check(values)
+        held = cbor.decode(_blob(nvs, "cfgx", bytearray(_CHECKED)))
+        if held[0] == tag:  # type: ignore[index]
+            return held[1:]  # type: ignore[index]
+    except (ConfigError, cbor.CborError):
+        pass  # the first boot with it
+    checked = _check(raw)
+    try:
+        nvs.set_blob("cfgx", cbor.encode([tag] + checked))
+        nvs.commit()
+    except OSError:
+        pass  # the next wake checks it again
+    return checked
+
+
+def _check(raw: bytes) -> list:
+    # What this firmware does not know, or would not take, goes by its default: an update must not
+    # make a node of a configuration that it had before.
+    try:
+        values = cbor.decode(raw)
     except cbor.CborError as e:
         raise ConfigError("configuration is damaged: %s" % e)
-    except schema.SchemaError as e:
-        raise ConfigError(str(e))
+    if not isinstance(values, dict):
+        raise ConfigError("configuration is not a map")
+    from node import schema
+
+    checked = None
+    while checked is None:
+        try:
+            checked = schema.parted(schema.check(values))
+        except schema.SchemaError as e:
+            if e.key in schema.NEEDED or values.pop(e.key, None) is None:
+                raise ConfigError(str(e))
     forget("node.schema")
     return checked
+
+
+def _slot() -> bytes:
+    try:
+        with open(sys.path[0] + "/digest", "rb") as file:
+            return file.read(8)
+    except OSError:
+        return b""
+
+
+def on_trial() -> bool:
+    """Whether the configuration in force has still to reach the fleet (node.configure)."""
+    try:
+        esp32.NVS(NAMESPACE).get_i32("cfgt")
+    except OSError:
+        return False
+    return True
+
+
+def key_code(key: str) -> int:
+    """How the node names a key to the fleet: the CRC-32 of its name."""
+    return binascii.crc32(key.encode())
 
 
 def voucher() -> "str | None":
@@ -48,7 +121,7 @@ def voucher() -> "str | None":
 def credentials(key: str = "key", cert: str = "cert") -> dict:
     """DER bytes: private key, certificate, and the CA that signs the fleet's servers."""
     nvs = esp32.NVS(NAMESPACE)
-    buffer = bytearray(_LONGEST)
+    buffer = bytearray(LONGEST)
     held = pair(nvs, buffer) if key == "key" else None
     if held:
         return {"key": held[0], "cert": held[1], "ca": _blob(nvs, "ca", buffer)}

@@ -6,7 +6,7 @@ import binascii
 import machine
 from micropython import const
 
-from node import clock
+from node import clock, config
 from node.errors import ConfigError, DeliverTimeout, JournalError, NodeError
 from node.modules import forget
 from node.power.energy import Energy
@@ -16,6 +16,11 @@ _BUTTON = machine.EXT1_WAKE  # somebody stands at the node and wants it to repor
 _FETCH_MOST = const(4096)  # bytes of an item; a larger one is left, and so refused
 _CLOSE_MS = const(15_000)  # kept of the cap for shutting the link down
 _CRASHES = const(3)  # so many lives in a row that ended before their sleep
+_Q_ITEM = const(900)  # wire/quantity.py
+_Q_RESULT = const(901)
+_Q_DETAIL = const(902)
+_REVERTED = const(12)  # wire/command.py
+_ALARM = const(2)  # store/journal.py
 _SOON_S = const(3600)  # within so long a node reports that has enough to report
 _SENSE = const(1)  # phases of power/energy.py
 _SEND = const(3)
@@ -28,8 +33,8 @@ _L_POLL_CUT = const(9)
 class Cycle:
     """What a node does each time it wakes. `open_link` is a callable: most wakes need none."""
 
-    def __init__(self, config: dict, state, journal, role, open_link, voucher=None) -> None:
-        self._config = config
+    def __init__(self, values: dict, state, journal, role, open_link, voucher=None) -> None:
+        self._config = values
         self._state = state
         self._journal = journal
         self._role = role
@@ -42,7 +47,7 @@ class Cycle:
         self.energy = Energy(state)
         # This node's own place in every period: else a city reports at the full hour, and a cell
         # has some thousands of terminals.
-        self._place = binascii.crc32(config["node"].encode())
+        self._place = binascii.crc32(values["node"].encode())
 
     async def run(self, reason: int) -> None:
         """One wake for `reason` (machine.wake_reason())."""
@@ -82,10 +87,13 @@ class Cycle:
         due = self._role.due(clock.now())
         # A report has a wake of its own: it costs a boot, but those that sense do so at the full
         # hour, all of a city at once.
-        if self._journal.depth or self._voucher:
-            contact = max(self._state.get("next_report", 0), self._state.get("retry", 0))
-            if self._state.get("urgent"):  # a command's result, or what began in the contact
-                contact = max(clock.now(), self._state.get("retry", 0))
+        contact = None
+        retry = self._state.get("retry", 0)
+        if self._state.get("urgent"):
+            contact = max(clock.now(), retry)
+        elif self._journal.depth or self._voucher:
+            contact = max(self._state.get("next_report", 0), retry)
+        if contact is not None:
             due = contact if due is None else min(due, contact)
         return due
 
@@ -177,13 +185,19 @@ class Cycle:
         else:
             self._contacted()
             self._log(2, _L_CONTACT, clock.now() - began)
+        if (answers or error) and config.on_trial():
+            self._judge(not error)
         if items:
             self._obey(items)
 
     async def _contact(self, reason: int, answers: list, items: list) -> None:
         # The receipts come into `answers`, what they brought into `items`, whatever becomes of
         # the rest.
+        ready = None
+        if self._sensed and self._state.get("clock_sure") and not self._voucher:
+            ready = self._ready()  # while there is no link beside it in the heap
         link = self._open_link()
+        door = None
         try:
             await link.open()
             await self._learn_time(link)
@@ -194,12 +208,8 @@ class Cycle:
                 await self._claim(link)
                 return
             done = self._standing()[1]
-            # After power came back the fleet is told, records or none: somebody waits for it.
-            tell = self._journal.depth or self._state.get("told") is None
-            tell = tell or self._state.get("crash")
-            reports = self._reports() if tell else []
-            self._journal.put_away()
-            if not reports and reason != _BUTTON:
+            reports = self._ready() if ready is None else ready
+            if not (reports or self._state.get("urgent") or reason == _BUTTON):
                 return
             self.energy.enter(_SEND)
             door = await link.door()
@@ -217,6 +227,7 @@ class Cycle:
                     items.append(item)
                     done = item[0]
         finally:
+            door = None  # what it holds is not needed to shut the link down
             await link.close()
 
     async def _claim(self, link) -> None:
@@ -227,7 +238,13 @@ class Cycle:
         await claim.redeem(link, self._config)
         self.reconfigured = True
 
-    def _reports(self) -> list:
+    def _ready(self) -> list:
+        # The reports of this contact. After power came back the fleet is told, records or none:
+        # somebody waits for it.
+        state = self._state
+        news = state.get("urgent") or state.get("told") is None or state.get("crash")
+        if not (self._journal.depth or news):
+            return []
         from node import reports
 
         made, self._telling = reports.make(
@@ -235,6 +252,7 @@ class Cycle:
         )
         for name in ("reports", "wire.compact"):
             forget("node." + name)
+        self._journal.put_away()
         return made
 
     def _obey(self, items: list) -> None:
@@ -245,13 +263,44 @@ class Cycle:
         self._state.save()
         from node import downlink
 
+        results: list = []
         try:
-            self.reconfigured = downlink.handle(items, self._command)
+            self.reconfigured = downlink.handle(items, results, self._command)
         except ConfigError as e:
             self._state.set("error", e.code)
             self._state.set("cause", 0)
         self._state.set("items", downlink.standing())
         forget("node.downlink")
+        if self.reconfigured:
+            self._state.set("urgent", 1)  # a configuration on trial: the fleet must be reached
+        self._answer(results)
+
+    def _answer(self, results: list) -> None:
+        # What became of items, (number, result, detail) each: the fleet waits for it.
+        for number, result, detail in results:
+            values = [(_Q_ITEM, number), (_Q_RESULT, result), (_Q_DETAIL, detail)]
+            try:
+                self._journal().append(
+                    uplink.encode_body(clock.now(), uplink.GOOD, values), _ALARM
+                )
+                self._state.set("urgent", 1)
+            except JournalError as e:
+                self._state.set("error", e.code)
+
+    def _judge(self, reached: bool) -> None:
+        # A configuration is on trial until the fleet was reached with it.
+        from node import configure
+
+        if reached:
+            configure.proved()
+        else:
+            number = configure.failed()
+            if number is not None:
+                self.reconfigured = True
+                self._state.set("items", None)
+                if number:  # else it came with the node's identity, and was no item
+                    self._answer([(number, _REVERTED, 0)])
+        forget("node.configure")
 
     def _command(self, number: int, payload: bytes, begin=None) -> int:
         from node.commands import Commands

@@ -10,6 +10,7 @@ from micropython import const
 
 from node import config
 from node.errors import ConfigError
+from node.modules import forget
 from node.wire import cbor, receipt
 
 _STANDING = ("cfgn", "down", "refn")  # in NVS, in the order of the status keys from 13 on
@@ -19,11 +20,16 @@ _SPKI = (
     b"\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07"
 )
 _SPKI_BYTES = const(91)
-_FIXED = ("node", "role", "modem", "pins")  # what a board is stays with the board
 
 
 class RefusedError(Exception):
-    """The node does not do it; the fleet reads so in its status."""
+    """The node does not do it; the fleet reads so in its status. `results`: why, for the fleet,
+    as (result, detail) of wire/command.py or schema.
+    """
+
+    def __init__(self, text: str, results: "list[tuple[int, int]] | tuple[()]" = ()) -> None:
+        super().__init__(text)
+        self.results = results
 
 
 def standing() -> "list[int]":
@@ -38,10 +44,11 @@ def standing() -> "list[int]":
     return numbers
 
 
-def handle(items: list, obey=None) -> bool:
+def handle(items: list, results: "list | None" = None, obey=None) -> bool:
     """Do what `items`, [number, kind, payload] and ascending, want; whether the configuration is
     another now. ConfigError when NVS does not take it: then the fleet will give them again.
 
+    `results` gets (number, result, detail) of what the fleet is told beyond the status.
     `obey(number, payload, begin)` does a command, calls `begin` before, and returns whether it
     was refused; without it there are none.
     """
@@ -54,7 +61,7 @@ def handle(items: list, obey=None) -> bool:
             if kind == receipt.COMMAND and obey:
                 _command(nvs, number, payload, obey)
             else:
-                changed = _item(nvs, number, kind, payload) or changed
+                changed = _item(nvs, number, kind, payload, results) or changed
         except OSError as e:
             raise ConfigError("NVS does not keep item %d: %s" % (number, e))
     return changed
@@ -72,18 +79,20 @@ def _command(nvs, number: int, payload, obey) -> None:
         _note(nvs, "refn", number)
 
 
-def _item(nvs, number: int, kind: int, payload) -> bool:
+def _item(nvs, number: int, kind: int, payload, results: "list | None") -> bool:
     handler, acts = _HANDLERS.get(kind, (_refuse, False))
     if acts:
         _note(nvs, "down", number)
     try:
         if not isinstance(payload, bytes):
             raise RefusedError("it is too large to be fetched")
-        handler(nvs, payload)
+        handler(nvs, payload, number)
         if kind == receipt.CONFIG:
             _note(nvs, "cfgn", number)
-    except RefusedError:
+    except RefusedError as e:
         _note(nvs, "refn", number)
+        if results is not None:
+            results.extend([(number, result, detail) for result, detail in e.results])
     if not acts:
         _note(nvs, "down", number)
     return standing()[0] == number
@@ -94,7 +103,7 @@ def _note(nvs, name: str, number: int) -> None:
     nvs.commit()
 
 
-def _refuse(_nvs, _payload: bytes) -> None:
+def _refuse(_nvs, _payload: bytes, _number: int) -> None:
     raise RefusedError("a kind that this node does not know")
 
 
@@ -105,41 +114,17 @@ def _decoded(raw: bytes) -> object:
         raise RefusedError("damaged: %s" % e)
 
 
-def configure(nvs, payload: bytes) -> None:
-    """Keep a merge patch, CBOR: a key's new value, or null for its default. In force from the
-    next boot on. RefusedError when the result would be no configuration.
-    """
-    patch = _decoded(payload)
-    buffer = bytearray(_MOST)
-    values = _decoded(bytes(memoryview(buffer)[: nvs.get_blob("cfg", buffer)]))
-    if not isinstance(patch, dict) or not isinstance(values, dict):
-        raise RefusedError("no map")
-    for key, value in patch.items():
-        if key in _FIXED:
-            raise RefusedError("%s is the board's" % key)
-        if value is None:
-            values.pop(key, None)
-        else:
-            values[key] = value
-    from node import schema
+def _configure(nvs, payload: bytes, number: int) -> None:
+    from node import configure
 
-    try:
-        schema.check(values)
-        if "door" in patch:  # a door without its key would shut the node out
-            (config.oscore if patch["door"] == "coap" else config.credentials)()
-        for name in values.get("bearers", ()):  # and so would one that nobody knows
-            if name not in ("modem", "ppp"):
-                raise RefusedError("no such bearer: %r" % name)
-    except (ConfigError, schema.SchemaError) as e:
-        raise RefusedError(str(e))
-    raw = cbor.encode(values)
-    if len(raw) > _MOST:
-        raise RefusedError("a configuration of %d bytes" % len(raw))
-    nvs.set_blob("cfg", raw)
-    nvs.commit()
+    wrong = configure.patch(nvs, payload, number)
+    forget("node.configure")
+    forget("node.schema")
+    if wrong:
+        raise RefusedError("the configuration", wrong)
 
 
-def _take_key(nvs, payload: bytes) -> None:
+def _take_key(nvs, payload: bytes, _number: int) -> None:
     # One blob, so that there is never half of a key. Its sequence has a name of its own.
     if not config.is_key(_decoded(payload)):
         raise RefusedError("no key")
@@ -147,7 +132,7 @@ def _take_key(nvs, payload: bytes) -> None:
     nvs.commit()
 
 
-def _take_certificate(nvs, payload: bytes) -> None:
+def _take_certificate(nvs, payload: bytes, _number: int) -> None:
     # For the spare key. The pair in one blob is the commit point: from there on it is in force,
     # and what follows only brings it to its usual place; a power cut has that done once more.
     given = _decoded(payload)
@@ -192,10 +177,10 @@ def _get(nvs, name: str, buffer: bytearray) -> bytes:
         return b""
 
 
-# By kind: a function of NVS and the payload, which may raise RefusedError; and whether it acts on
-# the world, so that doing it twice is worse than not at all.
+# By kind: a function of NVS, the payload and its number, which may raise RefusedError; and whether
+# it acts on the world, so that doing it twice is worse than not at all.
 _HANDLERS = {
-    receipt.CONFIG: (configure, False),
+    receipt.CONFIG: (_configure, False),
     receipt.KEY: (_take_key, False),
     receipt.CERTIFICATE: (_take_certificate, False),
 }

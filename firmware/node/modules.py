@@ -5,9 +5,16 @@ import sys
 
 def forget(name: str) -> None:
     """Let module `name` (`package.module`) and all below it go; an import loads them again."""
-    for path in list(sys.modules):
-        if path == name or path.startswith(name + "."):
+    below = name + "."
+    path = name
+    while path:  # one at a time: a list of all modules is more than a full heap may have room for
+        if path in sys.modules:
             del sys.modules[path]
+        path = ""
+        for other in sys.modules:
+            if other.startswith(below):
+                path = other
+                break
     package, _, last = name.rpartition(".")
-    if hasattr(sys.modules[package], last):
+    if package in sys.modules and hasattr(sys.modules[package], last):
         delattr(sys.modules[package], last)

@@ -49,6 +49,8 @@ async def _run() -> None:
         wait += wait * os.urandom(1)[0] // 1024
         fails += 1
     forget("node.link")
+    if config.on_trial():
+        _judge(not fails)
     state.set("rescue", fails)
     if items:
         _obey(items)
@@ -99,6 +101,17 @@ def _standing() -> "list[int]":
     found = downlink.standing()
     forget("node.downlink")
     return found
+
+
+def _judge(reached: bool) -> None:
+    # A configuration is on trial until the fleet was reached with it, whoever reaches it.
+    from node import configure
+
+    if reached:
+        configure.proved()
+    else:
+        configure.failed()
+    forget("node.configure")
 
 
 def _obey(items: list) -> None:

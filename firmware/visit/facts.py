@@ -46,7 +46,7 @@ def _flash() -> dict:
 def _config() -> dict:
     from node import config
 
-    return config.load()
+    return config.whole()
 
 
 def _credentials() -> dict:

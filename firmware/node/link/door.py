@@ -47,4 +47,4 @@ async def coverage(bearer) -> "int | None":
     except LinkError:
         return None
     finally:
-        forget("node.link.diagnosis")
+        forget("node.link.cell")

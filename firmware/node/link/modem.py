@@ -19,7 +19,7 @@ _TEXT_MOST = const(150)
 # What the normal wake does not keep in the heap, or not need at all: method, and its module. One
 # text, since each name of a table would stay in the heap.
 _ELSEWHERE = (
-    " attach:registration network_time:nettime identity:diagnosis signal:diagnosis resolve:dns"
+    " attach:registration network_time:nettime identity:diagnosis signal:cell resolve:dns"
     " datagram:datagram power_saving:saving edrx:saving dial:ppp hang_up:ppp "
 )
 

@@ -6,7 +6,7 @@ import esp32
 import machine
 from micropython import const
 
-from node import clock
+from node import clock, config
 from node.errors import JournalError
 from node.modules import forget
 from node.store.register import Register
@@ -23,6 +23,10 @@ _LATE = const(300)  # a freeze taken later than this after its hour is an estima
 _DYING_MS = const(60_000)  # between two looks at a supply that is failing
 _BUSY_S = const(300)  # a flow beyond what is watched wakes the node within so long
 _EPOCH_2000 = const(946684800)
+_KEPT = (
+    "pins", "litres_per_pulse", "register_digits", "utc_offset_s", "scan_ms", "reeds_overlap",
+    "reverse_l", "magnet_s", "freeze_days", "over_flow_l_h", "burst_l_h",
+)  # fmt: skip
 
 
 class GasMeter:
@@ -31,22 +35,23 @@ class GasMeter:
 
     mains = False
 
-    def __init__(self, config: dict, state, journal) -> None:
-        self._config = config
+    def __init__(self, values: dict, state, journal) -> None:
+        # The safety monitoring's keys come back from NVS when it looks: see `_safely`.
+        self._config = kept = {key: values[key] for key in _KEPT if key in values}
         self._state = state
         self._journal = journal
-        self._litres = config["litres_per_pulse"]
+        self._litres = kept["litres_per_pulse"]
         self.counting = hasattr(esp32, "ULP")  # also while the CPU sleeps
         if self.counting:
             from node.sense.reeds import Reeds as Counter
         else:
             from node.sense.pulse import PulseInput as Counter
-        self._pulses = Counter(config, state)
+        self._pulses = Counter(kept, state)
         self._register = Register(self._litres, self._pulses)
         if self._register.resumed:
             state.set("depth", None)  # the wake that the failing power ended said nothing of it
-        if "pfail" in config["pins"]:
-            self._supply = machine.Pin(config["pins"]["pfail"], machine.Pin.IN)
+        if "pfail" in kept["pins"]:
+            self._supply = machine.Pin(kept["pins"]["pfail"], machine.Pin.IN)
             self._supply.irq(self._dying, machine.Pin.IRQ_RISING)
             if self._supply.value():
                 self._dying(None)
@@ -103,7 +108,7 @@ class GasMeter:
         # What watches over safety is in the heap only while it does.
         from node.roles.gas_safety import GasSafety
 
-        found = what(GasSafety(self._config, self._state, self._journal))
+        found = what(GasSafety(config.whole(), self._state, self._journal))
         for name in ("gas_safety", "gas_valve", "gas_motion"):
             forget("node.roles." + name)
         for name in ("sense.valve", "sense.analog", "sense.tilt", "sense.angle", "events"):

@@ -51,7 +51,17 @@ def check(values: object) -> dict:  # type: ignore[type-arg]
     return result
 
 
-def judge(key: str, rule: tuple, value: object) -> None:  # type: ignore[type-arg]
+def parted(values: dict) -> list:  # type: ignore[type-arg]
+    """Checked `values` as [keys of every role, keys of this one]."""
+    from . import common
+
+    both: list = [{}, {}]  # type: ignore[type-arg]
+    for key, value in values.items():
+        both[key not in common.RULES][key] = value
+    return both
+
+
+def judge(key: str, rule: tuple, value) -> None:  # type: ignore[type-arg, no-untyped-def]
     """SchemaError when `value` is not what `rule` allows."""
     if not isinstance(value, rule[0]) or isinstance(value, bool):
         raise SchemaError(key, TYPE, "%s has the wrong type" % key)

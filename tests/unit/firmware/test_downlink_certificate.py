@@ -128,7 +128,7 @@ def test_sabotage_without_the_commit_point_it_does(
 ) -> None:
     monkeypatch.setattr(config, "pair", lambda _nvs, _buffer: None)
 
-    def one_by_one(nvs: Any, payload: bytes) -> None:
+    def one_by_one(nvs: Any, payload: bytes, _number: int) -> None:
         key, cert = nvs.get_blob, cbor.decode(payload)
         buffer = bytearray(1024)
         nvs.set_blob("key", bytes(buffer[: key("key2", buffer)]))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from modem_bench import jumping
-from node.link import diagnosis, nettime, replies
+from node.link import cell, nettime, replies
 from node.link.modems import open_modem
 from node.link.registration import parse
 from scripted_modem import ScriptedModem
@@ -78,10 +78,10 @@ def test_query_and_urc_of_cereg_are_told_apart(line: str, expected: object) -> N
 
 
 def test_signal_and_its_unknowns() -> None:
-    assert diagnosis.signal_quality("+CSQ: 22,99") == -69
-    assert diagnosis.signal_quality("+CSQ: 99,99") is None
-    assert diagnosis.extended_quality("+CESQ: 22,0,255,255,24,51") == (-90, -80)
-    assert diagnosis.extended_quality("+CESQ: 99,99,255,255,255,255") == (None, None)
+    assert cell.signal_quality("+CSQ: 22,99") == -69
+    assert cell.signal_quality("+CSQ: 99,99") is None
+    assert cell.extended_quality("+CESQ: 22,0,255,255,24,51") == (-90, -80)
+    assert cell.extended_quality("+CESQ: 99,99,255,255,255,255") == (None, None)
 
 
 def told(family: str, question: str, answers: dict[str, str]) -> Any:
@@ -185,7 +185,7 @@ def test_any_text_is_taken(text: str) -> None:
     for line in (text, "+X: " + text, '+CCLK: "24/' + text):
         nettime.written_time(line)
         parse(line)
-        diagnosis.signal_quality(line)
-        diagnosis.extended_quality(line)
-        diagnosis.pick(line, "cell - rsrp snr ecl")
+        cell.signal_quality(line)
+        cell.extended_quality(line)
+        cell.pick(line, "cell - rsrp snr ecl")
         replies.fields(line)

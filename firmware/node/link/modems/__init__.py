@@ -2,7 +2,7 @@
 
 from node.errors import ConfigError
 
-# Modules of this package; the class has the module's name with a capital letter.
+# Modules of this package; each has its class under the name DRIVER as well.
 FAMILIES = ("a7670", "bc660k", "bc95", "ec200", "sim7080")
 
 
@@ -10,6 +10,5 @@ def open_modem(name: str, uart, pins=None):
     """The driver for `name` on `uart` (see Modem); ConfigError for a family that is not there."""
     if name not in FAMILIES:
         raise ConfigError("modem %r: this node knows %s" % (name, ", ".join(FAMILIES)))
-    family = name[0].upper() + name[1:]
-    module = __import__("node.link.modems." + name, None, None, (family,))
-    return getattr(module, family)(uart, pins)
+    module = __import__("node.link.modems." + name, None, None, ("DRIVER",))
+    return module.DRIVER(uart, pins)

@@ -116,3 +116,6 @@ class A7670(Simcom):
         result = replies.whole(replies.fields(lines[-1])[0])
         if result:
             raise AtError("NETOPEN: result %d" % result, result)
+
+
+DRIVER = A7670

@@ -88,8 +88,11 @@ class Bc660k(Quectel):
         return True
 
     async def _engine(self) -> dict:
-        from node.link import diagnosis
+        from node.link import cell
 
         # The first field is 0; between them stand the EARFCN's offset and the RSSI.
         line = await self.line("AT+QENG=0", "+QENG: 0", _ENGINE_MS)
-        return diagnosis.pick(line, "- earfcn - pci cell rsrp rsrq - snr band tac ecl")
+        return cell.pick(line, "- earfcn - pci cell rsrp rsrq - snr band tac ecl")
+
+
+DRIVER = Bc660k

@@ -236,3 +236,6 @@ class Bc95(Pulled):
             "pci": found.get("PCI"),
             "band": found.get("CURRENT BAND") or None,
         }
+
+
+DRIVER = Bc95

@@ -62,15 +62,18 @@ class Ec200(Quectel):
         await self.at.command("AT+QIACT=%d" % self.CONTEXT, _ACTIVATE_MS)
 
     async def _engine(self) -> dict:
-        from node.link import diagnosis
+        from node.link import cell
 
         # "servingcell",<state>,"LTE",<is_tdd>,<MCC>,<MNC>, then what is named, and bandwidths.
         line = await self.line('AT+QENG="servingcell"', '+QENG: "servingcell",')
         if '"LTE"' not in line:
             return {}
-        told = diagnosis.pick(line, "- - - - - - cell pci earfcn band - - tac rsrp rsrq")
+        told = cell.pick(line, "- - - - - - cell pci earfcn band - - tac rsrp rsrq")
         values = replies.fields(line)
         sinr = replies.whole(values[16]) if len(values) > 16 else None
         if sinr is not None and 0 <= sinr <= 250:
             told["snr_ddb"] = 2 * sinr - 200  # fifths of a dB above -20 dB (EC2x AT manual)
         return told
+
+
+DRIVER = Ec200

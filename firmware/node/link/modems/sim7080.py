@@ -151,3 +151,6 @@ class Sim7080(Simcom):
             "rsrq_ddb": None if rsrq is None else 10 * rsrq,
             "snr_ddb": None if snr is None else 10 * snr,
         }
+
+
+DRIVER = Sim7080
