@@ -234,8 +234,8 @@ def main() -> int:
             f"freezes, {time.monotonic() - began:.0f} s"
         )
         print(
-            f"  sent {found.sent_l} l, register {found.counted_l} l; {found.gaps} cuts cost pulses,"
-            f" {found.most_lost_l} l at most, all since the last commit; NVS: {found.nvs_erases} "
+            f"  sent {found.sent_l} l, register {found.counted_l} l; {found.gaps} cuts cost "
+            f"pulses, {found.most_lost_l} l at most; NVS: {found.nvs_erases} "
             f"erases of the most worn page ({100 * found.nvs_erases / ENDURANCE:.2f} %)"
         )
         for fault in found.faults[:10]:

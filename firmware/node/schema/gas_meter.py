@@ -46,26 +46,14 @@ RULES: "dict[str, tuple]" = {  # type: ignore[type-arg]
     "valve_full_ma": (int, 1, 5000, 500),  # where the current's amplifier gives 3000 mV
     "register_digits": (int, 4, 9, 8),  # of the register in litres, which then begins anew at 0
     "utc_offset_s": (int, -43200, 50400, 28800),  # of the local time whose days and months freeze
-    "freeze_days": (
-        int,
-        0,
-        1,
-        1,
-    ),  # 0: the hour's freeze at midnight is the day's, and the only one
+    # 0: the freeze of the hour at midnight is that of the day, and the only one
+    "freeze_days": (int, 0, 1, 1),
     "scan_ms": (int, 5, 100, 20),  # between two looks at the contacts; a level counts seen twice
-    "reeds_overlap": (
-        int,
-        0,
-        1,
-        1,
-    ),  # of two: 1 tells which way gas flows, 0 set apart
+    # Of two contacts: 1 overlap and tell which way gas flows, 0 set apart
+    "reeds_overlap": (int, 0, 1, 1),
     "reverse_l": (int, 0, 1000000, 20),  # that flowed backwards: an event; 0: none
-    "magnet_s": (
-        int,
-        0,
-        604800,
-        0,
-    ),  # both closed for so long are a magnet; 0: at once only
+    # Both closed for so long are a magnet; 0: only both closing at once
+    "magnet_s": (int, 0, 604800, 0),
 }
 
 
