@@ -1,5 +1,5 @@
 """A gas meter on CPython that lives for years: the firmware's own role, register and contacts over
-the interpreted ULP program, the page model of NVS and a wheel; its power may fail at any operation.
+the interpreted ULP program, NVS's page model and a wheel; its power may fail at any operation.
 """
 
 import contextlib
