@@ -335,8 +335,10 @@ class Cycle:
             from node import downlink
 
             standing = downlink.standing()
+            begun = downlink.begun()
             forget("node.downlink")
-            self._command(0, b"")  # one that a power cut or the watchdog ended is told
+            if begun:
+                self._command(0, b"")  # one that a power cut or the watchdog ended is told
             self._state.set("items", standing)
         return standing
 

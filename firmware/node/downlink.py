@@ -44,6 +44,14 @@ def standing() -> "list[int]":
     return numbers
 
 
+def begun() -> bool:
+    """Whether a command had begun of which nothing was told yet (node.commands)."""
+    try:
+        return esp32.NVS(config.NAMESPACE).get_i32("cmd") != 0
+    except OSError:
+        return False
+
+
 def handle(items: list, results: "list | None" = None, obey=None) -> bool:
     """Do what `items`, [number, kind, payload] and ascending, want; whether the configuration is
     another now. ConfigError when NVS does not take it: then the fleet will give them again.

@@ -16,7 +16,7 @@ from node.config import NAMESPACE
 from node.errors import JournalError
 from node.events import Events
 from node.sense.valve import Valve
-from node.wire import command, uplink
+from node.wire import uplink
 
 _Q_VALVE = const(11)  # wire/quantity.py
 _Q_VALVE_REASON = const(43)
@@ -130,6 +130,8 @@ class GasValve:
 
     def command(self, code: int, arguments: list, now: int, quality: int) -> tuple:
         """(result, detail) of VALVE_CLOSE and VALVE_ARM; detail: where it is, or why not."""
+        from node.wire import command
+
         if code == command.VALVE_CLOSE:
             if arguments:
                 return command.BAD_ARGUMENTS, 0
