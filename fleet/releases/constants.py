@@ -22,7 +22,7 @@ def inline(sources: Mapping[str, str], outside: Collection[str]) -> dict[str, st
         _Inline(path, known).visit(tree)
     for path, tree in trees.items():
         gone = {name for name in known[path] if not _used(tree, name)}
-        tree.body = [one for one in map(lambda s, g=gone: _without(s, g), tree.body) if one]
+        tree.body = [one for one in (_without(each, gone) for each in tree.body) if one]
         _fill(tree)
     return {path: ast.unparse(tree) + "\n" for path, tree in trees.items()}
 
