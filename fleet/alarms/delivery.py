@@ -5,11 +5,13 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 
+from fleet.errors import Refusal
+
 STEP_S = 10.0  # for each answer of the other side
 WHOLE_S = 30.0  # for all of it: one that sends a byte now and then would hold us for hours
 
 
-class DeliveryError(Exception):
+class DeliveryError(Refusal):
     """It was not taken; the text is one line. `is_lasting`: the same again would not be either."""
 
     def __init__(self, text: str, is_lasting: bool = False) -> None:
