@@ -132,7 +132,7 @@ def make(
         row(
             "board",
             plan.leak_ua / 1000 * DAY_S,
-            f"{plan.leak_ua:g} uA: the rest of it, see hw/nodes",
+            f"{plan.leak_ua:g} uA: see hw/nodes",
         ),
         row(
             "valve",
