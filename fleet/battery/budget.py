@@ -129,7 +129,11 @@ def make(
         row(
             "sensors", samples * plan.sample_mc, f"{samples:.0f} samples of {plan.sample_mc:g} mC"
         ),
-        row("board", plan.leak_ua / 1000 * DAY_S, f"{plan.leak_ua:g} uA: regulator, capacitor"),
+        row(
+            "board",
+            plan.leak_ua / 1000 * DAY_S,
+            f"{plan.leak_ua:g} uA: see hw/nodes",
+        ),
         row(
             "valve",
             plan.valve_mc * plan.valve_per_year / YEAR_DAYS,
