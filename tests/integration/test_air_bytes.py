@@ -15,6 +15,6 @@ async def test_reports_by_datagram_keep_to_their_octets(tmp_path: Path) -> None:
                 assert one.most_down <= (ONE.down or 0)
                 assert not node.twin.air.connected  # released with the answer
         scene = scenes.gas_meter(START_US, 2)
-        scene.config["freeze_days"] = 0  # which is one reading more
+        scene.config["freeze_days"] = 0  # 24 readings and no more
         async with town.node("bc660k", "coap", DAY, scene) as (_, meter):
             assert octets(await meter.contacts(1, WAIT_S), DAY).most_up <= ONE_DAY.up
