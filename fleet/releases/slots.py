@@ -76,7 +76,9 @@ def compile_tree(root: Path, names: Iterable[str], out: Path, flags: tuple[str, 
     return folder
 
 
-def build(firmware_dir: Path, out: Path, slot: str = "a") -> dict[str, bytes]:
+def build(
+    firmware_dir: Path, out: Path, slot: str = "a", script: str = ""
+) -> dict[str, bytes]:
     """Files of a node's file system by path: `/boot.py` and `/main.py` as sources,
     `/<slot>.romfs`.
 
@@ -88,7 +90,7 @@ def build(firmware_dir: Path, out: Path, slot: str = "a") -> dict[str, bytes]:
         supervisor = {f"/{name}": (firmware_dir / name).read_bytes() for name in SUPERVISOR}
     except OSError as e:
         raise BuildError(f"{e.filename}: cannot read the supervisor: {e.strerror}") from None
-    image = compiled(sources, out, reached(firmware_dir), profiles.library())
+    image = compiled(sources, out, reached(firmware_dir, script), profiles.library())
     return {**supervisor, f"/{slot}.romfs": image}
 
 
@@ -103,11 +105,13 @@ def read_sources(firmware_dir: Path) -> dict[str, str]:
     return sources
 
 
-def reached(firmware_dir: Path) -> frozenset[str]:
-    """Names by which the supervisor, and scripts that come over the REPL, reach into a slot."""
+def reached(firmware_dir: Path, script: str = "") -> frozenset[str]:
+    """Names by which the supervisor, scripts that come over the REPL, and `script` reach into a
+    slot."""
     found: set[str] = set()
-    for path in [*map(firmware_dir.joinpath, SUPERVISOR), *firmware_dir.glob("visit/*.py")]:
-        tree = ast.parse(path.read_text(), str(path))
+    paths = [*map(firmware_dir.joinpath, SUPERVISOR), *firmware_dir.glob("visit/*.py")]
+    for text in [script, *(path.read_text() for path in paths)]:
+        tree = ast.parse(text)
         found |= {*borrow.identifiers(tree), *borrow.words(tree)}
     return frozenset(found)
 

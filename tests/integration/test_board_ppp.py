@@ -113,10 +113,10 @@ class Rig:
 async def running(folder: Path, script: str, **options: Any) -> AsyncIterator[Rig]:
     """The script is the body of a coroutine."""
     async with Echo() as echo:
-        files = slots.build(firmware_dir(), slots.cache_dir() / "node")
+        boot = BOOT % (echo.port, indent(dedent(script), "    "))
+        files = slots.build(firmware_dir(), slots.cache_dir() / "node", script=boot)
         supervisor = files["/boot.py"].decode().removesuffix("run()\n")
-        body = indent(dedent(script), "    ")
-        files["/boot.py"] = (supervisor + BOOT % (echo.port, body)).encode()
+        files["/boot.py"] = (supervisor + boot).encode()
         table = partitions.load(hw_dir() / "partitions" / "4MiB.csv", FLASH_SIZE)
         firmware.make_flash(folder / "flash.bin", table, FLASH_SIZE, files)
         twin = ModemTwin("ec200", seed=5, attach_delay_s=(2, 4), **options)

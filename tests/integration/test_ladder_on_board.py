@@ -76,9 +76,10 @@ async def states(folder: Path, name: str, cure: str, cap_s: int) -> tuple[list[s
     pulses: list[str] = []
     hang(twin, cure, pulses)
     config = {"modem": description.modem, "pins": pins, "apn": "", "attach_s": 60}
-    files = slots.build(firmware_dir(), folder / "build")
+    boot = BOOT % json.dumps({**config, "cap_s": cap_s})
+    files = slots.build(firmware_dir(), folder / "build", script=boot)
     supervisor = files["/boot.py"].decode().removesuffix("run()\n")
-    files["/boot.py"] = (supervisor + BOOT % json.dumps({**config, "cap_s": cap_s})).encode()
+    files["/boot.py"] = (supervisor + boot).encode()
     table = partitions.load(hw_dir() / "partitions" / "4MiB.csv", FLASH_SIZE)
     firmware.make_flash(folder / "flash.bin", table, FLASH_SIZE, files, description.chip)
     lines: list[str] = []

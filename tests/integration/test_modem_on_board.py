@@ -72,10 +72,10 @@ class Rig:
     def __init__(self, folder: Path, family: str, echo: Echo, **options: Any) -> None:
         self.lines: list[str] = []
         self.twin = ModemTwin(family, seed=5, **options)
-        files = slots.build(firmware_dir(), folder / "build")
-        config = json.dumps({"family": family, "port": echo.port})
+        boot = BOOT % json.dumps({"family": family, "port": echo.port})
+        files = slots.build(firmware_dir(), folder / "build", script=boot)
         supervisor = files["/boot.py"].decode().removesuffix("run()\n")
-        files["/boot.py"] = (supervisor + BOOT % config).encode()
+        files["/boot.py"] = (supervisor + boot).encode()
         table = partitions.load(hw_dir() / "partitions" / "4MiB.csv", FLASH_SIZE)
         firmware.make_flash(folder / "flash.bin", table, FLASH_SIZE, files)
         self.board = VirtualBoard(

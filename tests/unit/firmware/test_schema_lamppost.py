@@ -49,9 +49,9 @@ def test_what_a_lamppost_may_be(more: dict[str, Any]) -> None:
      ("leakage_trip", 2, schema.ABOVE), ("leakage_trip", True, schema.TYPE)],
 )  # fmt: skip
 def test_what_it_may_not_be_is_refused_by_its_key(key: str, value: Any, code: int) -> None:
-    with pytest.raises(schema.SchemaError) as e:
+    with pytest.raises(ValueError) as e:
         schema.check({**CONFIG, key: value})
-    assert (e.value.key, e.value.code) == (key, code)
+    assert (getattr(e.value, "key", ""), getattr(e.value, "code", 0)) == (key, code)
 
 
 @pytest.mark.parametrize(
@@ -61,5 +61,5 @@ def test_what_it_may_not_be_is_refused_by_its_key(key: str, value: Any, code: in
 )  # fmt: skip
 def test_a_board_must_have_what_a_key_needs(lacks: str, more: dict[str, Any]) -> None:
     pins = {name: pin for name, pin in PINS.items() if name != lacks}
-    with pytest.raises(schema.SchemaError, match="this board has no"):
+    with pytest.raises(ValueError, match="this board has no"):
         schema.check({**CONFIG, "pins": pins, **more})

@@ -50,12 +50,12 @@ def test_of_two_groups_the_higher_rank_wins(town: Town) -> None:
 
 def test_a_layer_speaks_to_the_roles_that_know_its_keys(town: Town) -> None:
     drain, lamp, meter = town.add(), town.add("lamppost"), town.add("gas-meter")
-    town.set("area", DISTRICT, lamp_plan=[0, 250], litres_per_pulse=100)
+    town.set("area", DISTRICT, lamp_plan=["dusk", 250], litres_per_pulse=100)
     town.set("area", DISTRICT, "gas-meter", report_s=86400)
     for one in (drain, lamp, meter):
         one.settle()
     assert drain.values == {}
-    assert lamp.values == {"lamp_plan": [0, 250]}
+    assert lamp.values == {"lamp_plan": ["dusk", 250]}
     assert meter.values == {"litres_per_pulse": 100, "report_s": 86400}
 
 
@@ -256,7 +256,7 @@ def test_a_full_queue_is_tried_again_when_the_node_took_something(town: Town) ->
 
 def test_many_keys_travel_in_several_patches(town: Town) -> None:
     node = town.add("lamppost")
-    plan = [n for second in range(24) for n in (second * 3600, 500)]
+    plan = [n for hour in range(24) for n in (f"{(hour + 12) % 24:02}:00", 500)]
     town.set("node", node.node_id, lamp_plan=plan, apn="a" * 63, host="h" * 253, awake_s=99)
     town.set("node", node.node_id, bearers=["modem"] * 4, report_s=1000, attach_s=99)
     assert town.patches() > 1

@@ -120,7 +120,7 @@ def test_keep_history_ends_what_waits_and_keeps_the_asset(fleet: EnrolFleet, boa
     provision(Calls(fleet, fleet.token(1)), board, order("keep-history"))
     assert asset(fleet, board) == old
     assert waiting(fleet, board) == []
-    assert config(board)["report_s"] == 21600
+    assert config(board)["report_s"] == 86400
     assert on_board(board)["down"] == 1
 
 

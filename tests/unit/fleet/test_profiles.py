@@ -162,9 +162,9 @@ def test_the_commands(tmp_path: Path) -> None:
     ],
 )
 def test_a_node_refuses_what_is_no_list_of_devices(devices: list[object], why: str) -> None:
-    with pytest.raises(schema.SchemaError, match=why) as raised:
+    with pytest.raises(ValueError, match=why) as raised:
         schema.check({
             "node": "0" * 10, "role": "gateway", "modem": "ec200", "pins": {}, "host": "h",
             "port": 1, "devices": devices,
         })  # fmt: skip
-    assert raised.value.key == "devices"
+    assert getattr(raised.value, "key", "") == "devices"

@@ -168,7 +168,7 @@ def test_bytecode_is_cached_by_content_and_errors_name_the_file(tmp_path: Path) 
     (source / "node").mkdir(parents=True)
     (source / "boot.py").write_text("print(1)\n")
     (source / "main.py").write_text("print(2)\n")
-    (source / "node" / "app.py").write_text("x = 1\n")
+    (source / "node" / "app.py").write_text("x = [1]\n")
     first = slots.build(source, tmp_path / "out")
     assert first["/boot.py"] == b"print(1)\n"
     assert first["/main.py"] == b"print(2)\n"
@@ -178,7 +178,7 @@ def test_bytecode_is_cached_by_content_and_errors_name_the_file(tmp_path: Path) 
     made = list((tmp_path / "out").iterdir())
     assert slots.build(source, tmp_path / "out") == first
     assert list((tmp_path / "out").iterdir()) == made
-    (source / "node" / "app.py").write_text("x = 2\n")
+    (source / "node" / "app.py").write_text("x = [2]\n")
     assert slots.build(source, tmp_path / "out")["/a.romfs"][:64] != image[:64]  # its digest
     (source / "node" / "app.py").write_text("x = = 1\n")
     with pytest.raises(slots.BuildError, match=re.escape("node/app.py:1: invalid syntax")):

@@ -26,7 +26,7 @@ def make(path: Path, *rows: tuple[int, int, int]) -> list[Any]:
 
 def test_an_event_has_its_name_its_time_and_its_measure(tmp_path: Path) -> None:
     nodes = make(
-        tmp_path / "d", (AT, 2, 1830), (AT, 12, 700), (AT, 1021, 1), (AT, 38, 1240), (AT, 51, 2),
+        tmp_path / "d", (AT, 2, 1830), (AT, 12, 700), (AT, 1021, 1), (AT, 38, 1240), (AT, 56, 2),
         (AT + 60_000_000, 2, 1830), (AT + 60_000_000, 1021, 0),
     )  # fmt: skip
     assert list(highlights.lines(tmp_path / "d", nodes)) == [
