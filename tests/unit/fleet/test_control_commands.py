@@ -77,6 +77,9 @@ def test_a_valve_from_asked_to_executed(data: Path, api: TestClient) -> None:
     (found,) = out_json(data, "command", "list")
     assert (found["state"], found["nodes"]) == ("waiting", {"queued": 1})
     assert "待审批" in out(data, "command", "list", "--lang", "zh")
+    assert "another account" in refusal(data, "command", "approve", 1, "--by", "Wang Fang")
+    settings = data / "kapok.toml"
+    settings.write_text(settings.read_text().replace("# one_account", "one_account"))
     answer = out_json(data, "command", "approve", 1, "--by", "Wang Fang")
     assert answer["approved_by"] == "Wang Fang"
     node_does(data, NODE, 1, command.DONE)
