@@ -214,4 +214,4 @@ def test_attack_a_form_of_a_foreign_page_does_nothing(api: TestClient, kind: str
 
 def test_hours_that_are_no_number(data: Path) -> None:
     given = ("--area", "440106", "--hours", "nan", "--reason", "x")
-    assert "--hours is a number" in refusal(data, "alarm", "maintenance", "start", *given)
+    assert "--hours is a number" in refusal(data, "alarm", "maintenance", "start", *given, code=2)
