@@ -55,6 +55,8 @@ rotate_days = 365
 # (close, arm), and of all others. It bounds what a stolen account can do.
 valve_per_minute = 60
 other_per_minute = 6000
+# Two persons must want what moves a valve, each under an account of this machine of his own:
+# one_account = true    # or both under one, as in a trial
 
 [coap]
 # Where battery nodes send their datagrams; port "off": not here.
@@ -132,7 +134,7 @@ class Settings:
     `reload`: pid file, or command, by which an external broker reads the revocation list again.
     `coap_port` None: no CoAP here; `enrol_port` alike. `pkcs11` None: the key is the file
     `wrapping_key`. `enrol_defaults`: by area prefix, configuration of nodes. `limits`: how many
-    nodes commands may reach.
+    nodes commands may reach. `one_account`: two persons may share one.
     """
 
     data: Path
@@ -155,6 +157,7 @@ class Settings:
     mail: Mail | None = None
     webhook_ca: Path | None = None
     limits: Limits = field(default_factory=Limits)
+    one_account: bool = False
 
     @property
     def database_url(self) -> "URL":
@@ -226,6 +229,7 @@ def load(
     names = broker_table.get("names", ["localhost", "127.0.0.1"])
     if not isinstance(names, list) or not names or not all(_is_host(name) for name in names):
         raise SettingsError(f"{path}: broker.names is a list of host names and IP addresses")
+    control = _table(raw, "control", ("valve_per_minute", "other_per_minute", "one_account"), path)
     return Settings(
         data,
         _host(api, "host", "127.0.0.1", path),
@@ -248,7 +252,8 @@ def load(
         _file(release, "root_key", path),
         _mail(raw, path),
         _file(_table(raw, "webhook", ("ca_file",), path), "ca_file", path),
-        _limits(_table(raw, "control", ("valve_per_minute", "other_per_minute"), path), path),
+        _limits(control, path),
+        _one_account(control, path),
     )
 
 
@@ -320,6 +325,13 @@ def _limits(control: dict[str, Any], path: Path) -> Limits:
             raise SettingsError(f"{path}: control.{key} is a number of nodes, 1 to 100000")
         found.append(value)
     return Limits(*found)
+
+
+def _one_account(control: dict[str, Any], path: Path) -> bool:
+    value = control.get("one_account", False)
+    if not isinstance(value, bool):
+        raise SettingsError(f"{path}: control.one_account is true or false")
+    return value
 
 
 def _external(address: str) -> tuple[str, int] | None:

@@ -2,6 +2,15 @@
 
 import getpass
 import os
+import pwd
+
+
+def account() -> str:
+    """The account under which this process runs, whatever its environment says."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
 
 
 def user_name() -> str:

@@ -10,6 +10,8 @@ class Heard(NamedTuple):
     """A record of an asset that is stored in this transaction; times in us since 1970 UTC.
 
     `time_us` and `sent_us`, that of its report, are by the node's clock, `received_us` by ours.
+    `by_file`: a technician brought it, and no key of the node's vouches for it. Such a record may
+    raise an alarm; it ends none, and is no sign of life.
     """
 
     asset_id: int
@@ -20,6 +22,7 @@ class Heard(NamedTuple):
     received_us: int
     quality: int
     values: Sequence[tuple[int, int]]
+    by_file: bool = False
 
     @property
     def at_us(self) -> int:

@@ -5,7 +5,6 @@ that stores or finds it, so that an alarm and what it says are committed togethe
 from collections.abc import Iterable, Sequence
 
 import structlog
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.orm import Session
 
 from fleet.alarms import (
@@ -21,7 +20,7 @@ from fleet.alarms import (
 )
 from fleet.alarms.heard import Heard
 from fleet.alarms.watches import Watches
-from fleet.db.sqlite import DatabaseGone
+from fleet.db.base import is_trouble
 from fleet.registry import whereabouts
 from fleet.registry.operations import now_us
 
@@ -57,8 +56,7 @@ def _weighed(
         with session.begin_nested():
             _weigh(session, heard, present, assets)
     except Exception as e:
-        own = isinstance(e, DBAPIError) and not isinstance(e, IntegrityError | DataError)
-        if own or isinstance(e, DatabaseGone | OSError | MemoryError):
+        if is_trouble(e):
             raise  # the database's own trouble: the whole batch is tried again
         log.error("alarms were not weighed", assets=len(assets), reason=repr(e)[:300])
         if len(assets) == 1:

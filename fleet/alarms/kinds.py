@@ -19,7 +19,8 @@ class Kind(NamedTuple):
     about: str = "asset"
 
 
-# What the fleet finds by itself. Subjects: a node id, crl.pem, broker, a channel's name, alarms.
+# What the fleet finds by itself. Subjects: a node id, crl.pem, broker, a channel's name, alarms,
+# a step of the ingest.
 OF_FLEET = {
     "clone": Kind(CRITICAL, "node"),
     "crl": Kind(CRITICAL, "fleet"),
@@ -27,6 +28,7 @@ OF_FLEET = {
     "rotation": Kind(WARNING, "node"),
     "channel": Kind(WARNING, "fleet"),
     "weighing": Kind(CRITICAL, "fleet"),
+    "ingest": Kind(WARNING, "fleet"),
 }
 
 # By the event's name in firmware/node/wire/quantity.py. Critical is what may hurt somebody, or

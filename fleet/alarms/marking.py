@@ -22,7 +22,6 @@ class Sent(NamedTuple):
     message_id: int
     alarm_id: int
     event: str
-    created_us: int
 
 
 def mark_sent(session: Session, name: str, sent: Sequence[Sent], now: int) -> None:
@@ -53,7 +52,7 @@ def mark_failed(
         if row is None:
             continue
         row.attempts, row.error = row.attempts + 1, str(error)
-        if row.state == outbox.QUEUED and now - each.created_us > GIVE_UP_US:
+        if row.state == outbox.QUEUED and now - row.first_us > GIVE_UP_US:
             row.state, row.done_us = outbox.GIVEN_UP, now
         elif error.is_lasting:
             # It may be this message alone: it lets the others pass, and comes again later.

@@ -55,6 +55,8 @@ def _event(
     subject = details.subject(record.asset_id)
     if KINDS[kind].about == "node":
         subject = record.node_id
+    if value == 0 and record.by_file:
+        return False
     if value == 0:
         return operations.clear(session, kind, subject, ended_us=record.at_us)
     detail: Detail = {

@@ -109,9 +109,17 @@ def clear(
 
 
 def clear_by_id(session: Session, identifier: int, person: str) -> None:
-    """End an alarm; AlarmError when there is no such open one."""
+    """End an alarm; AlarmError when there is no such open one. An alarm of its street that stood
+    for it may end with it.
+    """
+    from fleet.alarms import packs, together  # they raise and clear by this module
+
+    alarm = session.get(Alarm, identifier)
     if not _end(session, (Alarm.id == identifier) & Alarm.open_key.is_not(None), person, None):
         raise AlarmError(_not_open(identifier))
+    rules = packs.in_force(session)
+    if alarm is not None and alarm.area_code and alarm.kind in rules.joined:
+        together.weigh(session, rules, [alarm.area_code])
 
 
 def acknowledge(session: Session, identifier: int, person: str) -> None:

@@ -56,6 +56,7 @@ def raised(session: Session, alarm: Alarm, grace_us: int = 0) -> None:
     """Tell every channel that wants it; not before `grace_us`, in which it may be silenced."""
     now = now_us()
     rank = SEVERITIES.index(alarm.severity)
+    is_known = alarm.acknowledged_us is not None  # silenced meanwhile, and shown again
     rows = [
         _row(
             channel.name, alarm.id, ESCALATED if channel.after_us else RAISED, now,
@@ -63,6 +64,7 @@ def raised(session: Session, alarm: Alarm, grace_us: int = 0) -> None:
         )
         for channel in channels(session)
         if rank >= channel.rank
+        and not (is_known and channel.after_us and channel.until == ACKNOWLEDGED)
         and (alarm.area_code or "").startswith(channel.area)
         and (alarm.kind, alarm.subject) != ("channel", channel.name)  # it would tell of itself
     ]  # fmt: skip
@@ -136,7 +138,7 @@ def _old(now: int) -> Select[int]:
 def _row(channel: str, alarm_id: int, event: str, now: int, due: int) -> dict[str, object]:
     return {
         "channel": channel, "alarm_id": alarm_id, "event": event, "state": QUEUED,
-        "created_us": now, "due_us": due, "attempts": 0, "error": "",
+        "created_us": now, "due_us": due, "first_us": due, "attempts": 0, "error": "",
     }  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from fleet.alarms.packs import Rules, in_force
 from fleet.alarms.rules import Missing, Stuck
 from fleet.alarms.tables import WatchState
 from fleet.alarms.watches import Watches
+from fleet.control.stack import stacks
 from fleet.registry import whereabouts
 from fleet.registry.tables import Terminal
 from fleet.registry.whereabouts import Whereabouts
@@ -43,10 +44,11 @@ def heard_from(
     was cleared.
     """
     values: dict[tuple[int, int], list[_Came]] = {}
-    for record in heard:
+    by_node = [record for record in heard if not record.by_file]
+    for record in by_node:
         for quantity, value in record.values:
             values.setdefault((record.asset_id, quantity), []).append((record.at_us, value))
-    present = {asset_id for _, asset_id in reported} | {each.asset_id for each in heard}
+    present = {asset_id for _, asset_id in reported} | {each.asset_id for each in by_node}
     areas = set()
     for asset_id in sorted(present & where.keys()):
         for rule in rules.of_silence.get(where[asset_id].kind, ()):
@@ -168,7 +170,10 @@ def _silence(
     else:
         found = newest.last(session, (asset_id, rule.quantity), now_us)
         last_us = found[0] if found is not None else last_us
-    return _Finding(last_us, 0, last_us, last_us + rule.after_us)
+    # A node that is wanted to report rarely is not missed before its second report is.
+    wanted = next((keys for _, keys in stacks(session, [serving.id])), {}).get("report_s")
+    after_us = max(rule.after_us, 2 * wanted.value * 1_000_000 if wanted is not None else 0)
+    return _Finding(last_us, 0, last_us, last_us + after_us)
 
 
 def _standstill(session: Session, rule: Stuck, asset_id: int, now_us: int) -> _Finding:

@@ -134,4 +134,4 @@ def _next(session: Session, name: str, now: int) -> list[Told]:
 
 
 def _sent(group: list[Told]) -> list[Sent]:
-    return [Sent(each.message_id, each.alarm.id, each.event, each.created_us) for each in group]
+    return [Sent(each.message_id, each.alarm.id, each.event) for each in group]

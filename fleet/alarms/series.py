@@ -29,6 +29,7 @@ class Point(NamedTuple):
     value: int
     quality: int
     node_id: str
+    by_file: bool
 
 
 def weigh(
@@ -71,7 +72,7 @@ def _by_series(heard: Iterable[Heard]) -> dict[Series, list[Point]]:
         for quantity, value in record.values:
             if quantity < 900:
                 found.setdefault((record.asset_id, quantity), []).append(
-                    Point(record.at_us, value, record.quality, record.node_id)
+                    Point(record.at_us, value, record.quality, record.node_id, record.by_file)
                 )
     return found
 
@@ -119,6 +120,8 @@ class _Weighing:
         history = self._history(old)
         changed = False
         for point in fresh:
+            if point.by_file and watch.is_on:
+                continue  # what a file says ends no alarm
             figure = point.value
             if isinstance(rule, Rate):
                 figure = rule.changed((point.at_us, point.value), history.upto(point.at_us))

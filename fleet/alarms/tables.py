@@ -10,8 +10,6 @@ class Alarm(Base):
     """One alarm; rows stay, as the history. `detail` is JSON: a map for its text."""
 
     __tablename__ = "alarms"
-    __table_args__ = (Index("ix_alarms_area", "area_code", "kind", "cleared_us"),)
-
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     kind: Mapped[str] = mapped_column(String(32))
     subject: Mapped[str] = mapped_column(String(64), index=True)
@@ -38,6 +36,16 @@ class Alarm(Base):
     # Kept, and nobody is told: the alarm that stands for it, or the maintenance that covers it.
     parent_id: Mapped[int | None] = mapped_column(Integer, index=True)
     maintenance_id: Mapped[int | None] = mapped_column(Integer, index=True)
+
+
+# The alarms of a street are counted with each batch that changes one; history is not in the way.
+Index(
+    "ix_alarms_area",
+    Alarm.area_code,
+    Alarm.kind,
+    sqlite_where=Alarm.open_key.is_not(None),
+    postgresql_where=Alarm.open_key.is_not(None),
+)
 
 
 class AlarmAct(Base):
@@ -134,6 +142,7 @@ class OutMessage(Base):
     state: Mapped[str] = mapped_column(String(10))  # queued, sent, withdrawn, given-up
     created_us: Mapped[int] = mapped_column(BigInteger)
     due_us: Mapped[int] = mapped_column(BigInteger)
+    first_us: Mapped[int] = mapped_column(BigInteger)  # when it was due first
     attempts: Mapped[int] = mapped_column(Integer, default=0)
     done_us: Mapped[int | None] = mapped_column(BigInteger)
     error: Mapped[str] = mapped_column(String(200), default="")

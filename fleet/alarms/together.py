@@ -13,7 +13,7 @@ from fleet.alarms import operations, silence
 from fleet.alarms.details import Detail
 from fleet.alarms.packs import Rules
 from fleet.alarms.rules import Together
-from fleet.alarms.tables import Alarm
+from fleet.alarms.tables import Alarm, Maintenance
 from fleet.registry import whereabouts
 
 
@@ -31,12 +31,12 @@ def weigh(session: Session, rules: Rules, areas: Iterable[str]) -> None:
 def _weigh(session: Session, rule: Together, code: str) -> None:
     key = f"{rule.kind}/{code}"
     parent = session.scalar(select(Alarm).where(Alarm.open_key == key))
-    affected = (
-        session.scalar(
-            select(func.count(func.distinct(Alarm.asset_id))).where(*_within(rule, code))
-        )
-        or 0
-    )
+    # What somebody works at is dark on purpose: that raises no alarm of its street. Maintenance of
+    # an area keeps no critical alarm silent, so its assets count.
+    of_areas = select(Maintenance.id).where(Maintenance.scope == silence.AREA)
+    told = Alarm.maintenance_id.is_(None) | Alarm.maintenance_id.in_(of_areas)
+    free = [] if parent is not None else [told]
+    affected = _affected(session, rule, code, *free)
     if parent is None and affected < rule.least:
         return  # most often: the street is not even counted
     total = whereabouts.count_assets(session, code, rule.role)
@@ -48,12 +48,17 @@ def _weigh(session: Session, rule: Together, code: str) -> None:
         }  # fmt: skip
         operations.raise_alarm(session, rule.kind, code, detail, about)
         parent = session.scalar(select(Alarm).where(Alarm.open_key == key))
-    elif parent is not None and affected * 100 < rule.back_share * total:
+    elif parent is not None and (not affected or affected * 100 < rule.back_share * total):
         operations.clear(session, rule.kind, code)
         return
     if parent is not None:
-        free = select(Alarm.id).where(*_within(rule, code), Alarm.parent_id.is_(None))
-        silence.adopt(session, parent, session.scalars(free), f"alarm {parent.id}")
+        alone = select(Alarm.id).where(*_within(rule, code), Alarm.parent_id.is_(None))
+        silence.adopt(session, parent, session.scalars(alone), f"alarm {parent.id}")
+
+
+def _affected(session: Session, rule: Together, code: str, *which: ColumnElement[bool]) -> int:
+    counted = select(func.count(func.distinct(Alarm.asset_id)))
+    return session.scalar(counted.where(*_within(rule, code), *which)) or 0
 
 
 def _within(rule: Together, code: str) -> list[ColumnElement[bool]]:
@@ -61,6 +66,6 @@ def _within(rule: Together, code: str) -> list[ColumnElement[bool]]:
         Alarm.area_code >= code,
         Alarm.area_code < f"{code}:",  # behind '9'
         Alarm.kind.in_(rule.of),
-        Alarm.cleared_us.is_(None),
+        Alarm.open_key.is_not(None),  # as the index has it
         Alarm.asset_id.is_not(None),
     ]

@@ -1,5 +1,6 @@
 """`kapok alarm maintenance`: where somebody works, alarms are kept and nobody is told."""
 
+import math
 import time
 from datetime import datetime, timedelta, timezone
 
@@ -49,6 +50,8 @@ def start(
     given = [(scope, target) for scope, target in scopes if target is not None]
     if len(given) != 1:
         raise click.UsageError("one of --node, --asset and --area")
+    if hours is not None and math.isnan(hours):  # no bound of a range refuses it
+        raise click.UsageError("--hours is a number")
     if (hours is None) == (until is None):
         raise click.UsageError("one of --hours and --until")
     end_us = _moment(until) if until else int((time.time() + (hours or 0) * 3600) * 1_000_000)

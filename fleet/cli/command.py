@@ -22,7 +22,7 @@ from fleet.cli.control_options import (
     target_options,
     targets_of,
 )
-from fleet.whoami import user_name
+from fleet.whoami import account, user_name
 
 if TYPE_CHECKING:
     from fleet.control.command_lists import Listed
@@ -118,7 +118,7 @@ def send(
     chosen = settings()
     with database(needs=chosen) as db, db.begin() as session:
         wanted = Wanted(name, arguments, targets, lives_s, per_minute)
-        asked = ask(session, wanted, by or user_name(), chosen.limits)
+        asked = ask(session, wanted, by or user_name(), chosen.limits, account=account())
     if as_json:
         say_json({"id": asked.identifier, **asked._asdict()})
         return
@@ -134,7 +134,7 @@ def send(
 @json_option
 @one_line_errors
 def approve(command_id: int, by: str, as_json: bool) -> None:
-    """Approve a command that another person asked for.
+    """Approve a command that another person asked for, under another account of this machine.
 
     Example: kapok command approve 7 --by "Wang Fang"
     """
@@ -142,7 +142,10 @@ def approve(command_id: int, by: str, as_json: bool) -> None:
 
     chosen, who = settings(), by or user_name()
     with database(needs=chosen) as db, db.begin() as session:
-        until = commands.approve(session, command_id, who, chosen.limits)
+        until = commands.approve(
+            session, command_id, who, chosen.limits, account=account(),
+            one_account=chosen.one_account,
+        )  # fmt: skip
     if as_json:
         say_json({"id": command_id, "approved_by": who, "until": iso(until)})
     else:

@@ -12,6 +12,7 @@ from fleet.whoami import user_name
 
 if TYPE_CHECKING:
     from fleet.registry.acts import Act
+    from fleet.registry.installations import Taken
 
 MAX_ACTS = 10_000
 HASHED_BYTES = 100_000_000  # of a photo
@@ -55,8 +56,8 @@ def photo(path: Path | None) -> tuple[str, str]:
 
 def do_or_queue(act: "Act", queue: Path | None, as_json: bool, hints: list[str]) -> None:
     """Take the act in, or add it to the file; `hints` go to standard error."""
+    from fleet.alarms.departures import take_in
     from fleet.registry import acts
-    from fleet.registry.installations import take_in
 
     if queue is not None:
         _append(queue, acts.encode(act).encode() + b"\n")
@@ -65,7 +66,7 @@ def do_or_queue(act: "Act", queue: Path | None, as_json: bool, hints: list[str])
     else:
         with database() as db, db.begin() as session:
             taken = take_in(session, act)
-        said, text = taken._asdict(), taken.said
+        said, text = _said(taken), taken.said
     if as_json:
         say_json({**said, "hints": hints})
         return
@@ -76,8 +77,8 @@ def do_or_queue(act: "Act", queue: Path | None, as_json: bool, hints: list[str])
 
 def replay(path: Path, as_json: bool) -> None:
     """Take in every act of the file, each in its own transaction; what was done stays done."""
+    from fleet.alarms.departures import take_in
     from fleet.registry import acts
-    from fleet.registry.installations import take_in
     from fleet.registry.operations import RegistryError
 
     results: list[dict[str, Any]] = []
@@ -88,7 +89,7 @@ def replay(path: Path, as_json: bool) -> None:
                 act = acts.decode(line)
                 with db.begin() as session:
                     taken = take_in(session, act)
-                results.append({"line": number, **taken._asdict()})
+                results.append({"line": number, **_said(taken)})
             except RegistryError as e:
                 failed += 1
                 results.append({"line": number, "refused": str(e)})
@@ -101,6 +102,10 @@ def replay(path: Path, as_json: bool) -> None:
         raise click.ClickException(
             f"{failed} of {len(results)} acts refused; the others are taken in, once for ever"
         )
+
+
+def _said(taken: "Taken") -> dict[str, Any]:
+    return {key: value for key, value in taken._asdict().items() if key != "left"}
 
 
 def _append(path: Path, line: bytes) -> None:

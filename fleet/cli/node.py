@@ -221,6 +221,7 @@ def revoke(node_id: str, reason: str, as_json: bool) -> None:
 
     Example: kapok node revoke 1gntj14d2p --reason key-compromise
     """
+    from fleet.alarms import departures
     from fleet.identity import hmac_keys, oscore
     from fleet.identity.authority import Authority
     from fleet.identity.operations import revocation_list, serial_text
@@ -231,6 +232,7 @@ def revoke(node_id: str, reason: str, as_json: bool) -> None:
     with database(needs=chosen) as db:
         with db.begin() as session:
             set_state(session, node_id, "revoked")
+            departures.gone(session, node_id)
             serials = revoke_certificate(session, node_id, reason)
             keys = oscore.revoke(session, node_id)
             hmac_keys.revoke(session, node_id)

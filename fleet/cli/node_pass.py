@@ -10,7 +10,7 @@ import rich_click as click
 
 from fleet.cli.common import data_folder, database, one_line_errors, settings
 from fleet.errors import Refusal
-from fleet.whoami import user_name
+from fleet.whoami import account, user_name
 
 _PARITIES = ("none", "even", "odd")
 
@@ -54,7 +54,7 @@ def pass_(
     wanted = Wanted("pass", arguments, [Target(NODE, node_id)], max(wait, 60), 100)
     chosen = settings()
     with database(needs=chosen) as db, db.begin() as session:
-        asked = commands.ask(session, wanted, by or user_name(), chosen.limits)
+        asked = commands.ask(session, wanted, by or user_name(), chosen.limits, account=account())
     click.echo(f"command {asked.identifier}: waiting for the contact of {node_id} ...")
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_Bridge(desk, node_id, wait).run(host, int(port)))

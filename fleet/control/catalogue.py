@@ -97,4 +97,6 @@ def check(known: Known, arguments: Sequence[int]) -> str:
             )
     if known.code == command.RESEND and arguments[0] >= arguments[1]:
         raise ControlError(f"{known.name}: since lies before until")
+    if known.code == command.SCAN and arguments[2] > arguments[3]:
+        raise ControlError(f"{known.name}: first lies before last")
     return json.dumps(list(arguments))

@@ -33,9 +33,11 @@ class Command(Base):
     target: Mapped[str] = mapped_column(String(80))
     valve: Mapped[bool] = mapped_column(Boolean)
     asked_by: Mapped[str] = mapped_column(String(64))
+    asked_account: Mapped[str] = mapped_column(String(64))  # of the machine, beside the name
     asked_us: Mapped[int] = mapped_column(BigInteger)
     lives_us: Mapped[int] = mapped_column(BigInteger)  # how long its approval does
     approved_by: Mapped[str | None] = mapped_column(String(64))
+    approved_account: Mapped[str | None] = mapped_column(String(64))
     approved_us: Mapped[int | None] = mapped_column(BigInteger)  # no approval needed: asked_us
     until_us: Mapped[int] = mapped_column(BigInteger)
     cancelled_by: Mapped[str | None] = mapped_column(String(64))

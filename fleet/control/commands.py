@@ -45,10 +45,11 @@ class Asked(NamedTuple):
     approved: bool
 
 
-def ask(session: Session, wanted: Wanted, person: str, limits: Limits) -> Asked:
+def ask(session: Session, wanted: Wanted, person: str, limits: Limits, *, account: str) -> Asked:
     """Keep a command for the nodes of its targets, and release what may go at once.
 
-    A command of the valve class waits for the approval of a second person. ControlError: no such
+    `account`: under which it is asked for, as the machine knows it. A command of the valve class
+    waits for the approval of a second person. ControlError: no such
     command, arguments out of bounds, no node that takes it, too many, targets of several kinds.
     """
     known = catalogue.by_name(wanted.name)
@@ -65,7 +66,8 @@ def ask(session: Session, wanted: Wanted, person: str, limits: Limits) -> Asked:
     until = now + (ASKED_US if known.valve else lives_us)
     row = Command(
         code=known.code, arguments=arguments, target=_written(targets), valve=known.valve,
-        asked_by=who, asked_us=now, lives_us=lives_us, approved_us=None if known.valve else now,
+        asked_by=who, asked_account=account[:64], asked_us=now, lives_us=lives_us,
+        approved_us=None if known.valve else now,
         until_us=until, due_us=until, per_minute=wanted.per_minute, total=0, unreleased=0, open=0,
     )  # fmt: skip
     session.add(row)
@@ -77,10 +79,15 @@ def ask(session: Session, wanted: Wanted, person: str, limits: Limits) -> Asked:
     return Asked(row.id, count, every - count, row.approved_us is not None)
 
 
-def approve(session: Session, identifier: int, person: str, limits: Limits) -> int:
+def approve(
+    session: Session, identifier: int, person: str, limits: Limits, *, account: str,
+    one_account: bool = False,
+) -> int:  # fmt: skip
     """A second person wants it too: from now on its approval lives; until when, us.
 
-    ControlError: it needs none, has one, was taken back, died, or is by who asked for it.
+    A name is what somebody says of himself, so the account must be another one too, unless
+    `one_account`. ControlError: it needs none, has one, was taken back, died, or is by
+    who asked for it.
     """
     row = _locked(session, identifier)
     who = check_person(person)
@@ -96,7 +103,12 @@ def approve(session: Session, identifier: int, person: str, limits: Limits) -> i
         raise ControlError(
             f"command {identifier} was asked for by {row.asked_by}: another person approves it"
         )
-    row.approved_by, row.approved_us = who, now_us()
+    if row.asked_account == account[:64] and not one_account:
+        raise ControlError(
+            f"command {identifier} was asked for under the account {row.asked_account}: another "
+            "person approves it under another account"
+        )
+    row.approved_by, row.approved_account, row.approved_us = who, account[:64], now_us()
     row.until_us = row.due_us = row.approved_us + row.lives_us
     session.flush()
     release(session, limits)

@@ -5,7 +5,7 @@ Each call is one transaction of the caller's: killed anywhere, it has released a
 
 import json
 
-from sqlalchemy import ColumnElement, Select, func, select, update
+from sqlalchemy import ColumnElement, ScalarSelect, Select, func, select, update
 from sqlalchemy.orm import Session
 
 from fleet.control import ends
@@ -42,14 +42,17 @@ def release(session: Session, limits: Limits) -> int:
         False: limits.other - _released(session, Delivery.valve.is_(False), now),
     }
     done = 0
-    for identifier in list(session.scalars(_ready(now).order_by(Command.id).limit(_COMMANDS))):
-        row = session.get_one(Command, identifier, with_for_update=True, populate_existing=True)
-        of_it = (Delivery.valve == row.valve) & (Delivery.command_id == identifier)
-        mine = row.per_minute - _released(session, of_it, now)
-        count = min(left[row.valve], mine, _NODES - done)
-        if count > 0:
-            taken = _release(session, row, count, now)
-            left[row.valve] -= taken
+    # A command to one node must not wait until an older one has reached a whole district.
+    first = (Command.unreleased, Command.id)
+    for valve in (True, False):
+        with_budget = _ready(now).where(
+            Command.valve.is_(valve), Command.per_minute > _recent(now)
+        )
+        for identifier in list(session.scalars(with_budget.order_by(*first).limit(_COMMANDS))):
+            if min(left[valve], _NODES - done) <= 0:
+                break
+            taken = _release_some(session, identifier, min(left[valve], _NODES - done), now)
+            left[valve] -= taken
             done += taken
     return done
 
@@ -81,6 +84,30 @@ def _ready(now: int) -> Select[int]:
         Command.cancelled_by.is_(None),
         Command.until_us > now,
     )
+
+
+def _recent(now: int) -> ScalarSelect[int]:
+    """How many nodes a command was released to in the last minute."""
+    return (
+        select(func.count())
+        .where(
+            Delivery.valve == Command.valve, Delivery.command_id == Command.id,
+            Delivery.released_us > now - MINUTE_US,
+        )
+        .correlate(Command)
+        .scalar_subquery()
+    )  # fmt: skip
+
+
+def _release_some(session: Session, identifier: int, most: int, now: int) -> int:
+    # Not by number any more: whoever waited for another's row might be waited for himself.
+    lock = {"skip_locked": True}
+    row = session.get(Command, identifier, with_for_update=lock, populate_existing=True)
+    if row is None:
+        return 0  # another process has it now
+    of_it = (Delivery.valve == row.valve) & (Delivery.command_id == identifier)
+    count = min(most, row.per_minute - _released(session, of_it, now))
+    return _release(session, row, count, now) if count > 0 else 0
 
 
 def _released(session: Session, of: ColumnElement[bool], now: int) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import URL, MetaData, create_engine
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
 from fleet.db import sqlite
@@ -21,6 +22,14 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
+
+
+def is_trouble(error: Exception) -> bool:
+    """Whether an error is the database's own, and not of what was to be written: it may be gone
+    when the whole transaction is tried again.
+    """
+    own = isinstance(error, DBAPIError) and not isinstance(error, IntegrityError | DataError)
+    return own or isinstance(error, sqlite.DatabaseGone | OSError | MemoryError)
 
 
 class Database:

@@ -14,6 +14,8 @@ from fleet.wire import logcode
 
 CRASH, MODULE, LINE, HEAP, CAUSE = 910, 911, 912, 913, 914  # quantities
 LOG, ARGUMENT = 920, 921
+_OF_32_BITS = (CRASH, MODULE, ARGUMENT)  # CRC-32, and what a log entry holds
+_WIDE, _NARROW = (1 << 32) - 1, (1 << 31) - 1  # the most that their columns take, and others'
 QUANTITIES = range(CRASH, ARGUMENT + 1)
 KEPT = 500  # entries of one node's log, and crashes of it: the newest
 PAGE = 1000
@@ -78,7 +80,10 @@ def told(session: Session, words: Sequence[Words]) -> None:
             "node_id": one.node_id, "epoch": one.epoch, "sequence": one.sequence,
             "at_us": one.time_s * 1_000_000, "received_us": one.received_us,
         }  # fmt: skip
-        values = {code: _bounded(value) for code, value in one.values.items()}
+        values = {
+            code: _bounded(value, _WIDE if code in _OF_32_BITS else _NARROW)
+            for code, value in one.values.items()
+        }
         if CRASH in values:
             numbers = [values.get(code, 0) for code in (CRASH, MODULE, LINE, HEAP, CAUSE)]
             names = ("traceback", "module", "line", "heap", "cause")
@@ -154,9 +159,9 @@ def _fault(row: "_Numbers | Crash | object", at_us: int, times: int, nodes: int)
     )  # fmt: skip
 
 
-def _bounded(value: int) -> int:
+def _bounded(value: int, most: int) -> int:
     # What a node sends is its own affair; a column takes so much.
-    return max(-(1 << 31), min(value, (1 << 32) - 1))
+    return max(-(1 << 31), min(value, most))
 
 
 def _trim(session: Session, table: type[Crash] | type[NodeLog], node_id: str) -> None:

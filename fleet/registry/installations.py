@@ -17,13 +17,16 @@ _PLACEABLE = ("pending", "active")  # states of a node that may be put anywhere
 
 
 class Taken(NamedTuple):
-    """What an act came to. `said`: one line for people; `repeated`: it was taken in before."""
+    """What an act came to. `said`: one line for people; `repeated`: it was taken in before;
+    `left`: (node, asset) of each installation that it ended.
+    """
 
     id: str
     node_id: str
     asset_id: int
     said: str
     repeated: bool = False
+    left: tuple[tuple[str, int], ...] = ()
 
 
 def take_in(session: Session, act: Act) -> Taken:
@@ -60,12 +63,14 @@ def _install(session: Session, act: Install) -> Taken:
     node = _node(session, act.label)
     asset, is_new = _asset(session, act, node)
     former = _open(session, node.id)
+    left: list[Installation] = []
     if former is not None and former.asset_id == asset.id:
         said = f"node {node.id} is at {asset.name} (id:{asset.id}) already: its place is noted"
     else:
         _vacant(session, asset, node)
         if former is not None:
             _leave(session, former, node, act.at_us, allowed=act.move)
+            left.append(former)
         _enter(session, node, asset, act.at_us, 0)
         made = " (new)" if is_new else ""
         said = f"node {node.id} installed at {asset.name} (id:{asset.id}){made}"
@@ -75,7 +80,7 @@ def _install(session: Session, act: Install) -> Taken:
         asset.photo, asset.photo_sha256 = act.photo, act.photo_sha256
     if act.address:
         asset.address = check_text(act.address, "the address")
-    return Taken(act.id, node.id, asset.id, said)
+    return Taken(act.id, node.id, asset.id, said, left=_places(left))
 
 
 def _swap(session: Session, act: Swap) -> Taken:
@@ -91,15 +96,21 @@ def _swap(session: Session, act: Swap) -> Taken:
     if act.at_us < place.from_us:
         raise RegistryError(f"node {old.id} was installed after this swap: is the clock right?")
     former = _open(session, new.id)
+    left = [place]
     if former is not None:
         _leave(session, former, new, act.at_us, allowed=False)
+        left.append(former)
     asset = session.get_one(Asset, place.asset_id)
     _close(session, place, act.at_us)
     _enter(session, new, asset, act.at_us, offset)
     said = f"node {new.id} took the place of {old.id} at {asset.name} (id:{asset.id})"
     if old.role in registers.OF_ROLE:
         said += f"; register offset {offset}"
-    return Taken(act.id, new.id, asset.id, said)
+    return Taken(act.id, new.id, asset.id, said, left=_places(left))
+
+
+def _places(ended: list[Installation]) -> tuple[tuple[str, int], ...]:
+    return tuple((one.terminal_id, one.asset_id) for one in ended)
 
 
 def _offset(act: Swap, role: str, offset_old: int) -> int:

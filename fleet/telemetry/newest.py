@@ -11,6 +11,7 @@ from typing import NamedTuple
 from sqlalchemy import CTE, BigInteger, Integer, column, func, select, values
 from sqlalchemy.orm import Session, aliased
 
+from fleet.telemetry.operations import LEGACY
 from fleet.telemetry.tables import Reading
 
 MOST = 5000  # readings of one window that are read one by one: one in 2 s over 3 h
@@ -30,7 +31,8 @@ class Old(NamedTuple):
 def newest(session: Session, series: Iterable[Series], until_us: int) -> dict[Series, int]:
     """The time of the newest reading of each, not after `until_us`, in us; none: not there.
 
-    Readings whose clock was off do not count.
+    Readings whose clock was off do not count, nor do those that a file brought: in front of none
+    of them is what the node says itself a late one.
     """
     found: dict[Series, int] = {}
     for part in _parts(dict.fromkeys(series, 0)):
@@ -39,6 +41,7 @@ def newest(session: Session, series: Iterable[Series], until_us: int) -> dict[Se
             .where(
                 Reading.asset_id == part.c.asset_id, Reading.quantity == part.c.quantity,
                 Reading.time_us <= until_us, Reading.clock_off.is_(False),
+                Reading.trust != LEGACY,
             )
             .scalar_subquery()
         )  # fmt: skip
@@ -88,14 +91,14 @@ def window(
     session: Session, series: Series, since_us: int, until_us: int
 ) -> list[tuple[int, int]]:
     """(us, value) of one series in a span of time, oldest first, and before them the last one
-    ahead of it, if there is one. Of more than MOST the newest.
+    ahead of it, if there is one. Of more than MOST the newest; none that a file brought.
     """
     asset_id, quantity = series
     backwards = (
         select(Reading.time_us, Reading.value)
         .where(
             Reading.asset_id == asset_id, Reading.quantity == quantity,
-            Reading.clock_off.is_(False),
+            Reading.clock_off.is_(False), Reading.trust != LEGACY,
         )
         .order_by(Reading.time_us.desc(), Reading.id.desc())
     )  # fmt: skip
@@ -106,13 +109,13 @@ def window(
 
 
 def last(session: Session, series: Series, until_us: int) -> tuple[int, int] | None:
-    """(us, value) of the newest reading of a series, not after `until_us`."""
+    """(us, value) of a series' newest reading, not after `until_us`, that no file brought."""
     asset_id, quantity = series
     row = session.execute(
         select(Reading.time_us, Reading.value)
         .where(
             Reading.asset_id == asset_id, Reading.quantity == quantity,
-            Reading.time_us <= until_us, Reading.clock_off.is_(False),
+            Reading.time_us <= until_us, Reading.clock_off.is_(False), Reading.trust != LEGACY,
         )
         .order_by(Reading.time_us.desc(), Reading.id.desc())
         .limit(1)

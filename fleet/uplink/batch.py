@@ -1,5 +1,6 @@
 """What one transaction gathers: claims struck first, then each message by what its node may."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from sqlalchemy import select, tuple_
@@ -21,6 +22,7 @@ from fleet.registry.registers import continued
 from fleet.telemetry import operations as telemetry
 from fleet.uplink import answers, own_words, ranges
 from fleet.uplink.answers import Outcome
+from fleet.uplink.apart import apart
 from fleet.uplink.deadletters import bury
 from fleet.uplink.message import Message
 from fleet.uplink.ranges import Ranges
@@ -98,10 +100,17 @@ class Batch:
         told = _told(self._newest)
         rotation.told(self._session, told)
         own_words.tell(self._session, self._words)
-        desired.told(self._session, control.settle(self._session, told))
-        desired.look(self._session, self._newest)
+        apart(self._session, "settling", list(told.items()), self._settle)
+        apart(self._session, "configuration", list(self._newest), self._look)
         claims.end_used(self._session, self._newest)
         return self._answered(taken), readings
+
+    @staticmethod
+    def _settle(session: Session, told: Sequence[tuple[str, tuple[int, int, int]]]) -> None:
+        desired.told(session, control.settle(session, dict(told)))
+
+    def _look(self, session: Session, nodes: Sequence[str]) -> None:
+        desired.look(session, {node_id: self._newest[node_id] for node_id in nodes})
 
     def _is_heard(self, message: Message) -> bool:
         standing = self._standings.get(message.node_id)
@@ -127,7 +136,8 @@ class Batch:
             bury(self._session, message, str(parsed))
             return _Taken("undecodable")
         taken = self._keep(message, parsed, standing)
-        if taken.kind != "refused":
+        # A technician's file is no word of the node's now: neither a report nor a sign of life.
+        if taken.kind != "refused" and message.trust != telemetry.LEGACY:
             self._newest[message.node_id] = (message.received_us, parsed.status)
         return taken._replace(asks_time=ASKS_TIME in parsed.status)
 
@@ -195,7 +205,7 @@ class Batch:
         self._heard.append(
             Heard(
                 asset_id, message.node_id, record.sequence, at_us, sent * 1_000_000,
-                message.received_us, record.quality, kept,
+                message.received_us, record.quality, kept, message.trust == telemetry.LEGACY,
             )
         )  # fmt: skip
 

@@ -2,13 +2,14 @@
 the parts of the fleet that they concern, told in the transaction that stores the readings.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
 from fleet.control import results
 from fleet.registry import found_devices, health
+from fleet.uplink.apart import apart
 from fleet.wire import quantity
 from fleet.wire.report import Record
 
@@ -28,7 +29,7 @@ class Words(NamedTuple):
     received_us: int
 
 
-Hearer = Callable[[Session, list[Words]], None]
+Hearer = Callable[[Session, Sequence[Words]], None]
 
 # Who hears which quantities. What nobody hears, as of a newer firmware, goes nowhere.
 HEARERS: tuple[tuple[range, Hearer], ...] = (
@@ -49,9 +50,11 @@ def is_all_own(record: Record) -> bool:
 
 
 def tell(session: Session, words: Iterable[Words]) -> None:
-    """Each hearer the words that hold one of its quantities, in the order in which they came."""
+    """Each hearer the words that hold one of its quantities, in the order in which they came; a
+    hearer that fails costs neither the others theirs nor the nodes their receipts.
+    """
     said = list(words)
     for codes, hear in HEARERS:
         its = [one for one in said if any(code in codes for code in one.values)]
         if its:
-            hear(session, its)
+            apart(session, hear.__module__.rpartition(".")[2], its, hear)

@@ -10,6 +10,7 @@ import fleet_rig as rig
 import pytest
 from command_rig import DAY_S, LI, WANG, Town
 
+from fleet import whoami
 from fleet.control import commands
 from fleet.control.errors import ControlError
 from fleet.control.limits import Limits
@@ -161,3 +162,38 @@ def test_attack_two_who_approve_at_once(town: Town) -> None:
         thread.join(30)
     assert sorted(said) == ["done", "refused"]
     assert rig.query(town.path, "SELECT count(*) FROM downlinks") == [(1,)]
+
+
+def test_attack_one_account_says_two_names(town: Town) -> None:
+    town.ask()
+    with pytest.raises(ControlError, match="under another account"), town.database.begin() as s:
+        commands.approve(s, 1, WANG, town.limits, account=f"of {LI}")
+    assert rig.query(town.path, "SELECT asked_account, approved_account FROM commands") == [
+        (f"of {LI}", None)
+    ]
+    with town.database.begin() as session:
+        commands.approve(session, 1, WANG, town.limits, account=f"of {LI}", one_account=True)
+    assert rig.query(town.path, "SELECT approved_account FROM commands") == [(f"of {LI}",)]
+
+
+def test_attack_the_environment_names_another_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = whoami.account()
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME", "SUDO_USER"):
+        monkeypatch.setenv(name, "wang")
+    assert whoami.user_name() == "wang", "a name is what somebody says"
+    assert whoami.account() == before
+
+
+@pytest.mark.parametrize("name", ["Li W\u0435i", "\u039bi Wei", "\uff2ci W\u0435i"])
+def test_attack_a_name_of_letters_that_look_alike(town: Town, name: str) -> None:
+    town.ask()
+    with pytest.raises(ControlError, match="one alphabet"):
+        town.approve(1, name)
+
+
+@pytest.mark.parametrize(
+    "name", ["Li Wei \u674e\u4f1f", "\u0418\u0432\u0430\u043d", "\u738b\u82b3 2"]
+)
+def test_names_of_one_alphabet_are_good(town: Town, name: str) -> None:
+    town.ask(by=name)
+    town.approve(1)

@@ -43,12 +43,12 @@ class Town:
         targets = to or [Target("node", self.nodes[0])]
         with self.database.begin() as session:
             wanted = Wanted(name, arguments, targets, lives_s, per_minute)
-            return commands.ask(session, wanted, by, self.limits)
+            return commands.ask(session, wanted, by, self.limits, account=f"of {by}")
 
     def approve(self, identifier: int, by: str = WANG) -> None:
         """The second person."""
         with self.database.begin() as session:
-            commands.approve(session, identifier, by, self.limits)
+            commands.approve(session, identifier, by, self.limits, account=f"of {by}")
 
     def tick(self) -> int:
         """As the running fleet does; how many nodes' parts were released."""

@@ -103,6 +103,12 @@ def writer_elsewhere(path: Path) -> Iterator[None]:
         connection.execute("ROLLBACK")
 
 
+def one_account(data: Path) -> None:
+    """Let two persons share the account under which the tests run."""
+    settings = data / "kapok.toml"
+    settings.write_text(settings.read_text().replace("# one_account", "one_account"))
+
+
 def without_its_asset(path: Path, node_id: str) -> None:
     """Damage that one node's reports alone will meet: its asset is gone."""
     query(path, "SELECT 1")

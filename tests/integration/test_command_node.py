@@ -34,6 +34,7 @@ class Town:
 
     async def open(self) -> None:
         await self.fleet.command("init")
+        fleet_rig.one_account(self.fleet.data)
         await self.fleet.command("area", "add", AREA, "Tianhe")
         port = (await self.fleet.start())["coap_port"]
         scene = scenes.gas_meter(int(time.time()) * SECOND, 3)

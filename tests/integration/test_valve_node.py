@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import fleet_rig
 import pytest
 
 from hil.fleet_process import FleetProcess
@@ -40,6 +41,7 @@ class House:
     async def open(self, hours: int, schedule: Any = (), **config: Any) -> None:
         """`hours` ago."""
         await self.fleet.command("init")
+        fleet_rig.one_account(self.fleet.data)
         await self.fleet.command("area", "add", "440106", "Tianhe")
         port = (await self.fleet.start())["coap_port"]
         self.start = time.time_ns() // 1000 - hours * HOUR

@@ -210,3 +210,8 @@ def test_attack_a_form_of_a_foreign_page_does_nothing(api: TestClient, kind: str
     answer = api.post("/api/alarms/1/clear", content=body, headers={"Content-Type": kind})
     assert answer.status_code == 422
     assert api.get("/api/alarms/1").json()["state"] == "open"
+
+
+def test_hours_that_are_no_number(data: Path) -> None:
+    given = ("--area", "440106", "--hours", "nan", "--reason", "x")
+    assert "--hours is a number" in refusal(data, "alarm", "maintenance", "start", *given, code=2)

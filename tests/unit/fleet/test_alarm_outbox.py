@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alarm_rig import START
 from delivery_rig import DOOR, LEAK, DeliveryRig
 from hook_server import HookServer, hook_server
 from sqlalchemy import select, text
 
-from fleet.alarms import backoff, channels, operations, outbox
+from fleet.alarms import backoff, channels, operations, outbox, silence
 from fleet.alarms.errors import ChannelError
 from fleet.alarms.tables import OutMessage
 
@@ -267,3 +268,28 @@ def test_the_secret_is_wrapped_where_it_lies(rig: DeliveryRig, hook: HookServer)
     assert len(secret) == 32
     assert secret not in raw
     assert secret.hex().encode() not in raw
+
+
+def test_what_somebody_took_note_of_is_not_escalated_after_maintenance(
+    rig: DeliveryRig, hook: HookServer
+) -> None:
+    rig.channel("chief", hook.url, after_s=600)
+    rig.channel("mayor", hook.url, after_s=600, until="cleared")
+    rig.event(DOOR)
+    with rig.database.begin() as session:
+        operations.acknowledge(session, first(rig), "Li Wei")
+        until = int((START + rig.now + HOUR) * 1_000_000)
+        number = silence.start(session, "node", rig.node, until, "a test", "Li Wei")
+    with rig.database.begin() as session:
+        silence.end(session, number, "Li Wei")
+    rig.later(DAY)
+    assert [p.document["channel"] for p in hook.posts] == ["mayor"]
+
+
+def test_a_late_escalation_has_its_own_time_until_it_is_given_up(rig: DeliveryRig) -> None:
+    rig.channel("chief", DEAD, after_s=3 * DAY)
+    rig.event(DOOR)
+    rig.later(3 * DAY + 1)
+    assert rig.outbox() == [("chief", "escalated", "queued")]
+    rig.later(2 * DAY + 1)
+    assert rig.outbox() == [("chief", "escalated", "given-up")]

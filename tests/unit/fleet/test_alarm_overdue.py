@@ -8,6 +8,8 @@ from sqlalchemy import event, select, text
 
 from fleet.alarms import overdue, packs
 from fleet.alarms.tables import WatchState
+from fleet.control import layers
+from fleet.control.targets import Target
 from fleet.registry import operations as registry
 from fleet.registry import sub_devices
 from fleet.wire.quantity import LEVEL
@@ -207,3 +209,17 @@ def test_few_readings_prove_nothing(rig: AlarmRig, node: str) -> None:
         rig.series(node, LEVEL, [(hour * HOUR, 1000)])
         rig.tick()
     assert rig.kinds() == []
+
+
+def test_a_node_that_is_wanted_to_report_rarely_is_given_two_reports(
+    rig: AlarmRig, node: str
+) -> None:
+    with rig.database.begin() as session:
+        layers.set_(session, Target("node", node), {"report_s": 10 * HOUR}, "Li Wei")
+    rig.series(node, LEVEL, [(0, 1000)])
+    rig.now = SILENT_S + 1
+    rig.tick()
+    assert rig.kinds() == []
+    rig.now = 20 * HOUR + 1
+    rig.tick()
+    assert set(rig.kinds()) == {"flood.silent", "flood.level-missing"}

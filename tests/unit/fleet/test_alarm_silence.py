@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 from alarm_rig import EVENT, START, STREET, AlarmRig
+from sqlalchemy import text
 
 from fleet.alarms import acts, channels, operations, outbox, silence
 from fleet.alarms.errors import AlarmError
 from fleet.identity.wrapping import FileKey
+from fleet.registry import whereabouts
 from fleet.registry.operations import RegistryError
 
 POWER, LEAK, LEVEL_HIGH, DOOR = 45, 1, 20, 43
@@ -243,3 +245,41 @@ def test_the_end_of_what_is_over_is_refused(rig: AlarmRig) -> None:
 def test_outbox_counts(rig: AlarmRig) -> None:
     with rig.database.read() as session:
         assert outbox.counts(session) == {"queued": 0, "given-up": 0}
+
+
+def test_lamps_that_somebody_works_at_make_no_dark_street(rig: AlarmRig) -> None:
+    nodes = rig.nodes("lamppost", 6)
+    for node in nodes[:2]:
+        begin(rig, "node", node)
+    dark(rig, nodes)
+    assert rig.kinds() == ["power-lost"] * 4, "4 of 6, but less than 5"
+
+
+def test_children_that_persons_close_end_their_parent(rig: AlarmRig) -> None:
+    dark(rig, rig.nodes("lamppost", 5))
+    children = [each for each in rig.alarms(silenced=True) if each.kind == "power-lost"]
+    for each in children[:3]:
+        with rig.database.begin() as session:
+            operations.clear_by_id(session, each.id, "Li Wei")
+    assert rig.kinds() == ["lighting.street-dark"]
+    with rig.database.begin() as session:
+        operations.clear_by_id(session, children[3].id, "Li Wei")
+    assert rig.kinds() == ["power-lost"]
+
+
+def test_a_parent_of_no_assets_at_all_ends(rig: AlarmRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes = rig.nodes("lamppost", 5)
+    dark(rig, nodes)
+    monkeypatch.setattr(whereabouts, "count_assets", lambda *_: 0)  # they were taken away
+    dark(rig, nodes, 0)
+    assert rig.alarms(silenced=True) == []
+
+
+def test_a_street_is_counted_by_the_index_of_what_is_open(rig: AlarmRig) -> None:
+    plan = (
+        "EXPLAIN QUERY PLAN SELECT count(DISTINCT asset_id) FROM alarms WHERE area_code >= '1' "
+        "AND area_code < '1:' AND kind IN ('a', 'b') AND open_key IS NOT NULL"
+    )
+    with rig.database.read() as session:
+        rows = session.execute(text(plan)).all()
+    assert "ix_alarms_area" in str(rows)

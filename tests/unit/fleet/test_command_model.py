@@ -108,7 +108,9 @@ class Play:
             self.town.approve(identifier, LI)
         try:
             with self.town.database.begin() as session:
-                until = commands.approve(session, identifier, WANG, self.town.limits)
+                until = commands.approve(
+                    session, identifier, WANG, self.town.limits, account="of Wang"
+                )
         except ControlError:
             return
         self.ends[identifier] = until

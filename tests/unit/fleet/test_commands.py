@@ -8,7 +8,7 @@ import pytest
 from coap_rig import WRAPPER
 from command_rig import DAY_S, LI, WANG, Town
 
-from fleet.control import commands
+from fleet.control import commands, releasing
 from fleet.control.errors import ControlError
 from fleet.control.limits import Limits
 from fleet.control.targets import Target
@@ -281,3 +281,43 @@ def test_the_rate_is_of_any_minute(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert sum(released) == 12
     assert max(sum(released[n : n + 12]) for n in range(len(released))) == 4
     town.close()
+
+
+def test_one_meter_does_not_wait_behind_a_district(tmp_path: Path) -> None:
+    made = Town(tmp_path, 6, Limits(2, 1000))
+    many = [Target("node", node_id) for node_id in made.nodes[1:]]
+    made.ask(to=many)
+    made.ask()
+    with made.database.begin() as session:  # as approved while nothing is left for this minute
+        commands.approve(session, 1, WANG, Limits(0, 0), account="of Wang")
+        commands.approve(session, 2, WANG, Limits(0, 0), account="of Wang")
+    assert made.tick() == 2
+    released = "SELECT command_id FROM deliveries WHERE released_us IS NOT NULL ORDER BY 1"
+    assert rig.query(made.path, released) == [(1,), (2,)]
+    made.close()
+
+
+def test_commands_that_had_their_share_hide_no_later_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(releasing, "_COMMANDS", 2)
+    made = Town(tmp_path, 4)
+    for _ in range(2):
+        made.ask("read-now", to=[Target("node", each) for each in made.nodes[:2]], per_minute=1)
+    made.ask("identify", 60, to=[Target("node", each) for each in made.nodes])
+    made.tick()
+    assert rig.query(made.path, "SELECT unreleased FROM commands ORDER BY id") == [
+        (1,),
+        (1,),
+        (0,),
+    ]
+    made.close()
+
+
+def test_a_search_ends_behind_its_beginning(town: Town) -> None:
+    from fleet.control import catalogue
+
+    known = catalogue.by_name("scan")
+    catalogue.check(known, [0, 9600, 3, 3])
+    with pytest.raises(ControlError, match="first lies before last"):
+        catalogue.check(known, [0, 9600, 4, 3])

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import fleet_rig
 import pytest
 from cli_rig import AREA, add_node, out, out_json, refusal, run
 from coap_rig import WRAPPER
@@ -77,6 +78,8 @@ def test_a_valve_from_asked_to_executed(data: Path, api: TestClient) -> None:
     (found,) = out_json(data, "command", "list")
     assert (found["state"], found["nodes"]) == ("waiting", {"queued": 1})
     assert "待审批" in out(data, "command", "list", "--lang", "zh")
+    assert "another account" in refusal(data, "command", "approve", 1, "--by", "Wang Fang")
+    fleet_rig.one_account(data)
     answer = out_json(data, "command", "approve", 1, "--by", "Wang Fang")
     assert answer["approved_by"] == "Wang Fang"
     node_does(data, NODE, 1, command.DONE)

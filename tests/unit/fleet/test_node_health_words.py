@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import fleet_rig
 import pytest
 from cli_rig import AREA, add_node, out, out_json, refusal
 from hypothesis import HealthCheck, given, settings
@@ -110,3 +111,14 @@ def test_attack_any_numbers_are_stored_and_shown(data: Path, values: list[int]) 
     with closing(Database(load(data).database_url)) as database, database.read() as session:
         assert health.crashes_of(session, NODE)
         assert health.faults(session, 0)
+
+
+def test_attack_numbers_of_a_crash_that_no_column_takes(data: Path) -> None:
+    wide = (1 << 32) - 1
+    assert tell(data, [(910, wide), (911, wide), (912, wide), (913, wide), (914, wide)]) == [
+        "stored"
+    ]
+    found = fleet_rig.query(
+        data / "kapok.db", "SELECT traceback, module, line, heap, cause FROM crashes"
+    )
+    assert found == [(wide, wide, *[(1 << 31) - 1] * 3)]

@@ -1,11 +1,14 @@
 """What a node says about itself is no reading; each part hears what concerns it, once."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import fleet_rig as rig
 import pytest
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from fleet.control import desired
 from fleet.db.base import Database
 from fleet.registry.tables import Installation
 from fleet.uplink import own_words
@@ -91,3 +94,39 @@ def test_a_hearer_that_fails_spoils_the_commit(
     with pytest.raises(OSError, match="disk full"):
         ingest.process([message_of(node, [(900, 12), (901, 0)], [(2, 1830)])])
     assert readings(path) == []
+
+
+def test_a_hearer_s_fault_costs_nobody_a_receipt(
+    ingest: Ingest, path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is undone, the other node's words are heard, and somebody is told."""
+    one, two = rig.add_nodes(database, 2)
+    heard: list[str] = []
+
+    def hear(session: Session, words: Sequence[Words]) -> None:
+        session.execute(text("UPDATE terminals SET status = '{}'"))
+        if any(each.node_id == one for each in words):
+            raise KeyError("a fault")
+        heard.extend(each.node_id for each in words)
+
+    monkeypatch.setattr(own_words, "HEARERS", ((range(900, 903), hear),))
+    records = [(900, 12), (901, 0)], [(2, 1830)]
+    outcomes = ingest.process([message_of(one, *records), message_of(two, *records)])
+    assert [rig.covered(each.receipt) for each in outcomes] == [{(7, 1), (7, 2)}] * 2
+    assert readings(path) == [(2, 1830)] * 2
+    assert heard == [two]
+    assert rig.query(path, "SELECT status FROM terminals WHERE id = ?", one) == [("{}",)]
+    assert rig.query(path, "SELECT kind, subject FROM alarms") == [("ingest", "test_own_words")]
+
+
+@pytest.mark.parametrize("step", ["told", "look"])
+def test_a_fault_in_the_configuration_costs_no_receipt(
+    ingest: Ingest, node: str, path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("a fault")
+
+    monkeypatch.setattr(desired, step, fail)
+    (outcome,) = ingest.process([message_of(node, [(2, 1830)])])
+    assert rig.covered(outcome.receipt) == {(7, 1)}
+    assert rig.query(path, "SELECT kind FROM alarms") == [("ingest",)]

@@ -34,7 +34,13 @@ def upgrade() -> None:
             batch_op.add_column(sa.Column(name, kind, nullable=True))
         for name in _INDEXED:
             batch_op.create_index(batch_op.f(f"ix_alarms_{name}"), [name], unique=False)
-        batch_op.create_index("ix_alarms_area", ["area_code", "kind", "cleared_us"], unique=False)
+        batch_op.create_index(
+            "ix_alarms_area",
+            ["area_code", "kind"],
+            unique=False,
+            sqlite_where=sa.text("open_key IS NOT NULL"),
+            postgresql_where=sa.text("open_key IS NOT NULL"),
+        )
     op.execute(
         "UPDATE alarms SET severity = 'critical' WHERE kind IN ('clone', 'crl', 'broker-reload')"
     )
@@ -114,6 +120,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=10), nullable=False),
         sa.Column("created_us", sa.BigInteger(), nullable=False),
         sa.Column("due_us", sa.BigInteger(), nullable=False),
+        sa.Column("first_us", sa.BigInteger(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("done_us", sa.BigInteger(), nullable=True),
         sa.Column("error", sa.String(length=200), nullable=False),
