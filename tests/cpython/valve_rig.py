@@ -25,7 +25,7 @@ _HELD_MS = 3000
 _HOLDERS = (
     "clock", "commands", "cycle", "downlink", "events", "power.energy", "sense.analog",
     "sense.valve", "roles.gas_safety", "roles.gas_valve", "config", "log", "store.rtcstate",
-    "wire.command",
+    "timekeeping", "wire.command",
 )  # fmt: skip
 
 
