@@ -1,6 +1,7 @@
 """A gas meter's hourly freezes under a clock that was wrong for a while."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from meter_rig import SECOND, Meter
@@ -23,7 +24,7 @@ def meter() -> Iterator[Meter]:
 
 def frozen(meter: Meter) -> list[int]:
     """Times of the freezes."""
-    records = [cbor.decode(body) for body in meter.journal.bodies]
+    records: list[Any] = [cbor.decode(body) for body in meter.journal.bodies]
     return [record[0] for record in records if record[2] == VOLUME]
 
 
