@@ -77,6 +77,11 @@ class App:
             await self.cycle.run(reason)
             until = self.cycle.next_wake()
             self.journal.put_away()
+            if self.state.get("evd"):
+                from node import events
+
+                events.keep(self.state)
+                forget("node.events")
             self.state.save()
             if self.cycle.reboot:
                 machine.reset()

@@ -26,6 +26,7 @@ _Q_CRASH_CAUSE = const(914)
 _EVENT = const(1)  # store/journal.py
 _KEY = const(32)  # bytes
 _SLACK_S = const(60)  # by which the network's clock may be behind the fleet's
+_DAY = const(86400)  # a fleet that is further from its own time is wrong
 _CUT = const(1)  # detail of FAILED: power was lost, or the watchdog bit, while it was done
 
 
@@ -94,13 +95,14 @@ class Commands:
         if expiry - now > command.LONGEST_S + _SLACK_S:
             return command.NO_CLOCK, min(expiry - now, 0x7FFFFFFF)  # the two clocks disagree
         try:
+            if code == command.SET_TIME:
+                return self._set_time(arguments, expiry)
             return self._do(code, arguments, now)
         except JournalError as e:
             return command.FAILED, e.code
 
     def _do(self, code: int, arguments: list, now: int) -> "tuple[int, int]":
         own = {
-            command.SET_TIME: self._set_time,
             command.REBOOT: self._reboot,
             command.LOG_LEVEL: self._log_level,
             command.DIAGNOSE: self._diagnose,
@@ -115,11 +117,14 @@ class Commands:
             return command.NOT_MINE, 0
         return self._role.command(code, arguments, now)
 
-    def _set_time(self, arguments: list) -> "tuple[int, int]":
-        if len(arguments) != 1 or arguments[0] < clock.FLOOR:
+    def _set_time(self, arguments: list, expiry: int) -> "tuple[int, int]":
+        if len(arguments) != 1 or abs(arguments[0] - expiry) > _DAY:
             return command.BAD_ARGUMENTS, 0
-        off = arguments[0] - clock.now()
-        clock.set(arguments[0])
+        from node import timekeeping
+
+        off = timekeeping.put(self._state, arguments[0])
+        self._state.set("vch", 1)
+        forget("node.timekeeping")
         return command.DONE, max(-0x7FFFFFFF, min(off, 0x7FFFFFFF))
 
     def _reboot(self, arguments: list) -> "tuple[int, int]":

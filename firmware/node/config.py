@@ -75,15 +75,38 @@ def _check(raw: bytes) -> list:
         raise ConfigError("configuration is not a map")
     from node import schema
 
-    checked = None
-    while checked is None:
-        try:
-            checked = schema.parted(schema.check(values))
-        except schema.SchemaError as e:
-            if e.key in schema.NEEDED or values.pop(e.key, None) is None:
-                raise ConfigError(str(e))
+    try:
+        checked = schema.parted(_taken(schema, values))
+    except schema.SchemaError as e:
+        raise ConfigError(str(e))
     forget("node.schema")
     return checked
+
+
+def _taken(schema, values: dict) -> dict:
+    while True:
+        try:
+            return schema.check(values)
+        except schema.SchemaError as e:
+            if e.key in schema.NEEDED:
+                raise
+            if e.key not in values:
+                refused = e
+                break
+            del values[e.key]
+    # A default does not go with what was set: which of these it is, only trying tells. One alone,
+    # else one after the other; those of the role first, since without the others there may be no
+    # way to the fleet.
+    common, own = schema.parted(values)
+    for alone in (True, False):
+        for key in list(own) + [key for key in common if key not in schema.NEEDED]:
+            held = values.pop(key)
+            try:
+                return schema.check(values)
+            except schema.SchemaError:
+                if alone:
+                    values[key] = held
+    raise refused
 
 
 def _slot() -> bytes:

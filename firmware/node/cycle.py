@@ -273,7 +273,8 @@ class Cycle:
 
         results: list = []
         try:
-            self.reconfigured = downlink.handle(items, results, self._command)
+            if downlink.handle(items, results, self._command):
+                self.reconfigured = True  # it may be so already: a trial that was given up
         except ConfigError as e:
             self._state.set("error", e.code)
             self._state.set("cause", 0)

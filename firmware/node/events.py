@@ -1,15 +1,18 @@
 """Events: what begins and ends, each recorded once when it does, the grave ones reported at once.
 
-Which events are on is in RTC memory; after power was lost what is on begins anew.
+Which events are on is in RTC memory, and for when power is lost in NVS.
 """
 
+import esp32
 from micropython import const
 
+from node.config import NAMESPACE
 from node.errors import JournalError
-from node.wire import uplink
+from node.wire import cbor, uplink
 
 _EVENT = const(1000)  # wire/quantity.py: the quantity of event n is 1000 + n
 _ALARM = const(2)  # store/journal.py: goes last where there is no room
+_MOST = const(256)  # bytes in NVS
 
 
 class Events:
@@ -18,6 +21,8 @@ class Events:
     def __init__(self, state, journal) -> None:
         self._state = state
         self._journal = journal
+        if state.get("events") is None:
+            _load(state)
 
     def on(self, code: int) -> bool:
         """Whether event `code` (wire/quantity.py) has begun and not ended."""
@@ -67,6 +72,35 @@ class Events:
         if value:
             on.append(code)
         self._state.set("events", on)
+        self._state.set("evd", 1)
         if urgent:
             self._state.set("urgent", 1)
         return True
+
+
+def keep(state) -> None:
+    """Write to NVS what is on, at the end of a wake that changed it (state "evd").
+
+    Not sooner: a danger that is on already closes no valve, and power may fail before it is shut.
+    """
+    state.set("evd", 0)
+    nvs = esp32.NVS(NAMESPACE)
+    try:
+        nvs.set_blob("evt", cbor.encode([state.get("events", []), state.get("hush", [])]))
+        nvs.commit()
+    except OSError:
+        pass  # NVS is full: what is on begins anew when power was lost
+
+
+def _load(state) -> None:
+    # Power was lost, or nothing has ever happened.
+    on, hush = [], []
+    buffer = bytearray(_MOST)
+    try:
+        length = esp32.NVS(NAMESPACE).get_blob("evt", buffer)
+        on, hush = cbor.decode(bytes(memoryview(buffer)[:length]))  # type: ignore[misc]
+    except (OSError, ValueError, TypeError):
+        pass
+    state.set("events", on)
+    if hush:
+        state.set("hush", hush)

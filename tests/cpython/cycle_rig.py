@@ -10,6 +10,7 @@ from typing import Any
 
 import esp32
 import pytest
+from node.modules import forget
 from node.store.rtcstate import RtcState
 from node.wire import cbor, receipt, report
 
@@ -152,6 +153,7 @@ class Board:
         monkeypatch.setitem(sys.modules, "machine", machine)
         for name in HOLD:  # they hold another test's machine
             monkeypatch.delitem(sys.modules, f"node.{name}", raising=False)
+        forget("node.timekeeping")
         clock = importlib.import_module("node.clock")
         monkeypatch.setattr(clock, "now", lambda: self.now)
         monkeypatch.setattr(clock, "set", self._set_clock)

@@ -96,7 +96,8 @@ class Journal:
 
 class Meter:
     """One meter. `turned` are the quarters that its wheel went; `warned` says whether the supply's
-    failing is seen. `operations` left until `on_operation` is called."""
+    failing is seen. `wrong_s`: by how much the node's clock is ahead. `operations` left until
+    `on_operation` is called."""
 
     def __init__(self, start_s: int, config: dict[str, int], *, warned: bool) -> None:
         self.clock = VirtualClock(start_s * SECOND, lambda: 0.0)
@@ -106,6 +107,7 @@ class Meter:
         )
         self.asleep = self.called = False
         self.turned = 0
+        self.wrong_s = 0
         self.left = 0
         self.on_operation: Callable[[], None] = lambda: None
         self.nvs = PagedNvs(self._operation)
@@ -159,7 +161,7 @@ class Meter:
         try:
             meter = sys.modules["node.roles.gas_meter"]
             role = meter.GasMeter(self.config, state, self.journal)
-            now = self.clock.now_us // SECOND
+            now = self.clock.now_us // SECOND + self.wrong_s
             role.sense(now, 4, 0)
             state.save()
             role.arm()
@@ -316,6 +318,9 @@ def _installed(stand_ins: dict[str, types.ModuleType]) -> Iterator[None]:
     """The chip's modules are these, and the firmware's are loaded anew, bound to them."""
     names = (*stand_ins, *_FRESH)
     before = {name: sys.modules.pop(name, None) for name in names}
+    for name in _FRESH:
+        package, _, last = name.rpartition(".")
+        vars(importlib.import_module(package)).pop(last, None)
     sys.modules.update(stand_ins)
     try:
         meter = importlib.import_module("node.roles.gas_meter")

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import esp32
+from node.modules import forget as _forget
 from numbers_rig import Fuse, PowerCut, Rtc
 
 from fleet.wire import cbor
@@ -244,6 +245,7 @@ def firmware(world: World) -> Iterator[Modules]:
     flash, esp32.flash = esp32.flash, esp32.Flash()
     esp32.flash.fuse = world.fuse
     modules = Modules(world)
+    _forget("node.timekeeping")  # another test's clock is in it
     try:
         yield modules
     finally:
@@ -252,6 +254,9 @@ def firmware(world: World) -> Iterator[Modules]:
         for name in [n for n in sys.modules if n == "machine" or n.startswith("node.")]:
             if name not in held:
                 del sys.modules[name]
+                package, _, last = name.rpartition(".")
+                if package:
+                    vars(sys.modules.get(package, sys)).pop(last, None)
         for name, module in held.items():
             sys.modules[name] = module
             package, _, last = name.rpartition(".")

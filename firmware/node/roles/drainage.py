@@ -148,7 +148,9 @@ class Drainage:
             body = self._journal().last_body
             last = uplink.body_time(body) if body else -1
             self._state.set("slot", last)
-        return not clock.is_set() or now // period > last // period
+        slot = now // period
+        # One that lies further ahead than the next was taken by a clock that was wrong.
+        return not clock.is_set() or not slot <= last // period <= slot + 1
 
     def _await_release(self) -> None:
         # Still high when the node falls asleep, the line would call for the same level again.

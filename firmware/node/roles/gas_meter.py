@@ -69,8 +69,10 @@ class GasMeter:
             local = now + self._config["utc_offset_s"]
             slot = local // _HOUR
             last = self._last()
-            if not last:
-                self._taken(slot)  # the first hour of a new meter began before the meter did
+            if not last or last > slot + 1:
+                # The first hour of a new meter began before the meter did; and what lies ahead
+                # was frozen by a clock that was wrong.
+                self._taken(slot)
             elif slot > last:
                 self._freeze(now, slot, last, uplink.SUSPECT if gap else quality)
                 if gap:

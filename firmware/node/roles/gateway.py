@@ -23,6 +23,7 @@ _ALARM = const(2)  # store/journal.py
 _READ_NOW = const(3)  # wire/command.py
 _SCAN = const(13)
 _PASS = const(14)
+_PASS_S = const(600)  # within so long a session has begun and is over
 _DONE, _BAD_ARGUMENTS, _NOT_MINE = const(0), const(5), const(7)
 _PART = const(250)  # ms of each second of `awake_s` that polling may take in one cycle
 # One text: each name of a list would stay in the heap.
@@ -46,14 +47,19 @@ class Gateway:
         self._left: list = []  # who is still to be asked in this slot
         self._asked = False  # the fleet wants to know now
         self._search: "object | None" = None
-        # (seconds, baud, parity) for which a master station has the line.
+        # (seconds, baud, parity) for which a master station has the line, and when it is over.
         self.session: "tuple | None" = None
+        self._until = 0
 
     async def converse(self, door, left_ms: int) -> None:
         """The session, over an open door that carries frames, for `left_ms` at most."""
         session, self.session = self.session, None
         if session is None or not hasattr(door, "hear"):
             return
+        left_s = self._until - clock.now()
+        if not 0 < left_s <= _PASS_S:
+            return  # nobody waits for it any more
+        left_ms = min(left_ms, left_s * 1000)
         from node import passing
 
         try:
@@ -109,11 +115,12 @@ class Gateway:
             self._later.clear()
             return _DONE, 0
         if code == _PASS:
-            if len(arguments) != 3 or not 10 <= arguments[0] <= 600:
+            if len(arguments) != 3 or not 10 <= arguments[0] <= _PASS_S:
                 return _BAD_ARGUMENTS, 0
             if not 1200 <= arguments[1] <= 115200 or not 0 <= arguments[2] <= 2:
                 return _BAD_ARGUMENTS, 0
             self.session = tuple(arguments)  # begins with the contact that tells this result
+            self._until = now + _PASS_S
             return _DONE, 0
         if code == _SCAN:
             from node.sense.search import Search
@@ -132,7 +139,8 @@ class Gateway:
 
     def _order(self, now: int) -> list:
         # Who answered lately comes first; who did not for long may not be asked at all yet.
-        ready = [d for d in self._devices if self._later.get(d[0], 0) <= now]
+        most = self._config["backoff_most_s"]
+        ready = [d for d in self._devices if not 0 < self._later.get(d[0], 0) - now <= most]
         ready.sort(key=lambda device: self._misses.get(device[0], 0))
         return ready
 
@@ -190,6 +198,8 @@ class Gateway:
         for number in [n for n in mute if n in heard or n not in numbers]:
             self._keep(number, [(_EVENT + _E_DEVICE_SILENT, 0)], now, _ALARM)
             mute.remove(number)
+        if mute != list(self._state.get("hush", ())):
+            self._state.set("evd", 1)
         self._state.set("hush", mute)
 
     def _quality(self) -> int:

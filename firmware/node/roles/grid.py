@@ -24,7 +24,9 @@ class Grid:
 
     def open(self, now: int) -> bool:
         """Whether the slot of `now` has no record yet. Without a clock nobody can tell: yes."""
-        return not clock.is_set() or now // self.period > self.last()
+        slot = now // self.period
+        # One that lies further ahead than the next was taken by a clock that was wrong.
+        return not clock.is_set() or not slot <= self.last() <= slot + 1
 
     def taken(self, now: int) -> None:
         """The slot of `now` has its record."""

@@ -104,7 +104,7 @@ class Lamppost:
         self._drive(now)  # what was found may have tripped it
         if not self._wanted_now and not self._grid.open(now):
             return
-        if self._stale and now >= self._blinks:
+        if self._stale and not self._blinking(now):
             return  # what the meter said belongs to another light: the next cycle asks it first
         self._wanted_now = False
         seen[_Q_LAMP_DIM] = self._lamp.dim
@@ -122,7 +122,7 @@ class Lamppost:
         for other in (self._until, forced[1] if forced else 0):
             if now < other < due:
                 due = other
-        if now < self._blinks or self._wanted_now or self._stale:
+        if self._blinking(now) or self._wanted_now or self._stale:
             return now + 1
         period = self._config["sample_s"]
         late = self._config["devices"] and self._state.get("dslot", -1) < now // period
@@ -179,9 +179,13 @@ class Lamppost:
             self._lamp.set(dim)
             self._stale = bool(self._config["meter"])
 
+    def _blinking(self, now: int) -> bool:
+        # Not for longer than it may: the clock may have been put back.
+        return 0 < self._blinks - now <= _BLINK_S
+
     def _wanted(self, now: int) -> int:
         # Permille. A street is rather lit by day than dark at night.
-        if now < self._blinks:
+        if self._blinking(now):
             return _FULL if now & 1 else _LOW
         if self._state.get("trip"):
             return 0

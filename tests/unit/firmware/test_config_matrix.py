@@ -1,11 +1,13 @@
 """Every key of every role: at its bounds, beyond them, of a wrong type, unknown, of the board."""
 
+import importlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import esp32
 import pytest
 from node import config, configure, downlink
+from node.errors import ConfigError
 from node.wire import cbor, receipt
 
 from fleet import schema
@@ -135,3 +137,30 @@ def test_what_an_older_firmware_knew_does_not_stop_a_node() -> None:
     esp32.flash.kept["cfg"] = cbor.encode({**base("gas-meter"), "gone": 1, "awake_s": 5})
     assert config.load()["awake_s"] == 300
     assert "gone" not in config.load()
+
+
+@pytest.mark.parametrize("lost", [{"scan_ms"}, {"scan_ms", "freeze_days"}, {"apn"}, {"node"}])
+def test_what_a_newer_firmware_demands_between_keys_does_not_stop_a_node(
+    monkeypatch: pytest.MonkeyPatch, lost: set[str]
+) -> None:
+    """An update whose default of one key does not go with `lost`, which were set."""
+    own = {"freeze_days": 0, "scan_ms": 30, "apn": "iot"}
+    raw = cbor.encode({**base("gas-meter"), **own})
+    fresh: Any = importlib.import_module("node.schema")
+    real = fresh.check
+
+    def check(values: dict[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = real(values)
+        if lost & set(values):
+            raise fresh.SchemaError("awake_s", fresh.INVALID, "at odds")
+        return found
+
+    monkeypatch.setattr(fresh, "check", check)
+    monkeypatch.setattr(config, "forget", lambda name: None)
+    if "node" in lost:
+        with pytest.raises(ConfigError, match="at odds"):
+            config._check(raw)
+        return
+    common, role = config._check(raw)
+    kept = {key for key in own if {**common, **role}.get(key) == own[key]}
+    assert kept == set(own) - lost

@@ -158,6 +158,19 @@ def test_an_item_that_breaks_the_node_does_not_have_the_contact_repeated(
     assert board.state.get("told")
 
 
+def test_a_trial_that_is_given_up_restarts_the_node_whatever_else_the_contact_brings(
+    board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board.link.answers = [[patch(1, report_s=7200)]]
+    board.wake()
+    esp32.flash.kept["cfgt"] = 3
+    # The last contact of the trial fails, by a receipt that covers nothing, and brings an item.
+    monkeypatch.setattr(cycle_rig.Journal, "trim", lambda *_: 0)
+    board.link.answers = [[(2, receipt.UPDATE, b"")]]
+    assert board.wake().reconfigured
+    assert stored()["report_s"] == 3600
+
+
 def test_a_flash_that_keeps_no_item_is_told(board: Board) -> None:
     esp32.flash.full = True
     board.link.answers = [[patch(1, report_s=7200)]]

@@ -64,6 +64,16 @@ class Point:
         self.role._sample = lambda now, quality: self.samples.append((now, quality))
 
 
+@pytest.mark.parametrize(("last", "opens"), [(-1, 1), (0, 0), (900, 0), (1800, 1), (10**8, 1)])
+def test_a_slot_that_a_wrong_clock_took_stops_no_sampling(
+    drainage: Any, last: int, opens: int
+) -> None:
+    point = Point(drainage)
+    point.state.set("slot", NOW + last)
+    point.role.sense(NOW, TIMER, 0)
+    assert len(point.samples) == opens
+
+
 QUIET, RISING, STORM = [0, 0, 0], [1, 0, 0], [2, 0, 0]
 DOUBT = [0, 0, 1]
 

@@ -2,12 +2,22 @@
 
 from typing import Any
 
+import esp32
+import pytest
+from node import events as module
 from node.errors import JournalError
 from node.events import Events
 
 from fleet.wire import cbor
 
-LEAK = 1
+LEAK, TILT = 1, 7
+
+
+@pytest.fixture(autouse=True)
+def flash(monkeypatch: pytest.MonkeyPatch) -> esp32.Flash:
+    made = esp32.Flash()
+    monkeypatch.setattr(esp32, "flash", made)
+    return made
 
 
 class Journal:
@@ -62,3 +72,38 @@ def test_what_could_not_be_recorded_is_tried_again() -> None:
     journal.full = False
     assert events.begin(LEAK, 200, 0)
     assert state["events"] == [LEAK]
+
+
+def test_what_was_on_when_power_was_lost_is_not_begun_again_and_ends() -> None:
+    events, state, _ = make()
+    events.begin(LEAK, 100, 0)
+    events.begin(TILT, 100, 0)
+    state["hush"] = [3, 250]
+    module.keep(state)
+    events, state, journal = make()
+    assert state["hush"] == [3, 250]
+    assert events.watch(LEAK, True, False, 0, 900, 0)
+    assert not events.watch(TILT, False, True, 0, 900, 0)
+    assert journal.records == [([900, 0, 1007, 0], 2)]
+
+
+def test_flash_is_written_on_change_only_and_read_at_a_cold_start_only(flash: esp32.Flash) -> None:
+    events, state, _ = make()
+    assert "evd" not in state
+    events.begin(LEAK, 100, 0)
+    assert (state["evd"], flash.operations) == (1, 0), "not before the valve is shut"
+    module.keep(state)
+    assert (state["evd"], flash.operations) == (0, 2)
+    flash.kept.clear()
+    assert Events(state, None).on(LEAK), "RTC memory has it"
+
+
+@pytest.mark.parametrize("blob", [b"", b"\x00", b"\x81\x01", b"\xff" * 9, bytes(300)])
+def test_what_is_damaged_in_flash_stops_no_node(flash: esp32.Flash, blob: bytes) -> None:
+    flash.kept["evt"] = blob
+    events, state, _ = make()
+    assert not events.on(LEAK)
+    flash.full = True
+    events.begin(LEAK, 100, 0)
+    module.keep(state)
+    assert events.on(LEAK)

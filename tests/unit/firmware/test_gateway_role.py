@@ -254,3 +254,52 @@ def test_a_session_needs_a_door_that_carries_frames(world: World) -> None:
     world.role.command(PASS, [60, 2400, 1], world.now)
     asyncio.run(world.role.converse(types.SimpleNamespace(), 60_000))
     assert world.role.session is None, "and is not tried again"
+
+
+@pytest.mark.parametrize(("later_s", "lasts_ms"), [(0, 60_000), (570, 30_000), (600, 0), (-1, 0)])
+def test_attack_a_session_that_nobody_waits_for_does_not_open_the_line(
+    world: World, monkeypatch: pytest.MonkeyPatch, later_s: int, lasts_ms: int
+) -> None:
+    served = []
+
+    async def serve(door: Any, pins: Any, session: Any, left_ms: int) -> None:
+        served.append(min(session[0] * 1000, left_ms))
+
+    passing: Any = types.ModuleType("node.passing")
+    passing.serve = serve
+    monkeypatch.setitem(sys.modules, "node.passing", passing)
+    monkeypatch.setattr(importlib.import_module("node"), "passing", passing, raising=False)
+    world.role.command(PASS, [60, 2400, 1], world.now)
+    world.now += later_s
+    asyncio.run(world.role.converse(types.SimpleNamespace(hear=None), 200_000))
+    assert served == ([lasts_ms] if lasts_ms else [])
+    assert world.role.session is None
+
+
+def test_a_slot_that_a_wrong_clock_took_stops_no_polling(world: World) -> None:
+    world.slot()
+    world.now += 400 * 86400
+    world.slot()
+    world.now -= 400 * 86400
+    assert world.slot() == [1, 2, 3]
+    assert world.role.due(world.now) > world.now
+
+
+def test_who_was_silent_under_a_wrong_clock_is_asked_again(world: World) -> None:
+    world.alive = {1, 2}
+    world.now += 400 * 86400
+    for _ in range(4):
+        world.slot()
+    world.now -= 400 * 86400
+    world.alive = {1, 2, 3}
+    assert 3 in world.slot()
+
+
+def test_silence_is_kept_for_when_power_is_lost(world: World) -> None:
+    world.alive = {1, 2}
+    for _ in range(3):
+        world.slot()
+    assert (world.state.get("hush"), world.state.get("evd")) == ([3], 1)
+    world.state.set("evd", 0)
+    world.slot()
+    assert not world.state.get("evd"), "unchanged"

@@ -61,6 +61,8 @@ def test_twice_is_once(meter: Meter) -> None:
         ("another role's", item(7, command.DIM, 100, 60), (command.NOT_MINE, 0)),
         ("a level that is none", item(7, command.LOG_LEVEL, 9), (command.BAD_ARGUMENTS, 0)),
         ("a time before its floor", item(7, command.SET_TIME, 5), (command.BAD_ARGUMENTS, 0)),
+        ("a time of no fleet", item(7, command.SET_TIME, NOW + 86701), (command.BAD_ARGUMENTS, 0)),
+        ("a time long ago", item(7, command.SET_TIME, NOW - 86101), (command.BAD_ARGUMENTS, 0)),
         ("an end before its beginning", item(7, command.RESEND, 9, 5), (command.BAD_ARGUMENTS, 0)),
     ],
 )
@@ -144,6 +146,10 @@ def test_set_time_sets_the_clock(meter: Meter) -> None:
     meter.deliver(item(7, command.SET_TIME, NOW + 30))
     assert set_to == [NOW + 30]
     assert meter.journal.results()[0][:2] == (7, command.DONE)
+    meter.state.set("vtry", NOW + 3600)
+    meter.deliver(item(8, command.SET_TIME, NOW - 7200))
+    assert set_to == [NOW + 30, NOW - 7200]
+    assert meter.state.get("vtry") == 0, "what lay ahead begins anew"
 
 
 def test_resend_goes_to_the_journal(meter: Meter) -> None:

@@ -83,6 +83,7 @@ def test_attack_a_false_cell_cannot_put_the_clock_back_behind_what_was_signed(
     network(board, NOW - 400 * DAY)
     board.wake()
     assert board.now == NOW
+    board.wake()
     told = [dict(r.values) for each in board.link.reports for r in each.records]
     assert any(each.get(CLOCK) == 1 for each in told), "the fleet hears of the attempt"
     assert board.state.get("log")
@@ -92,6 +93,7 @@ def test_sabotage_without_a_floor_the_false_cell_wins(
     board: Board, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     timekeeping().signed(board.state, NOW)
+    board.state.set("vch", 0)
     monkeypatch.setattr(timekeeping(), "floor", lambda: 0)
     network(board, NOW - 400 * DAY)
     board.wake()
@@ -193,3 +195,66 @@ def test_the_configured_server_is_asked_only_where_nobody_knows(board: Board) ->
     board.now = 0
     asyncio.run(timekeeping().learn(board.state, link, config))
     assert (board.now, len(server.asked)) == (NOW, 1)
+
+
+def test_attack_a_false_cell_does_not_set_a_clock_that_the_fleet_has_confirmed(
+    board: Board,
+) -> None:
+    timekeeping().signed(board.state, NOW)
+    for false in (NOW + 400 * DAY, NOW + DAY + 1):
+        network(board, false)
+        board.wake()
+        assert board.now == NOW
+    network(board, NOW + 3600)
+    board.wake()
+    assert board.now == NOW + 3600, "what may be drift is mended"
+
+
+def test_attack_a_false_future_ends_with_the_fleet_s_word(board: Board) -> None:
+    network(board, NOW + 400 * DAY)
+    board.wake()
+    assert board.now == NOW + 400 * DAY
+    timekeeping().signed(board.state, NOW)
+    assert board.now == NOW
+    board.wake()
+    assert board.now == NOW, "the false cell is heard no more"
+
+
+def test_a_clock_that_lost_its_power_is_nobody_s_word(board: Board) -> None:
+    timekeeping().signed(board.state, NOW)
+    board.now = 0
+    network(board, NOW + 400 * DAY)
+    board.wake()
+    assert board.now == NOW + 400 * DAY
+    network(board, NOW + DAY)
+    board.wake()
+    assert board.now == NOW + DAY
+
+
+def test_a_word_from_before_the_floor_sets_no_clock(board: Board) -> None:
+    timekeeping().signed(board.state, NOW)
+    timekeeping().signed(board.state, NOW - 2 * DAY)
+    assert board.now == NOW
+
+
+def test_what_waits_for_times_that_lie_ahead_begins_anew_when_the_clock_is_put_back(
+    board: Board,
+) -> None:
+    ahead = NOW + 400 * DAY
+    kept = {
+        "slot": ahead, "dslot": ahead, "since": {7: ahead}, "day": ahead, "vtry": ahead,
+        "lamp": [0, ahead], "arm": [ahead, ahead, 1], "next_report": ahead, "lv": [ahead],
+        "mode": [2, ahead, 0], "rain": [9, ahead, ahead, 8, ahead, 9, 0],
+    }  # fmt: skip
+    for step, stays in ((-3600, True), (-3601, False)):
+        board.now = NOW
+        for key, value in kept.items():
+            board.state.set(key, list(value) if isinstance(value, list) else value)
+        assert timekeeping().put(board.state, NOW + step) == step
+        assert board.now == NOW + step
+        assert (board.state.get("slot") == ahead) == stays
+    found = {key: board.state.get(key) for key in kept}
+    assert found == {
+        "slot": None, "dslot": -1, "since": {}, "day": None, "vtry": 0, "lamp": None, "arm": None,
+        "next_report": 0, "lv": None, "mode": [2, 0, 0], "rain": [9, 0, 0, 8, 0, 9, 0],
+    }  # fmt: skip
