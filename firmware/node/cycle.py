@@ -22,6 +22,7 @@ _Q_RESULT = const(901)
 _Q_DETAIL = const(902)
 _REVERTED = const(12)  # wire/command.py
 _ALARM = const(2)  # store/journal.py
+_BACKLOG = const(100)  # contacts at once for one alarm: a full journal takes 70
 _SOON_S = const(3600)  # within so long a node reports that has enough to report
 _SENSE = const(1)  # phases of power/energy.py
 _SEND = const(3)
@@ -165,7 +166,7 @@ class Cycle:
         answers: list = []
         items: list = []
         self._telling = None
-        error = cause = trimmed = 0
+        error = cause = 0
         began = clock.now()
         self.energy.contact()
         try:
@@ -176,14 +177,12 @@ class Cycle:
             error, cause = e.code, e.cause
         self.energy.enter(_SENSE)
         forget("node.link")
+        before = self._depth()
         self._guess_time()  # before a time is set by which to come back
         try:
             for got in answers:
-                if got.ranges:
-                    count = self._journal().trim(got.epoch, got.ranges)
-                    trimmed += count
-                    if not count:
-                        error = DeliverTimeout.code  # it covers nothing that was sent
+                if got.ranges and not self._journal().trim(got.epoch, got.ranges):
+                    error = DeliverTimeout.code  # it covers nothing that was sent
         except JournalError as e:
             error = e.code  # what could not be trimmed is sent again
         if answers and self._telling:
@@ -201,7 +200,7 @@ class Cycle:
             forget("node.retry")
             self._log(1, _L_CONTACT_FAILED, error << 16 | cause & 0xFFFF)
         else:
-            self._contacted(trimmed)
+            self._contacted(before)
             self._log(2, _L_CONTACT, clock.now() - began)
         if (answers or error) and config.on_trial():
             self._judge(not error)
@@ -383,14 +382,17 @@ class Cycle:
             timekeeping.guess(self._state, self._journal)
             forget("node.timekeeping")
 
-    def _contacted(self, trimmed: int = 0) -> None:
+    def _contacted(self, before: int = 0) -> None:
+        # `before`: the journal's depth, receipts aside.
         self._state.set("fails", 0)
         self._state.set("retry", 0)
         # A backlog goes first and keeps the alarm, the newest record, waiting: it stays urgent as
-        # long as each contact brings it nearer.
-        left = self._depth() if trimmed else 0
-        if not left:
-            self._state.set("urgent", 0)
+        # long as each contact brings it nearer, and counts them.
+        left = self._depth()
+        if left >= before:
+            left = 0
+        urgent = self._state.get("urgent", 0)
+        self._state.set("urgent", urgent + 1 if left and 0 < urgent < _BACKLOG else 0)
         now = clock.now()
         # What is left of a long silence goes at once. A moment that is near already is left out.
         if left < self._config["report_records"]:

@@ -254,3 +254,45 @@ def test_a_session_needs_a_door_that_carries_frames(world: World) -> None:
     world.role.command(PASS, [60, 2400, 1], world.now)
     asyncio.run(world.role.converse(types.SimpleNamespace(), 60_000))
     assert world.role.session is None, "and is not tried again"
+
+
+class Beats:
+    """As node/heartbeats.py: who is expected, and who was heard."""
+
+    def __init__(self) -> None:
+        self.within: dict[str, int] = {}
+        self.heard: list[str] = []
+
+    def expect(self, name: str, within_ms: int) -> None:
+        self.within[name] = within_ms
+
+    def beat(self, name: str) -> None:
+        assert name in self.within
+        self.heard.append(name)
+
+
+def test_each_poll_that_ends_beats_and_one_that_hangs_does_not(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beats = Beats()
+    world.role.start(beats)
+    assert 1000 * 2 * SLOT <= beats.within["poll"] < 1 << 28
+    world.slot()
+    world.poll()  # with nobody to ask
+    heard = len(beats.heard)
+    assert heard >= 2
+
+    async def hangs(*_: Any) -> None:
+        raise TimeoutError  # as the cycle cuts it
+
+    monkeypatch.setattr(world.role, "_ask", hangs)
+    with pytest.raises(TimeoutError):
+        world.slot()
+    assert len(beats.heard) == heard
+
+
+def test_the_longest_period_fits_the_ticks(world: World) -> None:
+    beats = Beats()
+    world.start(1, sample_s=86_400, awake_s=600)
+    world.role.start(beats)
+    assert beats.within["poll"] < 1 << 28
