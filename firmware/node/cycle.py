@@ -272,12 +272,14 @@ class Cycle:
             journal = self._journal()
         except JournalError as e:
             self._failed(e)
-            journal = reports.NoJournal()
+            from node.store.nojournal import NoJournal
+
+            journal = NoJournal()
             state.set("told", None)  # the status is all that there is to tell
         made, self._telling = reports.make(
             journal, state, self._standing(), self._config["ledger_s"]
         )
-        for name in ("reports", "wire.compact"):
+        for name in ("reports", "wire.compact", "store.nojournal"):
             forget("node." + name)
         self._journal.put_away()
         return made

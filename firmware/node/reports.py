@@ -6,7 +6,6 @@ import machine
 from micropython import const
 
 from node import clock
-from node.errors import JournalError
 from node.modules import forget
 from node.wire import cbor, compact, receipt, uplink
 
@@ -14,23 +13,6 @@ _REPORT_BYTES = const(900)  # of bodies: one report fits one send of every modem
 _REPORT_RECORDS = const(48)
 _REPORTS = const(2)  # made before the door opens: the journal and TLS do not fit side by side
 _STATUS_S = const(84_600)  # a day, and room for a report that comes a little early
-
-
-class NoJournal:
-    """Stands for a journal that cannot be opened: the fleet is told all but records."""
-
-    epoch = 1  # of no record
-    depth = corrupt = 0
-    next_sequence = 1
-    dropped: dict = {}
-
-    def oldest(self, *_bounds) -> list:
-        """None."""
-        return []
-
-    def append(self, *_record) -> int:
-        """JournalError."""
-        raise JournalError("there is no journal")
 
 
 def make(journal, state, standing: "list[int]", ledger_s: int = 0) -> "tuple[list, list | None]":
