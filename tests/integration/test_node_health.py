@@ -145,6 +145,20 @@ async def test_a_configuration_that_ends_each_life_at_its_boot_is_taken_back(
         assert (await town.health())["crashes"]
 
 
+async def test_a_node_whose_journal_does_not_open_still_reaches_the_fleet(town: Town) -> None:
+    opens = "            from node.store.journal import Journal\n"
+    raises = "raise JournalError('', 5)"
+    broken = f"            from node.errors import JournalError\n\n            {raises}\n"
+    edits = [("store/lazy.py", opens, broken)]
+    node = await town.start("gas-meter", "esp32s3-bc660k", edits, report_s=3600)
+    await node.board.run_for(2 * HOUR)
+    before = node.board.nvs.get("kapok", "cfg")
+    await town.fleet.command("node", "configure", node.node_id, "report_s=1800")
+    await node.board.run_for(2 * HOUR)
+    assert node.board.nvs.get("kapok", "cfg") != before
+    assert not node.board.life.crashes, node.board.life.last_crash
+
+
 def _pins() -> dict[str, int]:
     from fleet.flashing.hardware import load_board
 
