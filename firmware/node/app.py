@@ -6,6 +6,7 @@ import os
 
 import esp32
 import machine
+from micropython import const
 
 from node import clock, config
 from node.cycle import Cycle
@@ -13,6 +14,8 @@ from node.modules import forget
 from node.roles import open_role
 from node.store.lazy import LazyJournal
 from node.store.rtcstate import RtcState
+
+_CRASHES = const(3)  # so many lives in a row that ended before their sleep
 
 
 def _epoch() -> int:
@@ -35,11 +38,27 @@ class App:
             health.booted(self.state, kept)
             for name in ("health", "log", "events"):
                 forget("node." + name)
+            self.state.save()  # a hang in this life is counted by the next, even after a cold boot
+        if self.state.get("crn", 0) >= _CRASHES and config.on_trial():
+            self._take_back()
         self.journal = LazyJournal("/journal", self.state, _epoch)
         self.role = open_role(config.whole(), self.state, self.journal)
         self.cycle = Cycle(
             self.config, self.state, self.journal, self.role, self._link, self._voucher()
         )
+
+    def _take_back(self) -> None:
+        # Lives end so early that no contact judges the configuration on trial: it is at fault.
+        from node import configure
+
+        try:
+            number = configure.give_up()
+        except OSError:
+            return  # NVS is full: later perhaps
+        for key, value in (("crn", 0), ("lvl", -1), ("items", None), ("back", number)):
+            self.state.set(key, value)
+        self.state.save()
+        machine.reset()
 
     def _voucher(self):
         # The claim id of a node that has no identity yet.

@@ -22,6 +22,7 @@ _Q_RESULT = const(901)
 _Q_DETAIL = const(902)
 _REVERTED = const(12)  # wire/command.py
 _ALARM = const(2)  # store/journal.py
+_BACKLOG = const(100)  # contacts at once for one alarm: a full journal takes 70
 _SOON_S = const(3600)  # within so long a node reports that has enough to report
 _SENSE = const(1)  # phases of power/energy.py
 _SEND = const(3)
@@ -93,7 +94,7 @@ class Cycle:
         retry = self._state.get("retry", 0)
         if self._state.get("urgent"):
             contact = max(clock.now(), retry)
-        elif self._journal.depth or self._voucher:
+        elif self._depth() or self._voucher:
             contact = max(self._state.get("next_report", 0), retry)
         if contact is not None:
             due = contact if due is None else min(due, contact)
@@ -106,6 +107,18 @@ class Cycle:
             await asyncio.wait_for_ms(role.poll(clock.now()), cap_ms)
         except asyncio.TimeoutError:
             self._log(1, _L_POLL_CUT, cap_ms)
+
+    def _depth(self) -> int:
+        # Of the journal; 1 where it cannot be opened: the fleet is to hear of that.
+        try:
+            return self._journal.depth
+        except JournalError as e:
+            self._failed(e)
+        return 1
+
+    def _failed(self, e: NodeError) -> None:
+        self._state.set("error", e.code)
+        self._state.set("cause", 0)
 
     def _log(self, level: int, code: int, argument: int) -> None:
         if level <= self._state.get("lvl", 1):
@@ -121,8 +134,7 @@ class Cycle:
             self._role.sense(clock.now(), reason, quality)
         except JournalError as e:
             # No room for it, and counted as dropped: the contact is what makes room.
-            self._state.set("error", e.code)
-            self._state.set("cause", 0)
+            self._failed(e)
 
     def _contact_due(self, reason: int) -> bool:
         if reason == _BUTTON or not clock.is_set():
@@ -133,7 +145,7 @@ class Cycle:
         crashes = self._state.get("crn", 0)
         if self._voucher or self._state.get("urgent") or crashes == _CRASHES:
             return True
-        depth = self._journal.depth or crashes
+        depth = self._depth() or crashes
         due = self._state.get("next_report", 0)
         if depth >= self._config["report_records"]:
             soon = self._own(now, min(_SOON_S, self._config["report_s"] // 8))
@@ -165,6 +177,7 @@ class Cycle:
             error, cause = e.code, e.cause
         self.energy.enter(_SENSE)
         forget("node.link")
+        before = self._depth()
         self._guess_time()  # before a time is set by which to come back
         try:
             for got in answers:
@@ -187,7 +200,7 @@ class Cycle:
             forget("node.retry")
             self._log(1, _L_CONTACT_FAILED, error << 16 | cause & 0xFFFF)
         else:
-            self._contacted()
+            self._contacted(before)
             self._log(2, _L_CONTACT, clock.now() - began)
         if (answers or error) and config.on_trial():
             self._judge(not error)
@@ -251,14 +264,22 @@ class Cycle:
         # somebody waits for it.
         state = self._state
         news = state.get("urgent") or state.get("told") is None or state.get("crash")
-        if not (self._journal.depth or news):
+        if not (self._depth() or news):
             return []
         from node import reports
 
+        try:
+            journal = self._journal()
+        except JournalError as e:
+            self._failed(e)
+            from node.store.nojournal import NoJournal
+
+            journal = NoJournal()
+            state.set("told", None)  # the status is all that there is to tell
         made, self._telling = reports.make(
-            self._journal(), self._state, self._standing(), self._config["ledger_s"]
+            journal, state, self._standing(), self._config["ledger_s"]
         )
-        for name in ("reports", "wire.compact"):
+        for name in ("reports", "wire.compact", "store.nojournal"):
             forget("node." + name)
         self._journal.put_away()
         return made
@@ -276,8 +297,7 @@ class Cycle:
             if downlink.handle(items, results, self._command):
                 self.reconfigured = True  # it may be so already: a trial that was given up
         except ConfigError as e:
-            self._state.set("error", e.code)
-            self._state.set("cause", 0)
+            self._failed(e)
         if self.reconfigured:
             self._state.set("lvl", -1)  # of the log: the next boot asks the configuration
         self._state.set("items", downlink.standing())
@@ -338,9 +358,16 @@ class Cycle:
             standing = downlink.standing()
             begun = downlink.begun()
             forget("node.downlink")
-            if begun:
-                self._command(0, b"")  # one that a power cut or the watchdog ended is told
-            self._state.set("items", standing)
+            try:
+                if begun:
+                    self._command(0, b"")  # one that a power cut or the watchdog ended is told
+                self._state.set("items", standing)
+            except JournalError as e:
+                self._failed(e)  # told once it can be kept
+        back = self._state.get("back")
+        if back:  # a configuration on trial, which App took back
+            self._state.set("back", 0)
+            self._answer([(back, _REVERTED, 0)])
         return standing
 
     async def _learn_time(self, link) -> None:
@@ -358,13 +385,20 @@ class Cycle:
             timekeeping.guess(self._state, self._journal)
             forget("node.timekeeping")
 
-    def _contacted(self) -> None:
+    def _contacted(self, before: int = 0) -> None:
+        # `before`: the journal's depth, receipts aside.
         self._state.set("fails", 0)
         self._state.set("retry", 0)
-        self._state.set("urgent", 0)
+        # A backlog goes first and keeps the alarm, the newest record, waiting: it stays urgent as
+        # long as each contact brings it nearer, and counts them.
+        left = self._depth()
+        if left >= before:
+            left = 0
+        urgent = self._state.get("urgent", 0)
+        self._state.set("urgent", urgent + 1 if left and 0 < urgent < _BACKLOG else 0)
         now = clock.now()
         # What is left of a long silence goes at once. A moment that is near already is left out.
-        if self._journal.depth < self._config["report_records"]:
+        if left < self._config["report_records"]:
             period = self._config["report_s"]
             now = self._own(now + period // 16, period)
         self._state.set("next_report", now)

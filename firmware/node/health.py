@@ -51,10 +51,13 @@ def booted(state, kept: int) -> None:
     if cause == machine.PWRON_RESET and kept == WARM:
         log.note(state, log.WARNING, _L_BROWN_OUT, _count("bro"))
         happened(state, _E_BROWN_OUT)
-    elif cause == machine.WDT_RESET and state.get("crash") is None:
-        # Nothing was caught: the wake's cap, or the name of a task that fell silent.
-        state.set("crash", [0, binascii.crc32(state.get("mute", b"")), 0, 0, cause])
-        happened(state, _E_CRASH)
+    elif cause == machine.WDT_RESET:
+        state.set("crn", min(state.get("crn", 0) + 1, _MOST))
+        if state.get("crash") is None:
+            # Nothing was caught: the wake's cap, or the name of a task that fell silent.
+            state.set("crash", [0, binascii.crc32(state.get("mute", b"")), 0, 0, cause])
+            happened(state, _E_CRASH)
+        state.set("mute", b"")
 
 
 def happened(state, code: int) -> None:

@@ -8,6 +8,7 @@ from micropython import const
 
 from node import clock, log
 from node.config import NAMESPACE
+from node.errors import JournalError
 from node.wire import uplink
 
 _HOUR = const(3600)
@@ -104,7 +105,11 @@ def passed(seconds: int) -> None:
 def guess(state, journal) -> None:
     """Nobody told it since power came on: go on from the newest record, and say it is a guess."""
     if not clock.is_set():
-        body = journal().last_body
+        body = None
+        try:
+            body = journal().last_body
+        except JournalError as e:
+            state.set("error", e.code)
         clock.set(max(uplink.body_time(body) if body else 0, floor()))
         state.set("clock_sure", 0)
 

@@ -11,8 +11,9 @@ MAIN = "rescue/main.py"  # of the firmware folder; in the image it is node/main.
 _LEFT_OUT = (
     "app.py", "commands.py", "cycle.py", "events.py", "health.py", "heartbeats.py", "link/sntp.py",
     "log.py", "main.py", "power/", "reports.py", "retry.py", "roles/", "sense/",
-    "store/journal.py", "store/lazy.py", "store/ledger.py", "store/register.py",
-    "store/segment.py", "store/segments.py", "timekeeping.py", "wire/command.py",
+    "store/journal.py", "store/lazy.py", "store/ledger.py", "store/nojournal.py",
+    "store/register.py", "store/segment.py", "store/segments.py", "timekeeping.py",
+    "wire/command.py",
     "wire/logcode.py", "wire/nodeid.py", "wire/quantity.py", "wire/report.py",
     "wire/modbus.py", "wire/dlt645.py", "wire/cjt188.py",
     "lampplan.py", "twilight.py", "passing.py",

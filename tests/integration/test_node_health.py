@@ -98,11 +98,16 @@ async def test_a_node_that_dies_whenever_it_senses_tells_where(
 @pytest.mark.parametrize("sabotaged", [False, True])
 async def test_a_task_that_falls_silent_starves_the_watchdog(town: Town, sabotaged: bool) -> None:
     """And is named; with a watchdog that is fed whatever happens nobody ever knows."""
-    start = '    def due(self, now: int) -> int:\n        """The next slot or'
-    patience_ms = 1 << 28 if sabotaged else 60_000
-    task = f'    def start(self, beats) -> None:\n        beats.expect("bus", {patience_ms})\n\n'
+    drives = "        self._drive(now)\n        watch = "
+    hangs = (
+        "        if self._state.get('wakes') > 3:\n            import asyncio\n"
+        "            await asyncio.sleep_ms(10_000_000)\n"
+    )
+    edits = [("roles/lamppost.py", drives, hangs + drives)]
+    if sabotaged:
+        edits.append(("heartbeats.py", "> within_ms", "> 1 << 28"))
     node = await town.start(
-        "lamppost", "esp32s3-bc660k", [("roles/lamppost.py", start, task + start)],
+        "lamppost", "esp32s3-bc660k", edits,
         report_s=600, awake_s=120,
         pins={**_pins(), "relay": 12, "dim": 13, "supply": 1},
     )  # fmt: skip
@@ -114,7 +119,44 @@ async def test_a_task_that_falls_silent_starves_the_watchdog(town: Town, sabotag
         return
     assert bites > 0
     assert {crash["cause"] for crash in crashes} == {"watchdog"}
-    assert {crash["module"] for crash in crashes} == {f"{binascii.crc32(b'bus'):08x}"}
+    assert {crash["module"] for crash in crashes} == {f"{binascii.crc32(b'poll'):08x}"}
+
+
+@pytest.mark.parametrize("sabotaged", [False, True])
+@pytest.mark.parametrize("dies", ["while True:\n                time.sleep_ms(1000)", "{}[0]"])
+async def test_a_configuration_that_ends_each_life_at_its_boot_is_taken_back(
+    town: Town, dies: str, sabotaged: bool
+) -> None:
+    """A role that hangs or fails in its constructor makes no contact that could judge it."""
+    opens = "        self._litres = kept"
+    ends = f"        if values['long_use_s'] == 7777:\n            {dies}\n"
+    edits = [("roles/gas_meter.py", opens, ends + opens)]
+    if sabotaged:
+        edits.append(("app.py", "_CRASHES = const(3)", "_CRASHES = const(10_000)"))
+    node = await town.start("gas-meter", "esp32s3-bc660k", edits, report_s=3600)
+    await node.board.run_for(2 * HOUR)
+    before = node.board.nvs.get("kapok", "cfg")
+    await town.fleet.command("node", "configure", node.node_id, "long_use_s=7777")
+    await node.board.run_for(3 * HOUR)
+    assert (node.board.nvs.get("kapok", "cfg") == before) is not sabotaged
+    if not sabotaged:
+        (item,) = json.loads(await town.fleet.command("node", "downlinks", node.node_id, "--json"))
+        assert item["state"] == "refused"
+        assert (await town.health())["crashes"]
+
+
+async def test_a_node_whose_journal_does_not_open_still_reaches_the_fleet(town: Town) -> None:
+    opens = "            from node.store.journal import Journal\n"
+    raises = "raise JournalError('', 5)"
+    broken = f"            from node.errors import JournalError\n\n            {raises}\n"
+    edits = [("store/lazy.py", opens, broken)]
+    node = await town.start("gas-meter", "esp32s3-bc660k", edits, report_s=3600)
+    await node.board.run_for(2 * HOUR)
+    before = node.board.nvs.get("kapok", "cfg")
+    await town.fleet.command("node", "configure", node.node_id, "report_s=1800")
+    await node.board.run_for(2 * HOUR)
+    assert node.board.nvs.get("kapok", "cfg") != before
+    assert not node.board.life.crashes, node.board.life.last_crash
 
 
 def _pins() -> dict[str, int]:

@@ -7,6 +7,7 @@ import machine
 from micropython import const
 
 from node import clock
+from node.errors import JournalError
 from node.modules import forget
 from node.wire import uplink
 
@@ -145,7 +146,11 @@ class Drainage:
             return False
         last = self._state.get("slot")
         if last is None:  # power was lost; the journal knows
-            body = self._journal().last_body
+            try:
+                body = self._journal().last_body
+            except JournalError as e:
+                self._state.set("error", e.code)
+                return True
             last = uplink.body_time(body) if body else -1
             self._state.set("slot", last)
         slot = now // period

@@ -62,27 +62,37 @@ class GasMeter:
 
     def sense(self, now: int, reason: int, quality: int) -> None:
         """Freeze the register if an hour has begun; tell of a gap, a magnet and reverse flow."""
+        pulse = reason in (machine.EXT0_WAKE, machine.ULP_WAKE)
         if clock.is_set():
-            gap = self._register.gap
-            if gap:
-                self._tell("gap", now, quality)
-            local = now + self._config["utc_offset_s"]
-            slot = local // _HOUR
-            last = self._last()
-            if not last or last > slot + 1:
-                # The first hour of a new meter began before the meter did; and what lies ahead
-                # was frozen by a clock that was wrong.
-                self._taken(slot)
-            elif slot > last:
-                self._freeze(now, slot, last, uplink.SUSPECT if gap else quality)
-                if gap:
-                    self._tell("told", now, quality)
+            try:
+                self._hourly(now, quality, pulse)
+            except JournalError as e:  # it is no reason not to watch; the next look tries again
+                self._state.set("error", e.code)
+                self._state.set("cause", 0)
         if self.counting:
             self._tamper(now, quality)
         self.count()
-        pulse = reason in (machine.EXT0_WAKE, machine.ULP_WAKE)
         button = reason == machine.EXT1_WAKE
         self._safely(lambda safety: safety.look(now, quality, pulse, button))
+
+    def _hourly(self, now: int, quality: int, pulse: bool) -> None:
+        gap = self._register.gap
+        if gap:
+            self._tell("gap", now, quality)
+        slot = (now + self._config["utc_offset_s"]) // _HOUR
+        if pulse and self._state.get("fz") == slot:
+            return  # tried in this hour: not with each pulse again, NVS wears
+        self._state.set("fz", slot)
+        last = self._last()
+        if not last or last > slot + 1:
+            # The first hour of a new meter began before the meter did; and what lies ahead was
+            # frozen by a clock that was wrong.
+            self._taken(slot)
+        elif slot > last:
+            self._freeze(now, slot, last, uplink.SUSPECT if gap else quality)
+            if gap:
+                self._register.told()
+                self._tell("told", now, quality)
 
     def count(self) -> None:
         """Put the register as it is now into RTC memory, in pulses."""

@@ -50,6 +50,12 @@ class Gateway:
         # (seconds, baud, parity) for which a master station has the line, and when it is over.
         self.session: "tuple | None" = None
         self._until = 0
+        self._beats = None
+
+    def start(self, beats) -> None:
+        """Beat (node/heartbeats.py) with each poll that comes to its end."""
+        self._beats = beats
+        beats.expect("poll", 2000 * (self._config["sample_s"] + self._config["awake_s"]))
 
     async def converse(self, door, left_ms: int) -> None:
         """The session, over an open door that carries frames, for `left_ms` at most."""
@@ -70,8 +76,12 @@ class Gateway:
 
     async def poll(self, now: int) -> None:
         """Ask who is due, as far as a quarter of the wake's cap goes; what is left comes next."""
-        if not clock.is_set() or not self._due(now):
-            return
+        if clock.is_set() and self._due(now):
+            await self._round(now)
+        if self._beats is not None:
+            self._beats.beat("poll")
+
+    async def _round(self, now: int) -> None:
         from node.sense.bus import Bus
 
         until = time.ticks_add(time.ticks_ms(), self._config["awake_s"] * _PART)

@@ -1,6 +1,7 @@
 """Sampling on a grid of time: each slot once, however often the node restarts within it."""
 
 from node import clock
+from node.errors import JournalError
 from node.wire import uplink
 
 
@@ -17,7 +18,11 @@ class Grid:
         """The slot last recorded, or -1. RTC memory knows; after a cold boot the journal does."""
         slot = self._state.get(self._key)
         if slot is None:
-            body = self._journal().last_body
+            try:
+                body = self._journal().last_body
+            except JournalError as e:
+                self._state.set("error", e.code)
+                return -1
             slot = uplink.body_time(body) // self.period if body else -1
             self._state.set(self._key, slot)
         return slot

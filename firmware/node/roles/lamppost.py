@@ -56,6 +56,13 @@ class Lamppost:
         self._stale = False  # the lamp was dimmed otherwise since
         self._line = None  # a Gateway, while it has devices to ask
         self._mute: tuple = ({}, {})  # what it knows of those that do not answer
+        self._beats = None
+
+    def start(self, beats) -> None:
+        """Beat (node/heartbeats.py) with each poll and each look at the lamp that ends."""
+        self._beats = beats
+        for name in ("poll", "lamp"):
+            beats.expect(name, 2000 * (self._config["watch_s"] + self._config["awake_s"]))
 
     async def poll(self, now: int) -> None:
         """Ask the meter at each look, and in a new slot every other device on the line.
@@ -81,6 +88,7 @@ class Lamppost:
                 self._line = None
                 forget("node.roles.gateway")
                 forget("node.events")
+        self._beat("poll")
 
     def sense(self, now: int, reason: int, quality: int) -> None:
         """Drive the lamp, watch over it and its pole, and record the slot once."""
@@ -102,6 +110,7 @@ class Lamppost:
         forget("node.roles.pole")
         forget("node.events")
         self._drive(now)  # what was found may have tripped it
+        self._beat("lamp")
         if not self._wanted_now and not self._grid.open(now):
             return
         if self._stale and not self._blinking(now):
@@ -165,6 +174,10 @@ class Lamppost:
 
     def arm(self) -> None:
         """Nothing ends a deep sleep that never comes."""
+
+    def _beat(self, name: str) -> None:
+        if self._beats is not None:
+            self._beats.beat(name)
 
     def _open_line(self):
         from node.roles.gateway import Gateway

@@ -8,6 +8,7 @@ import time
 import machine
 from micropython import const
 
+from node.errors import JournalError
 from node.events import Events
 from node.sense import plausible
 from node.sense.analog import AnalogInput
@@ -85,9 +86,10 @@ class Manhole:
             (self._suspect if flags else self._good).insert(0, (_Q_LEVEL, level[0]))
             if flags:
                 self._suspect.insert(1, (_Q_LEVEL_FLAGS, flags))
-        self._keep()
+        # The slot stays open where there was no room: the look behind a contact fills it.
+        if self._keep():
+            self._state.set("slot", now)
         self._state.set("lv", memory)
-        self._state.set("slot", now)
         high = self._get("level_high_mm", 0)
         if rise is not None and level:
             self._rising(level[0], rise, high)
@@ -112,11 +114,23 @@ class Manhole:
             self._watch(_E_HEAVY_RAIN, bool(most) and rained >= most, 2 * rained < most, values)
         self._weather(plausible.doubtful(memory), level[0] if level else 0, rise, high)
 
-    def _keep(self) -> None:
+    def _keep(self) -> bool:
         # What is suspect has a record of its own, so that it casts no doubt on the rest.
+        kept = True
         for values, quality in ((self._good, self._quality), (self._suspect, uplink.SUSPECT)):
             if values:
-                self._journal().append(uplink.encode_body(self._now, quality, values))
+                kept = self._record(values, quality) and kept
+        return kept
+
+    def _record(self, values: list, quality: int) -> bool:
+        # Whether there was room; if not, events are no less watched.
+        try:
+            self._journal().append(uplink.encode_body(self._now, quality, values))
+        except JournalError as e:
+            self._state.set("error", e.code)
+            self._state.set("cause", 0)
+            return False
+        return True
 
     def _level(self) -> "tuple[int, bool] | None":
         # The median of a few looks: a wave or a drop is no level.
@@ -264,6 +278,5 @@ class Manhole:
             since = self._now
         elif want > mode or self._now - since >= self._get("calm_s", 1800):
             mode, since = want, self._now
-            body = uplink.encode_body(self._now, self._quality, [(_Q_SAMPLING, mode)])
-            self._journal().append(body)
+            self._record([(_Q_SAMPLING, mode)], self._quality)
         self._state.set("mode", [mode, since, int(doubtful)])

@@ -1,6 +1,6 @@
 """Keys of every role."""
 
-from . import INVALID, SchemaError
+from . import BELOW, INVALID, SchemaError
 
 RULES: "dict[str, tuple]" = {  # type: ignore[type-arg]
     "node": (str, 10, None),
@@ -24,6 +24,8 @@ RULES: "dict[str, tuple]" = {  # type: ignore[type-arg]
     "log_level": (int, 0, 3, None),  # of log.py; none: 1
 }
 
+CONTACT_S = 30  # of `awake_s`: 15 to shut a link down (cycle.py), the rest for an alarm at least
+
 
 def check(values: dict) -> None:  # type: ignore[type-arg]
     """SchemaError where keys contradict each other."""
@@ -37,6 +39,15 @@ def check(values: dict) -> None:  # type: ignore[type-arg]
             raise SchemaError(
                 "bearers", INVALID, "bearers: door coap goes by the modem's own sockets only"
             )
+
+
+def check_awake(values: dict, busy_s: int) -> None:  # type: ignore[type-arg]
+    """SchemaError unless `awake_s`, which the watchdog ends, leaves a contact its time beside
+    `busy_s`, the longest time for which the role's devices may hold a wake up.
+    """
+    if values["awake_s"] < busy_s + CONTACT_S:
+        text = "awake_s is below %d: the role's devices take %d" % (busy_s + CONTACT_S, busy_s)
+        raise SchemaError("awake_s", BELOW, text)
 
 
 def whole(value: object) -> bool:

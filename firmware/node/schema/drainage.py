@@ -1,6 +1,7 @@
 """Keys of a drainage point."""
 
 from . import INVALID, SchemaError
+from .common import check_awake
 
 # Where there may be none, the number behind "none" holds: it is in roles/manhole.py, and takes no
 # heap on the nodes that do not say otherwise. A threshold of 0 switches its event off.
@@ -54,6 +55,8 @@ RULES: "dict[str, tuple]" = {  # type: ignore[type-arg]
     "supply_low_mv": (int, 0, 100000, 0),
 }
 
+_LOOKS_S = 10  # of the level, at a cover that is being moved, at a line that is not let go
+
 
 def check(values: dict) -> None:  # type: ignore[type-arg]
     """SchemaError where keys contradict each other."""
@@ -66,6 +69,11 @@ def check(values: dict) -> None:  # type: ignore[type-arg]
         for pin in FITTED[name]:
             if pins and pin not in pins:  # the fleet, which checks too, does not know the board
                 raise SchemaError("fitted", INVALID, "fitted: %s needs a pin %r" % (name, pin))
+    busy = _LOOKS_S + (values.get("warm_ms", 500) + 999) // 1000
+    fitted = values.get("fitted", ())
+    if ("h2s" in fitted or "ch4" in fitted) and values.get("gas_s", 3600):
+        busy += values.get("gas_warm_s", 30)
+    check_awake(values, busy)
     by = values.get("level_by", "analog")
     if by not in ("", "analog", "ultrasonic"):
         raise SchemaError("level_by", INVALID, "unknown level_by %r" % by)

@@ -4,7 +4,7 @@ Of each danger: a threshold (0: it is not watched), how long it must hold, and w
 """
 
 from . import INVALID, SchemaError
-from .common import whole
+from .common import check_awake, whole
 
 RULES: "dict[str, tuple]" = {  # type: ignore[type-arg]
     "litres_per_pulse": (int, 1, 1000, 10),
@@ -56,6 +56,8 @@ RULES: "dict[str, tuple]" = {  # type: ignore[type-arg]
     "magnet_s": (int, 0, 604800, 0),
 }
 
+_PRESS_S = 3  # the button that opens the valve is held for so long
+
 
 def check(values: dict) -> None:  # type: ignore[type-arg]
     """SchemaError where keys contradict each other."""
@@ -71,3 +73,10 @@ def check(values: dict) -> None:  # type: ignore[type-arg]
     ):
         if values[key] and (values[back] < values[key] if above else values[back] > values[key]):
             raise SchemaError(back, INVALID, "%s is on the wrong side of %s" % (back, key))
+    busy = 0
+    if "valve_close" in values["pins"]:  # it does not close, does not open, and is closed again
+        busy += _PRESS_S + 3 * values["valve_drive_s"]
+    if "sda" in values["pins"] and values["quake_mg"]:
+        busy += values["quake_s"]
+    if busy:
+        check_awake(values, busy)

@@ -1,7 +1,7 @@
 """Keys of an RS-485 gateway."""
 
 from . import ABOVE, INVALID, SchemaError
-from .common import whole
+from .common import check_awake, whole
 
 _BAUDS = (1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
 
@@ -18,6 +18,8 @@ RULES: "dict[str, tuple]" = {  # type: ignore[type-arg]
 def check(values: dict) -> None:  # type: ignore[type-arg]
     """SchemaError where keys contradict each other."""
     check_devices(values["devices"])
+    if values["devices"]:
+        check_awake(values, values["awake_s"] // 2)  # cycle.py cuts a poll there
 
 
 def check_devices(devices: list) -> None:  # type: ignore[type-arg]

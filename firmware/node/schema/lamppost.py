@@ -1,7 +1,7 @@
 """Keys of a lamppost."""
 
 from . import INVALID, SchemaError
-from .common import whole
+from .common import check_awake, whole
 from .gateway import RULES as _LINE
 from .gateway import check_devices
 
@@ -110,3 +110,5 @@ def check(values: dict) -> None:  # type: ignore[type-arg]
             raise SchemaError("meter", e.code, "meter: [profile, address], of " + str(e))
     if (values["meter"] or values["devices"]) and "bus_tx" not in values["pins"]:
         raise SchemaError("devices", INVALID, "meter and devices: this board has no RS-485 line")
+    if values["meter"] or values["devices"]:
+        check_awake(values, values["awake_s"] // 2)  # cycle.py cuts a poll there

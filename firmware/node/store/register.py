@@ -98,8 +98,12 @@ class Register:
         self.commit(_CLEAN)
 
     def freeze(self, slot: int, sequence: int) -> None:
-        """Commit with the slot that is being frozen; a gap has been told with it."""
+        """Commit with the slot that is being frozen."""
         self.slot, self.sequence = slot, sequence
+        self.commit()
+
+    def told(self) -> None:
+        """A freeze that is in the journal has told of the gap."""
         self._flags &= ~_GAP
         self.commit()
 

@@ -162,6 +162,20 @@ def test_power_cuts_on_the_way_back(flash: esp32.Flash) -> None:
     assert each_cut(flash, lambda: lose(TRIES + 1), check) > 20
 
 
+def test_a_trial_is_given_up_at_once_and_through_power_cuts(flash: esp32.Flash) -> None:
+    give(FIRST)
+    assert configure.give_up() == 1
+    assert not config.on_trial()
+    assert configure.give_up() is None
+
+    def check() -> None:
+        assert cbor.decode(esp32.flash.kept["cfg"]) == BASE
+        assert not config.on_trial()
+        assert downlink.standing() == [0, 1, 1]
+
+    assert each_cut(flash, lambda: config.on_trial() and configure.give_up(), check) > 15
+
+
 def test_sabotage_without_the_trial_a_wrong_network_shuts_the_node_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

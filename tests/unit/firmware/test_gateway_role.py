@@ -303,3 +303,45 @@ def test_silence_is_kept_for_when_power_is_lost(world: World) -> None:
     world.state.set("evd", 0)
     world.slot()
     assert not world.state.get("evd"), "unchanged"
+
+
+class Beats:
+    """As node/heartbeats.py: who is expected, and who was heard."""
+
+    def __init__(self) -> None:
+        self.within: dict[str, int] = {}
+        self.heard: list[str] = []
+
+    def expect(self, name: str, within_ms: int) -> None:
+        self.within[name] = within_ms
+
+    def beat(self, name: str) -> None:
+        assert name in self.within
+        self.heard.append(name)
+
+
+def test_each_poll_that_ends_beats_and_one_that_hangs_does_not(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beats = Beats()
+    world.role.start(beats)
+    assert 1000 * 2 * SLOT <= beats.within["poll"] < 1 << 28
+    world.slot()
+    world.poll()  # with nobody to ask
+    heard = len(beats.heard)
+    assert heard >= 2
+
+    async def hangs(*_: Any) -> None:
+        raise TimeoutError  # as the cycle cuts it
+
+    monkeypatch.setattr(world.role, "_ask", hangs)
+    with pytest.raises(TimeoutError):
+        world.slot()
+    assert len(beats.heard) == heard
+
+
+def test_the_longest_period_fits_the_ticks(world: World) -> None:
+    beats = Beats()
+    world.start(1, sample_s=86_400, awake_s=600)
+    world.role.start(beats)
+    assert beats.within["poll"] < 1 << 28

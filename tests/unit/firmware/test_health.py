@@ -177,3 +177,13 @@ def test_a_full_nvs_costs_a_count_and_nothing_else(board: Board) -> None:
     board.wake()
     assert board.journal.depth == 0
     assert receipt
+
+
+@pytest.mark.parametrize("pending", [False, True])
+def test_each_bite_of_the_watchdog_is_a_life_that_ended_early(board: Board, pending: bool) -> None:
+    sys.modules["machine"].reset_cause = lambda: WDT  # type: ignore[attr-defined]
+    if pending:
+        board.state.set("crash", [1, 2, 3, 4, 5])
+    for count in (1, 2, 3):
+        health().booted(board.state, WARM)
+        assert board.state.get("crn") == count

@@ -404,3 +404,19 @@ def test_levels_are_the_standards_curve(pole: Make) -> None:
     for permille in range(1, 1001):
         best = min(range(1, 255), key=lambda n: abs(10 ** (3 * (n - 1) / 253) - permille))
         assert level_of(permille) == best
+
+
+def test_the_lamp_and_each_poll_beat(pole: Make) -> None:
+    heard: list[str] = []
+    within: dict[str, int] = {}
+
+    class Beats:
+        expect = staticmethod(within.__setitem__)
+        beat = staticmethod(heard.append)
+
+    post = pole(watch_s=60, awake_s=120)
+    post.role.start(Beats())
+    assert within == {"poll": 360_000, "lamp": 360_000}
+    for _ in range(3):
+        post.wake(60)
+    assert heard == ["poll", "lamp"] * 3
