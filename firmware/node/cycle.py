@@ -23,6 +23,8 @@ _Q_DETAIL = const(902)
 _REVERTED = const(12)  # wire/command.py
 _ALARM = const(2)  # store/journal.py
 _SOON_S = const(3600)  # within so long a node reports that has enough to report
+_MOST = const(6)  # contacts for events and for the button in an hour
+_AT_ONCE = const(2)  # of RTC `urgent`: somebody waits for it, or a valve closes; 1: an event
 _SENSE = const(1)  # phases of power/energy.py
 _SEND = const(3)
 _LISTEN = const(4)
@@ -91,10 +93,13 @@ class Cycle:
         # hour, all of a city at once.
         contact = None
         retry = self._state.get("retry", 0)
-        if self._state.get("urgent"):
-            contact = max(clock.now(), retry)
-        elif self._journal.depth or self._voucher:
+        if self._journal.depth or self._voucher:
             contact = max(self._state.get("next_report", 0), retry)
+        urgent = self._state.get("urgent")
+        if urgent:
+            barred = self._barred() if urgent != _AT_ONCE else 0
+            soon = max(clock.now(), retry, barred)
+            contact = soon if contact is None else min(contact, soon)
         if contact is not None:
             due = contact if due is None else min(due, contact)
         return due
@@ -125,13 +130,19 @@ class Cycle:
             self._state.set("cause", 0)
 
     def _contact_due(self, reason: int) -> bool:
-        if reason == _BUTTON or not clock.is_set():
-            return True
         now = clock.now()
-        if now < self._state.get("retry", 0):
+        retry = self._state.get("retry", 0)
+        # A second time in a row a button may be stuck, or be a dip of the supply.
+        again = self._state.get("btn") and now < max(retry, self._barred())
+        if not again and (reason == _BUTTON or not clock.is_set()):
+            return True
+        if now < retry:
             return False
         crashes = self._state.get("crn", 0)
-        if self._voucher or self._state.get("urgent") or crashes == _CRASHES:
+        urgent = self._state.get("urgent")
+        if urgent and (urgent == _AT_ONCE or now >= self._barred()):
+            return True
+        if self._voucher or crashes == _CRASHES:
             return True
         depth = self._journal.depth or crashes
         due = self._state.get("next_report", 0)
@@ -141,6 +152,12 @@ class Cycle:
                 due = soon
                 self._state.set("next_report", due)
         return bool(depth and now >= due)
+
+    def _barred(self) -> int:
+        # Until when events and the button have no contact of their own: `urg` has since when they
+        # had how many. Reports go on.
+        since, count = self._state.get("urg", (0, 0))
+        return since + _SOON_S if count >= _MOST and since <= clock.now() else 0
 
     def _own(self, now: int, period: int) -> int:
         # The next moment behind `now` that is this node's own in `period` seconds.
@@ -157,6 +174,7 @@ class Cycle:
         error = cause = 0
         began = clock.now()
         self.energy.contact()
+        self._state.set("btn", int(reason == _BUTTON))
         try:
             await asyncio.wait_for_ms(self._contact(reason, answers, items), cap_ms)
         except asyncio.TimeoutError:
@@ -282,7 +300,7 @@ class Cycle:
         self._state.set("items", downlink.standing())
         forget("node.downlink")
         if self.reconfigured:
-            self._state.set("urgent", 1)  # a configuration on trial: the fleet must be reached
+            self._state.set("urgent", _AT_ONCE)  # a configuration on trial
         self._answer(results)
 
     def _answer(self, results: list) -> None:
@@ -293,7 +311,7 @@ class Cycle:
                 self._journal().append(
                     uplink.encode_body(clock.now(), uplink.GOOD, values), _ALARM
                 )
-                self._state.set("urgent", 1)
+                self._state.set("urgent", _AT_ONCE)
             except JournalError as e:
                 self._state.set("error", e.code)
 
@@ -360,8 +378,13 @@ class Cycle:
     def _contacted(self) -> None:
         self._state.set("fails", 0)
         self._state.set("retry", 0)
-        self._state.set("urgent", 0)
         now = clock.now()
+        if self._state.get("urgent") == 1 or self._state.get("btn"):
+            since, count = self._state.get("urg", (0, 0))
+            if not 0 <= now - since < _SOON_S:
+                since, count = now, 0
+            self._state.set("urg", [since, count + 1])
+        self._state.set("urgent", 0)
         # What is left of a long silence goes at once. A moment that is near already is left out.
         if self._journal.depth < self._config["report_records"]:
             period = self._config["report_s"]

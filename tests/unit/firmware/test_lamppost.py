@@ -165,7 +165,7 @@ def test_read_now_records_out_of_turn_and_reports(pole: Make) -> None:
     p.wake(5)
     p.wake(5)
     assert len(p.journal.records) == before + 1
-    assert p.state["urgent"] == 1
+    assert p.state["urgent"] == 2
 
 
 # What it watches
