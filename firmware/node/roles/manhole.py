@@ -106,8 +106,10 @@ class Manhole:
         self._limit(_E_H2S, h2s, "h2s", 10 * self._get("h2s_ppm", 10))
         self._limit(_E_CH4, ch4, "ch4", 10 * self._get("ch4_lel", 25))
         low = self._get("supply_low_mv", 0)
-        off = supply is None or not low
-        self._watch(_E_SUPPLY_LOST, not off and supply < low, off or 20 * supply > 21 * low)
+        if supply is None or not low:
+            self._watch(_E_SUPPLY_LOST, False, True)
+        else:
+            self._watch(_E_SUPPLY_LOST, supply < low, 20 * supply > 21 * low)
         most = 10 * self._get("rain_mm_h", 20)
         if rained is None or not most:
             self._watch(_E_HEAVY_RAIN, False, True)
