@@ -118,7 +118,9 @@ class App:
         self.cycle.energy.rest()
         button = self.config["pins"].get("button")
         if button is not None:
-            callers.append(machine.Pin(button, machine.Pin.IN, machine.Pin.PULL_DOWN))
+            pin = machine.Pin(button, machine.Pin.IN, machine.Pin.PULL_DOWN)
+            if not pin.value():  # one that is held would end the sleep at once
+                callers.append(pin)
         if callers and hasattr(esp32, "wake_on_ext1"):
             esp32.wake_on_ext1(tuple(callers), esp32.WAKEUP_ANY_HIGH)
         elif callers:

@@ -54,7 +54,7 @@ class Commands:
         result, detail = self._judge(*told)
         self._record(number, result, detail)
         _done(nvs)
-        self._state.set("urgent", 1)  # whoever asked waits for it
+        self._state.set("urgent", 2)  # whoever asked waits for it
         return result
 
     def recover(self) -> None:
@@ -71,7 +71,7 @@ class Commands:
             if not body or not _tells(body, number):
                 self._record(number, command.FAILED, _CUT)
             _done(nvs)
-            self._state.set("urgent", 1)
+            self._state.set("urgent", 2)
 
     def _open(self, nvs, number: int, payload: bytes) -> "tuple | None":
         # (code, arguments, expiry) of what the fleet itself has signed for this node and number.

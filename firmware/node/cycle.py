@@ -24,6 +24,8 @@ _REVERTED = const(12)  # wire/command.py
 _ALARM = const(2)  # store/journal.py
 _BACKLOG = const(100)  # contacts at once for one alarm: a full journal takes 70
 _SOON_S = const(3600)  # within so long a node reports that has enough to report
+_MOST = const(6)  # contacts for events and for the button in an hour
+_AT_ONCE = const(2)  # of RTC `urgent`: somebody waits for it, or a valve closes; 1: an event
 _SENSE = const(1)  # phases of power/energy.py
 _SEND = const(3)
 _LISTEN = const(4)
@@ -92,10 +94,13 @@ class Cycle:
         # hour, all of a city at once.
         contact = None
         retry = self._state.get("retry", 0)
-        if self._state.get("urgent"):
-            contact = max(clock.now(), retry)
-        elif self._depth() or self._voucher:
+        if self._depth() or self._voucher:
             contact = max(self._state.get("next_report", 0), retry)
+        urgent = self._state.get("urgent")
+        if urgent:
+            barred = self._barred() if urgent != _AT_ONCE else 0
+            soon = max(clock.now(), retry, barred)
+            contact = soon if contact is None else min(contact, soon)
         if contact is not None:
             due = contact if due is None else min(due, contact)
         return due
@@ -137,13 +142,19 @@ class Cycle:
             self._failed(e)
 
     def _contact_due(self, reason: int) -> bool:
-        if reason == _BUTTON or not clock.is_set():
-            return True
         now = clock.now()
-        if now < self._state.get("retry", 0):
+        retry = self._state.get("retry", 0)
+        # A second time in a row a button may be stuck, or be a dip of the supply.
+        again = self._state.get("btn") and now < max(retry, self._barred())
+        if not again and (reason == _BUTTON or not clock.is_set()):
+            return True
+        if now < retry:
             return False
         crashes = self._state.get("crn", 0)
-        if self._voucher or self._state.get("urgent") or crashes == _CRASHES:
+        urgent = self._state.get("urgent")
+        if urgent and (urgent == _AT_ONCE or now >= self._barred()):
+            return True
+        if self._voucher or crashes == _CRASHES:
             return True
         depth = self._depth() or crashes
         due = self._state.get("next_report", 0)
@@ -153,6 +164,12 @@ class Cycle:
                 due = soon
                 self._state.set("next_report", due)
         return bool(depth and now >= due)
+
+    def _barred(self) -> int:
+        # Until when events and the button have no contact of their own: `urg` has since when they
+        # had how many. Reports go on.
+        since, count = self._state.get("urg", (0, 0))
+        return since + _SOON_S if count >= _MOST and since <= clock.now() else 0
 
     def _own(self, now: int, period: int) -> int:
         # The next moment behind `now` that is this node's own in `period` seconds.
@@ -169,6 +186,7 @@ class Cycle:
         error = cause = 0
         began = clock.now()
         self.energy.contact()
+        self._state.set("btn", int(reason == _BUTTON))
         try:
             await asyncio.wait_for_ms(self._contact(reason, answers, items), cap_ms)
         except asyncio.TimeoutError:
@@ -303,7 +321,7 @@ class Cycle:
         self._state.set("items", downlink.standing())
         forget("node.downlink")
         if self.reconfigured:
-            self._state.set("urgent", 1)  # a configuration on trial: the fleet must be reached
+            self._state.set("urgent", _AT_ONCE)  # a configuration on trial
         self._answer(results)
 
     def _answer(self, results: list) -> None:
@@ -314,7 +332,7 @@ class Cycle:
                 self._journal().append(
                     uplink.encode_body(clock.now(), uplink.GOOD, values), _ALARM
                 )
-                self._state.set("urgent", 1)
+                self._state.set("urgent", _AT_ONCE)
             except JournalError as e:
                 self._state.set("error", e.code)
 
@@ -392,11 +410,16 @@ class Cycle:
         # A backlog goes first and keeps the alarm, the newest record, waiting: it stays urgent as
         # long as each contact brings it nearer, and counts them.
         left = self._depth()
-        if left >= before:
-            left = 0
-        urgent = self._state.get("urgent", 0)
-        self._state.set("urgent", urgent + 1 if left and 0 < urgent < _BACKLOG else 0)
+        urgent, more = self._state.get("urgent", 0), self._state.get("more", 0)
         now = clock.now()
+        if not more and (urgent == 1 or self._state.get("btn")):
+            since, count = self._state.get("urg", (0, 0))
+            if not 0 <= now - since < _SOON_S:
+                since, count = now, 0
+            self._state.set("urg", [since, count + 1])
+        goes_on = urgent and 0 < left < before and more < _BACKLOG
+        self._state.set("urgent", urgent if goes_on else 0)
+        self._state.set("more", more + 1 if goes_on else 0)
         # What is left of a long silence goes at once. A moment that is near already is left out.
         if left < self._config["report_records"]:
             period = self._config["report_s"]

@@ -23,6 +23,7 @@ class Events:
         self._journal = journal
         if state.get("events") is None:
             _load(state)
+        self.again = 0
 
     def on(self, code: int) -> bool:
         """Whether event `code` (wire/quantity.py) has begun and not ended."""
@@ -43,20 +44,31 @@ class Events:
         return self._note(code, 0, now, quality, values, urgent)
 
     def watch(
-        self, code: int, beyond: bool, back: bool, hold_s: int, now: int, quality: int, values=()
+        self,
+        code: int,
+        beyond: bool,
+        back: bool,
+        hold_s: int,
+        now: int,
+        quality: int,
+        values=(),
+        back_s: int = 0,
     ) -> bool:
-        """Begin once `beyond` has held for `hold_s`, end once it is `back`: between the two lies
-        the hysteresis. Whether it is on.
+        """Begin once `beyond` has held for `hold_s`, end once it has been `back` for `back_s`:
+        between the two lies the hysteresis. Whether it is on. `again`: when a time runs out.
         """
         since = self._state.get("since", {})
-        if self.on(code):
-            if back:
-                self.end(code, now, quality, values)
-        elif not beyond:
+        on = self.on(code)
+        if on:
+            beyond, hold_s = back, back_s
+        if not beyond:
             since.pop(code, None)
-        elif not hold_s or now - since.setdefault(code, now) >= hold_s:
+        elif hold_s and now - since.setdefault(code, now) < hold_s:
+            until = since[code] + hold_s
+            self.again = min(self.again or until, until)
+        else:
             since.pop(code, None)
-            self.begin(code, now, quality, values)
+            self._note(code, int(not on), now, quality, values, not on)
         self._state.set("since", since)
         return self.on(code)
 
@@ -73,7 +85,7 @@ class Events:
             on.append(code)
         self._state.set("events", on)
         self._state.set("evd", 1)
-        if urgent:
+        if urgent and not self._state.get("urgent"):  # 2 there is more urgent still
             self._state.set("urgent", 1)
         return True
 

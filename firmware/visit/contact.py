@@ -19,6 +19,8 @@ def _app():
 async def _once(app) -> dict:
     before = app.journal.depth
     app.state.set("retry", 0)
+    app.state.set("btn", 0)  # whoever visits it waits for nothing
+    app.state.set("urg", [0, 0])
     app.state.set("told", None)  # so that there is something to say, whatever the journal holds
     await app.cycle.run(machine.EXT1_WAKE)
     told = {"depth_before": before, "depth": app.journal.depth}

@@ -76,9 +76,7 @@ def compile_tree(root: Path, names: Iterable[str], out: Path, flags: tuple[str, 
     return folder
 
 
-def build(
-    firmware_dir: Path, out: Path, slot: str = "a", script: str = ""
-) -> dict[str, bytes]:
+def build(firmware_dir: Path, out: Path, slot: str = "a", script: str = "") -> dict[str, bytes]:
     """Files of a node's file system by path: `/boot.py` and `/main.py` as sources,
     `/<slot>.romfs`.
 

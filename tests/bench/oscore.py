@@ -24,7 +24,9 @@ def measure() -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="kapok-oscore-") as folder:
         image = Path(folder) / "a.romfs"
         cache = slots.cache_dir() / "node"
-        image.write_bytes(slots.build(firmware_dir(), cache, script=SCRIPT.read_text())["/a.romfs"])
+        image.write_bytes(
+            slots.build(firmware_dir(), cache, script=SCRIPT.read_text())["/a.romfs"]
+        )
         ran = subprocess.run(
             [vm, "-X", "heapsize=4m", SCRIPT, image],
             capture_output=True,

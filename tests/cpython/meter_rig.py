@@ -276,7 +276,7 @@ class Meter:
 
         machine = _module(
             "machine", mem32=Memory(), Pin=Pin, deepsleep=deepsleep, EXT0_WAKE=2, EXT1_WAKE=3,
-            ULP_WAKE=6, TIMER_WAKE=4,
+            ULP_WAKE=6, TIMER_WAKE=4, RTC=lambda: types.SimpleNamespace(memory=self._rtc),
         )  # fmt: skip
         esp32 = _module(
             "esp32", ULP=Coprocessor, NVS=NvsOf, mcu_temperature=None, wake_on_ulp=lambda _: None
@@ -308,7 +308,7 @@ def _module(name: str, **names: Any) -> types.ModuleType:
 
 
 _FRESH = (
-    "node.clock", "node.config", "node.events", "node.sense.reeds", "node.sense.ulp",
+    "node.clock", "node.config", "node.events", "node.retry", "node.sense.reeds", "node.sense.ulp",
     "node.sense.ulpcode", "node.store.register", "node.roles.gas_meter", "node.roles.gas_tamper",
 )  # fmt: skip
 

@@ -49,6 +49,9 @@ class Drainage:
         """Sample if a sensor called, if the slot is still open, or if it begins to rain."""
         called = self.called() or (reason == machine.EXT0_WAKE and not self._tip)
         self._tip = False
+        if 0 < self._state.get("look", 0) <= now:  # a float or the cover held for its time
+            self._state.set("look", 0)
+            called = True
         if self._rain is not None and self._wetter(self._rain, now):
             called = True
         if called or self._open(now):
@@ -72,7 +75,12 @@ class Drainage:
             soonest = min(self._state.get("next_report", 0), now + often)
             self._state.set("next_report", soonest)
         period = self._period()
-        return (now // period + 1) * period if period else None
+        slot = (now // period + 1) * period if period else None
+        look = self._state.get("look", 0)
+        if not look:
+            return slot
+        look = max(look, now + 1)
+        return look if slot is None else min(look, slot)
 
     def called(self) -> bool:
         """Whether a sensor called while the node was awake, since the last question."""

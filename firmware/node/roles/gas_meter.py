@@ -7,9 +7,10 @@ import machine
 from micropython import const
 
 from node import clock, config
-from node.errors import JournalError
+from node.errors import JournalError, LinkError
 from node.modules import forget
 from node.store.register import Register
+from node.store.rtcstate import RtcState
 from node.wire import uplink
 
 _Q_GAS_VOLUME = const(1)  # wire/quantity.py
@@ -54,7 +55,8 @@ class GasMeter:
             self._supply = machine.Pin(kept["pins"]["pfail"], machine.Pin.IN)
             self._supply.irq(self._dying, machine.Pin.IRQ_RISING)
             if self._supply.value():
-                self._dying(None)
+                self._register.fail()
+                self._rest()
         cold = state.get("pulses") is None
         self.count()
         if cold:
@@ -63,6 +65,14 @@ class GasMeter:
     def sense(self, now: int, reason: int, quality: int) -> None:
         """Freeze the register if an hour has begun; tell of a gap, a magnet and reverse flow."""
         pulse = reason in (machine.EXT0_WAKE, machine.ULP_WAKE)
+        try:
+            self._keep_up(now, quality, pulse)
+        finally:  # a flash or a journal that takes nothing is no reason not to look
+            self.count()
+            button = reason == machine.EXT1_WAKE
+            self._safely(lambda safety: safety.look(now, quality, pulse, button))
+
+    def _keep_up(self, now: int, quality: int, pulse: bool) -> None:
         if clock.is_set():
             try:
                 self._hourly(now, quality, pulse)
@@ -71,9 +81,6 @@ class GasMeter:
                 self._state.set("cause", 0)
         if self.counting:
             self._tamper(now, quality)
-        self.count()
-        button = reason == machine.EXT1_WAKE
-        self._safely(lambda safety: safety.look(now, quality, pulse, button))
 
     def _hourly(self, now: int, quality: int, pulse: bool) -> None:
         gap = self._register.gap
@@ -102,8 +109,8 @@ class GasMeter:
         """The next full hour, or when the safety monitoring wants to look again."""
         local = now + self._config["utc_offset_s"]
         hour = now + _HOUR - local % _HOUR
-        look = self._state.get("look", 0)
-        return look if now < look < hour else hour
+        look = self._state.get("look", 0)  # it may have passed while the last one lasted
+        return min(max(look, now + 1), hour) if look else hour
 
     def command(self, code: int, arguments: list, now: int) -> tuple:
         """(result, detail) of a command that is the meter's: its valve, READ_NOW."""
@@ -111,9 +118,11 @@ class GasMeter:
         return self._safely(lambda safety: safety.command(code, arguments, now))
 
     def caller(self) -> bool:
-        """Whether it was a contact of the safety monitoring, not the button, that ended deep
-        sleep.
+        """Whether it was a contact of the safety monitoring or the supply, not the button, that
+        ended deep sleep.
         """
+        if "pfail" in self._config["pins"] and self._supply.value():
+            return True
         return self._safely(lambda safety: safety.calling())
 
     def _safely(self, what):
@@ -145,9 +154,20 @@ class GasMeter:
         return pins + self._safely(lambda safety: safety.callers())
 
     def _dying(self, _pin) -> None:
-        # The supply fails: write the register while the capacitor lasts, and draw no more. The
-        # next pulse is written too, if one comes before the end. All else stands as it was saved.
-        self._register.fail()
+        # The supply fails while the node is awake. What a contact draws may be the reason: the
+        # next one waits, the button's as well. All else stands as it was saved.
+        self._register.fail()  # while the capacitor lasts
+        from node import retry
+
+        saved = RtcState(machine.RTC().memory)
+        saved.load()
+        retry.failed(saved, LinkError.code, 0)
+        saved.set("btn", 1)
+        saved.save()
+        self._rest()
+
+    def _rest(self) -> None:
+        # Draw no more. The next pulse is written too, if one comes before the end.
         self._pulses.arm(1)
         machine.deepsleep(_DYING_MS)
 
@@ -208,7 +228,8 @@ class GasMeter:
             state.set("reed", [jumps, back, back, 0])
             return
         on = [code for code in state.get("events", ()) if code in (_E_REVERSE_FLOW, _E_MAGNET)]
-        if on or closed or seen[:2] != [jumps, back]:
+        waits = _E_MAGNET in state.get("since", ())
+        if on or closed or waits or seen[:2] != [jumps, back]:
             self._tell("look", now, quality, jumps, back, closed)
 
     def _tell(self, what: str, *arguments) -> None:

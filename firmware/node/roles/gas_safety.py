@@ -33,10 +33,16 @@ _DAY = const(86400)
 _ADC_UV = const(3_000_000)  # at `battery_full_mv`
 _SOON = const(5)  # pulses at the limit: enough to tell
 _HEAD = const(6)  # values in front of the watches: see `_flow`
+# The gas sensor's signal in permille of its span: below 3.6 mA of 4-20 mA the wire is cut
+# (NAMUR NE 43), from 3.8 mA on it is whole again.
+_CUT = const(-25)
+_WHOLE = const(-12)
+_AT_ONCE = const(2)  # of RTC `urgent`: no bound on contacts holds it back, see cycle.py
 
 
 class GasSafety:
-    """RTC `saf`: the flow's anchors, `look`: when a time runs out that began in this one."""
+    """RTC `saf`: the flow's anchors, `look`: when a time runs out that began in this one, `high`:
+    lines that the last look saw high."""
 
     def __init__(self, config: dict, state, journal) -> None:
         self._config = config
@@ -57,11 +63,17 @@ class GasSafety:
         """
         self._now, self._quality, self._close = now, quality, 0
         self._pulse = pulse
-        self._again = self._state.get("look", 0) if pulse else 0
-        if not pulse:
+        again = self._state.get("look", 0)
+        passed = again <= now  # a pulse came just when it was to look
+        self._again = again if pulse and not passed else 0
+        high = self._high()
+        if not pulse or high or (again and passed):
             self._inputs()
+        self._state.set("high", high)  # read first: one that rose since then wakes the node
         self._flow()
         self._state.set("look", self._again)
+        if self._close:
+            self._state.set("urgent", _AT_ONCE)
         valve = self.valve()
         if valve is None:
             return
@@ -104,23 +116,32 @@ class GasSafety:
         return self._journal().append(uplink.encode_body(now, quality, values), 1)
 
     def callers(self) -> list:
-        """Pins whose going high ends deep sleep. One that is high already wakes nobody: it is
-        looked at every full hour until it is low again.
+        """Pins whose going high ends deep sleep. One that the last look saw high wakes nobody: it
+        is looked at every full hour until it is low again. One that rose since then does, at once.
         """
-        return [pin for pin in self._contacts() if not pin.value()]
+        seen = self._state.get("high", 0)
+        return [pin for n, pin in self._contacts() if not (pin.value() and seen >> n & 1)]
 
     def calling(self) -> bool:
         """Whether a contact is closed and the button is not pressed."""
         button = self._config["pins"].get("button")
         if button is not None and machine.Pin(button, machine.Pin.IN).value():
             return False
-        return any(pin.value() for pin in self._contacts())
+        return self._high() != 0
+
+    def _high(self) -> int:
+        # A bit for each line that is.
+        high = 0
+        for n, pin in self._contacts():
+            if pin.value():
+                high |= 1 << n
+        return high
 
     def _contacts(self) -> list:
         pins, pin = self._config["pins"], machine.Pin
         return [
-            pin(pins[name], pin.IN, pin.PULL_DOWN)
-            for name in ("cover", "gas_call", "shock")
+            (n, pin(pins[name], pin.IN, pin.PULL_DOWN))
+            for n, name in enumerate(("cover", "gas_call", "shock"))
             if name in pins
         ]
 
@@ -135,47 +156,68 @@ class GasSafety:
     def _inputs(self) -> None:
         config = self._config
         pins = config["pins"]
+        fault = False
         limit = config["gas_permille"]
         if "gas" in pins and limit:
             value = AnalogInput(pins["gas"], config["gas_low_uv"], config["gas_high_uv"], 1000)
-            level = max(value.read(), 0)
-            values = [(_Q_GAS_CONCENTRATION, level)]
-            back = level < config["gas_back_permille"]
-            self._watch(_E_GAS, level >= limit, back, config["gas_s"], 0, values)
+            level = value.read()
+            fault = level < (_WHOLE if self._events.on(_E_SENSOR_FAULT) else _CUT)
+            if fault:  # that is not to say that there is no gas
+                self._watch(_E_GAS, False, False, 0, 0, ())
+            else:
+                level = max(level, 0)
+                values = [(_Q_GAS_CONCENTRATION, level)]
+                back = level < config["gas_back_permille"]
+                self._watch(_E_GAS, level >= limit, back, config["gas_s"], 0, values)
+        else:
+            self._unwatched(_E_GAS)
         limit = config["battery_low_mv"]
         if "battery" in pins and limit:
             level = AnalogInput(pins["battery"], 0, _ADC_UV, config["battery_full_mv"]).read()
             values = [(_Q_BATTERY_VOLTAGE, level)]
             back = level >= config["battery_back_mv"]
             self._watch(_E_BATTERY_LOW, level < limit, back, config["battery_s"], 0, values)
+        else:
+            self._unwatched(_E_BATTERY_LOW)
         if "sda" in pins and (config["tilt_ddeg"] or config["quake_mg"]):
-            self._motion()
+            fault = not self._motion() or fault
+        else:
+            self._unwatched(_E_TILT)
+            self._unwatched(_E_EARTHQUAKE)
+        if fault != self._events.on(_E_SENSOR_FAULT):
+            self._tell(_E_SENSOR_FAULT, fault, ())
         if "cover" in pins and config["cover_s"]:
             up = machine.Pin(pins["cover"], machine.Pin.IN, machine.Pin.PULL_DOWN).value()
             hold, back_s = config["cover_s"], config["cover_back_s"]
             self._watch(_E_COVER, up == 1, up == 0, hold, back_s, ())
+        else:
+            self._unwatched(_E_COVER)
 
-    def _motion(self) -> None:
+    def _motion(self) -> bool:
+        # Whether the accelerometer answers.
         from node.roles import gas_motion
 
         config = self._config
         try:
             askew, quake = gas_motion.feel(config, self._events.on(_E_EARTHQUAKE))
-        except OSError:  # it does not answer: that is not a danger
-            self._tell_fault(True)
-            return
-        self._tell_fault(False)
+        except OSError:  # that is not a danger
+            return False
         values = [(_Q_TILT, askew)]
         limit = config["tilt_ddeg"]
         if limit:
             back = askew < config["tilt_back_ddeg"]
             self._watch(_E_TILT, askew >= limit, back, config["tilt_s"], 0, values)
+        else:
+            self._unwatched(_E_TILT)
         if config["quake_mg"]:
             self._watch(_E_EARTHQUAKE, quake, not quake, 0, config["quake_back_s"], ())
+        else:
+            self._unwatched(_E_EARTHQUAKE)
+        return True
 
-    def _tell_fault(self, begins: bool) -> None:
-        if begins != self._events.on(_E_SENSOR_FAULT):
-            self._tell(_E_SENSOR_FAULT, begins, ())
+    def _unwatched(self, code: int) -> None:
+        # Whatever is on is over: nobody will see its end, and it may lock the valve.
+        self._watch(code, False, True, 0, 0, ())
 
     def _watch(self, code: int, beyond: bool, back: bool, hold: int, back_s: int, values) -> None:
         # As Events.watch, with a time for the way back as well, and noting when to look again.
@@ -227,6 +269,9 @@ class GasSafety:
         ):
             if limit:
                 self._judge(saf, at, code, limit, hold, pulse)
+            else:
+                self._unwatched(code)
+                saf[at], saf[at + 1], saf[at + 2] = now, volume, 0
             at += 3
         if now - saf[3] >= _HOUR:
             saf[5] = (volume - saf[4]) * _HOUR // (now - saf[3])
@@ -236,6 +281,8 @@ class GasSafety:
             idle = now - saf[2] >= days * _DAY
             if idle != self._events.on(_E_NO_USE):
                 self._tell(_E_NO_USE, idle, ())
+        else:
+            self._unwatched(_E_NO_USE)
         self._state.set("saf", saf)
 
     def _judge(self, saf: list, at: int, code: int, limit: int, hold: int, pulse: int) -> None:

@@ -15,7 +15,8 @@ _E_REGISTER_GAP = const(14)
 
 class Tamper:
     """RTC `reed`: the magnet's count and the backward register at the last look, the backward
-    register when reverse flow was last over, and the register forwards when it was last seen."""
+    register when reverse flow was last over, the register forwards when it was last seen, and
+    that at the last look while both contacts were closed."""
 
     def __init__(self, config: dict, state, journal, litres: int) -> None:
         self._config = config
@@ -35,7 +36,8 @@ class Tamper:
     def look(self, now: int, quality: int, jumps: int, back: int, closed: bool) -> None:
         """Compare with the last look. `closed`: both contacts are."""
         seen = self._state.get("reed")
-        self._magnet(now, quality, jumps != seen[0], closed)
+        turned = closed and seen[4:5] != [self._litres]  # the wheel came to rest anew
+        self._magnet(now, quality, jumps != seen[0], closed, turned)
         calm, since = seen[2], seen[3]
         if back != seen[1]:
             since = self._litres
@@ -47,16 +49,16 @@ class Tamper:
                 calm = back
         elif limit and back - calm >= limit:
             self._events.begin(_E_REVERSE_FLOW, now, quality, values)
-        self._state.set("reed", [jumps, back, calm, since])
+        self._state.set("reed", [jumps, back, calm, since] + [self._litres] * closed)
 
-    def _magnet(self, now: int, quality: int, jumped: bool, closed: bool) -> None:
+    def _magnet(self, now: int, quality: int, jumped: bool, closed: bool, turned: bool) -> None:
         # Both contacts closed at once are a magnet, and over when they no longer are. Contacts
         # that overlap may both be closed where the wheel stands still: that counts by `magnet_s`.
         events = self._events
         if jumped:
             events.begin(_E_MAGNET, now, quality, self._values)
         hold = self._config["magnet_s"]
-        if not closed:
+        if not closed or (turned and not events.on(_E_MAGNET)):
             events.watch(_E_MAGNET, False, not jumped, 0, now, quality)
-        elif hold:
+        if closed and hold:
             events.watch(_E_MAGNET, True, False, hold, now, quality, self._values)

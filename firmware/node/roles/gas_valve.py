@@ -64,8 +64,7 @@ class GasValve:
 
     def close(self, why: int, now: int, quality: int) -> int:
         """Close it because of event `why`, or of a command (255); where it got (quantity 11)."""
-        if self.wanted() != why:
-            self._want(why)
+        self._want_closed(why)
         return self._shut(why, now, quality)
 
     def settle(self, now: int, quality: int) -> None:
@@ -83,7 +82,7 @@ class GasValve:
             return
         if not why:
             why = _E_VALVE_FAULT
-            self._want(why)
+            self._want_closed(why)
         self._shut(why, now, quality)
 
     def finish(self) -> None:
@@ -168,6 +167,15 @@ class GasValve:
         nvs = esp32.NVS(NAMESPACE)
         nvs.set_i32("vlv", why)
         nvs.commit()
+
+    def _want_closed(self, why: int) -> None:
+        # A flash that takes no write does not keep it open: all that is lost is that a power cut
+        # on the way does not leave it known what for it was to be closed.
+        try:
+            if self.wanted() != why:
+                self._want(why)
+        except OSError:
+            self._state.set("error", JournalError.code)
 
     def _shut(self, why: int, now: int, quality: int) -> int:
         # Leave ends with it, and RTC memory knows of the danger once NVS does.

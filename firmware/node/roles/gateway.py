@@ -234,4 +234,4 @@ class Gateway:
         if search.done:
             self._search = None
             forget("node.sense.search")
-            self._state.set("urgent", 1)  # somebody waits for it
+            self._state.set("urgent", 2)  # somebody waits for it

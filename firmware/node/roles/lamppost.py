@@ -141,7 +141,7 @@ class Lamppost:
         """RELAY, DIM, IDENTIFY, READ_NOW: the detail is the lamp's permille from now on. SCAN."""
         if code == _READ_NOW:
             self._wanted_now = True
-            self._state.set("urgent", 1)
+            self._state.set("urgent", 2)
             if self._config["devices"]:
                 self._line = self._line or self._open_line()
                 self._line.command(code, arguments, now)

@@ -38,6 +38,7 @@ _E_H2S = const(26)
 _E_CH4 = const(27)
 _E_SUPPLY_LOST = const(28)
 _E_HEAVY_RAIN = const(29)
+_BACK_S = const(60)  # of a float or a cover that nobody named a time for
 _QUIET, _RISING, _STORM = const(0), const(1), const(2)
 _BURST, _BURST_MS = const(5), const(20)
 _LOOKS, _LOOK_MS = const(5), const(1000)  # at a cover that somebody moves
@@ -101,17 +102,22 @@ class Manhole:
             self._events.begin(_E_SENSOR_STUCK, now, quality, urgent=False)
         elif rise is not None:
             self._events.end(_E_SENSOR_STUCK, now, quality)
-        self._watch(_E_CHAMBER_WATER, wet is True, wet is False)
-        self._watch(_E_COVER_MOVED, opened, shut)
-        self._limit(_E_H2S, h2s, 10 * self._get("h2s_ppm", 10))
-        self._limit(_E_CH4, ch4, 10 * self._get("ch4_lel", 25))
+        self._line(_E_CHAMBER_WATER, "water", wet is True, not wet)
+        self._line(_E_COVER_MOVED, "cover", opened, shut)
+        self._state.set("look", self._events.again)
+        self._limit(_E_H2S, h2s, "h2s", 10 * self._get("h2s_ppm", 10))
+        self._limit(_E_CH4, ch4, "ch4", 10 * self._get("ch4_lel", 25))
         low = self._get("supply_low_mv", 0)
-        if supply is not None and low:
+        if supply is None or not low:
+            self._watch(_E_SUPPLY_LOST, False, True)
+        else:
             self._watch(_E_SUPPLY_LOST, supply < low, 20 * supply > 21 * low)
-        if rained is not None:
-            most = 10 * self._get("rain_mm_h", 20)
+        most = 10 * self._get("rain_mm_h", 20)
+        if rained is None or not most:
+            self._watch(_E_HEAVY_RAIN, False, True)
+        else:
             values = [(_Q_RAIN_RATE, rained)]
-            self._watch(_E_HEAVY_RAIN, bool(most) and rained >= most, 2 * rained < most, values)
+            self._watch(_E_HEAVY_RAIN, rained >= most, 2 * rained < most, values)
         self._weather(plausible.doubtful(memory), level[0] if level else 0, rise, high)
 
     def _keep(self) -> bool:
@@ -253,9 +259,16 @@ class Manhole:
         back = high - self._get("level_back_mm", 50)
         self._watch(_E_LEVEL_HIGH, bool(high) and level >= high, level <= back or not high, values)
 
-    def _limit(self, code: int, value: "int | None", most: int) -> None:
-        if most and value is not None:
+    def _limit(self, code: int, value: "int | None", name: str, most: int) -> None:
+        if not most or name not in self._fitted or not self._get("gas_s", 3600):
+            self._watch(code, False, True)  # what is on is over: nobody will see its end
+        elif value is not None:
             self._watch(code, value >= most, 10 * value < 8 * most)
+
+    def _line(self, code: int, name: str, beyond: bool, back: bool) -> None:
+        # One that flaps is one event, not one for each time that it wakes the node.
+        hold, back_s = self._get(name + "_s", 0), self._get(name + "_back_s", _BACK_S)
+        self._events.watch(code, beyond, back, hold, self._now, self._quality, (), back_s)
 
     def _watch(self, code: int, beyond: bool, back: bool, values=()) -> None:
         self._events.watch(code, beyond, back, 0, self._now, self._quality, values)

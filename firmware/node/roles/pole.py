@@ -61,7 +61,7 @@ def judge(config: dict, state, journal, lamp, seen: dict, now: int, quality: int
         # An event of a value that is at `least` or above, and is over at `back` or below.
         value = seen.get(quantity)
         if not least:
-            events.end(code, now, quality)  # the configuration switched it off
+            watch(code, False, True, 0, now, quality)  # the configuration switched it off
         if not least or value is None:
             return False
         values = [(quantity, value)]
@@ -78,7 +78,7 @@ def judge(config: dict, state, journal, lamp, seen: dict, now: int, quality: int
     elif _said(config, "leakage_trip") and state.get("trip") is None:
         state.set("trip", 1)
     supply, least = seen[_Q_SUPPLY_VOLTAGE], _said(config, "supply_least_mv")
-    dark = least and watch(
+    dark = watch(  # a least supply of 0 ends it as well
         _E_POWER_LOST, supply < least, supply >= least + least // 20, 0, now, quality,
         [(_Q_SUPPLY_VOLTAGE, supply)],
     )  # fmt: skip
@@ -102,6 +102,8 @@ def _lamp(config: dict, watch, lamp, power: "int | None", now: int, quality: int
         by_day = not dim and power > most
         over = dim > 0 or power <= most * 3 // 4
         watch(_E_LAMP_BY_DAY, by_day, over, hold_s, now, quality, values)
+    elif not most:
+        watch(_E_LAMP_BY_DAY, False, True, 0, now, quality, values)
     if dim < _STEADY:
         return  # dark by order: nobody can tell, and what had failed still has
     told = lamp.look()

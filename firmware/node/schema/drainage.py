@@ -44,6 +44,12 @@ RULES: "dict[str, tuple]" = {  # type: ignore[type-arg]
     "rain_mm_h": (int, 0, 1000, None),  # heavy rain; none: 20
     "cover_deg": (int, 0, 180, None),  # the cover leans so far; none: 15
     "cover_zero": (int, 0, 65535, None),  # raised by one: as it lies now it lies well; none: 0
+    # A cover that is moved and a float that is wet for so long are events, over when they were not
+    # for the time behind it. None: 0 and 60.
+    "cover_s": (int, 0, 3600, None),
+    "cover_back_s": (int, 0, 86400, None),
+    "water_s": (int, 0, 3600, None),
+    "water_back_s": (int, 0, 86400, None),
     "move_mg": (int, 16, 2000, None),  # a jolt that wakes the node; none: 250
     "gas_s": (int, 0, 86400, None),  # how often gases are measured; none: 3600
     "gas_warm_s": (int, 0, 120, None),  # what their sensors need first; none: 30

@@ -27,15 +27,18 @@ def add(pin: machine.Pin) -> None:
 
 
 def reason(pins: dict) -> int:
-    """Who called, as EXT0_WAKE (the sensor) or EXT1_WAKE (the button).
+    """Who called, as EXT0_WAKE (the sensor, a meter's contact) or EXT1_WAKE (the button).
 
     The sensor holds its line until it is served; a button may have been let go before the chip
-    was up, so it is the one that called when nobody does any more.
+    was up, so it is the one that called when nobody does any more. Not so at a meter, whose pulses
+    are many: there it is the button only while it is down.
     """
     sensor, button = pins.get("wake"), pins.get("button")
+    pressed = button is not None and machine.Pin(button, machine.Pin.IN).value()
+    if "pulse" in pins and not pressed:
+        return machine.EXT0_WAKE
     if sensor is None:
         return machine.EXT1_WAKE
-    pressed = button is not None and machine.Pin(button, machine.Pin.IN).value()
     calling = machine.Pin(sensor, machine.Pin.IN).value()
     if button is None or (calling and not pressed):
         return machine.EXT0_WAKE

@@ -155,3 +155,16 @@ def test_read_now_samples_and_other_commands_are_not_its(drainage: Any) -> None:
     assert point.samples[-1] == (NOW, 1)
     assert point.role.command(VALVE_CLOSE, [], NOW) == (7, 0)
     assert len(point.samples) == 2
+
+
+@pytest.mark.parametrize("period", [0, 900])
+def test_a_time_of_a_float_that_runs_out_has_a_sample_and_no_more_than_one(
+    drainage: Any, period: int
+) -> None:
+    point = Point(drainage, sample_s=period)
+    point.state["look"] = NOW + 60
+    assert point.role.due(NOW) == NOW + 60
+    assert point.role.due(NOW + 70) == NOW + 71, "it ran out while the node was busy"
+    point.role.sense(NOW + 71, TIMER, 0)
+    assert point.samples == [(NOW + 71, 0)]
+    assert point.role.due(NOW + 71) == (NOW + 900 if period else None)

@@ -368,6 +368,7 @@ def test_a_cover_has_a_time_both_ways(meter: Meter) -> None:
 def test_a_contact_that_is_closed_already_does_not_wake_the_node_again(meter: Meter) -> None:
     assert [pin.number for pin in meter.safety().callers()] == [12]
     meter.world.inputs[12] = 1
+    meter.look()
     assert meter.safety().callers() == []
     assert meter.safety().calling()
     meter.world.pressed.append((meter.world.ms, meter.world.ms + 1000))
@@ -429,3 +430,111 @@ def test_a_danger_whose_record_the_journal_refuses_is_seen_again(meter: Meter) -
     meter.journal.full = False
     later(meter, 60)
     assert (GAS, 1) in later(meter, 10)
+
+
+@pytest.fixture
+def called(world: World) -> Iterator[Meter]:
+    """A meter whose gas sensor and cover have lines of their own."""
+    with firmware(world) as modules:
+        world.microvolts[2] = 400_000
+        yield Meter(world, modules, pins={**PINS, "gas": 2, "cover": 12, "gas_call": 21})
+
+
+def test_a_line_that_rises_in_a_wake_for_pulses_is_looked_at_in_it(called: Meter) -> None:
+    called.look()
+    called.world.microvolts[2], called.world.inputs[21] = 900_000, 1
+    called.world.ms += 1000
+    called.look(pulse=True)
+    assert called.state.get("look") == called.world.now + 5
+    called.world.ms += 5000
+    called.look(pulse=True)
+    assert called.world.position == SHUT
+
+
+def test_a_line_that_rises_behind_the_look_ends_the_sleep_at_once(called: Meter) -> None:
+    called.look(pulse=True)
+    called.world.inputs[12] = 1
+    assert [pin.number for pin in called.safety().callers()] == [12, 21]
+    called.look()
+    assert [pin.number for pin in called.safety().callers()] == [21], "it would never sleep again"
+
+
+def test_a_time_that_is_over_as_a_pulse_comes_is_not_lost(meter: Meter) -> None:
+    meter.world.microvolts[2] = 900_000
+    meter.look()
+    meter.world.ms += 6000
+    meter.look(pulse=True)
+    assert meter.journal.events() == [(GAS, 1), (CLOSED, 1)]
+    assert not 0 < meter.state.get("look") <= meter.world.now, "it would wake the node for ever"
+
+
+def test_what_closes_the_valve_waits_for_no_bound_on_contacts(meter: Meter) -> None:
+    meter.world.microvolts[2] = 900_000
+    later(meter, 60)
+    assert not meter.state.get("urgent")
+    later(meter, 5)
+    assert meter.state.get("urgent") == 2
+    meter.world.inputs[12] = 1
+    later(meter, 60)
+    later(meter, 2)
+    assert meter.journal.events()[-1] == (COVER, 1)
+    assert meter.state.get("urgent") == 2
+
+
+def test_a_cut_wire_is_a_fault_and_not_the_end_of_gas(meter: Meter) -> None:
+    microvolts = meter.world.microvolts
+    microvolts[2] = 900_000
+    later(meter, 60)
+    later(meter, 5)
+    microvolts[2] = 0
+    assert later(meter, 60) == [(GAS, 1), (CLOSED, 1), (FAULT, 1)]
+    assert meter.command(2, [600], meter.world.now) == (10, GAS)
+    microvolts[2] = 370_000  # 3.7 mA
+    assert later(meter, 60)[-1] == (FAULT, 1)
+    microvolts[2] = 400_000
+    assert later(meter, 60)[3:] == [(GAS, 0), (FAULT, 0)]
+    microvolts[2] = 370_000
+    assert later(meter, 60)[-1] == (FAULT, 0)
+    assert len(meter.journal.events()) == 5
+
+
+@pytest.mark.parametrize(
+    ("code", "key"), [(GAS, "gas_permille"), (BATTERY, "battery_low_mv"), (COVER, "cover_s")]
+)
+def test_what_is_watched_no_longer_is_over_and_locks_nothing(
+    meter: Meter, code: int, key: str
+) -> None:
+    meter.world.microvolts.update({2: 900_000, 8: 1_500_000})
+    meter.world.inputs[12] = 1
+    meter.config["close_on"] = [code]
+    later(meter, 60)
+    later(meter, 3600)
+    assert meter.command(1, [], meter.world.now)[0] == 0
+    assert meter.command(2, [600], meter.world.now)[0] != 0
+    for other in ("gas_permille", "battery_low_mv", key):
+        meter.config[other] = 0
+    assert meter.command(2, [600], meter.world.now) == (0, 1)
+    assert meter.journal.events()[-1][1] == 0
+    assert code not in meter.state.get("events")
+
+
+@pytest.mark.parametrize("keys", [["tilt_ddeg"], ["quake_mg"], ["tilt_ddeg", "quake_mg"]])
+def test_so_it_is_for_tilt_and_earthquake(hung: Any, keys: list[str]) -> None:
+    hung.felt[0], hung.felt[1] = 120, True
+    later(hung, 10)
+    later(hung, 60)
+    assert sorted(hung.state.get("events")) == [TILT, QUAKE, CLOSED]
+    for key in keys:
+        hung.config[key] = 0
+    later(hung, 60)
+    for code, key in ((TILT, "tilt_ddeg"), (QUAKE, "quake_mg")):
+        assert (code in hung.state.get("events")) == (key not in keys)
+
+
+def test_so_it_is_for_the_flow(make: Any) -> None:
+    house = make(close_on=[], no_use_d=1, burst_l_h=0)
+    house.flow(0, 2 * DAY).flow(9000, 600)
+    house.meter.config.update(over_flow_l_h=0, no_use_d=0)
+    house.look()
+    assert house.events()[-2:] == [(OVER, 1), (OVER, 0)]
+    assert house.meter.state.get("events") == []

@@ -265,3 +265,20 @@ def test_opening_that_power_ends_midway_ends_closed(meter: Meter) -> None:
     assert cut_everywhere(meter, begin, after) > 150
     assert any(opened)
     assert not all(opened)
+
+
+def test_a_flash_that_takes_no_write_does_not_keep_it_open(
+    meter: Meter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Any, key: str, value: int) -> None:
+        raise OSError(-0x1105)
+
+    monkeypatch.setattr(esp32.NVS, "set_i32", full)
+    assert meter.command(CLOSE, [], meter.world.now) == (command.DONE, 1)
+    assert meter.world.position == SHUT
+    meter.look()
+    assert meter.world.position == SHUT
+    # To open it stays strict: what is not known to be wanted is closed again.
+    assert meter.command(ARM, [600], meter.world.now) == (command.DONE, 1)
+    with pytest.raises(OSError, match=str(-0x1105)):
+        press(meter)

@@ -165,7 +165,7 @@ def test_read_now_records_out_of_turn_and_reports(pole: Make) -> None:
     p.wake(5)
     p.wake(5)
     assert len(p.journal.records) == before + 1
-    assert p.state["urgent"] == 1
+    assert p.state["urgent"] == 2
 
 
 # What it watches
@@ -301,6 +301,26 @@ def test_a_lost_supply_is_no_failed_lamp(pole: Make) -> None:
     p.lamp.volts_dv = 2200
     watch(p, 120)
     assert p.journal.events() == [(POWER_LOST, 1), (POWER_LOST, 0)]
+
+
+def test_a_supply_that_is_watched_no_longer_is_not_lost(pole: Make) -> None:
+    p = pole(supply_least_mv=170_000)
+    p.pins.microvolts[PINS["supply"]] = 0
+    watch(p, 600)
+    assert p.journal.events() == [(POWER_LOST, 1)]
+    p.role._config["supply_least_mv"] = 0
+    watch(p, 600)
+    assert p.journal.events() == [(POWER_LOST, 1), (POWER_LOST, 0)]
+
+
+def test_nor_is_a_lamp_that_is_watched_no_longer_one_by_day(pole: Make) -> None:
+    p = pole()
+    p.wake()
+    p.lamp.welded = True
+    watch(p, 180)
+    p.role._config["idle_dw"] = 0
+    watch(p, 180)
+    assert p.journal.events() == [(BY_DAY, 1), (BY_DAY, 0)]
 
 
 @pytest.mark.parametrize(
