@@ -111,6 +111,9 @@ def reached(firmware_dir: Path, script: str = "") -> frozenset[str]:
     for text in [script, *(path.read_text() for path in paths)]:
         tree = ast.parse(text)
         found |= {*borrow.identifiers(tree), *borrow.words(tree)}
+    errors = firmware_dir / "node" / "errors.py"  # a technician is told an error's name
+    if errors.exists():
+        found |= set(borrow.defined(ast.parse(errors.read_text())))
     return frozenset(found)
 
 

@@ -43,7 +43,6 @@ CONTENTS = 48
 # Keys of a report's status: what a node did with the items that it was given.
 APPLIED, HANDLED, REFUSED = 13, 14, 15
 ASKS_TIME = 16
-_FALSE_CLOCK_S = 86_400  # a node whose clock is so far off is told the time unasked
 
 GRANT = 1  # the number under which a node that came by CoAP fetches its grant
 SHORT = 64  # bytes of an answer to a claim that are not worth a fetch: a refusal
@@ -58,7 +57,7 @@ class _Taken(NamedTuple):
     ranges: Ranges = []  # noqa: RUF012  # never changed
     answer: bytes | None = None  # to a claim
     item: bytes | None = None  # its grant, fetched
-    asks_time: bool = False  # its clock was set by nobody, or by somebody wrong
+    asks_time: bool = False  # its clock was never set by anybody
 
     @property
     def is_answered(self) -> bool:
@@ -140,8 +139,7 @@ class Batch:
         # A technician's file is no word of the node's now: neither a report nor a sign of life.
         if taken.kind != "refused" and message.trust != telemetry.LEGACY:
             self._newest[message.node_id] = (message.received_us, parsed.status)
-        off_s = abs(message.received_us // 1_000_000 - parsed.sent)
-        return taken._replace(asks_time=ASKS_TIME in parsed.status or off_s > _FALSE_CLOCK_S)
+        return taken._replace(asks_time=ASKS_TIME in parsed.status)
 
     def _claim(self, message: Message) -> _Taken:
         """What came under a voucher: a claim, or the fetching of its grant."""

@@ -65,6 +65,15 @@ class Flash:
             raise OSError(errno.ENOENT, path)
         return [name[len(path) + 1 :] for name in self._files if name.startswith(path + "/")]
 
+    def ilistdir(self, path: str) -> list[tuple[str]]:
+        """As os.ilistdir, names alone."""
+        return [(name,) for name in self.listdir(path)]
+
+    def stat(self, path: str) -> None:
+        """As os.stat, of which only the error is used."""
+        if path not in self._folders:
+            self._found(path)
+
     def mkdir(self, path: str) -> None:
         """As os.mkdir."""
         self._power.pass_one()
@@ -108,6 +117,7 @@ class Board:
         self.power.is_on = True
 
 
+OPERATIONS = ("ilistdir", "listdir", "mkdir", "remove", "rename", "stat")
 BOARD: ContextVar[Board] = ContextVar("BOARD")
 
 
@@ -129,9 +139,7 @@ def fit() -> Any:
     # One chip's heap has no room for them; here the nodes share them.
     coap_door.forget = oscore.forget = lambda _name: None
     for module in (journal, ledger, segments):
-        module.os = types.SimpleNamespace(
-            **{name: _own(name) for name in ("listdir", "mkdir", "remove", "rename")}
-        )
+        module.os = types.SimpleNamespace(**{name: _own(name) for name in OPERATIONS})
         module.open = _own("open")
     return coap_door
 

@@ -79,7 +79,8 @@ def slots_stored(database: Path, node: VirtualNode) -> dict[int, Counter[int]]:
     slots: dict[int, Counter[int]] = {}
     with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         for quantity, time_us in connection.execute(
-            "SELECT quantity, time_us FROM readings WHERE terminal_id = ?", (node.node_id,)
+            "SELECT quantity, time_us FROM readings WHERE terminal_id = ? AND quantity < 100",
+            (node.node_id,),
         ):
             slots.setdefault(quantity, Counter())[time_us // HOUR] += 1
     return slots

@@ -84,7 +84,7 @@ def test_a_sleeping_node_is_held_at_its_prompt_and_its_journal_copied(tmp_path: 
     record = (
         "from node.store.journal import Journal\n"
         "from node.wire import uplink\n"
-        "j = Journal('/journal', epoch_source=lambda: 9)\n"
+        "j = Journal('/journal')\n"
         "b = uplink.encode_body(1795411856, 0, [(1, 10)])\n"
         "print([j.append(b), j.append(b)])\n"
     )

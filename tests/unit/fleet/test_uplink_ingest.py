@@ -81,14 +81,3 @@ def test_attack_topics_outside_the_grammar_name_no_node(topic: str) -> None:
 def test_topics_of_a_node() -> None:
     assert topics.node_of_report(f"k1/{NODE}/up/report") == NODE
     assert topics.receipt_of(NODE) == f"k1/{NODE}/down/receipt"
-
-
-@pytest.mark.parametrize(("off_s", "told"), [(0, 0), (86_400, 0), (86_401, 1), (-86_401, 1)])
-def test_a_node_whose_clock_is_a_day_off_is_told_the_time_unasked(
-    database: Database, off_s: int, told: int
-) -> None:
-    now = 1_795_411_856
-    sent = message(report_of([1], time=now + off_s))._replace(received_us=now * 1_000_000)
-    (outcome,) = Ingest(database).process([sent])
-    assert outcome.receipt is not None
-    assert bool(receipt.decode(outcome.receipt).time) == bool(told)
