@@ -115,8 +115,8 @@ class Role(NamedTuple):
 
 
 def make_roles(trace: Path | None) -> list[Role]:
-    """Two gas meters, a drainage point, a lamppost and a gateway with a dead meter among its
-    three, that start at the same virtual time.
+    """Two gas meters, one behind a leak, a drainage point with a storm a day, a lamppost and a
+    gateway with a dead meter among its three, that start at the same virtual time.
     """
     if trace is None:
         start = int(time.time()) // 3600 * 3600 * scenes.SECOND
@@ -128,7 +128,7 @@ def make_roles(trace: Path | None) -> list[Role]:
         start = levels[0][0] - START * scenes.SECOND
         drain = scenes.drainage(start, levels)
     return [
-        Role(scenes.gas_meter(start, 1), "coap"),
+        Role(scenes.gas_leak(start), "coap"),
         Role(scenes.gas_meter(start, 2, "esp32s3-bc95"), "coap"),
         Role(drain, "coap"),
         Role(lamp_scene.lamppost(start, 1), "mqtt"),

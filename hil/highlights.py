@@ -15,11 +15,11 @@ MOST = 8  # lines of one node
 
 FIND = """
     SELECT time_us, quantity, value FROM readings
-    WHERE terminal_id = ? AND (quantity >= 1000 OR quantity = 51) ORDER BY time_us, id LIMIT ?
+    WHERE terminal_id = ? AND (quantity >= 1000 OR quantity = 56) ORDER BY time_us, id LIMIT ?
 """
 BESIDE = """
     SELECT quantity, value FROM readings
-    WHERE terminal_id = ? AND time_us = ? AND quantity < 900 AND quantity <> 51
+    WHERE terminal_id = ? AND time_us = ? AND quantity < 900 AND quantity <> 56
     AND instr(?, ',' || quantity || ',') = 0
 """
 

@@ -24,6 +24,7 @@ HOUR = 3600 * SECOND
 LOW_UV, HIGH_UV = 600_000, 3_000_000  # 4-20 mA over 150 ohm
 LAMP_PERIOD = 900 * SECOND
 LITRES_PER_PULSE = 10
+FREEZES = (1, 6, 7)  # the register of an hour, a day, a month
 QUIET = range(15, 21)  # hours of UTC in which nobody cooks
 UTC_OFFSET_H = 8  # of local time: a meter's default
 FULL_SCALE_MV = 400_000  # of the divider that measures a lamppost's supply
@@ -97,6 +98,7 @@ def gas_meter(start_us: int, seed: int, board: str = "esp32s3-bc660k") -> Scene:
         board,
         {"litres_per_pulse": LITRES_PER_PULSE, "report_s": 21600, "report_records": 6},
         start_us,
+        quantities=FREEZES,
     )
 
     def schedule() -> Iterator[tuple[int, Change]]:
@@ -129,6 +131,7 @@ def gas_leak(start_us: int, board: str = "esp32s3-bc660k", litres_per_hour: int 
             "leak_s": 14400,
         },
         start_us,
+        quantities=FREEZES,
     )
     step = LITRES_PER_PULSE * HOUR // litres_per_hour
 

@@ -56,6 +56,14 @@ class Point:
             lambda: self.board.now_us >= at_us and self.board.state == "asleep", 60
         )
 
+    async def soon(self, done: Callable[[], bool]) -> None:
+        """Run by the minute until `done`, ten at most."""
+        for _ in range(10):
+            await self.until(self.board.now_us + MINUTE)
+            if done():
+                return
+        raise AssertionError("not within ten minutes")
+
 
 def constant(value: int) -> Callable[[int], int]:
     """A sensor that says this."""

@@ -14,7 +14,7 @@ from ingest_rig import NODE, OTHER, message, open_database, report_of
 from fleet.db.base import Database
 from fleet.uplink import topics
 from fleet.uplink.ingest import Ingest
-from fleet.wire import cbor, receipt
+from fleet.wire import cbor
 
 
 @pytest.fixture
