@@ -10,14 +10,8 @@ PACKAGES := mosquitto libcoap3-bin softhsm2
 STUBS := micropython-esp32-stubs==1.29.0.post1 micropython-stdlib-stubs==1.29.0.post2
 
 .PHONY: demo test lint types bench bench-thread bench-heap bench-modems bench-scenarios bench-bytes \
-  bench-coap bench-oscore bench-flash measure soak soak-trace soak-fuzz soak-coap soak-bitflips \
-  soak-claims soak-unplug soak-valve soak-register wheel system clean
-  bench-coap bench-oscore bench-flash bench-twilight soak soak-trace soak-fuzz soak-coap soak-bitflips soak-claims \
-  soak-unplug soak-valve wheel system clean
-  bench-coap bench-oscore bench-flash measure soak soak-trace soak-fuzz soak-coap soak-bitflips soak-claims \
-  soak-unplug wheel system clean
-  bench-alarms bench-coap bench-oscore bench-flash measure soak soak-trace soak-fuzz soak-coap \
-  soak-bitflips soak-claims soak-unplug soak-valve wheel system clean
+  bench-coap bench-oscore bench-twilight bench-alarms bench-flash measure soak soak-trace soak-fuzz \
+  soak-coap soak-bitflips soak-claims soak-unplug soak-valve soak-register wheel system clean
 
 .venv/bin/python:
 	@python3 -m venv .venv || { rm -rf .venv; \
@@ -97,6 +91,7 @@ bench-oscore: .venv/.dev
 # A year of civil twilight on the node beside astral's.
 bench-twilight: .venv/.dev
 	@$(DRIVERS) $(PY) -m tests.bench.twilight $(ARGS)
+
 # What alarms cost the ingest, a report.
 bench-alarms: .venv/.dev
 	@$(DRIVERS) $(PY) -m tests.bench.alarms $(ARGS)
@@ -105,8 +100,8 @@ bench-alarms: .venv/.dev
 bench-flash: .venv/.dev
 	@$(DRIVERS) $(PY) -m tests.bench.flash $(ARGS)
 
-bench: bench-heap bench-modems bench-scenarios bench-bytes bench-oscore bench-coap bench-flash bench-twilight bench-thread
-bench: bench-heap bench-modems bench-scenarios bench-bytes bench-oscore bench-coap bench-alarms bench-flash bench-thread
+bench: bench-heap bench-modems bench-scenarios bench-bytes bench-oscore bench-twilight bench-coap \
+  bench-alarms bench-flash bench-thread
 
 # A recorded level trace through the whole thread; ARGS names another CSV file.
 soak-trace: .venv/.dev

@@ -9,18 +9,14 @@ from typing import Any
 import rich_click as click
 
 COMMANDS = {
-    "alarm": (
-        "fleet.cli.alarm",
-        "alarm",
-        "Alarms, and who is told of them.",
-    ),
+    "alarm": ("fleet.cli.alarm", "alarm", "Alarms, and who is told of them."),
     "area": ("fleet.cli.area", "area", "Areas: add, list."),
     "battery": ("fleet.cli.battery", "battery", "How long a node's battery lasts."),
     "bench": ("fleet.cli.bench", "bench", "Virtual boards that real tools can flash."),
     "coap": ("fleet.cli.coap", "coap", "Run CoAP in processes of its own."),
-    "demo": ("fleet.cli.demo", "demo", "Five virtual nodes report to a fleet."),
     "command": ("fleet.cli.command", "command", "Commands to nodes: send, approve, show."),
     "config": ("fleet.cli.config", "config", "Configuration of nodes, groups and areas."),
+    "demo": ("fleet.cli.demo", "demo", "Five virtual nodes report to a fleet."),
     "diag": ("fleet.cli.diag", "diag", "Examine the node at a port."),
     "doctor": ("fleet.cli.doctor", "doctor", "Why a board cannot be flashed."),
     "flash": ("fleet.cli.flash", "flash", "Flash boards, many at once."),
