@@ -410,6 +410,8 @@ class Cycle:
         # A backlog goes first and keeps the alarm, the newest record, waiting: it stays urgent as
         # long as each contact brings it nearer, and counts them.
         left = self._depth()
+        if left >= before:
+            left = 0
         urgent, more = self._state.get("urgent", 0), self._state.get("more", 0)
         now = clock.now()
         if not more and (urgent == 1 or self._state.get("btn")):
@@ -417,7 +419,7 @@ class Cycle:
             if not 0 <= now - since < _SOON_S:
                 since, count = now, 0
             self._state.set("urg", [since, count + 1])
-        goes_on = urgent and 0 < left < before and more < _BACKLOG
+        goes_on = urgent and left and more < _BACKLOG
         self._state.set("urgent", urgent if goes_on else 0)
         self._state.set("more", more + 1 if goes_on else 0)
         # What is left of a long silence goes at once. A moment that is near already is left out.

@@ -21,7 +21,7 @@ from hil.virtual.node import VirtualNode, mac_of
 from tests.bench.town import grid_scene, slots_stored
 
 AREA = ("440106", "Tianhe")
-LIMIT_KB = 80
+LIMIT_KB = 96
 STEP_KB = 2
 TLS_KB = 40  # mbedTLS on the ESP32: 16 + 4 KB of buffers, about 15 KB at the handshake's peak
 CHIP_KB = 110  # what an ESP32 without PSRAM has for both

@@ -18,6 +18,7 @@ FIRST_LEVEL, FIRST_SUPPLY = 500, 40_000
 MOST_SLOTS = 680  # then the supply sensor's 2.3 V come near the end of the ESP32's ADC
 LAMP_READINGS = 7  # lamp, dim, supply, tilt, leakage, door, water
 QUANTITY = {"drainage": 2, "lamppost": 5}
+GRID = {"drainage": {2}, "lamppost": {3, 4, 5, 20, 26, 27, 28}}  # what each slot has
 STEP = {"drainage": LEVEL_STEP, "lamppost": SUPPLY_STEP}
 
 
@@ -82,7 +83,8 @@ def slots_stored(database: Path, node: VirtualNode) -> dict[int, Counter[int]]:
             "SELECT quantity, time_us FROM readings WHERE terminal_id = ? AND quantity < 100",
             (node.node_id,),
         ):
-            slots.setdefault(quantity, Counter())[time_us // HOUR] += 1
+            if quantity in GRID.get(node.scene.role, {quantity}):
+                slots.setdefault(quantity, Counter())[time_us // HOUR] += 1
     return slots
 
 

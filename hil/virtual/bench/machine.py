@@ -13,6 +13,9 @@ from hil.virtual.node import MODEM_PINS, UART
 from hil.virtual.pace import Rate
 from hil.virtual.twin import UartTwin
 
+# What an ESP32 without PSRAM has for MicroPython, 110 KB, in the 64-bit VM's objects.
+HEAP = "220k"
+
 
 class Machine:
     """A VirtualBoard as the rig's application. Make it inside a running loop."""
@@ -39,6 +42,7 @@ class Machine:
             twins=twins,
             wires={pins[name]: (UART, name) for name in MODEM_PINS if name in pins},
             pace=Rate(place.setting.rate),
+            heapsize=HEAP,
             serial=say,
         )
         self.fittings = Fittings(self.board, pins)

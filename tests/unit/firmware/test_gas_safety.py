@@ -389,7 +389,7 @@ def hung(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Meter]:
     fake.feel = feel
     with firmware(world) as modules:
         monkeypatch.setitem(sys.modules, "node.roles.gas_motion", fake)
-        monkeypatch.setattr(node.roles, "gas_motion", fake, raising=False)
+        monkeypatch.setitem(vars(node.roles), "gas_motion", fake)
         meter = Meter(world, modules, pins={**PINS, "scl": 14, "sda": 13, "shock": 11})
         meter.felt = fake.felt  # type: ignore[attr-defined]
         yield meter
