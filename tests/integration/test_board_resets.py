@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 
 import pytest
-from board_rig import SECOND, START, Twin, rig
+from board_rig import SECOND, START, TABLE, Twin, rig
 
 from fleet.flashing import partitions
 from hil.virtual import vmrun
-from hil.virtual.board import BoardError
+from hil.virtual.board import FLASH_SIZE, BoardError
 from hil.virtual.stimulus import Pulse, Stimulus
 
 _STATE = """
@@ -274,6 +274,44 @@ async def test_power_cuts_at_random_moments_leave_a_board_that_boots(tmp_path: P
         starts = r.all("start")
         assert starts == sorted(starts)
         assert starts[-1] > 0
+
+
+async def test_a_power_cut_in_the_erase_of_block_0_does_not_cost_the_file_system(
+    tmp_path: Path,
+) -> None:
+    boot = """
+        import os, time
+        with open("/n", "w") as f:
+            f.write("x" * 200)
+        os.remove("/n")
+        print("files", len(os.listdir("/")))
+        time.sleep(1)
+        import machine
+        machine.reset()
+    """
+    vfs = partitions.find(partitions.load(TABLE, FLASH_SIZE), "vfs").offset
+
+    def newer() -> int:
+        """The block of the superblock pair that counts: LittleFS's SPEC.md, revision count."""
+        with (tmp_path / "flash.bin").open("rb") as file:
+            file.seek(vfs)
+            first = file.read(4)
+            file.seek(vfs + 4096)
+            second = file.read(4)
+        return int(int.from_bytes(second, "little") > int.from_bytes(first, "little"))
+
+    async with rig(tmp_path, boot) as r:
+        while not r.board.life.boots or not newer():
+            seen = len(r.all("files"))
+            await r.board.run_until(lambda seen=seen: len(r.all("files")) > seen)  # type: ignore[misc]
+        await r.board.power_cut()
+        with (tmp_path / "flash.bin").open("r+b") as file:
+            file.seek(vfs)
+            file.write(b"\xff" * 4096)
+        seen = len(r.all("files"))
+        r.board.power_on()
+        await r.board.run_until(lambda: len(r.all("files")) > seen)
+        assert r.all("files")[-1] == 1
 
 
 async def test_the_vm_starts_quickly(tmp_path: Path) -> None:

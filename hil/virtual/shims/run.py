@@ -27,19 +27,28 @@ def _on_cut():
 
 
 def _mount(prompt):
-    """As the runtime's _boot.py: an erased partition is formatted, a damaged one is not."""
-    first = bytearray(512)
-    _link.flash.readblocks(0, first)
-    if first == b"\xff" * 512:
-        vfs.VfsLfs2.mkfs(_link.flash, progsize=32, readsize=32, lookahead=32)
+    """As the runtime's _boot.py and inisetup.py: a partition that does not mount is formatted if
+    its first block is erased, else it is damaged. Not before: a power cut may leave block 0 erased
+    while its twin, block 1, holds the file system.
+    """
     try:
-        vfs.mount(vfs.VfsLfs2(_link.flash, progsize=32, readsize=32, lookahead=32), "/")
+        _mount_files()
     except OSError:
-        if not prompt:
+        first = bytearray(512)
+        _link.flash.readblocks(0, first)
+        if first == b"\xff" * 512:
+            vfs.VfsLfs2.mkfs(_link.flash, progsize=32, readsize=32, lookahead=32)
+            _mount_files()
+        elif not prompt:
             raise
-        _complain()
-        return
+        else:
+            _complain()
+            return
     os.chdir("/")
+
+
+def _mount_files():
+    vfs.mount(vfs.VfsLfs2(_link.flash, progsize=32, readsize=32, lookahead=32), "/")
 
 
 def _complain():
