@@ -19,6 +19,10 @@ ERROR = 6
 APPLIED, HANDLED, REFUSED = 13, 14, 15
 # 1: the node is not sure what time it is, and asks the fleet.
 ASKS_TIME = 16
+# The release that runs, by its sequence and by the first four bytes of its image's digest; the
+# runtime, 65536 * major + 256 * minor + micro; of the update under way its stage (release.py) and
+# how many bytes of its stream are there.
+RELEASE, IMAGE, RUNTIME, STAGE, MARK = 17, 18, 19, 20, 21
 
 
 class ReportError(ValueError):
