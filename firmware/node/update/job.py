@@ -1,4 +1,4 @@
-"""The update that a node has under way: one file, written whole, says what it is and how far it is.
+"""The update that a node has under way: one file, written whole, says what it is and how far.
 
 /update/job is strict CBOR [number, payload, stage, place, detail]: the item's number and payload
 (an Assignment of wire/release.py whose mac was good), the stage, and how many components are in
@@ -12,12 +12,10 @@ until the fleet has acknowledged a report of this life.
 
 import os
 
-import esp32
 from micropython import const
 
-from node import config
 from node.modules import forget
-from node.update import Later, Refused
+from node.update import Later
 from node.wire import cbor, release
 from node.wire.uplink import ReportError
 
@@ -66,7 +64,7 @@ class Job:
             while at < len(data):
                 at += source.readinto(view[at:])
         except ValueError:
-            self.lost()
+            raise self.lost()
         finally:
             source.done()
         return bytes(data)
@@ -78,13 +76,13 @@ class Job:
         try:
             return Reader(FOLDER + _NAME[1], self.assignment.size, first, end, self.direct)
         except (OSError, ValueError):
-            self.lost()
+            raise self.lost()
 
-    def lost(self) -> None:
-        """What has come is damaged: begin anew with what the assignment says."""
+    def lost(self) -> Later:
+        """What has come is damaged: begin anew with what the assignment says, and not now."""
         _remove(_NAME[1])
         self.move(release.ACCEPTED)
-        raise Later
+        return Later()
 
 
 def load() -> "Job | None":
