@@ -11,7 +11,7 @@ STUBS := micropython-esp32-stubs==1.29.0.post1 micropython-stdlib-stubs==1.29.0.
 
 .PHONY: demo test lint types bench bench-thread bench-heap bench-modems bench-scenarios bench-bytes \
   bench-coap bench-oscore bench-twilight bench-alarms bench-flash measure soak soak-trace soak-fuzz \
-  soak-coap soak-bitflips soak-claims soak-unplug soak-valve soak-register wheel system clean
+  soak-coap soak-bitflips soak-claims soak-unplug soak-valve soak-register soak-cuts wheel system clean
 
 .venv/bin/python:
 	@python3 -m venv .venv || { rm -rf .venv; \
@@ -135,8 +135,12 @@ soak-valve: .venv/.dev
 soak-register: .venv/.dev
 	@$(DRIVERS) $(PY) -m tests.bench.register $(ARGS)
 
+# Over 100,000 power cuts in an update's life, on three flash layouts; five in a row too.
+soak-cuts: .venv/.dev
+	@$(DRIVERS) $(PY) -m tests.bench.cuts $(ARGS)
+
 # Everything that is too long for every run.
-soak: soak-trace soak-fuzz soak-bitflips soak-claims soak-unplug soak-valve soak-register soak-coap \
+soak: soak-trace soak-fuzz soak-bitflips soak-claims soak-unplug soak-valve soak-register soak-cuts soak-coap \
   bench-thread
 
 wheel: .venv/.dev

@@ -36,11 +36,14 @@ def build(firmware_dir: Path, out: Path) -> dict[str, bytes]:
     except OSError as e:
         raise BuildError(f"{firmware_dir / MAIN}: cannot be read: {e.strerror}") from None
     image = slots.compiled(sources, out, slots.reached(firmware_dir))
-    return {FILE: image, **{f"/{name}": _small(firmware_dir / name) for name in slots.SUPERVISOR}}
+    return {
+        FILE: image,
+        **{f"/{name}": minified(firmware_dir / name) for name in slots.SUPERVISOR},
+    }
 
 
-def _small(path: Path) -> bytes:
-    """The same code without comments and docstrings: the partition has no room to explain it."""
+def minified(path: Path) -> bytes:
+    """A supervisor's file without comments and docstrings: the partition has no room for them."""
     try:
         tree = ast.parse(path.read_text())
     except (OSError, SyntaxError) as e:
