@@ -57,8 +57,8 @@ def go_on(state, values: dict, results: list, left_ms: int) -> bool:
         if e.result != release.ROLLED_BACK:
             detail += 100 * job.stage
         _end(job, e.result, detail)
-    except Later:
-        pass
+    except (Later, OSError):
+        _pause(job)  # or what storage refused is tried again
     if job.stage == jobs.ENDED:
         results.append((job.number, job.place, job.detail))
     note(state, job, word)
@@ -73,16 +73,12 @@ def note(state, job, word: int = 0) -> None:
     if job.stage == jobs.ENDED:
         state.set("upd", [0, 0, 0, 0, job.number, 0, 0, 0, 0])
         return
-    mark = 0
-    if job.stage in (release.ACCEPTED, release.DOWNLOADING):
+    mark = job.assignment.size
+    if job.stage <= release.DOWNLOADING:
         try:
-            taker = _taker(job)
-            mark = taker.mark
-            taker.close()
+            mark = _taker(job).mark
         except Later:
-            pass
-    else:
-        mark = job.assignment.size
+            mark = 0
     wait = _SOON_S + os.urandom(1)[0]
     if word in (release.LATER, release.UNKNOWN):
         wait = _LATER_S + 4 * (wait - _SOON_S)
@@ -119,12 +115,23 @@ def _word(state) -> int:
     return held[3] if held else 0
 
 
+def _pause(job) -> None:
+    try:
+        job.pause()
+    except Later:
+        pass  # storage is full: it counts as a try
+
+
 def _advance(job, state, values: dict, late) -> bool:
     if job.stage < release.INSTALLING:
         _fresh(job.assignment.expiry, state)
     if job.stage == release.ACCEPTED and not _there(job, job.envelope):
         _first(job, here(values))
         return False
+    if job.stage == release.DOWNLOADING and not _there(job, job.assignment.size):
+        return False
+    if job.stage < release.INSTALLING:
+        job.begin()
     m = _manifest(job, state, values)
     if job.stage == release.ACCEPTED:
         _room(job, m)
@@ -133,7 +140,7 @@ def _advance(job, state, values: dict, late) -> bool:
         job.move(release.DOWNLOADING)
     if job.stage == release.DOWNLOADING:
         if not _there(job, job.assignment.size):
-            return False
+            return False  # it was verified only now
         for component in parts.ordered(m):
             parts.of(component.kind).begin(job)
         job.move(release.DOWNLOADED)
@@ -182,14 +189,10 @@ def _taker(job) -> Taker:
         return Taker(jobs.FOLDER + "/blocks", job.assignment.size, job.direct)
     except ValueError:
         raise job.lost()
-    except OSError:
-        raise Later
 
 
 def _there(job, end: int) -> bool:
-    taker = _taker(job)
-    taker.close()
-    return not taker.missing(_GRAIN, 0, end, 1)[1]
+    return not _taker(job).missing(_GRAIN, 0, end, 1)[1]
 
 
 def _room(job, m) -> None:
@@ -222,6 +225,7 @@ def _install(job, m) -> bool:
                 job.move(release.CONFIRMING, job.place)
             return False
         if not standing:
+            job.begin()
             acted = part.act(job, component)
             if acted == "reboot":
                 job.move(release.CONFIRMING, job.place)
