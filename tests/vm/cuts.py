@@ -285,7 +285,7 @@ def main():
     elif lists == "random":
         random.seed(PLAN["seed"])
         lists = [
-            [(random.randrange(operations), random.randrange(3)) for _ in range(5)]
+            [(random.randrange(operations // 4), random.randrange(3)) for _ in range(5)]
             for _ in range(count)
         ]
     done[0] = 0

@@ -23,6 +23,7 @@ def sabotage(what, files):
     elif what == "head with its block":
         _replaced(files, "boot.py", "vfs.rom_ioctl(_WRITE, 0, _HEAD, part[_HEAD:n])", "pass")
         _replaced(
+            files,
             "boot.py",
             "vfs.rom_ioctl(_WRITE, 0, 0, part[:_HEAD])",
             "vfs.rom_ioctl(_WRITE, 0, 0, part[:n])",
