@@ -12,6 +12,7 @@ from fleet.registry import health_tables as health
 from fleet.registry import sub_tables as sub_devices
 from fleet.registry import tables as registry
 from fleet.telemetry import tables as telemetry
+from fleet.updates import tables as updates
 from fleet.uplink import tables as uplink
 
 __all__ = [
@@ -27,5 +28,6 @@ __all__ = [
     "sub_devices",
     "telemetry",
     "tokens",
+    "updates",
     "uplink",
 ]  # fmt: skip
