@@ -48,3 +48,14 @@ class Assigned(Base):
     forged: Mapped[int] = mapped_column(SmallInteger, default=0)  # how often the mac was wrong
     whole: Mapped[bool] = mapped_column(Boolean, default=True)  # no delta in it
     story: Mapped[str] = mapped_column(Text, default="[]")
+
+
+class Packed(Base):
+    """A component as it is sent, by the SHA-256 of what is installed: packed once for ever, since
+    another version of the library may pack it otherwise, and nodes have half of it.
+    """
+
+    __tablename__ = "packed"
+
+    digest: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    data: Mapped[bytes] = mapped_column(LargeBinary)

@@ -41,8 +41,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("node_id", "number", name=op.f("pk_assigned")),
     )
     op.create_index("ix_assigned_update", "assigned", ["update_id"])
+    op.create_table(
+        "packed",
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_packed")),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("packed")
     op.drop_table("assigned")
     op.drop_table("running")
