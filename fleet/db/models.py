@@ -11,6 +11,7 @@ from fleet.identity import token_tables as tokens
 from fleet.registry import health_tables as health
 from fleet.registry import sub_tables as sub_devices
 from fleet.registry import tables as registry
+from fleet.releases import tables as releases
 from fleet.telemetry import tables as telemetry
 from fleet.updates import tables as updates
 from fleet.uplink import tables as uplink
@@ -25,6 +26,7 @@ __all__ = [
     "health",
     "identity",
     "registry",
+    "releases",
     "sub_devices",
     "telemetry",
     "tokens",
