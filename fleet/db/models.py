@@ -11,6 +11,7 @@ from fleet.identity import token_tables as tokens
 from fleet.registry import health_tables as health
 from fleet.registry import sub_tables as sub_devices
 from fleet.registry import tables as registry
+from fleet.rollouts import tables as rollouts
 from fleet.telemetry import tables as telemetry
 from fleet.uplink import tables as uplink
 
@@ -24,6 +25,7 @@ __all__ = [
     "health",
     "identity",
     "registry",
+    "rollouts",
     "sub_devices",
     "telemetry",
     "tokens",
