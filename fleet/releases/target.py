@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from fleet import schema
 from fleet.flashing import hardware, profiles
+from fleet.paths import hw_dir
 from fleet.releases import closure, slots
 from fleet.wire import cbor
 
@@ -50,7 +51,7 @@ def families(target: Target) -> tuple[str, ...]:
         return (modem,)
     # The board has a socket for any: what node types of it say.
     found = set()
-    for path in sorted((hardware.hw_dir() / "nodes").glob("*.toml")):
+    for path in sorted((hw_dir() / "nodes").glob("*.toml")):
         node_type = tomllib.loads(path.read_text(encoding="utf-8"))
         fits = target.role in ("", node_type.get("role"))
         if node_type.get("board") == target.board and fits and node_type.get("modem"):
