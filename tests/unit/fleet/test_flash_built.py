@@ -9,8 +9,8 @@ from fleet.releases import target
 from fleet.releases.target import Target
 
 SOURCES = {
-    "boot.py": "1\n", "main.py": "2\n", "node/__init__.py": "", "node/main.py": "",
-    "rescue/main.py": "3\n",
+    "boot.py": "1\n", "main.py": "2\n", "trial.py": "5\n", "node/__init__.py": "",
+    "node/main.py": "", "rescue/main.py": "3\n",
 }  # fmt: skip
 METER = Target("gas-meter", "esp32s3-bc660k")
 
@@ -28,7 +28,7 @@ def test_once_for_the_same_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     firmware = _firmware(tmp_path / "firmware")
     first = built.build(firmware, METER)
-    assert set(first.files) == {"/boot.py", "/main.py", "/a.romfs"}
+    assert set(first.files) == {"/boot.py", "/main.py", "/trial.py", "/a.romfs"}
     with monkeypatch.context() as patched:
         patched.setattr(target, "image", None)
         assert built.build(firmware, METER) == first
