@@ -136,6 +136,7 @@ class _Composition:
     async def run(self, ready: Callable[[dict[str, Any]], None]) -> None:
         async with contextlib.AsyncExitStack() as stack:
             self._care.start()
+            stack.callback(self._care.close)
             broker_address = await self._start_broker(stack)
             desk = BusDesk(self._settings.data / "bus.json")
             blocks = BlockDesk(self._blocks)

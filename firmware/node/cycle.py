@@ -29,6 +29,8 @@ _AT_ONCE = const(2)  # of RTC `urgent`: somebody waits for it, or a valve closes
 _SENSE = const(1)  # phases of power/energy.py
 _SEND = const(3)
 _LISTEN = const(4)
+_NOT_CONFIRMED = const(3)  # why an update goes back: wire/release.py
+_SELFTEST = const(6)
 _L_CONTACT_FAILED = const(2)  # wire/logcode.py
 _L_CONTACT = const(3)
 _L_POLL_CUT = const(9)
@@ -46,6 +48,10 @@ class Cycle:
         self._voucher = voucher  # a claim id: the next contact asks for an identity first
         self.reconfigured = False  # the fleet has changed the configuration: a boot takes it
         self.reboot = False  # the fleet wants one, once the wake is over
+        self.on_trial = (
+            False  # what runs has still to be confirmed: the application or the runtime
+        )
+        self._heard = False  # the fleet has acknowledged a report of this life
         self._sensed = False
         self._telling: "list | None" = None  # what the status of this contact's reports is news of
         self.energy = Energy(state)
@@ -79,6 +85,32 @@ class Cycle:
         elif limps:
             await self._look(reason)
         self._state.set("crn", 0)
+        if self.on_trial and self._heard:
+            self._prove()
+
+    def _prove(self) -> None:
+        # Sense, store, link and receipt went well with what is on trial: it stays. Without a
+        # journal nothing would be kept: that is no version to stay with.
+        from node.update import slots
+
+        try:
+            self._journal()
+        except JournalError:
+            slots.give_up(_SELFTEST)
+            self.reboot = True
+        else:
+            slots.confirm()
+        self.on_trial = False
+        forget("node.update")
+
+    def _try(self) -> None:
+        # The supervisor counts the contacts of what is on trial.
+        from node.update import slots
+
+        if slots.contact():
+            slots.give_up(_NOT_CONFIRMED)
+            self.reboot = True
+        forget("node.update")
 
     async def _look(self, reason: int) -> None:
         if hasattr(self._role, "poll"):
@@ -183,6 +215,8 @@ class Cycle:
         answers: list = []
         items: list = []
         self._telling = None
+        if self.on_trial:
+            self._try()
         error = cause = 0
         began = clock.now()
         self.energy.contact()
@@ -218,6 +252,7 @@ class Cycle:
             forget("node.retry")
             self._log(1, _L_CONTACT_FAILED, error << 16 | cause & 0xFFFF)
         else:
+            self._heard = self._heard or bool(answers)
             self._contacted(before)
             self._log(2, _L_CONTACT, clock.now() - began)
         if (answers or error) and config.on_trial():

@@ -53,7 +53,7 @@ def want(session: Session, sequence: int, now_us: int) -> int:
     held = set(session.scalars(select(Delta.base).where(Delta.sequence == sequence)))
     found = 0
     for base_sequence, base in bases:
-        if base not in held and base != new.image:
+        if base is not None and base not in held and base != new.image:
             held.add(base)
             found += 1
             session.add(
