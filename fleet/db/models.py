@@ -12,6 +12,7 @@ from fleet.registry import health_tables as health
 from fleet.registry import sub_tables as sub_devices
 from fleet.registry import tables as registry
 from fleet.rollouts import tables as rollouts
+from fleet.releases import tables as releases
 from fleet.telemetry import tables as telemetry
 from fleet.uplink import tables as uplink
 
@@ -26,6 +27,7 @@ __all__ = [
     "identity",
     "registry",
     "rollouts",
+    "releases",
     "sub_devices",
     "telemetry",
     "tokens",
