@@ -14,6 +14,7 @@ from fleet.registry import tables as registry
 from fleet.rollouts import tables as rollouts
 from fleet.releases import tables as releases
 from fleet.telemetry import tables as telemetry
+from fleet.updates import tables as updates
 from fleet.uplink import tables as uplink
 
 __all__ = [
@@ -31,5 +32,6 @@ __all__ = [
     "sub_devices",
     "telemetry",
     "tokens",
+    "updates",
     "uplink",
 ]  # fmt: skip

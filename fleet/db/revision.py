@@ -23,6 +23,7 @@ REVISIONS = (
     "0011",
     "0012",
     "0013",
+    "0014",
 )  # of fleet/db/migrations/versions, oldest first
 
 
