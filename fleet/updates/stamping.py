@@ -1,5 +1,5 @@
-"""The hand-over of assignments: what a node gets is signed at this moment, under its item's number,
-and good for seven days. What lies in the queue is good for nothing.
+"""The hand-over of assignments: what a node gets is signed at this moment, under its item's
+number, and good for seven days. What lies in the queue is good for nothing.
 """
 
 import hmac
@@ -49,8 +49,8 @@ def stamped(
         secret = _key(held.get(row.node_id, []), row.forged)
         if may and secret is None:
             log.error("an assignment cannot be signed", node=row.node_id, number=row.number)
-        given = may and secret is not None
-        found[row.node_id, row.number] = _signed(bytes(secret), row, now_us) if given else None
+        key = (row.node_id, row.number)
+        found[key] = _signed(bytes(secret), row, now_us) if may and secret is not None else None
     return found
 
 

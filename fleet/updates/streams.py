@@ -16,9 +16,9 @@ from sqlalchemy.orm import Session
 
 from fleet.db.base import Database
 from fleet.registry.tables import Terminal
+from fleet.releases.errors import ReleaseError
 from fleet.updates import parts, shelf
 from fleet.updates.packing import packed
-from fleet.updates.shelf import NoReleaseError
 from fleet.updates.stamping import parts_of
 from fleet.updates.tables import Assigned
 from fleet.wire import release
@@ -106,7 +106,7 @@ class Streams:
         sequence, digest, size, raw = recipe
         try:
             held = shelf.held(session, sequence)
-        except NoReleaseError:
+        except ReleaseError:
             raise NotServedError(release.GONE) from None
         body = parts.rebuilt(
             parts_of(raw),

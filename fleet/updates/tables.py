@@ -1,6 +1,6 @@
 """Tables of updates on their way: what a node runs, and what it was assigned. Times are us UTC."""
 
-from sqlalchemy import BigInteger, Boolean, Index, Integer, LargeBinary, SmallInteger, String, Text
+from sqlalchemy import BigInteger, Boolean, Index, Integer, LargeBinary, SmallInteger, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from fleet.db.base import Base
@@ -25,8 +25,7 @@ class Assigned(Base):
     """An item of kind UPDATE: which release a node was to take, and what came of it. Kept as
     history, so that numbers of items stand for one stream for ever.
 
-    `parts`: strict CBOR of release.Assignment's. `story`: JSON, [time in us, what, number] each,
-    bounded: one for each stage that the node told, never one for a block.
+    `parts`: strict CBOR of release.Assignment's.
     """
 
     __tablename__ = "assigned"
@@ -41,13 +40,11 @@ class Assigned(Base):
     parts: Mapped[bytes] = mapped_column(LargeBinary)
     made_us: Mapped[int] = mapped_column(BigInteger)
     withdrawn_us: Mapped[int | None] = mapped_column(BigInteger)
-    stage: Mapped[int] = mapped_column(SmallInteger, default=0)  # the highest that was told
-    mark: Mapped[int] = mapped_column(Integer, default=0)  # bytes of the stream that are there
     result: Mapped[int | None] = mapped_column(SmallInteger)  # as the node told it
     detail: Mapped[int | None] = mapped_column(BigInteger)
+    ended_us: Mapped[int | None] = mapped_column(BigInteger)  # when it told a result
     forged: Mapped[int] = mapped_column(SmallInteger, default=0)  # how often the mac was wrong
     whole: Mapped[bool] = mapped_column(Boolean, default=True)  # no delta in it
-    story: Mapped[str] = mapped_column(Text, default="[]")
 
 
 class Packed(Base):

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0014"
-down_revision = "0011"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 
@@ -31,13 +31,11 @@ def upgrade() -> None:
         sa.Column("parts", sa.LargeBinary(), nullable=False),
         sa.Column("made_us", sa.BigInteger(), nullable=False),
         sa.Column("withdrawn_us", sa.BigInteger(), nullable=True),
-        sa.Column("stage", sa.SmallInteger(), nullable=False),
-        sa.Column("mark", sa.Integer(), nullable=False),
         sa.Column("result", sa.SmallInteger(), nullable=True),
         sa.Column("detail", sa.BigInteger(), nullable=True),
+        sa.Column("ended_us", sa.BigInteger(), nullable=True),
         sa.Column("forged", sa.SmallInteger(), nullable=False),
         sa.Column("whole", sa.Boolean(), nullable=False),
-        sa.Column("story", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("node_id", "number", name=op.f("pk_assigned")),
     )
     op.create_index("ix_assigned_update", "assigned", ["update_id"])
