@@ -87,6 +87,20 @@ class RolloutCount(Base):
     count: Mapped[int] = mapped_column(Integer)
 
 
+class RolloutCohort(Base):
+    """What was offered within one hour, and how it ended: so that what ends late, as a node that
+    is lost does, is weighed against what was offered with it, and not against all that came since.
+    """
+
+    __tablename__ = "rollout_cohorts"
+
+    rollout_id: Mapped[int] = mapped_column(ForeignKey("rollouts.id"), primary_key=True)
+    hour: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)  # since 1970
+    offered: Mapped[int] = mapped_column(Integer)
+    good: Mapped[int] = mapped_column(Integer)
+    bad: Mapped[int] = mapped_column(Integer)
+
+
 class RolloutEvent(Base):
     """What was done to a rollout, or what it did by itself: its history for people.
 
@@ -130,7 +144,7 @@ class Update(Base):
     absolute_us: Mapped[int | None] = mapped_column(BigInteger)
     step_us: Mapped[int | None] = mapped_column(BigInteger)
     step_s: Mapped[int | None] = mapped_column(Integer)
-    moved_us: Mapped[int | None] = mapped_column(BigInteger)
+    moved_us: Mapped[int | None] = mapped_column(BigInteger)  # the last news of it
     mark: Mapped[int] = mapped_column(Integer)  # bytes of the stream that the node has
     attempts: Mapped[int] = mapped_column(SmallInteger)  # that failed or ran out of time
     history: Mapped[str] = mapped_column(Text)

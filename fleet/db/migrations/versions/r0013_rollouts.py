@@ -1,4 +1,4 @@
-"""Rollouts: plans, their groups, counts and history, and each terminal's update."""
+"""Rollouts: plans, their groups, counts and history, each terminal's update; tags and boards."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -63,6 +63,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("rollout_id", "group_no", "state", name=op.f("pk_rollout_counts")),
     )
     op.create_table(
+        "rollout_cohorts",
+        _rollout(),
+        sa.Column("hour", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("offered", sa.Integer(), nullable=False),
+        sa.Column("good", sa.Integer(), nullable=False),
+        sa.Column("bad", sa.Integer(), nullable=False),
+        _belongs("rollout_cohorts"),
+        sa.PrimaryKeyConstraint("rollout_id", "hour", name=op.f("pk_rollout_cohorts")),
+    )
+    op.create_table(
         "rollout_events",
         sa.Column("id", sa.Integer(), nullable=False),
         _rollout(),
@@ -75,6 +85,7 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_rollout_events_rollout_id"), "rollout_events", ["rollout_id"])
     _updates()
+    _terminals()
 
 
 def _updates() -> None:
@@ -121,6 +132,21 @@ def _updates() -> None:
     )
 
 
+def _terminals() -> None:
+    op.add_column("terminals", sa.Column("board", sa.String(length=32), nullable=True))
+    op.create_index("ix_terminals_added", "terminals", ["added_us"])
+    op.create_table(
+        "terminal_tags",
+        sa.Column("tag", sa.String(length=40), nullable=False),
+        sa.Column("node_id", sa.String(length=10), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["node_id"], ["terminals.id"], name=op.f("fk_terminal_tags_node_id_terminals")
+        ),
+        sa.PrimaryKeyConstraint("tag", "node_id", name=op.f("pk_terminal_tags")),
+    )
+    op.create_index(op.f("ix_terminal_tags_node_id"), "terminal_tags", ["node_id"])
+
+
 def _rollout() -> sa.Column[int]:
     return sa.Column("rollout_id", sa.Integer(), nullable=False)
 
@@ -131,5 +157,11 @@ def _belongs(table: str) -> sa.ForeignKeyConstraint:
 
 
 def downgrade() -> None:
-    for table in ("updates", "rollout_events", "rollout_counts", "rollout_groups", "rollouts"):
-        op.drop_table(table)
+    op.drop_table("terminal_tags")
+    op.drop_index("ix_terminals_added", "terminals")
+    with op.batch_alter_table("terminals", schema=None) as batch_op:
+        batch_op.drop_column("board")
+    op.drop_table("updates")
+    for name in ("events", "cohorts", "counts", "groups"):
+        op.drop_table(f"rollout_{name}")
+    op.drop_table("rollouts")
