@@ -5,6 +5,7 @@ import contextlib
 import ssl
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiocoap import CONTENT, FORBIDDEN, GET, NOT_FOUND, SERVICE_UNAVAILABLE
@@ -35,7 +36,7 @@ async def city(tmp_path: Path) -> AsyncIterator[City]:
     made.close()
 
 
-async def asked(link: Link, node: Node, number: int, block: int, size: int = 512) -> object:
+async def asked(link: Link, node: Node, number: int, block: int, size: int = 512) -> Any:
     """One block by GET /u/<number>."""
     exponent = size.bit_length() - 5
     return await link.ask(

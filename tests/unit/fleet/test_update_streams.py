@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import event
 from updates_rig import City, Taker, image
 
+from fleet.coap import limits
 from fleet.registry import operations as registry
 from fleet.updates import blocks, parts, requests, streams
 from fleet.updates.blocks import Blocks
@@ -144,7 +145,7 @@ def test_streams_in_memory_are_bounded(city: City, monkeypatch: pytest.MonkeyPat
 def test_one_node_gets_no_more_than_its_share(
     city: City, node: Taker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blocks, "OF_NODE", blocks.Rate(512, 1024))
+    monkeypatch.setattr(blocks, "OF_NODE", limits.Rate(512, 1024))
     city.blocks = Blocks(Streams(city.database, lambda: city.clock), lambda: city.clock)
     assert node.fetch() == release.LATER
     assert city.blocks.counts["later"] == 1
@@ -156,7 +157,7 @@ def test_sabotage_without_a_share_one_node_takes_all(
     city: City, node: Taker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Blocks, "_admit", lambda _self, _node: None)
-    monkeypatch.setattr(blocks, "OF_NODE", blocks.Rate(1, 64))
+    monkeypatch.setattr(blocks, "OF_NODE", limits.Rate(1, 64))
     city.blocks = Blocks(Streams(city.database))
     assert isinstance(node.fetch(), bytes)
 
