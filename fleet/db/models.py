@@ -11,8 +11,8 @@ from fleet.identity import token_tables as tokens
 from fleet.registry import health_tables as health
 from fleet.registry import sub_tables as sub_devices
 from fleet.registry import tables as registry
-from fleet.rollouts import tables as rollouts
 from fleet.releases import tables as releases
+from fleet.rollouts import tables as rollouts
 from fleet.telemetry import tables as telemetry
 from fleet.updates import tables as updates
 from fleet.uplink import tables as uplink
@@ -27,8 +27,8 @@ __all__ = [
     "health",
     "identity",
     "registry",
-    "rollouts",
     "releases",
+    "rollouts",
     "sub_devices",
     "telemetry",
     "tokens",
