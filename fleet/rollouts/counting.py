@@ -1,14 +1,17 @@
 """How many updates of each group are in which state, kept with every move."""
 
 from collections import Counter
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from sqlalchemy import select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from fleet.rollouts import states
-from fleet.rollouts.tables import RolloutCount, RolloutGroup, Update
+from fleet.rollouts.tables import RolloutCohort, RolloutCount, RolloutGroup, Update
+
+HOUR_US = 3600 * 1_000_000
 
 
 class Changes:
@@ -17,6 +20,7 @@ class Changes:
     def __init__(self) -> None:
         self._states: Counter[tuple[int, int, str]] = Counter()
         self._errors: Counter[tuple[int, int]] = Counter()
+        self._cohorts: dict[tuple[int, int], list[int]] = {}
 
     def note(self, row: Update, before: tuple[str, bool], after: tuple[str, bool]) -> None:
         """`row` went from a state to another one; with each whether it is an error."""
@@ -24,6 +28,18 @@ class Changes:
         self._states[(*group, before[0])] -= 1
         self._states[(*group, after[0])] += 1
         self._errors[group] += after[1] - before[1]
+        was_open, is_open = before[0] in states.OPEN, after[0] in states.OPEN
+        if was_open != is_open:
+            hour = (row.offered_us or 0) // HOUR_US
+            cohort = self._cohorts.setdefault((row.rollout_id, hour), [0, 0, 0])
+            if is_open:
+                cohort[0] += 1
+            elif after[0] in states.GOOD:
+                cohort[1] += 1
+            elif after[0] in states.BAD:
+                cohort[2] += 1
+            else:
+                cohort[0] -= 1  # it says nothing about the release
 
     def write(self, session: Session) -> None:
         """In the order of the keys, so that two who write wait for each other in one order."""
@@ -36,12 +52,27 @@ class Changes:
                     .where(RolloutGroup.rollout_id == rollout_id, RolloutGroup.number == number)
                     .values(errors=RolloutGroup.errors + delta)
                 )
+        insert = _insert(session)
+        for (rollout_id, hour), (offered, good, bad) in sorted(self._cohorts.items()):
+            statement = insert(RolloutCohort).values(
+                rollout_id=rollout_id, hour=hour, offered=offered, good=good, bad=bad
+            )
+            more = statement.excluded
+            session.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["rollout_id", "hour"],
+                    set_={
+                        "offered": RolloutCohort.offered + more.offered,
+                        "good": RolloutCohort.good + more.good,
+                        "bad": RolloutCohort.bad + more.bad,
+                    },
+                )
+            )
 
 
 def add(session: Session, deltas: list[tuple[tuple[int, int, str], int]]) -> None:
     """Add to counts: ((rollout, group, state), by how much) each."""
-    postgres = session.connection().dialect.name == "postgresql"
-    insert = postgresql.insert if postgres else sqlite.insert
+    insert = _insert(session)
     for (rollout_id, group_no, state), delta in deltas:
         statement = insert(RolloutCount).values(
             rollout_id=rollout_id, group_no=group_no, state=state, count=delta
@@ -52,6 +83,11 @@ def add(session: Session, deltas: list[tuple[tuple[int, int, str], int]]) -> Non
                 set_={"count": RolloutCount.count + statement.excluded.count},
             )
         )
+
+
+def _insert(session: Session) -> Callable[[Any], Any]:
+    postgres = session.connection().dialect.name == "postgresql"
+    return postgresql.insert if postgres else sqlite.insert
 
 
 class Tally(NamedTuple):
@@ -77,6 +113,19 @@ def of_group(session: Session, rollout_id: int, group_no: int) -> dict[str, int]
         )
     )
     return {state: count for state, count in rows if count}
+
+
+def of_rollout(session: Session, rollout_id: int) -> dict[int, dict[str, int]]:
+    """State to count, by group."""
+    found: dict[int, dict[str, int]] = {}
+    rows = session.execute(
+        select(RolloutCount.group_no, RolloutCount.state, RolloutCount.count)
+        .where(RolloutCount.rollout_id == rollout_id)
+        .execution_options(populate_existing=True)
+    )
+    for group_no, state, count in rows:
+        found.setdefault(group_no, {})[state] = count
+    return found
 
 
 def tally(counts: dict[str, int]) -> Tally:

@@ -16,6 +16,7 @@ DAY_S = 86400
 # The clocks where nobody gave others with the offer.
 ABSOLUTE_S = 14 * DAY_S
 STEP_S = 4 * DAY_S
+RETRY_S = 6 * 3600  # until a failed one may be tried again; doubled with each attempt
 MOST_HISTORY = 2000  # characters; some 40 moves
 REASON = 40  # characters
 _CHUNK = 500
@@ -30,8 +31,8 @@ def move(
     News of the same state with a higher `mark` (bytes of the stream) begin the step clock anew.
     To OFFERED only where the node has no other update in flight; `absolute_us` and `step_s` are
     the caller's to set on the row before, else two weeks and four days. FAILED and TIMED_OUT
-    use up an attempt; when a person schedules it anew, attempts begin anew. MoveError when
-    `actor` never may.
+    use up an attempt, and are due for another one later; when a person schedules it anew,
+    attempts begin anew. MoveError when `actor` never may.
     """
     if not states.ever(actor, to):
         raise MoveError(f"{actor} never moves an update to {to!r}: see fleet/rollouts/states.py")
@@ -47,7 +48,7 @@ def move(
             if row.state == to and actor is Actor.NODE:
                 if mark is None or mark <= row.mark:
                     continue
-                row.mark = mark
+                row.mark, row.moved_us = mark, now_us
                 _step(row, now_us)
             else:
                 _change(row, to, actor, now_us, reason, mark, changes)
@@ -92,15 +93,19 @@ def _change(
         row.history += f"{now_us} {to} {actor} {reason[:REASON]}\n"
     if mark is not None:
         row.mark = mark
+    row.due_us = None
     if to in states.COUNTED:
         row.attempts += 1
-    if to == states.SCHEDULED:
-        _schedule(row, actor, now_us)
-    else:
-        row.due_us = None
+        if row.attempts < states.MOST_ATTEMPTS:
+            row.due_us = now_us + (RETRY_S << min(row.attempts - 1, 5)) * 1_000_000
+    elif to == states.SCHEDULED:
+        row.number, row.due_us = None, now_us
+        if actor is Actor.PERSON:
+            row.attempts = 0
     if to == states.OFFERED:
-        row.offered_us, row.mark = now_us, 0
-        row.open_for = row.node_id
+        if before[0] not in states.OPEN:  # else the same attempt goes on
+            row.offered_us = now_us
+        row.open_for, row.mark = row.node_id, 0
         if row.absolute_us is None:
             row.absolute_us = now_us + ABSOLUTE_S * 1_000_000
     if to in states.OPEN:
@@ -108,14 +113,6 @@ def _change(
     else:
         row.open_for = row.absolute_us = row.step_us = row.step_s = None
     changes.note(row, before, (to, states.is_error(to, row.attempts)))
-
-
-def _schedule(row: Update, actor: Actor, now_us: int) -> None:
-    row.number = None
-    if row.due_us is None or row.due_us < now_us:
-        row.due_us = now_us
-    if actor is Actor.PERSON:
-        row.attempts = 0
 
 
 def _step(row: Update, now_us: int) -> None:

@@ -65,6 +65,8 @@ _ALLOWED: Final[dict[tuple[Actor, str], frozenset[str]]] = {
     },
     # Offered anew: the whole image after a delta did not fit, say.
     **{(Actor.FLEET, state): frozenset({OFFERED, *_FLEET_ENDS}) for state in OPEN},
+    # An offer that the node has not taken is taken back when a rollout stops.
+    (Actor.FLEET, OFFERED): frozenset({OFFERED, SCHEDULED, *_FLEET_ENDS}),
     **{(Actor.PERSON, state): frozenset({CANCELED}) for state in OPEN},
     **{(Actor.FLEET, state): frozenset({SCHEDULED}) for state in COUNTED},
     **{
