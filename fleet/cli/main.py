@@ -40,6 +40,7 @@ COMMANDS = {
     "token": ("fleet.cli.token", "token", "Claim tokens of technicians: add, list, revoke."),
     "valve": ("fleet.cli.valve", "valve", "How soon a valve is closed, and what that costs."),
     "voucher": ("fleet.cli.voucher", "voucher", "Vouchers for provisioning without a network."),
+    "why": ("fleet.cli.why", "why", "What a node's updates wait for."),
 }
 
 
