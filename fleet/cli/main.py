@@ -33,6 +33,7 @@ COMMANDS = {
     "prompt": ("fleet.cli.diag", "prompt", "Stop a node at its prompt, for mpremote."),
     "provision": ("fleet.cli.provision", "provision", "Give boards their identities."),
     "readings": ("fleet.cli.readings", "readings", "Show readings."),
+    "release": ("fleet.cli.release", "release", "Releases: build, sign, promote, revoke."),
     "runtime": ("fleet.cli.runtime", "runtime", "MicroPython images: add, list."),
     "secure": ("fleet.cli.secure", "secure", "Secure boot and flash encryption."),
     "serve": ("fleet.cli.serve", "serve", "Run broker, ingest, CoAP and API."),
