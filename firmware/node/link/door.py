@@ -8,7 +8,18 @@
         a receipt without ranges: what the fleet has for the node
     async fetch(number, size, deadline_ms) -> bytes
         the payload of an item of which a receipt told the size only
+    async blocks(number, size, first, missing, take, deadline_ms) -> int
+        asks for blocks of `size` bytes of update `number`'s stream: the one with index `first` and
+        those behind it whose bits are set in `missing`, bytes whose most significant bit is
+        `first`'s. `take(index, data)` is called for each that comes, in any order, maybe twice,
+        maybe with data of another length: it judges, writes to flash, and does not wait. 0 when no
+        more of them will come, whether all came or not: what is missing is asked for again. Else
+        GONE, UNKNOWN or LATER of wire/release.py, and LinkError as for `deliver`. Needs no
+        `deliver` before it, but none may be under way.
     async close()
+
+BLOCK is the size of a block that suits the door: 256 to 4,096, a power of two. WINDOW is how many
+it likes to be asked for at once. link/https.py has open, blocks, close, BLOCK and WINDOW only.
 
 RECEIPT_MS is the deadline that suits `deliver` and `poll`. LinkError says what failed: of `open`
 SocketError or TlsError, later MqttError, CoapError or DeliverTimeout. Cancelled, `open` leaves the
