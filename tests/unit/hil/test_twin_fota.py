@@ -193,7 +193,6 @@ def test_a_second_one_meanwhile_is_refused(family: str) -> None:
         async with FileServer(p=data) as server:
             await attached(bench)
             await ask(bench, COMMANDS[family] % (server.port, "p"))
-            await asyncio.sleep(2)
             assert bench.twin.fota.fetching
             await ask(bench, COMMANDS[family] % (server.port, "p"), ERROR)
         assert bench.twin.fota.begun == 1
