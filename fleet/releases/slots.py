@@ -19,7 +19,7 @@ from fleet.releases import borrow, constants, romfs
 from fleet.releases.shrink import shrink
 
 DIGEST = "digest"  # the first file of a slot's image
-SUPERVISOR = ("boot.py", "main.py")  # beside the slot, as sources
+SUPERVISOR = ("boot.py", "main.py", "trial.py")  # beside the slot, as sources
 _FORMAT = 3  # of the compiled folders: other arguments of mpy-cross make others
 
 
@@ -77,7 +77,7 @@ def compile_tree(root: Path, names: Iterable[str], out: Path, flags: tuple[str, 
 
 
 def build(firmware_dir: Path, out: Path, slot: str = "a", script: str = "") -> dict[str, bytes]:
-    """Files of a node's file system by path: `/boot.py` and `/main.py` as sources,
+    """Files of a node's file system by path: `/boot.py`, `/main.py`, `/trial.py` as sources,
     `/<slot>.romfs`.
 
     `out` is a folder for compiled files, which are reused while the sources stay as they are.

@@ -7,7 +7,13 @@ import pytest
 from fleet.flashing import built
 from fleet.releases import slots
 
-SOURCES = {"boot.py": "1\n", "main.py": "2\n", "node/__init__.py": "", "rescue/main.py": "3\n"}
+SOURCES = {
+    "boot.py": "1\n",
+    "main.py": "2\n",
+    "trial.py": "5\n",
+    "node/__init__.py": "",
+    "rescue/main.py": "3\n",
+}
 
 
 def _firmware(folder: Path) -> Path:
@@ -21,7 +27,7 @@ def test_once_for_the_same_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     firmware = _firmware(tmp_path / "firmware")
     first = built.build(firmware)
-    assert set(first.files) == {"/boot.py", "/main.py", "/a.romfs"}
+    assert set(first.files) == {"/boot.py", "/main.py", "/trial.py", "/a.romfs"}
     with monkeypatch.context() as patched:
         patched.setattr(slots, "build", None)
         assert built.build(firmware) == first
