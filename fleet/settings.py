@@ -22,6 +22,7 @@ _TABLES = (
     "enrol",
     "identity",
     "release",
+    "updates",
     "keys",
     "mail",
     "webhook",
@@ -67,6 +68,11 @@ port = 5683
 # Where technicians' machines claim identities for boards, over HTTPS; port "off": not here.
 host = "127.0.0.1"
 port = 8443
+
+[updates]
+# Where nodes on LTE Cat1 fetch updates, by HTTPS and their own certificates; port "off": not here.
+host = "127.0.0.1"
+port = 8444
 
 # What nodes of an area get beside their type's defaults; a longer prefix wins:
 # [enrol.defaults.4401]
@@ -132,9 +138,9 @@ class Settings:
     """Where everything is. `external`: (host, port) of a broker that is not ours.
 
     `reload`: pid file, or command, by which an external broker reads the revocation list again.
-    `coap_port` None: no CoAP here; `enrol_port` alike. `pkcs11` None: the key is the file
-    `wrapping_key`. `enrol_defaults`: by area prefix, configuration of nodes. `limits`: how many
-    nodes commands may reach. `one_account`: two persons may share one.
+    `coap_port` None: no CoAP here; `enrol_port` and `updates_port` alike. `pkcs11` None: the key
+    is the file `wrapping_key`. `enrol_defaults`: by area prefix, configuration of nodes.
+    `limits`: how many nodes commands may reach. `one_account`: two persons may share one.
     """
 
     data: Path
@@ -158,6 +164,8 @@ class Settings:
     webhook_ca: Path | None = None
     limits: Limits = field(default_factory=Limits)
     one_account: bool = False
+    updates_host: str = "127.0.0.1"
+    updates_port: int | None = 8444
 
     @property
     def database_url(self) -> "URL":
@@ -206,10 +214,11 @@ def load(
     broker: str | None = None,
     coap_port: int | str | None = None,
     enrol_port: int | str | None = None,
+    updates_port: int | str | None = None,
 ) -> Settings:
     """The settings of `data`, with these replaced; SettingsError in one line.
 
-    `coap_port` and `enrol_port` are numbers or "off".
+    `coap_port`, `enrol_port` and `updates_port` are numbers or "off".
     """
     path = data / CONFIG
     try:
@@ -224,6 +233,7 @@ def load(
     api = _table(raw, "api", ("host", "port"), path)
     broker_table = _table(raw, "broker", ("address", "host", "port", "names", "reload"), path)
     coap = _table(raw, "coap", ("host", "port"), path)
+    updates = _table(raw, "updates", ("host", "port"), path)
     enrol = _table(raw, "enrol", ("host", "port", "defaults"), path)
     release = _table(raw, "release", ("public_key", "root_key"), path)
     names = broker_table.get("names", ["localhost", "127.0.0.1"])
@@ -254,6 +264,10 @@ def load(
         _file(_table(raw, "webhook", ("ca_file",), path), "ca_file", path),
         _limits(control, path),
         _one_account(control, path),
+        _host(updates, "host", "127.0.0.1", path),
+        _port_or_off(
+            updates.get("port", 8444) if updates_port is None else updates_port, "updates.port"
+        ),
     )
 
 
