@@ -1,7 +1,8 @@
 """Supervisor: watchdog first, then the chosen slot is mounted; main.py runs what it holds.
 
 Two files, since a soft reset out of the raw REPL runs this one only: a technician's tool then has
-the prompt to itself, with the slot on the path. Neither is updated over the air.
+the prompt to itself, with the slot on the path. What happens on trial, and when a slot does not
+start, is in trial.py. None of them is updated over the air.
 """
 
 import machine
@@ -17,7 +18,6 @@ import esp32  # noqa: E402
 import vfs  # noqa: E402
 from micropython import const  # noqa: E402
 
-_SLOTS = ("a",)
 _CRASH_SLEEP_MS = const(60_000)  # as in main.py
 _HEAD = const(64)  # bytes of an image that hold its digest
 _BLOCK = const(4096)
@@ -26,36 +26,54 @@ _ERASE = const(3)
 _WRITE = const(4)
 _DONE = const(5)
 
+words = ["", "-", "good"]  # the pointer with which this life began
 
-def choose() -> str:
-    """The slot to run. A slot is complete: nothing outside it and the runtime is on the path."""
-    return _SLOTS[0]
+
+def choose() -> "list[str]":
+    """[slot to run, the one before or "-", "good", "trial", "runtime" or "bad"]: the pointer.
+
+    A slot is complete: nothing outside it and the runtime is on the path.
+    """
+    try:
+        with open("/slot") as file:
+            words = file.read().split()
+    except OSError:
+        return ["a", "-", "good"]  # never updated
+    if len(words) != 3 or words[0] not in ("a", "b"):
+        raise OSError("/slot is damaged")
+    return words
 
 
 def install(image, rom) -> None:
     """Copy the slot's image into the mapped partition, its head last: cut short, it has none.
 
-    OSError when it does not fit, or its digest, a file in the head, is not that of the rest.
+    OSError when it does not fit, or its digest, a file in the head, is not that of the rest:
+    then what was there before is there still.
     """
     size = image.seek(0, 2)
     if size > len(rom):
         raise OSError("the slot's image has %d bytes, its partition %d" % (size, len(rom)))
-    vfs.rom_ioctl(_ERASE, 0, size)
-    part = bytearray(_BLOCK)
+    part = memoryview(bytearray(_BLOCK))
     image.seek(0)
     n = image.readinto(part)
     digest = bytes(part).find(b"digest") + 8  # behind the name, its record's kind and length
     hasher = hashlib.sha256(part[:digest])
     hasher.update(part[digest + 32 : n])
-    digest = part[digest : digest + 32]
+    digest = bytes(part[digest : digest + 32])
+    while n == _BLOCK:
+        n = image.readinto(part)
+        hasher.update(part[:n])
+    if hasher.digest() != digest:
+        raise OSError("the slot's image is damaged")
+    vfs.rom_ioctl(_ERASE, 0, size)
     for at in tuple(range(_BLOCK, size, _BLOCK)) + (0,):
         image.seek(at)
-        n = image.readinto(part)
+        n = (image.readinto(part) + 15) & ~15
         if at:
-            hasher.update(memoryview(part)[:n])
-        elif hasher.digest() != digest:
-            raise OSError("the slot's image is damaged")
-        vfs.rom_ioctl(_WRITE, 0, at, part if n == _BLOCK else part[: (n + 15) & ~15])
+            vfs.rom_ioctl(_WRITE, 0, at, part[:n])
+    # By the head two images are told apart: it is there when all else is.
+    vfs.rom_ioctl(_WRITE, 0, _HEAD, part[_HEAD:n])
+    vfs.rom_ioctl(_WRITE, 0, 0, part[:_HEAD])
     vfs.rom_ioctl(_DONE, 0)
 
 
@@ -88,18 +106,57 @@ def rescue(why: Exception) -> None:
     sys.path[:] = [mount("rescue/rescue"), ".frozen"]
 
 
+def tried(what: str, *more):
+    """What trial.py says to `what`. It is in the heap for that moment only."""
+    path = sys.path[:]
+    sys.path[:] = ["", ".frozen"]
+    try:
+        import trial
+
+        return getattr(trial, what)(*more)
+    finally:
+        sys.path[:] = path
+        sys.modules.pop("trial", None)
+
+
+def settle() -> None:
+    """The runtime may stay: else the bootloader takes it for one on trial that has failed."""
+    try:
+        esp32.Partition.mark_app_valid_cancel_rollback()
+    except OSError:
+        pass  # a bootloader that never goes back
+
+
+def start() -> "list[str]":
+    """Put the slot of the pointer on the path, or the one before; the pointer then."""
+    pointer = choose()
+    if pointer[2] != "good":
+        pointer = tried("begin", pointer)
+    elif machine.reset_cause() != machine.DEEPSLEEP_RESET:
+        settle()
+    while True:
+        try:
+            sys.path[:] = [mount(pointer[0]), ".frozen"]
+            return pointer
+        except Exception as e:  # it is missing or damaged
+            if pointer[2] == "good":
+                raise
+            sys.print_exception(e)
+            pointer = tried("failed", pointer)
+
+
 def run() -> None:
-    """Put the slot on the path, or else the rescue application; with neither the node sleeps."""
+    """Put a slot on the path, or else the rescue application; with neither the node sleeps."""
     try:
         try:
-            sys.path[:] = [mount(choose()), ".frozen"]
-        except Exception as e:  # it is missing or damaged
+            words[:] = start()
+        except Exception as e:
             rescue(e)
     except Exception as e:  # whatever is wrong with the slot, the supervisor must outlive it
         sys.print_exception(e)
         machine.deepsleep(_CRASH_SLEEP_MS)
     # What is done with leaves the heap. The rest main.py may need: a slot may fail to import.
-    for name in ("choose", "run"):
+    for name in ("choose", "settle", "start", "run"):
         del globals()[name]
 
 

@@ -19,16 +19,37 @@ def introduce() -> None:
         sys.print_exception(e)
 
 
+def _on_trial() -> bool:
+    # boot.py's names are here too.
+    return globals()["words"][2] != "good"
+
+
+def _tried(what: str) -> bool:
+    # Whether trial.py has done it; whatever goes wrong with that stops nothing else.
+    try:
+        globals()["tried"](what, globals()["words"])
+    except Exception as e:
+        sys.print_exception(e)
+        return False
+    return True
+
+
 def load():
-    """The slot's main module, or the rescue application's where the slot cannot be imported."""
-    rescue = globals()["rescue"]  # of boot.py, whose names are here too
+    """The slot's main module, or the rescue application's where the slot cannot be imported.
+
+    A slot on trial that cannot be has failed: the one before runs after a reset.
+    """
     try:
         from node import main
     except Exception as e:
         for name in list(sys.modules):
             if name == "node" or name.startswith("node."):
                 del sys.modules[name]
-        rescue(e)
+        if _on_trial():
+            sys.print_exception(e)
+            if _tried("failed"):
+                machine.reset()
+        globals()["rescue"](e)
         from node import main
     for name in ("install", "mount", "rescue", "load"):
         del globals()[name]  # what is done with leaves the heap
@@ -49,6 +70,8 @@ def run() -> None:
         load().run()
     except Exception as e:  # whatever the slot does wrong, the supervisor must outlive it
         sys.print_exception(e)
+        if _on_trial():
+            _tried("crashed")
         if type(e).__name__ == "ConfigError" and cause not in (
             machine.DEEPSLEEP_RESET,
             machine.WDT_RESET,

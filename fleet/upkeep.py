@@ -24,6 +24,7 @@ from fleet.identity import rotation
 from fleet.identity.authority import Authority
 from fleet.identity.errors import IdentityError
 from fleet.identity.revocation import RevokedSerials
+from fleet.releases.workshop import Workshop
 from fleet.settings import Settings
 
 CRL_S = 12 * 3600.0
@@ -53,6 +54,7 @@ class Upkeep:
         self._clock = clock
         self.revoked = RevokedSerials()
         self.sessions = SessionWatch()
+        self._workshop = Workshop(database)
         self._crl_due = self._look_due = self._rotate_due = 0.0
         self._crl_wanted = self._reload_wanted = False
         self._crl_seconds: float | None = None
@@ -80,7 +82,12 @@ class Upkeep:
         self._step(self._alarms_due)
         self._step(self._command)
         self._step(self._configure)
+        self._step(self._workshop.tick)
         return fresh
+
+    def close(self) -> None:
+        """End what goes on beside the ticks."""
+        self._workshop.close()
 
     @property
     def crl_seconds(self) -> float:

@@ -15,11 +15,22 @@ from node.roles import open_role
 from node.store.lazy import LazyJournal
 from node.store.rtcstate import RtcState
 
+_AT_ONCE = const(2)  # of RTC `urgent`: cycle.py
+_NOT_CONFIRMED = const(3)  # wire/release.py
 _CRASHES = const(3)  # so many lives in a row that ended before their sleep
 
 
 def _epoch() -> int:
     return int.from_bytes(os.urandom(4), "big")
+
+
+def pointer() -> str:
+    # "good", or what is on trial (node/update/slots.py); read at each wake.
+    try:
+        with open("/slot") as file:
+            return file.read().split()[2]
+    except (OSError, IndexError):
+        return "good"
 
 
 class App:
@@ -46,6 +57,9 @@ class App:
         self.cycle = Cycle(
             self.config, self.state, self.journal, self.role, self._link, self._voucher()
         )
+        if pointer() in ("trial", "runtime"):
+            self.cycle.on_trial = True
+            self.state.set("urgent", _AT_ONCE)  # each contact is tried again within 8 h (retry.py)
 
     def _take_back(self) -> None:
         # Lives end so early that no contact judges the configuration on trial: it is at fault.
@@ -105,6 +119,8 @@ class App:
             if self.cycle.reboot:
                 machine.reset()
             if not self.role.mains:
+                if pointer() == "runtime":
+                    self._unproved()
                 self._sleep(until)
             if self.cycle.reconfigured:
                 machine.reset()
@@ -112,6 +128,13 @@ class App:
             self.cycle.energy.rest()
             await self._idle(until)
             reason = machine.TIMER_WAKE
+
+    def _unproved(self) -> None:
+        # A new runtime that the fleet has not heard of must not sleep: it has this life only.
+        from node.update import slots
+
+        slots.give_up(_NOT_CONFIRMED)
+        machine.reset()
 
     def _sleep(self, until: "int | None") -> None:
         callers = self.role.arm() or []

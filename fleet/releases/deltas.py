@@ -53,7 +53,7 @@ def want(session: Session, sequence: int, now_us: int) -> int:
     held = set(session.scalars(select(Delta.base).where(Delta.sequence == sequence)))
     found = 0
     for base_sequence, base in bases:
-        if base not in held and base != new.image:
+        if base is not None and base not in held and base != new.image:
             held.add(base)
             found += 1
             session.add(
@@ -95,3 +95,16 @@ def listed(session: Session, sequence: int | None = None) -> list[tuple[Delta, i
         query = query.where(Delta.sequence == sequence)
     rows = session.execute(query.order_by(Delta.sequence.desc(), Delta.base_sequence.desc()))
     return [(row[0], row[1]) for row in rows]
+
+
+def again(session: Session, sequence: int, now_us: int) -> int:
+    """Have those to a release made that failed, and those that came to be wanted since; how
+    many.
+    """
+    count = want(session, sequence, now_us)
+    for each in session.scalars(
+        select(Delta).where(Delta.sequence == sequence, Delta.state == FAILED)
+    ):
+        each.state, each.reason, each.changed_us = PREPARING, "", now_us
+        count += 1
+    return count

@@ -38,6 +38,7 @@ def heard(
     A node that runs the release, with nothing under way, has succeeded, whatever was lost.
     """
     running.told(session, statuses, now_us)
+    results = [each for each in results if _is_possible(each)]
     nodes = {*statuses, *(each.node_id for each in results)}
     open_ones = {
         row.node_id: row
@@ -47,13 +48,17 @@ def heard(
     ended = set()
     for each in results:
         row = open_ones.get(each.node_id)
-        if (each.node_id, each.number) in assigned and row is not None:
-            if row.number == each.number and each.result != command.FORGED:
-                ended.add(row.node_id)
-                _end(session, row, each, assigned[each.node_id, each.number], now_us)
+        if row is None or row.number != each.number or each.result == command.FORGED:
+            continue
+        ended.add(row.node_id)
+        _end(session, row, each, assigned.get((each.node_id, each.number), True), now_us)
     for node_id, row in open_ones.items():
         if node_id not in ended and node_id in statuses:
             _follow(session, row, statuses[node_id], now_us)
+
+
+def _is_possible(told: Told) -> bool:
+    return told.result in range(256) and 0 < told.number < 1 << 31 and abs(told.detail) < 1 << 31
 
 
 def _note(session: Session, results: Sequence[Told], now_us: int) -> dict[tuple[str, int], bool]:
@@ -84,11 +89,12 @@ def _note(session: Session, results: Sequence[Told], now_us: int) -> dict[tuple[
 
 
 def _end(session: Session, row: Update, told: Told, whole: bool, now_us: int) -> None:
-    if told.result in outcomes.OF_DELTA and not whole:
-        # Nobody's fault but the patch's: the same attempt goes on with the whole image.
-        if offers.assign(session, [row], now_us):
-            moves.move(session, [row.id], states.OFFERED, Actor.FLEET, now_us, "whole")
-            return
+    # Where a delta is at fault it is nobody's but the patch's: the same attempt goes on with the
+    # whole image.
+    of_delta = told.result in outcomes.OF_DELTA and not whole
+    if of_delta and offers.assign(session, [row], now_us):
+        moves.move(session, [row.id], states.OFFERED, Actor.FLEET, now_us, "whole")
+        return
     end = outcomes.end_of(told.result, told.detail)
     if end is not None:
         moves.move(session, [row.id], end.state, Actor.NODE, now_us, end.reason)

@@ -24,7 +24,7 @@ def run():
 """
 HEAD_LAST = "tuple(range(_BLOCK, size, _BLOCK)) + (0,)"
 HEAD_FIRST = "range(0, size, _BLOCK)"
-UNCHECKED = {"elif hasher.digest() != digest:": "elif False:"}
+UNCHECKED = {"if hasher.digest() != digest:": "if False:"}
 
 
 def slot(folder: Path, name: str, size: int = 9000) -> dict[str, bytes]:
@@ -34,7 +34,7 @@ def slot(folder: Path, name: str, size: int = 9000) -> dict[str, bytes]:
     (node / "__init__.py").touch()
     (node / "main.py").write_text(MAIN % (name[:1] * size, name))
     (node / "selftest.py").write_text("def run(): pass\n")
-    for supervisor in ("boot.py", "main.py"):
+    for supervisor in slots.SUPERVISOR:
         (node.parent / supervisor).write_bytes((firmware_dir() / supervisor).read_bytes())
     return slots.build(node.parent, folder / "build")
 
@@ -69,7 +69,7 @@ async def test_a_slot_is_installed_once(tmp_path: Path) -> None:
         await sleeps(board)
         programs = board.life.programs
         assert programs >= 3
-        assert board.life.erases == programs
+        assert board.life.erases == programs - 1  # the head by itself
         await sleeps(board)
         assert board.life.programs == programs
     assert lines == ["runs one 9000 ['/rom', '.frozen']"] * 2
@@ -88,10 +88,10 @@ async def test_another_image_replaces_it_however_short(tmp_path: Path) -> None:
 
 async def test_an_image_that_does_not_fit_says_so_and_the_node_sleeps(tmp_path: Path) -> None:
     lines: list[str] = []
-    async with flashed(tmp_path, slot(tmp_path, "big", 200_000), lines) as board:
+    async with flashed(tmp_path, slot(tmp_path, "big", 215_000), lines) as board:
         await sleeps(board)
         assert board.state == "asleep"
-    assert any("its partition 196608" in line for line in lines)
+    assert any("its partition 212992" in line for line in lines)
     assert "no rescue application" in lines[-1]
 
 

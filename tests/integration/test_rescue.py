@@ -18,7 +18,7 @@ from hil.virtual.scenes import SECOND, Scene
 START = 1_780_300_800 * SECOND  # 2026-06-01 08:00:00 UTC
 RESCUED = 4  # of firmware/node/errors.py
 SAYS = "kapok: the slot does not start, so the rescue application does"
-UNCHECKED = (b"elif hasher.digest() != digest:", b"elif False:")
+UNCHECKED = (b"if hasher.digest() != digest:", b"if False:")
 
 
 class Node:

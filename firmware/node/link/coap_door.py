@@ -6,7 +6,7 @@ import esp32
 from micropython import const
 
 from node.config import NAMESPACE
-from node.errors import CoapError, OscoreError
+from node.errors import CoapError, DeliverTimeout, OscoreError
 from node.link.coap import ACK_MS, Coap
 from node.link.oscore import Context
 from node.modules import forget
@@ -25,6 +25,7 @@ _RELEASE = const(2)  # Datagram.send: one answer, and then nothing
 class CoapDoor:
     """`config`: host and port; `credentials`: [kid, secret]; `ecl` 0 to 2, None: unknown."""
 
+    WINDOW = 16
     RECEIPT_MS = 180_000  # three tries where coverage is worst; the wake's cap holds above it
 
     def __init__(self, modem, config: dict, credentials: list, state, ecl=None) -> None:
@@ -74,6 +75,27 @@ class CoapDoor:
             raise CoapError("item %d has %d bytes instead of %d" % (number, len(data), size))
         return data
 
+    async def blocks(
+        self, number: int, size: int, first: int, missing: bytes, take, deadline_ms: int
+    ) -> int:
+        """Some blocks of an update: see node.link.door."""
+        from node.link import coapblocks
+
+        self._end = time.ticks_add(time.ticks_ms(), deadline_ms)
+        came = []
+
+        def took(index: int, data: bytes) -> None:
+            came.append(index)
+            take(index, data)
+
+        path = (b"u", b"%d" % number)
+        try:
+            return await coapblocks.pick(self._ask, path, size, first, missing, took)
+        except DeliverTimeout:
+            if came:
+                return 0
+            raise
+
     async def close(self) -> None:
         """Free the socket; the sequence goes on from here."""
         socket, self._socket = self._socket, None
@@ -89,6 +111,11 @@ class CoapDoor:
     def _block(self) -> int:
         # The size of one block, which with its frame is one datagram of the modem's.
         return 512 if self._modem.MAX_DATAGRAM >= 512 + _FRAME else 256
+
+    @property
+    def BLOCK(self) -> int:  # noqa: N802  of every door
+        """The size of a block that suits it."""
+        return self._block()
 
     def _receipt(self, code: int, payload: bytes, whole: bytes) -> bytes:
         if code != CHANGED:

@@ -13,6 +13,8 @@ _CONTINUE = const(0x5F)  # 2.31
 _CONTENT = const(0x45)  # 2.05
 _INCOMPLETE = const(0x88)  # 4.08
 _TOO_LARGE = const(0x8D)  # 4.13
+# 4.03, 4.04 and 5.03 of an update: GONE, UNKNOWN, LATER (wire/release.py).
+_WORDS = {0x83: 1, 0x84: 2, 0xA3: 3}
 
 
 async def upload(ask, payload: bytes, size: int, release: int):
@@ -71,6 +73,26 @@ async def download(ask, path, most: int, size: int) -> bytes:
             return held
         if len(part) != size:
             raise CoapError("a block of %d bytes instead of %d" % (len(part), size))
+
+
+async def pick(ask, path, size: int, first: int, missing: bytes, take) -> int:
+    """`blocks` of node.link.door: those of GET `path`, each by itself, in any order (2.4)."""
+    for i in range(8 * len(missing)):
+        if not missing[i >> 3] & 128 >> (i & 7):
+            continue
+        options = [(coap.URI_PATH, segment) for segment in path]
+        wanted = _block(first + i, False, size)
+        options.append((coap.BLOCK2, wanted))
+        code, told, part = await ask(coap.GET, options, b"", 0)
+        if code in _WORDS:
+            return _WORDS[code]
+        if code != _CONTENT:
+            raise CoapError("GET is answered by %d.%02d" % (code >> 5, code & 31), code)
+        got = int.from_bytes(coap.find(told, coap.BLOCK2) or b"", "big")
+        if got | 8 != int.from_bytes(wanted, "big") | 8:
+            raise CoapError("another block than the one that was asked for")
+        take(first + i, part)
+    return 0
 
 
 def _block(number: int, more: bool, size: int) -> bytes:

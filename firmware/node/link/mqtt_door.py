@@ -8,12 +8,16 @@ from micropython import const
 from node.errors import DeliverTimeout, LinkError, MqttError
 from node.link.mqtt import Mqtt
 from node.link.tls import wrap
-from node.wire import receipt
+from node.wire import cbor, receipt
 
 _SOCKET_MS = const(75_000)  # QIOPEN: 150 s at worst, users settle for 60..75 s
 _TLS_MS = const(90_000)  # about 3 kB there and back, and two signatures
 _MQTT_MS = const(30_000)
 _CLOSE_MS = const(5_000)
+_SILENCE_MS = const(20_000)  # then nothing more comes of what was asked for
+_GONE = const(1)  # wire/release.py
+_UNKNOWN = const(2)
+_LATER = const(3)
 _KEEPALIVE_S = const(300)  # longer than any silence between two reports of one contact
 
 
@@ -21,11 +25,14 @@ class MqttDoor:
     """MQTT over TLS. `config`: host, port, node, and the DER bytes key, cert and ca, which `open`
     takes out of it."""
 
+    WINDOW = 16
     RECEIPT_MS = 40_000
 
     def __init__(self, modem, config: dict) -> None:
         self._modem = modem
         self._config = config
+        # Over NB-IoT a block that is lost is to cost little; over Cat 1 its frame is.
+        self.BLOCK = 512 if getattr(modem, "RELEASE", False) else 1024
         self._receipts = "k1/%s/down/receipt" % config["node"]
         self._reports = "k1/%s/up/report" % config["node"]
         self._socket = None
@@ -35,6 +42,7 @@ class MqttDoor:
         self._receipt = None
         self._lost: "LinkError | None" = None
         self._woken = asyncio.Event()  # the receipt is there, or the connection is lost
+        self._update: "list | None" = None  # blocks that are awaited: number, indices, take, word
         self._frames: "list[bytes] | None" = None  # for a bus, while somebody hears them
 
     async def open(self) -> None:
@@ -88,6 +96,31 @@ class MqttDoor:
         """Never needed: receipts on this door carry their items whole."""
         raise MqttError("item %d came without its payload" % number)
 
+    async def blocks(
+        self, number: int, size: int, first: int, missing: bytes, take, deadline_ms: int
+    ) -> int:
+        """Some blocks of an update: see node.link.door."""
+        if self._mqtt is None:
+            raise MqttError("the door is not open")
+        until = time.ticks_add(time.ticks_ms(), deadline_ms)
+        wanted = {first + i for i in range(8 * len(missing)) if missing[i >> 3] & 128 >> (i & 7)}
+        self._update = [number, wanted, take, 0]
+        try:
+            request = cbor.encode([number, size, first, missing])
+            topic = "k1/%s/up/block" % self._config["node"]
+            await self._mqtt.publish(topic, request, 0, deadline_ms)
+            while wanted and not self._update[3]:
+                if self._lost is not None:
+                    raise self._lost
+                left = min(time.ticks_diff(until, time.ticks_ms()), _SILENCE_MS)
+                self._woken.clear()
+                await asyncio.wait_for_ms(self._woken.wait(), max(left, 0))
+            return self._update[3]
+        except asyncio.TimeoutError:
+            return 0
+        finally:
+            self._update = None
+
     async def say(self, payload: bytes, deadline_ms: int) -> None:
         """To whoever talks to the bus through this door; MqttError when it is lost."""
         if self._frames is None:
@@ -130,11 +163,29 @@ class MqttDoor:
         if self._frames is not None and topic.endswith("/down/bus") and len(self._frames) < 4:
             self._frames.append(payload)
             self._woken.set()
+        if self._update is not None and topic.endswith("/down/block"):
+            self._block(payload)
         if topic != self._receipts or self._whole is None or self._receipt is not None:
             return
         if receipt.covers(payload, self._whole):
             self._receipt = payload
             self._woken.set()
+
+    def _block(self, payload: bytes) -> None:
+        # [number, index, data], or why there is none in its place. Whoever says else is not heard.
+        try:
+            number, index, data = cbor.decode(payload)  # type: ignore[misc]
+        except (ValueError, TypeError):
+            return
+        held, wanted, take, _ = self._update  # type: ignore[misc]
+        if number != held or not isinstance(index, int) or index not in wanted:
+            return
+        if isinstance(data, bytes):
+            wanted.discard(index)
+            take(index, data)
+        elif data in (_GONE, _UNKNOWN, _LATER):
+            self._update[3] = data  # type: ignore[index]
+        self._woken.set()
 
     def _on_lost(self, error: LinkError) -> None:
         self._lost = error

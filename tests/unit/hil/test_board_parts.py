@@ -168,6 +168,7 @@ def test_bytecode_is_cached_by_content_and_errors_name_the_file(tmp_path: Path) 
     (source / "node").mkdir(parents=True)
     (source / "boot.py").write_text("print(1)\n")
     (source / "main.py").write_text("print(2)\n")
+    (source / "trial.py").write_text("print(3)\n")
     (source / "node" / "app.py").write_text("x = [1]\n")
     first = slots.build(source, tmp_path / "out")
     assert first["/boot.py"] == b"print(1)\n"
