@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import fleet_rig as rig
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from fleet.db.base import Database
@@ -89,6 +89,7 @@ class Fleet:
         self.path = folder / "kapok.db"
         self.now = rig.NOW_US
         self.offers = Offers()
+        self.sequence = 5  # what runs on nodes that succeed
         self.nodes: list[str] = []
         if nodes:
             self.add(nodes, role)
@@ -123,7 +124,10 @@ class Fleet:
             session.execute(
                 insert(Running),
                 [
-                    {"node_id": n, "sequence": runs, "image": 0, "runtime": 0, "since_us": self.now}
+                    {
+                        "node_id": n, "sequence": runs, "image": 0, "runtime": 0,
+                        "since_us": self.now,
+                    }
                     for n in ids
                 ],
             )  # fmt: skip
@@ -166,12 +170,17 @@ class Fleet:
         """As the intake does; nodes that succeed run the release from then on."""
         with self.database.begin() as session:
             moved = moves.move(session, ids, to, actor, self.now, reason, mark)
-            for row in session.scalars(select(Update).where(Update.id.in_(moved))):
-                if actor is Actor.NODE:
-                    session.get_one(Terminal, row.node_id).last_report_us = self.now
-                if to == states.SUCCEEDED:
-                    runs = session.get_one(Running, row.node_id)
-                    runs.sequence, runs.since_us = row.sequence, self.now
+            mine = select(Update.node_id).where(Update.id.in_(moved))
+            if actor is Actor.NODE:
+                session.execute(
+                    update(Terminal).where(Terminal.id.in_(mine)).values(last_report_us=self.now)
+                )
+            if to == states.SUCCEEDED:
+                session.execute(
+                    update(Running)
+                    .where(Running.node_id.in_(mine))
+                    .values(sequence=self.sequence, since_us=self.now)
+                )
             return moved
 
     def groups(self, name: str = "one") -> list[tuple[str, str, int, int]]:
