@@ -380,7 +380,7 @@ class Cycle:
         if self.reconfigured:
             self._state.set("lvl", -1)  # of the log: the next boot asks the configuration
         self._state.set("items", downlink.standing())
-        for name in ("downlink", "update"):
+        for name in ("downlink", "update", "fleetkey", "link"):
             forget("node." + name)
         if receipt.UPDATE in [kind for _, kind, _ in items]:
             self._state.set("upd", None)  # it is looked at when the wake is over
@@ -448,7 +448,7 @@ class Cycle:
         else:
             commands.recover()
         self.reboot = self.reboot or commands.reboot
-        for name in ("commands", "wire.command", "log"):
+        for name in ("commands", "fleetkey", "wire.command", "log"):
             forget("node." + name)
         if begin:
             forget("node.link")  # it lent its HMAC; a contact that begins needs it still

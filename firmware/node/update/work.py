@@ -58,7 +58,7 @@ def go_on(state, values: dict, results: list, left_ms: int) -> bool:
             detail += 100 * job.stage
         _end(job, e.result, detail)
     except Later:
-        pass
+        _pause(job)
     if job.stage == jobs.ENDED:
         results.append((job.number, job.place, job.detail))
     note(state, job, word)
@@ -119,12 +119,23 @@ def _word(state) -> int:
     return held[3] if held else 0
 
 
+def _pause(job) -> None:
+    try:
+        job.pause()
+    except Later:
+        pass  # storage is full: it counts as a try
+
+
 def _advance(job, state, values: dict, late) -> bool:
     if job.stage < release.INSTALLING:
         _fresh(job.assignment.expiry, state)
     if job.stage == release.ACCEPTED and not _there(job, job.envelope):
         _first(job, here(values))
         return False
+    if job.stage == release.DOWNLOADING and not _there(job, job.assignment.size):
+        return False
+    if job.stage < release.INSTALLING:
+        job.begin()
     m = _manifest(job, state, values)
     if job.stage == release.ACCEPTED:
         _room(job, m)
@@ -133,7 +144,7 @@ def _advance(job, state, values: dict, late) -> bool:
         job.move(release.DOWNLOADING)
     if job.stage == release.DOWNLOADING:
         if not _there(job, job.assignment.size):
-            return False
+            return False  # it was verified only now
         for component in parts.ordered(m):
             parts.of(component.kind).begin(job)
         job.move(release.DOWNLOADED)
@@ -222,6 +233,7 @@ def _install(job, m) -> bool:
                 job.move(release.CONFIRMING, job.place)
             return False
         if not standing:
+            job.begin()
             acted = part.act(job, component)
             if acted == "reboot":
                 job.move(release.CONFIRMING, job.place)
