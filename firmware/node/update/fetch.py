@@ -34,6 +34,15 @@ async def go_on(state, link, door, left_ms: int) -> None:
     if not end:
         return
     until = time.ticks_add(time.ticks_ms(), left_ms)
+    fails = _FAILS
+    if link.config.get("updates"):
+        # Where that way is shut, six of eight contacts go by the door that is open.
+        fails = state.get("htp", 0)
+        state.set("htp", (fails + 1) % 8)
+        if fails < _FAILS:
+            from node.link import https
+
+            door = await https.instead(link)
     put = None
     if direct:
         from node.update import runtime_part
@@ -47,14 +56,6 @@ async def go_on(state, link, door, left_ms: int) -> None:
     except OSError:
         held[3] = _FULL
         return
-    if link.config.get("updates"):
-        # Where that way is shut, six of eight contacts go by the door that is open.
-        fails = state.get("htp", 0)
-        state.set("htp", (fails + 1) % 8)
-        if fails < _FAILS:
-            from node.link import https
-
-            door = await https.instead(link)
     block = door.BLOCK
 
     def take(index: int, data) -> None:
@@ -73,7 +74,8 @@ async def go_on(state, link, door, left_ms: int) -> None:
             before = taker.mark
             word = await door.blocks(number, block, at, bits, take, left)
             held[3] = held[3] or word
-            state.set("htp", 0)
+            if fails < _FAILS:
+                state.set("htp", 0)
             tries = tries + 1 if taker.mark == before else 0
     finally:
         held[1] = taker.mark
