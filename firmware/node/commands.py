@@ -11,7 +11,7 @@ import esp32
 import machine
 from micropython import const
 
-from node import clock, config
+from node import clock, config, fleetkey
 from node.errors import JournalError
 from node.modules import forget
 from node.wire import command, uplink
@@ -24,7 +24,6 @@ _Q_RESETS = const(122)
 _Q_CRASH_HEAP = const(913)
 _Q_CRASH_CAUSE = const(914)
 _EVENT = const(1)  # store/journal.py
-_KEY = const(32)  # bytes
 _SLACK_S = const(60)  # by which the network's clock may be behind the fleet's
 _DAY = const(86400)  # a fleet that is further from its own time is wrong
 _CUT = const(1)  # detail of FAILED: power was lost, or the watchdog bit, while it was done
@@ -80,7 +79,7 @@ class Commands:
         except uplink.ReportError:
             return None
         signed = command.signed(self._config["node"], number, code, arguments, identifier, expiry)
-        return (code, arguments, expiry) if _same(_mac(nvs, signed), mac) else None
+        return (code, arguments, expiry) if fleetkey.said(nvs, signed, mac) else None
 
     def _judge(self, code: int, arguments: list, expiry: int) -> "tuple[int, int]":
         from node import timekeeping
@@ -200,23 +199,3 @@ def _tells(body: bytes, number: int) -> bool:
     if not isinstance(flat, list) or flat[2:4] != [_Q_ITEM, number]:
         return False
     return flat[4:6] != [_Q_RESULT, command.FORGED]
-
-
-def _mac(nvs, data: bytes) -> bytes:
-    from node.link.hkdf import hmac
-
-    key = bytearray(_KEY)
-    try:
-        if nvs.get_blob("hmac", key) != _KEY:
-            return b""
-    except OSError:
-        return b""  # a node without the key obeys nobody
-    return hmac(bytes(key), data)[: command.MAC]
-
-
-def _same(one: bytes, other: bytes) -> bool:
-    # In a time that does not tell how much of it was right.
-    different = len(one) ^ len(other)
-    for a, b in zip(one, other):
-        different |= a ^ b
-    return not different

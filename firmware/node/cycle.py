@@ -16,11 +16,13 @@ from node.wire import receipt, uplink
 _BUTTON = machine.EXT1_WAKE  # somebody stands at the node and wants it to report now
 _FETCH_MOST = const(4096)  # bytes of an item; a larger one is left, and so refused
 _CLOSE_MS = const(15_000)  # kept of the cap for shutting the link down
+_SPARE_MS = const(3_000)
 _CRASHES = const(3)  # so many lives in a row that ended before their sleep
 _Q_ITEM = const(900)  # wire/quantity.py
 _Q_RESULT = const(901)
 _Q_DETAIL = const(902)
-_REVERTED = const(12)  # wire/command.py
+_FORGED = const(2)  # wire/command.py
+_REVERTED = const(12)
 _ALARM = const(2)  # store/journal.py
 _BACKLOG = const(100)  # contacts at once for one alarm: a full journal takes 70
 _SOON_S = const(3600)  # within so long a node reports that has enough to report
@@ -51,6 +53,7 @@ class Cycle:
         self.on_trial = (
             False  # what runs has still to be confirmed: the application or the runtime
         )
+        self._talked = False  # a contact was made, or tried, in this wake
         self._heard = False  # the fleet has acknowledged a report of this life
         self._sensed = False
         self._telling: "list | None" = None  # what the status of this contact's reports is news of
@@ -61,7 +64,7 @@ class Cycle:
 
     async def run(self, reason: int) -> None:
         """One wake for `reason` (machine.wake_reason())."""
-        self._sensed = False
+        self._sensed = self._talked = False
         self._woke = time.ticks_ms()
         role = self._role
         self.energy.woken(getattr(role, "counting", False))
@@ -87,6 +90,8 @@ class Cycle:
         self._state.set("crn", 0)
         if self.on_trial and self._heard:
             self._prove()
+        if self._talked and self._state.get("upd") != 0:
+            self._update()
 
     def _prove(self) -> None:
         # Sense, store, link and receipt went well with what is on trial: it stays. Without a
@@ -132,6 +137,10 @@ class Cycle:
         if urgent:
             barred = self._barred() if urgent != _AT_ONCE else 0
             soon = max(clock.now(), retry, barred)
+            contact = soon if contact is None else min(contact, soon)
+        held = self._state.get("upd")
+        if held and held[0]:
+            soon = max(held[2], retry)
             contact = soon if contact is None else min(contact, soon)
         if contact is not None:
             due = contact if due is None else min(due, contact)
@@ -186,7 +195,7 @@ class Cycle:
         urgent = self._state.get("urgent")
         if urgent and (urgent == _AT_ONCE or now >= self._barred()):
             return True
-        if self._voucher or crashes == _CRASHES:
+        if self._voucher or crashes == _CRASHES or self._fetches():
             return True
         depth = self._depth() or crashes
         due = self._state.get("next_report", 0)
@@ -207,14 +216,19 @@ class Cycle:
         # The next moment behind `now` that is this node's own in `period` seconds.
         return now + period - (now - self._place) % period
 
+    def _fetches(self) -> bool:
+        # An update waits for this contact (node.update).
+        held = self._state.get("upd")
+        return bool(held and held[0] and clock.now() >= held[2])
+
     async def _talk(self, reason: int) -> None:
         # One contact within the cap, and what follows from it.
         # What polling took is gone: the watchdog counts from the wake on.
-        cap_ms = self._config["awake_s"] * 1000 - _CLOSE_MS
-        cap_ms -= time.ticks_diff(time.ticks_ms(), self._woke)
+        cap_ms = self._left_ms(_CLOSE_MS)
         answers: list = []
         items: list = []
         self._telling = None
+        self._talked = True
         if self.on_trial:
             self._try()
         error = cause = 0
@@ -228,7 +242,8 @@ class Cycle:
         except NodeError as e:
             error, cause = e.code, e.cause
         self.energy.enter(_SENSE)
-        forget("node.link")
+        for name in ("link", "update"):
+            forget("node." + name)
         before = self._depth()
         self._guess_time()  # before a time is set by which to come back
         try:
@@ -279,15 +294,17 @@ class Cycle:
                 return
             done = self._standing()[1]
             reports = self._ready() if ready is None else ready
-            if not (reports or self._state.get("urgent") or reason == _BUTTON):
+            fetches = self._fetches()
+            if not (reports or fetches or self._state.get("urgent") or reason == _BUTTON):
                 return
             self.energy.enter(_SEND)
             door = await link.door()
-            if not reports:
+            if not reports and not fetches:
                 answers.append(receipt.decode(await door.poll(door.RECEIPT_MS)))
             while reports:
                 report, whole = reports.pop(0)
-                answer = await door.deliver(report, whole, door.RECEIPT_MS, not reports)
+                last = not (reports or fetches)
+                answer = await door.deliver(report, whole, door.RECEIPT_MS, last)
                 answers.append(receipt.decode(answer))
             self.energy.enter(_LISTEN)
             for item in [item for got in answers for item in got.items]:
@@ -296,13 +313,20 @@ class Cycle:
                         item[2] = await door.fetch(item[0], item[2], door.RECEIPT_MS)
                     items.append(item)
                     done = item[0]
+            if fetches:
+                from node.update import fetch
+
+                await fetch.go_on(self._state, link, door, self._left_ms(_CLOSE_MS + _SPARE_MS))
             if getattr(self._role, "session", None):
-                left_ms = self._config["awake_s"] * 1000 - 2 * _CLOSE_MS
-                left_ms -= time.ticks_diff(time.ticks_ms(), self._woke)
-                await self._role.converse(door, left_ms)
+                await self._role.converse(door, self._left_ms(2 * _CLOSE_MS))
         finally:
             door = None  # what it holds is not needed to shut the link down
             await link.close()
+
+    def _left_ms(self, kept_ms: int) -> int:
+        # Of the wake, whose end the watchdog is, but for what is kept.
+        left = self._config["awake_s"] * 1000 - kept_ms
+        return left - time.ticks_diff(time.ticks_ms(), self._woke)
 
     async def _claim(self, link) -> None:
         self._journal.put_away()
@@ -317,6 +341,8 @@ class Cycle:
         # somebody waits for it.
         state = self._state
         news = state.get("urgent") or state.get("told") is None or state.get("crash")
+        if state.get("upd") and not state.get("clock_sure"):
+            news = True  # it has an end, and so needs the time
         if not (self._depth() or news):
             return []
         from node import reports
@@ -347,29 +373,55 @@ class Cycle:
 
         results: list = []
         try:
-            if downlink.handle(items, results, self._command):
+            if downlink.handle(items, results, self._command, self._config["node"]):
                 self.reconfigured = True  # it may be so already: a trial that was given up
         except ConfigError as e:
             self._failed(e)
         if self.reconfigured:
             self._state.set("lvl", -1)  # of the log: the next boot asks the configuration
         self._state.set("items", downlink.standing())
-        forget("node.downlink")
+        for name in ("downlink", "update", "fleetkey", "link"):
+            forget("node." + name)
+        if receipt.UPDATE in [kind for _, kind, _ in items]:
+            self._state.set("upd", None)  # it is looked at when the wake is over
         if self.reconfigured:
             self._state.set("urgent", _AT_ONCE)  # a configuration on trial
         self._answer(results)
 
-    def _answer(self, results: list) -> None:
-        # What became of items, (number, result, detail) each: the fleet waits for it.
+    def _update(self) -> None:
+        # Last of all, with nothing else in the heap: an update goes on with what has come of it.
+        self._journal.put_away()
+        self._state.save()
+        from node.update import work
+
+        results: list = []
+        urgent = self._state.get("urgent", 0)
+        if work.go_on(self._state, self._config, results, self._left_ms(0)):
+            self.reboot = True
+        if results:
+            if self._answer(results):
+                work.told(results[0][0])
+                self._state.set("upd", 0)
+            if not results[0][1]:
+                self._state.set("urgent", urgent)  # that it runs the fleet knows by now
+        forget("node.update")
+
+    def _answer(self, results: list) -> bool:
+        # What became of items, (number, result, detail) each: the fleet waits for it. Whether the
+        # journal has it.
+        kept = True
         for number, result, detail in results:
             values = [(_Q_ITEM, number), (_Q_RESULT, result), (_Q_DETAIL, detail)]
             try:
                 self._journal().append(
                     uplink.encode_body(clock.now(), uplink.GOOD, values), _ALARM
                 )
-                self._state.set("urgent", _AT_ONCE)
+                if result != _FORGED:  # whoever can forge could else cause contacts without end
+                    self._state.set("urgent", _AT_ONCE)
             except JournalError as e:
                 self._state.set("error", e.code)
+                kept = False
+        return kept
 
     def _judge(self, reached: bool) -> None:
         # A configuration is on trial until the fleet was reached with it.
@@ -396,7 +448,7 @@ class Cycle:
         else:
             commands.recover()
         self.reboot = self.reboot or commands.reboot
-        for name in ("commands", "wire.command", "log"):
+        for name in ("commands", "fleetkey", "wire.command", "log"):
             forget("node." + name)
         if begin:
             forget("node.link")  # it lent its HMAC; a contact that begins needs it still

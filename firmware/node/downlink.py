@@ -14,6 +14,7 @@ from node.modules import forget
 from node.wire import cbor, receipt
 
 _STANDING = ("cfgn", "down", "refn")  # in NVS, in the order of the status keys from 13 on
+_FORGED = const(2)  # wire/command.py
 _MOST = const(1024)  # bytes of a configuration
 # A P-256 key in a request or a certificate (RFC 5480) begins so, and takes _SPKI_BYTES.
 _SPKI = (
@@ -52,13 +53,14 @@ def begun() -> bool:
         return False
 
 
-def handle(items: list, results: "list | None" = None, obey=None) -> bool:
+def handle(items: list, results: "list | None" = None, obey=None, node: str = "") -> bool:
     """Do what `items`, [number, kind, payload] and ascending, want; whether the configuration is
     another now. ConfigError when NVS does not take it: then the fleet will give them again.
 
     `results` gets (number, result, detail) of what the fleet is told beyond the status.
     `obey(number, payload, begin)` does a command, calls `begin` before, and returns whether it
-    was refused; without it there are none.
+    was refused; without it there are none. `node` is the node's id: without it there are no
+    updates.
     """
     nvs = esp32.NVS(config.NAMESPACE)
     changed = False
@@ -68,6 +70,8 @@ def handle(items: list, results: "list | None" = None, obey=None) -> bool:
         try:
             if kind == receipt.COMMAND and obey:
                 _command(nvs, number, payload, obey)
+            elif kind == receipt.UPDATE and node and results is not None:
+                _update(nvs, number, payload, node, results)
             else:
                 changed = _item(nvs, number, kind, payload, results) or changed
         except OSError as e:
@@ -85,6 +89,22 @@ def _command(nvs, number: int, payload, obey) -> None:
 
     if obey(number, payload if isinstance(payload, bytes) else b"", begin):
         _note(nvs, "refn", number)
+
+
+def _update(nvs, number: int, payload, node: str, results: list) -> None:
+    # What is forged moves no counter here either; and a job is kept whole before its number is.
+    from node.update import Refused, job
+
+    try:
+        if not job.take(
+            nvs, payload if isinstance(payload, bytes) else b"", number, node, results
+        ):
+            results.append((number, _FORGED, 0))
+            return
+    except Refused as e:
+        _note(nvs, "refn", number)
+        results.append((number, e.result, e.detail))
+    _note(nvs, "down", number)
 
 
 def _item(nvs, number: int, kind: int, payload, results: "list | None") -> bool:

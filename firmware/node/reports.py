@@ -2,6 +2,8 @@
 bytes. Loaded before the link, and gone when it is opened.
 """
 
+import sys
+
 import machine
 from micropython import const
 
@@ -12,6 +14,8 @@ from node.wire import cbor, compact, receipt, uplink
 _REPORT_BYTES = const(900)  # of bodies: one report fits one send of every modem, TLS included
 _REPORT_RECORDS = const(48)
 _REPORTS = const(2)  # made before the door opens: the journal and TLS do not fit side by side
+_ACCEPTED = const(1)  # wire/release.py
+_MARK = const(0xFFF)
 _STATUS_S = const(84_600)  # a day, and room for a report that comes a little early
 
 
@@ -78,13 +82,39 @@ def _status(journal, state, standing: "list[int]") -> "tuple[dict[int, int], lis
             if value:
                 status[key] = value
     now = clock.now()
+    _release(status)
+    stage = mark = 0
+    update = state.get("upd")
+    if update:
+        stage, mark = update[0], update[1]
+    if stage > _ACCEPTED:  # that it was accepted its number says
+        status[uplink.STAGE] = stage
+        status[uplink.MARK] = mark & ~_MARK  # news every now and then
     news = cbor.encode(status)
     told = state.get("told")
     if not state.get("clock_sure"):
         status[uplink.ASKS_TIME] = 1
     elif told and told[1] == news and 0 <= now - told[0] < _STATUS_S:
         return {}, None
+    for key, value in ((uplink.STAGE, stage), (uplink.MARK, mark)):
+        if value:
+            status[key] = value
     status[uplink.DEPTH] = journal.depth
     status[uplink.RESET_CAUSE] = machine.reset_cause()
     status[uplink.WAKES] = state.get("wakes", 0)
     return status, [now, news]
+
+
+def _release(status: "dict[int, int]") -> None:
+    # What runs.
+    version = sys.implementation.version
+    status[uplink.RUNTIME] = version[0] << 16 | version[1] << 8 | version[2]
+    try:
+        with open(sys.path[0] + "/digest", "rb") as file:
+            status[uplink.IMAGE] = int.from_bytes(file.read(4), "big")
+        with open(sys.path[0] + "/release", "rb") as file:
+            sequence = cbor.decode(file.read())[0]  # type: ignore[index]
+            if sequence:  # 0: of a development build
+                status[uplink.RELEASE] = sequence
+    except (OSError, cbor.CborError):
+        pass  # an image that tells none

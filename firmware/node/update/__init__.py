@@ -1,8 +1,8 @@
-"""Updates: what the fleet gave this node to install, fetched in blocks, verified, and put in force.
+"""Updates: what the fleet gave this node to install: fetched in blocks, verified, put in force.
 
 A job (job.py) goes on a little in each contact: fetch.py asks for blocks while the door is open;
-when it is shut, job.py verifies what came (manifest.py, pss.py), builds it (build.py, delta.py)
-and has each component's step put it in force. Loaded only while there is a job.
+when it is shut, work.py verifies what came (manifest.py, pss.py), and has each component
+(parts.py) built (image.py, delta.py) and put in force. Loaded only while there is a job.
 """
 
 

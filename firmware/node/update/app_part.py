@@ -18,6 +18,7 @@ def check(job) -> None:
 def begin(job) -> None:
     """Nothing is built yet."""
     path = _other()
+    slots.told()  # of an earlier try
     try:
         os.remove(path)
     except OSError:
@@ -55,11 +56,6 @@ def standing(job, component) -> str:
     if rolled is not None and rolled[0] == job.assignment.sequence:
         return found
     return ""
-
-
-def confirm(job, component) -> None:
-    """The fleet has acknowledged a report of it."""
-    slots.confirm()
 
 
 def _other() -> str:

@@ -99,7 +99,8 @@ class Taker:
         before, behind = kept(offset, length, self._direct)
         middle = length - before - behind
         if middle:
-            self._put(offset + before, memoryview(data)[before : before + middle])
+            put = self._put
+            put(offset + before, memoryview(data)[before : before + middle])  # type: ignore
         self._file.write(struct.pack(_FORMAT, offset // _GRAIN, length))
         if middle:
             self._file.write(data[:before])

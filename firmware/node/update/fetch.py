@@ -1,5 +1,5 @@
-"""Asks for the blocks of a job while the door is open. Beside the link the heap is short: what this
-needs of the job is in RTC memory, see work.note.
+"""Asks for the blocks of a job while the door is open. Beside the link the heap is short: what
+this needs of the job is in RTC memory, see work.note.
 """
 
 import time
@@ -11,23 +11,33 @@ from node.update.blocks import Taker
 _PATH = "/update/blocks"
 _ACCEPTED = const(1)  # wire/release.py
 _DOWNLOADING = const(2)
+_INSTALLING = const(5)
 _LEAST_MS = const(5_000)  # with less than that nothing is asked for any more
 _TRIES = const(3)  # without anything that came
 _DAMAGED = const(8)  # as work.py
 _FULL = const(9)
 
 
-async def go_on(state, door, left_ms: int, put=None) -> None:
-    """Fetch what is missing of the envelope, or, once that is verified, of all. LinkError.
-
-    `put(offset, data)` takes what goes elsewhere. What has come stays, however this ends.
+async def go_on(state, link, door, left_ms: int) -> None:
+    """Fetch what is missing of the envelope, or, once that is verified, of all; or let a component
+    that is put in force beside the link go on (parts.py). LinkError. What has come stays.
     """
     held = state.get("upd")
     stage, _, _, _, number, envelope, size, first, direct = held
+    if stage == _INSTALLING:
+        from node.update import parts
+
+        await parts.converse(link, left_ms)
+        return
     end = {_ACCEPTED: envelope, _DOWNLOADING: size}.get(stage, 0)
     if not end:
         return
     until = time.ticks_add(time.ticks_ms(), left_ms)
+    put = None
+    if direct:
+        from node.update import runtime_part
+
+        put = runtime_part.put(first, direct, size)
     try:
         taker = Taker(_PATH, size, (first, direct), put)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Builds what a component installs, from its part of the stream, and holds it against the manifest.
+"""Builds what a component installs from its part of the stream, and checks it by the manifest.
 What was built before the power failed, or the wake was over, is not built again.
 """
 

@@ -1,8 +1,9 @@
-"""The update that a node has under way: one file, written whole, says what it is and how far it is.
+"""The update that a node has under way: one file, written whole, says what it is and how far.
 
-/update/job is strict CBOR [number, payload, stage, place, detail]: the item's number and payload
-(an Assignment of wire/release.py whose mac was good), the stage, and how many components are in
-force already; once it has ended the stage is ENDED, and place and detail are its result.
+/update/job is strict CBOR [number, payload, stage, place, detail, tries]: the item's number and
+payload (an Assignment of wire/release.py whose mac was good), the stage, how many components are
+in force already, and how often what comes next was begun; `detail` is of the component that is
+being built. Once it has ended the stage is ENDED, and place and detail are its result.
 
 ACCEPTED: the envelope's blocks are fetched. DOWNLOADING: it is verified, and the rest is fetched.
 DOWNLOADED: all is there, and is built. VERIFIED: what was built is what the manifest says.
@@ -14,27 +15,27 @@ import os
 
 from micropython import const
 
-from node.modules import forget
-from node.update import Later
+from node import fleetkey
+from node.update import Later, Refused
 from node.wire import cbor, release
 from node.wire.uplink import ReportError
 
 FOLDER = "/update"
 ENDED = 7  # a stage of the file only
-_KEY = const(32)  # bytes
 _NAME = ("/job", "/blocks", "/job.new")
 _STAGE_DETAIL = const(100)
+_TRIES = const(5)
+_FAILED = const(9)  # wire/command.py
+_CUT = const(1)  # detail of FAILED, as in commands.py
 
 
 class Job:
     """What the file says, and what follows from it."""
 
-    def __init__(self, number: int, payload: bytes, stage: int, place: int, detail: int) -> None:
+    def __init__(self, number: int, payload: bytes, *rest: int) -> None:
+        self.stage, self.place, self.detail, self.tries = rest
         self.number = number
         self.payload = payload
-        self.stage = stage
-        self.place = place
-        self.detail = detail
         self.assignment = release.assigned(payload)
         parts = self.assignment.parts
         at = self.envelope = self.assignment.size - sum([part[2] for part in parts])
@@ -48,9 +49,26 @@ class Job:
 
     def move(self, stage: int, place: int = 0, detail: int = 0) -> None:
         """It is in another stage now, whatever becomes of the power. Later where storage fails."""
-        self.stage, self.place, self.detail = stage, place, detail
+        self.stage, self.place, self.detail, self.tries = stage, place, detail, 0
+        self._save()
+
+    def begin(self) -> None:
+        """What comes next is begun. Refused when it was so often, and killed each time: it is at
+        fault, and the node has other things to do."""
+        if self.tries >= _TRIES:
+            raise Refused(_FAILED, _CUT)
+        self.tries += 1
+        self._save()
+
+    def pause(self) -> None:
+        """What was begun goes on in the next contact, by its own will."""
+        if self.tries:
+            self.tries = 0
+            self._save()
+
+    def _save(self) -> None:
         try:
-            _write([self.number, self.payload, stage, place, detail])
+            _write([self.number, self.payload, self.stage, self.place, self.detail, self.tries])
         except OSError:
             raise Later
 
@@ -64,7 +82,7 @@ class Job:
             while at < len(data):
                 at += source.readinto(view[at:])
         except ValueError:
-            self.lost()
+            raise self.lost()
         finally:
             source.done()
         return bytes(data)
@@ -76,35 +94,34 @@ class Job:
         try:
             return Reader(FOLDER + _NAME[1], self.assignment.size, first, end, self.direct)
         except (OSError, ValueError):
-            self.lost()
+            raise self.lost()
 
-    def lost(self) -> None:
-        """What has come is damaged: begin anew with what the assignment says."""
+    def lost(self) -> Later:
+        """What has come is damaged: begin anew with what the assignment says, and not now."""
         _remove(_NAME[1])
         self.move(release.ACCEPTED)
-        raise Later
+        return Later()
 
 
 def load() -> "Job | None":
     """The job that is under way, or has ended and is not told yet."""
     try:
         with open(FOLDER + _NAME[0], "rb") as file:
-            number, payload, stage, place, detail = cbor.decode(file.read())  # type: ignore[misc]
-        return Job(number, payload, stage, place, detail)
+            return Job(*cbor.decode(file.read()))  # type: ignore[misc]
     except (OSError, ValueError, TypeError):
         return None  # none, or nobody wrote that
 
 
 def take(nvs, payload: bytes, number: int, node: str, results: list) -> bool:
     """What an item of kind UPDATE asks for; whether it is the fleet's. `results` gets (number,
-    result, detail) of what it ends. OSError where storage does not take it.
+    result, detail) of what it ends. Refused where it is no assignment, OSError where storage does
+    not take it.
     """
     try:
         given = release.assigned(payload)
     except ReportError:
-        results.append((number, release.MALFORMED, 0))
-        return True
-    if not _same(_mac(nvs, release.bound(node, number, given)), given.mac):
+        raise Refused(release.MALFORMED)
+    if not fleetkey.said(nvs, release.bound(node, number, given), given.mac):
         return False
     held = load()
     if held is not None and held.number == number:
@@ -114,8 +131,8 @@ def take(nvs, payload: bytes, number: int, node: str, results: list) -> bool:
     elif held is not None:
         results.append((held.number, release.WITHDRAWN, _STAGE_DETAIL * held.stage))
     if given.sequence:
-        _write([number, payload, release.ACCEPTED, 0, 0])
-        _remove(_NAME[1])
+        _remove(_NAME[1])  # first: they are of another stream
+        _write([number, payload, release.ACCEPTED, 0, 0, 0])
     else:
         clear()
     return True
@@ -142,25 +159,3 @@ def _remove(name: str) -> None:
         os.remove(FOLDER + name)
     except OSError:
         pass  # there is none
-
-
-def _mac(nvs, data: bytes) -> bytes:
-    from node.link.hkdf import hmac
-
-    key = bytearray(_KEY)
-    try:
-        if nvs.get_blob("hmac", key) != _KEY:
-            return b""
-    except OSError:
-        return b""  # a node without the key obeys nobody
-    finally:
-        forget("node.link")
-    return hmac(bytes(key), data)[: release.MAC]
-
-
-def _same(one: bytes, other: bytes) -> bool:
-    # In a time that does not tell how much of it was right.
-    different = len(one) ^ len(other)
-    for a, b in zip(one, other):
-        different |= a ^ b
-    return not different

@@ -60,10 +60,6 @@ def standing(job, component) -> str:
     return "done" if sequence() == trust.decode(_given(job, component, 0)).sequence else ""
 
 
-def confirm(job, component) -> None:
-    """There is nothing to confirm."""
-
-
 def _given(job, component, newer: int = 1) -> bytes:
     form, first, end, _ = job.spans[release.KEYS]
     if form != release.PLAIN or end - first > _MOST:

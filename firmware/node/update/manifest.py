@@ -1,4 +1,4 @@
-"""Whether a release may be installed here: who signed it, what it is for, and that it is not older.
+"""Whether a release may be installed here: who signed it, what for, and that it is not older.
 
 Both halves of that must agree: the release keys say what exists, an assignment under the node's
 own key which of it this node gets. Refused says by its result which of them does not.
@@ -13,9 +13,9 @@ from node.wire import release, trust
 from node.wire.uplink import ReportError
 
 Here = namedtuple("Here", ("floor", "runs", "role", "board", "abi", "runtime", "keys"))
-"""What a release is held against: `floor` the highest sequence that was ever confirmed here, `runs`
-that of the release that runs (0: of none), names of role and board, `abi` as Manifest.abi, `runtime`
-as Component.version, `keys` the sequence of the keys that are trusted."""
+"""What a release is held against: `floor`: the highest sequence that was ever confirmed here;
+`runs`: that of the release that runs (0: of none); names of role and board; `abi` as abi() gives;
+`runtime` as Component.version; `keys`: the sequence of the keys that are trusted."""
 
 
 def abi() -> int:
@@ -31,8 +31,8 @@ def runtime() -> int:
 
 
 def verify(envelope: bytes, digest: bytes, trusted: bytes) -> "tuple[release.Manifest, bool]":
-    """The manifest in an envelope that the keys in `trusted` (NVS `trust`) have signed, and whether
-    enough root keys have. `digest` is the assignment's.
+    """The manifest in an envelope that the keys in `trusted` (NVS `trust`) have signed, and
+    whether enough root keys have. `digest` is the assignment's.
 
     One release key is enough, or as many root keys as `trusted` says: those alone for other keys.
     """

@@ -8,16 +8,16 @@ Each is a module with
     act(job, component) -> str: put it in force. "done"; "reboot": it is on trial from the next
         boot on; "contact": its `async converse(job, component, link, left_ms)` goes on beside the
         open link in each contact until `standing` is "done"
-    standing(job, component) -> str: "done"; "trial": it runs and waits for `confirm`; "back": the
-        one before runs again; "contact"; "" where `act` has not been
-    confirm(job, component): a report of this life was acknowledged by the fleet
-
+    standing(job, component) -> str: "done"; "trial": it runs, and waits for the fleet to
+        acknowledge a report of this life (cycle.py confirms it then); "back": the one before runs
+        again; "contact"; "" where `act` has not been
 each of which may be called again after a power cut at any point in it, and raises Refused to end
 the job, or Later. `component` is the manifest's, `job.spans[kind]` says what of the stream it is;
 `late()` is True when the wake is over.
 """
 
 from node.wire import release
+from node.wire.uplink import ReportError
 
 ORDER = (release.KEYS, release.PACK, release.MODEM, release.RUNTIME, release.APPLICATION)
 
@@ -28,6 +28,8 @@ def of(kind: int):
         from node.update import app_part as part
     elif kind == release.KEYS:
         from node.update import keys_part as part
+    elif kind == release.RUNTIME:
+        from node.update import runtime_part as part
     else:
         from node.update import Refused
 
@@ -38,3 +40,26 @@ def of(kind: int):
 def ordered(m) -> list:
     """The components of a manifest as they come in force."""
     return [each for kind in ORDER for each in m.components if each.kind == kind]
+
+
+def manifest_of(job):
+    """The manifest of a job that was found good before; ReportError, or Later."""
+    return release.decode(release.unseal(job.bytes(0, job.envelope))[0])
+
+
+async def converse(link, left_ms: int) -> None:
+    """Let the component that is put in force beside the open link go on."""
+    from node.update import Later, job
+
+    held = job.load()
+    if held is None or held.stage != release.INSTALLING:
+        return
+    try:
+        several = ordered(manifest_of(held))
+        component = several[held.place]
+        part = of(component.kind)
+        talk = getattr(part, "converse", None)
+        if talk is not None:
+            await talk(held, component, link, left_ms)
+    except (ReportError, IndexError, Later):
+        pass  # work.py says what is wrong with it

@@ -26,12 +26,12 @@ _FULL = const(9)  # of fetch.py: storage took no more
 _DAMAGED = const(8)
 
 
-def go_on(state, values: dict, results: list, reached: bool, left_ms: int) -> bool:
+def go_on(state, values: dict, results: list, left_ms: int) -> bool:
     """Take the job as far as it goes within `left_ms`; whether the node is to be restarted for it.
 
-    `values` is the configuration; `reached`: in this life the fleet has acknowledged a report, and
-    what the wake did went well. `results` gets (number, result, detail) of an end that the fleet
-    is to be told, and again until `told`. RTC memory has the rest under "upd": see `note`.
+    `values` is the configuration. `results` gets (number, result, detail) of an end that the fleet
+    is to be told, and again until `told`. RTC memory has the rest under "upd": see `note`. That
+    what is on trial proves itself is the cycle's matter.
     """
     job = jobs.load()
     if job is None:
@@ -47,16 +47,18 @@ def go_on(state, values: dict, results: list, reached: bool, left_ms: int) -> bo
         if word == _FULL:
             raise Refused(release.NO_SPACE)
         if word == _DAMAGED:
-            job.lost()
+            raise job.lost()
         if job.stage < jobs.ENDED:
-            reboot = _advance(job, state, values, reached, lambda: _over(until))
+            reboot = _advance(
+                job, state, values, lambda: time.ticks_diff(until, time.ticks_ms()) <= 0
+            )
     except Refused as e:
         detail = e.detail
         if e.result != release.ROLLED_BACK:
             detail += 100 * job.stage
         _end(job, e.result, detail)
     except Later:
-        pass
+        _pause(job)
     if job.stage == jobs.ENDED:
         results.append((job.number, job.place, job.detail))
     note(state, job, word)
@@ -69,7 +71,7 @@ def note(state, job, word: int = 0) -> None:
     elsewhere]; 0 where there is none.
     """
     if job.stage == jobs.ENDED:
-        state.set("upd", [0, 0, 0, 0, job.number])
+        state.set("upd", [0, 0, 0, 0, job.number, 0, 0, 0, 0])
         return
     mark = 0
     if job.stage in (release.ACCEPTED, release.DOWNLOADING):
@@ -94,21 +96,11 @@ def note(state, job, word: int = 0) -> None:
     )  # fmt: skip
 
 
-def look(state) -> None:
-    """Power was lost: whether there is a job, the flash knows."""
+def told(number: int) -> None:
+    """How the job of that number ended is in the journal: the fleet will hear of it."""
     job = jobs.load()
-    if job is None:
-        state.set("upd", 0)
-    else:
-        note(state, job)
-
-
-def told() -> None:
-    """What ended is in the journal, and the fleet will hear of it."""
-    job = jobs.load()
-    if job is not None and job.stage == jobs.ENDED:
-        if job.place == release.ROLLED_BACK:
-            slots.told()
+    if job is not None and job.number == number:
+        slots.told()  # whatever went back
         jobs.clear()
 
 
@@ -127,16 +119,23 @@ def _word(state) -> int:
     return held[3] if held else 0
 
 
-def _over(until: int) -> bool:
-    return time.ticks_diff(until, time.ticks_ms()) <= 0
+def _pause(job) -> None:
+    try:
+        job.pause()
+    except Later:
+        pass  # storage is full: it counts as a try
 
 
-def _advance(job, state, values: dict, reached: bool, late) -> bool:
+def _advance(job, state, values: dict, late) -> bool:
     if job.stage < release.INSTALLING:
         _fresh(job.assignment.expiry, state)
     if job.stage == release.ACCEPTED and not _there(job, job.envelope):
         _first(job, here(values))
         return False
+    if job.stage == release.DOWNLOADING and not _there(job, job.assignment.size):
+        return False
+    if job.stage < release.INSTALLING:
+        job.begin()
     m = _manifest(job, state, values)
     if job.stage == release.ACCEPTED:
         _room(job, m)
@@ -145,7 +144,7 @@ def _advance(job, state, values: dict, reached: bool, late) -> bool:
         job.move(release.DOWNLOADING)
     if job.stage == release.DOWNLOADING:
         if not _there(job, job.assignment.size):
-            return False
+            return False  # it was verified only now
         for component in parts.ordered(m):
             parts.of(component.kind).begin(job)
         job.move(release.DOWNLOADED)
@@ -155,7 +154,7 @@ def _advance(job, state, values: dict, reached: bool, late) -> bool:
         job.move(release.VERIFIED)
     if job.stage == release.VERIFIED:
         job.move(release.INSTALLING)
-    return _install(job, m, reached)
+    return _install(job, m)
 
 
 def _first(job, here: manifest.Here) -> None:
@@ -166,15 +165,15 @@ def _first(job, here: manifest.Here) -> None:
 
 
 def _manifest(job, state, values: dict):
-    raw = job.bytes(0, job.envelope)
     if job.stage >= release.INSTALLING:
         # Other keys may count by now, and the release may run; this node has found it good.
         try:
-            return release.decode(release.unseal(raw)[0])
+            return parts.manifest_of(job)
         except ReportError:
             raise Refused(release.MALFORMED)
     from node.update import keys_part
 
+    raw = job.bytes(0, job.envelope)
     m, rooted = manifest.verify(raw, job.assignment.digest, keys_part.trusted())
     manifest.judge(m, rooted, job.assignment, here(values))
     if m.expiry:
@@ -193,10 +192,9 @@ def _taker(job) -> Taker:
     try:
         return Taker(jobs.FOLDER + "/blocks", job.assignment.size, job.direct)
     except ValueError:
-        job.lost()
+        raise job.lost()
     except OSError:
         raise Later
-    raise Later
 
 
 def _there(job, end: int) -> bool:
@@ -220,7 +218,7 @@ def _room(job, m) -> None:
         raise Refused(release.NO_SPACE)
 
 
-def _install(job, m, reached: bool) -> bool:
+def _install(job, m) -> bool:
     # From `place` on. Whether the node is to be restarted.
     ordered = parts.ordered(m)
     while job.place < len(ordered):
@@ -233,13 +231,9 @@ def _install(job, m, reached: bool) -> bool:
         if standing == "trial":
             if job.stage != release.CONFIRMING:
                 job.move(release.CONFIRMING, job.place)
-            if not reached:
-                return False
-            part.confirm(job, component)
-            standing = part.standing(job, component)
-            if standing != "done":
-                raise Later
+            return False
         if not standing:
+            job.begin()
             acted = part.act(job, component)
             if acted == "reboot":
                 job.move(release.CONFIRMING, job.place)

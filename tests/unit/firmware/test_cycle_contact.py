@@ -142,7 +142,7 @@ def test_a_fetch_that_fails_costs_neither_readings_nor_the_items_before_it(board
 def test_an_item_that_breaks_the_node_does_not_have_the_contact_repeated(
     board: Board, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def breaks(_items: Any, _results: Any, _obey: Any) -> bool:
+    def breaks(*_: Any) -> bool:
         raise MemoryError
 
     board.wake()
