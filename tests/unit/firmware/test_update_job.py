@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import update_rig as rig
 from node.wire import release, uplink
-from update_rig import NEW, OLD, Board
+from update_rig import NEW, Board
 
 
 @pytest.fixture
