@@ -13,7 +13,8 @@ STUBS := micropython-esp32-stubs==1.29.0.post1 micropython-stdlib-stubs==1.29.0.
 
 .PHONY: demo test lint types bench bench-thread bench-heap bench-modems bench-scenarios bench-bytes \
   bench-coap bench-oscore bench-twilight bench-alarms bench-flash measure soak soak-trace soak-fuzz \
-  soak-coap soak-bitflips soak-claims soak-unplug soak-valve soak-register wheel system compiler clean
+  soak-coap soak-bitflips soak-claims soak-unplug soak-valve soak-register \
+  soak-update-nodes wheel system compiler clean
 
 .venv/bin/python:
 	@python3 -m venv .venv || { rm -rf .venv; \
@@ -139,9 +140,13 @@ soak-valve: .venv/.dev
 soak-register: .venv/.dev
 	@$(DRIVERS) $(PY) -m tests.bench.register $(ARGS)
 
+# 20 whole nodes over modem twins take a delta; one loses power, the fleet dies once.
+soak-update-nodes: system .venv/.dev
+	@$(DRIVERS) $(PY) -m tests.bench.update_nodes $(ARGS)
+
 # Everything that is too long for every run.
 soak: soak-trace soak-fuzz soak-bitflips soak-claims soak-unplug soak-valve soak-register soak-coap \
-  bench-thread
+  soak-update-nodes bench-thread
 
 wheel: .venv/.dev
 	@$(PY) -m build --wheel --outdir dist . >/dev/null && ls dist/*.whl

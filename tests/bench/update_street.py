@@ -9,13 +9,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import fleet_rig
 import release_rig
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from release_rig import EXPIRY, METER
-from updates_rig import roll_out
+from sqlalchemy import select
+from updates_rig import offer_again, roll_out
 
 from fleet.db.base import Database
 from fleet.flashing.hardware import load_board
@@ -27,6 +29,9 @@ from fleet.paths import firmware_dir
 from fleet.registry.operations import add_node, now_us
 from fleet.releases import intake, making, slots, store, trusting, workshop
 from fleet.releases.bundle import Bundle
+from fleet.rollouts import moves
+from fleet.rollouts.states import COUNTED, MOST_ATTEMPTS, OPEN, SCHEDULED, Actor
+from fleet.rollouts.tables import Update
 from fleet.settings import load
 from fleet.wire import cbor, release
 from hil.fleet_process import FleetProcess
@@ -43,7 +48,8 @@ AWAKE_S = 60
 LONGEST_S = 3 * 86_400  # virtual, of one node's update
 STEP_S = 120.0  # real, between two sleeps of one node on a busy machine
 _CUT_WITHIN = 400  # flash operations
-_TABLE = 2_500  # bytes
+_TABLE = 24_000  # bytes
+_HEAD = 9  # bytes, firmware/node/store/rtcstate.py
 
 
 class StreetError(RuntimeError):
@@ -57,10 +63,28 @@ class House:
     node: VirtualNode
     loss_db: float
     cuts: int = 0
-    contacts: int = 0
-    longest_s: float = 0.0
+    wakes: int = 0
     done: bool = False
     states: list[str] = field(default_factory=list)
+    marks: list[int] = field(default_factory=list)
+
+    def look(self) -> None:
+        """After a wake: how many bytes of the stream the node has, where that has changed."""
+        raw = self.node.board.rtc.memory
+        state: Any = cbor.decode(raw[_HEAD:]) if raw[:2] == b"KR" else {}
+        mark = (state.get("upd") or [0, 0])[1]
+        if mark and mark not in self.marks:
+            self.marks.append(mark)
+
+    @property
+    def line(self) -> str:
+        """For people."""
+        node, loss = self.node.node_id, f"{self.loss_db:.0f} dB"
+        marks = " ".join(str(mark) for mark in self.marks)
+        return (
+            f"{node}  {loss}  {'confirmed' if self.done else self.states[-1]:<10}"
+            f"{self.wakes:>3} wakes {self.cuts:>2} power cuts  bytes after its wakes: {marks}"
+        )
 
 
 class Street:
@@ -73,6 +97,7 @@ class Street:
             folder / "fleet", "--port", "0", "--broker-port", "0", "--coap-port", "0"
         )
         self.houses: list[House] = []
+        self.restarts = 0
         self.sizes: dict[str, int] = {}
 
     async def open(self, count: int) -> None:
@@ -84,9 +109,14 @@ class Street:
         self._authority = Authority.load(settings.pki)
         self.database = Database(settings.database_url)
         self._publish()
-        ports = await self.fleet.start()
+        port = (await self.fleet.start())["coap_port"]
+        # From now on always the same, whatever becomes of the fleet.
+        self.fleet.settings = tuple(
+            str(port) if before == "--coap-port" else word
+            for before, word in zip(("", *self.fleet.settings), self.fleet.settings, strict=False)
+        )
         for place in range(count):
-            self._add(place, ports["coap_port"])
+            self._add(place, port)
 
     async def close(self) -> None:
         """Everything off."""
@@ -162,7 +192,15 @@ class Street:
             self._work(house, cuts if place in cut else 0)
             for place, house in enumerate(self.houses)
         ]
-        await asyncio.gather(*works)
+        await asyncio.gather(self._restart(), *works)
+
+    async def _restart(self) -> None:
+        """The fleet dies once, while nodes have parts of it."""
+        while not any(house.marks for house in self.houses):  # noqa: ASYNC110  # no event tells
+            await asyncio.sleep(0.05)
+        await self.fleet.kill()
+        await self.fleet.start()
+        self.restarts += 1
 
     async def _until_heard(self, house: House) -> None:
         node_id = house.node.node_id
@@ -176,13 +214,23 @@ class Street:
         def over() -> bool:
             ((state,),) = self._query(statement, node_id)
             if not house.states or house.states[-1] != state:
-                house.states.append(state)
+                house.states.append(str(state))
+            if state in COUNTED:  # a rollout's tick does so
+                self._again(node_id)
+                return False
             return state not in OPEN
 
         while house.cuts < cuts and not over():
             await self._cut(house)
         await self._until(house, over)
         house.done = house.states[-1] == "succeeded"
+
+    def _again(self, node_id: str) -> None:
+        with self.database.begin() as session:
+            rows = session.scalars(select(Update).where(Update.node_id == node_id)).all()
+            ids = [row.id for row in rows if row.attempts < MOST_ATTEMPTS]
+            moves.move(session, ids, SCHEDULED, Actor.FLEET, now_us(), "again")
+            offer_again(session, self._wrapper, ids)
 
     async def _cut(self, house: House) -> None:
         """Power fails at some flash operation from now on, and comes back."""
@@ -192,6 +240,7 @@ class Street:
         )
         await board.run_until(lambda: board.state == "off", STEP_S)
         house.cuts += 1
+        house.look()
         board.power_on()
 
     async def _until(self, house: House, over: Callable[[], bool]) -> None:
@@ -205,16 +254,11 @@ class Street:
                 )
             before = board.life.sleeps
             await board.run_until(lambda n=before: board.life.sleeps > n, STEP_S)  # type: ignore[misc]
-            house.contacts += 1
+            house.wakes += 1
+            house.look()
 
     def _query(self, statement: str, *arguments: object) -> "list[tuple[object, ...]]":
         return fleet_rig.query(self.fleet.data / "kapok.db", statement, *arguments)
-
-
-OPEN = (
-    "scheduled", "offered", "accepted", "downloading", "downloaded", "verified", "installing",
-    "rebooting", "confirming",
-)  # fmt: skip
 
 
 def another(sources: Path) -> None:

@@ -108,8 +108,7 @@ class City:
     def offer(self, ids: Sequence[int]) -> list[int]:
         """As a rollout's tick does."""
         with self.database.begin() as session:
-            rows = list(session.scalars(select(Update).where(Update.id.in_(ids))))
-            return _offer(session, WRAPPER, rows)
+            return offer_again(session, WRAPPER, ids)
 
     def withdraw(self, ids: Sequence[int]) -> None:
         """As a person who cancels."""
@@ -143,9 +142,7 @@ def roll_out(
     session.add(plan)
     session.flush()
     session.add(
-        RolloutGroup(
-            rollout_id=plan.id, number=1, name="canary", state="open", total=1, errors=0
-        )
+        RolloutGroup(rollout_id=plan.id, number=1, name="canary", state="open", total=1, errors=0)
     )
     session.add_all(
         Update(
@@ -157,6 +154,12 @@ def roll_out(
     )  # fmt: skip
     session.flush()
     rows = list(session.scalars(select(Update).where(Update.rollout_id == plan.id)))
+    return _offer(session, wrapper, rows)
+
+
+def offer_again(session: Session, wrapper: Wrapper, ids: Sequence[int]) -> list[int]:
+    """As a rollout's tick does with what is scheduled."""
+    rows = list(session.scalars(select(Update).where(Update.id.in_(ids))))
     return _offer(session, wrapper, rows)
 
 
