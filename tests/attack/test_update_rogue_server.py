@@ -6,15 +6,23 @@ The nodes are the firmware's real code on CPython; what they fetch is what the a
 
 import hashlib
 import random
+import sqlite3
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import mutants
 import pytest
+import release_rig as releases
 import update_rig as rig
+from fleet_rig import NOW_US
 from node.wire import cbor, receipt, release, trust
 from sabotage import take_away
 from update_rig import NEW, OLD, Board, Offer
+
+from fleet.releases import intake, store, trusting
+from fleet.releases.errors import UnknownRelease
 
 EVIL = rig.image(200)  # his code: of the size of the real one
 RELEASED = {rig.image(OLD), rig.image(NEW)}
@@ -170,6 +178,40 @@ def test_attack_other_blocks_once_the_envelope_is_verified(board: Board) -> None
     board.go(12)
     assert board.runs == OLD
     assert runs_released_code(board)
+
+
+def test_attack_rewritten_database(tmp_path: Path) -> None:
+    """Rows as he wants them: what the fleet then sends, in good faith, is refused by its nodes."""
+    database = releases.trusting_database(tmp_path)
+    his = releases.small_image(101, app=b"his code")
+    by_him = releases.signed(releases.of({0: his}, 101), releases.keys().stranger)
+    with database.begin() as session:
+        intake.add(session, releases.small(101), "Li Wei", NOW_US)
+        intake.promote(session, 101, "Li Wei", NOW_US)
+    writes: list[list[tuple[str, tuple[object, ...]]]] = [
+        [("UPDATE release_artifacts SET data = ?", (his,))],
+        [("UPDATE releases SET manifest = ?, envelope = ?, digest = ?",
+          (by_him.manifest, by_him.envelope, by_him.digest)),
+         ("UPDATE release_artifacts SET data = ?, digest = ?",
+          (his, hashlib.sha256(his).digest()))],
+        [("INSERT INTO release_trust VALUES (9, ?, 0, 'him')",
+          (trusting.make(9, 1, [releases.keys().stranger.modulus],
+                         [releases.Key().modulus]),))],
+    ]  # fmt: skip
+    for statements in writes:
+        with sqlite3.connect(tmp_path / "kapok.db") as connection:
+            for statement, values in statements:
+                connection.execute(statement, values)
+        with database.read() as session:
+            envelope = store.release(session, 101).envelope
+            try:
+                data = store.component(session, 101, release.APPLICATION)
+            except UnknownRelease:
+                continue  # the fleet has nothing to send at all
+        assert not (data == his and mutants.taken(mutants.Sent(envelope, data)))
+        assert not mutants.taken(mutants.Sent(envelope, his))
+    assert mutants.taken(mutants.Sent(releases.small(101).envelope, releases.small_image(101)))
+    database.close()
 
 
 def test_attack_items_of_other_kinds(board: Board) -> None:
