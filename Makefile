@@ -15,6 +15,8 @@ STUBS := micropython-esp32-stubs==1.29.0.post1 micropython-stdlib-stubs==1.29.0.
   bench-coap bench-oscore bench-twilight bench-alarms bench-flash measure soak soak-trace soak-fuzz \
   soak-coap soak-bitflips soak-claims soak-unplug soak-valve soak-register \
   soak-update-nodes wheel system compiler clean
+  soak-coap soak-bitflips soak-bundles soak-claims soak-unplug soak-valve soak-register wheel \
+  system compiler clean
 
 .venv/bin/python:
 	@python3 -m venv .venv || { rm -rf .venv; \
@@ -124,6 +126,10 @@ soak-coap: .venv/.dev
 soak-bitflips: .venv/.dev
 	@$(DRIVERS) $(PY) -m tests.bench.coap_bitflips $(ARGS)
 
+# A million mutated releases for the node's verifier.
+soak-bundles: .venv/.dev
+	@$(DRIVERS) $(PY) -m tests.bench.bundles $(ARGS)
+
 # Two hundred tokens for one board each, redeemed by a hundred at once; kill -9 in between.
 soak-claims: .venv/.dev
 	@$(DRIVERS) $(PY) -m tests.bench.claims $(ARGS)
@@ -147,6 +153,8 @@ soak-update-nodes: system .venv/.dev
 # Everything that is too long for every run.
 soak: soak-trace soak-fuzz soak-bitflips soak-claims soak-unplug soak-valve soak-register soak-coap \
   soak-update-nodes bench-thread
+soak: soak-trace soak-fuzz soak-bitflips soak-bundles soak-claims soak-unplug soak-valve soak-register soak-coap \
+  bench-thread
 
 wheel: .venv/.dev
 	@$(PY) -m build --wheel --outdir dist . >/dev/null && ls dist/*.whl

@@ -36,7 +36,7 @@ Taken = Callable[[Sent], bool]
 
 
 def taken(sent: Sent) -> bool:
-    """Whether a node installs it: by the firmware's own code, in the order in which job.py asks."""
+    """Whether a node installs it: by the firmware's own code."""
     try:
         raw, _ = release.unseal(sent.envelope)
     except ReportError:
@@ -157,7 +157,7 @@ class Campaign:
         return Sent(release.seal(made.manifest, [(kid, signature, modulus)]), image)
 
     def too_few_roots(self) -> Sent:
-        """One root key that was lost, though two must agree; also twice, and beside a stranger's."""
+        """One root key that was lost, though two must agree, also twice."""
         image = small_image(FLOOR + 3)
         made = of({release.APPLICATION: image}, FLOOR + 3)
         root, stranger = keys().roots[0], keys().stranger
