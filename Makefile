@@ -17,6 +17,7 @@ STUBS := micropython-esp32-stubs==1.29.0.post1 micropython-stdlib-stubs==1.29.0.
   soak-update-nodes wheel system compiler clean
   soak-coap soak-bitflips soak-bundles soak-claims soak-unplug soak-valve soak-register wheel \
   system compiler clean
+  soak-coap soak-bitflips soak-claims soak-unplug soak-valve soak-register soak-cuts wheel system clean
 
 .venv/bin/python:
 	@python3 -m venv .venv || { rm -rf .venv; \
@@ -154,6 +155,12 @@ soak-update-nodes: system .venv/.dev
 soak: soak-trace soak-fuzz soak-bitflips soak-claims soak-unplug soak-valve soak-register soak-coap \
   soak-update-nodes bench-thread
 soak: soak-trace soak-fuzz soak-bitflips soak-bundles soak-claims soak-unplug soak-valve soak-register soak-coap \
+# Over 100,000 power cuts in an update's life, on three flash layouts; five in a row too.
+soak-cuts: .venv/.dev
+	@$(DRIVERS) $(PY) -m tests.bench.cuts $(ARGS)
+
+# Everything that is too long for every run.
+soak: soak-trace soak-fuzz soak-bitflips soak-claims soak-unplug soak-valve soak-register soak-cuts soak-coap \
   bench-thread
 
 wheel: .venv/.dev
