@@ -13,6 +13,8 @@ import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from importlib.machinery import SourceFileLoader
+from types import CodeType
 from typing import Any
 
 import cycle_rig
@@ -425,11 +427,22 @@ def _manners(rest: bytes) -> str:
     return rest[at : at + 16].decode("latin").strip()
 
 
+@functools.cache
+def _compiled(data: bytes, path: str) -> CodeType:
+    return compile(data, path, "exec", dont_inherit=True)
+
+
+def _code(_loader: object, data: Any, path: Any, **_: Any) -> CodeType:
+    return _compiled(bytes(data), str(path))
+
+
 def boards(monkeypatch: pytest.MonkeyPatch) -> Iterator[Board]:
     """A board; the firmware's modules are loaded anew for it."""
     import chip_asyncio  # noqa: F401 - wait_for_ms
 
     esp32.flash = esp32.Flash()
+    # Every wake loads modules anew, which the cycle has forgotten: compiled once is enough.
+    monkeypatch.setattr(SourceFileLoader, "source_to_code", _code)
     for name in [name for name in sys.modules if name.startswith("node.update")]:
         monkeypatch.delitem(sys.modules, name, raising=False)
     yield Board(monkeypatch)
