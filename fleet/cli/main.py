@@ -34,6 +34,7 @@ COMMANDS = {
     "provision": ("fleet.cli.provision", "provision", "Give boards their identities."),
     "readings": ("fleet.cli.readings", "readings", "Show readings."),
     "release": ("fleet.cli.release", "release", "Releases: build, sign, promote, revoke."),
+    "rollout": ("fleet.cli.rollout", "rollout", "Rollouts of releases to many nodes."),
     "runtime": ("fleet.cli.runtime", "runtime", "MicroPython images: add, list."),
     "secure": ("fleet.cli.secure", "secure", "Secure boot and flash encryption."),
     "serve": ("fleet.cli.serve", "serve", "Run broker, ingest, CoAP and API."),
