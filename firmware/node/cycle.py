@@ -320,12 +320,12 @@ class Cycle:
                         item[2] = await door.fetch(item[0], item[2], door.RECEIPT_MS)
                     items.append(item)
                     done = item[0]
-            if fetches:
+            if getattr(self._role, "session", None):
+                await self._role.converse(door, self._left_ms(2 * _CLOSE_MS))
+            if fetches:  # behind it the door may be shut: link/https.py
                 from node.update import fetch
 
                 await fetch.go_on(self._state, link, door, self._left_ms(_CLOSE_MS + _SPARE_MS))
-            if getattr(self._role, "session", None):
-                await self._role.converse(door, self._left_ms(2 * _CLOSE_MS))
         finally:
             door = None  # what it holds is not needed to shut the link down
             await link.close()

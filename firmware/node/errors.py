@@ -1,4 +1,7 @@
-"""Every error that the node's code raises, each with a stable code that the status reports."""
+"""Every error that the node's code raises, each with a stable code that the status reports.
+
+23 is HttpError, of link/https.py: few nodes need it.
+"""
 
 
 class NodeError(Exception):

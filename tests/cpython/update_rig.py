@@ -13,6 +13,8 @@ import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from importlib.machinery import SourceFileLoader
+from types import CodeType
 from typing import Any
 
 import cycle_rig
@@ -21,7 +23,7 @@ import esp32
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cycle_rig import CONFIG, EPOCH, NOW
+from cycle_rig import CONFIG, NOW
 from flash_files import Files
 from node.store.rtcstate import RtcState
 from node.wire import cbor, receipt, release, trust, uplink
@@ -425,15 +427,38 @@ def _manners(rest: bytes) -> str:
     return rest[at : at + 16].decode("latin").strip()
 
 
+@functools.cache
+def _compiled(data: bytes, path: str) -> CodeType:
+    return compile(data, path, "exec", dont_inherit=True)
+
+
+_sabotaged: list[tuple[str, str, str]] = []
+
+
+def sabotage(name: str, guard: str, without: str) -> None:
+    """From now on, in this test, the firmware's file `name` lacks a guard."""
+    _sabotaged.append((name, guard, without))
+
+
+def _code(_loader: object, data: Any, path: Any, **_: Any) -> CodeType:
+    text = bytes(data).decode()
+    for name, guard, without in _sabotaged:
+        if str(path).endswith(name):
+            assert text.count(guard) == 1, f"{name} has no such guard"
+            text = text.replace(guard, without)
+    return _compiled(text.encode(), str(path))
+
+
 def boards(monkeypatch: pytest.MonkeyPatch) -> Iterator[Board]:
     """A board; the firmware's modules are loaded anew for it."""
     import chip_asyncio  # noqa: F401 - wait_for_ms
 
     esp32.flash = esp32.Flash()
+    _sabotaged.clear()
+    # Every wake loads modules anew, which the cycle has forgotten: compiled once is enough.
+    monkeypatch.setattr(SourceFileLoader, "source_to_code", _code)
     for name in [name for name in sys.modules if name.startswith("node.update")]:
         monkeypatch.delitem(sys.modules, name, raising=False)
     yield Board(monkeypatch)
+    _sabotaged.clear()
     esp32.flash = esp32.Flash()
-
-
-assert EPOCH

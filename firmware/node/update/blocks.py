@@ -95,7 +95,7 @@ class Taker:
         """A block that came: kept if it belongs here, is whole and is not there yet."""
         offset = index * size
         length = min(size, self._size - offset)
-        if not 0 < length == len(data) or self._has(offset):
+        if index < 0 or not 0 < length == len(data) or self._has(offset):
             return
         if self._file is None:
             self._file = open(self._path, "ab")  # noqa: SIM115
