@@ -26,10 +26,14 @@ class Files:
         self._life = 0
 
     @property
+    def used(self) -> int:
+        """In blocks."""
+        return sum((len(data) + BLOCK - 1) // BLOCK for data in self.kept.values())
+
+    @property
     def free(self) -> int:
         """In blocks."""
-        used = sum((len(data) + BLOCK - 1) // BLOCK for data in self.kept.values())
-        return max(self.blocks - used, 0)
+        return max(self.blocks - self.used, 0)
 
     def off(self) -> None:
         """The power fails: what is open is never written."""

@@ -5,6 +5,7 @@ supervisor's trial.py, a file system and NVS that outlive power cuts, and a flee
 import asyncio
 import functools
 import hashlib
+import hmac
 import importlib
 import io
 import random
@@ -12,6 +13,8 @@ import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from importlib.machinery import SourceFileLoader
+from types import CodeType
 from typing import Any
 
 import cycle_rig
@@ -20,7 +23,7 @@ import esp32
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cycle_rig import CONFIG, EPOCH, NOW, Role
+from cycle_rig import CONFIG, NOW
 from flash_files import Files
 from node.store.rtcstate import RtcState
 from node.wire import cbor, receipt, release, trust, uplink
@@ -69,8 +72,8 @@ def image(sequence: int, manners: str = "good", size: int = 9_000) -> bytes:
     """An application's image as far as slots.py reads it. `manners`: "good", "crashes" in each
     life, is "not importable", or "deaf": it reaches nobody."""
     told = cbor.encode([sequence, CONFIG["role"], BOARD])
-    noise = random.Random(7).randbytes(size)  # the same in every version
-    rest = told + manners.encode().ljust(16) + noise + sequence.to_bytes(4, "big")
+    same, own = random.Random(7).randbytes(size), random.Random(sequence).randbytes(2_000)
+    rest = told + manners.encode().ljust(16) + same + own
     return b"rom:" + hashlib.sha256(rest).digest() + rest
 
 
@@ -114,6 +117,13 @@ def envelope(raw: bytes, signers: tuple[str, ...] = ("release",)) -> bytes:
     return sealed
 
 
+def signed(bare: Any, number: int, hmac_key: bytes = HMAC) -> bytes:
+    """The payload of an item with this assignment, under a node's key."""
+    mac = hmac.new(hmac_key, release.bound(NODE, number, bare), "sha256").digest()
+    raw: bytes = release.assign(bare._replace(mac=mac[: release.MAC]))
+    return raw
+
+
 class Offer:
     """A release for one node: what is assigned, and its stream."""
 
@@ -131,16 +141,11 @@ class Offer:
 
     def payload(self, number: int, hmac_key: bytes = HMAC, **changes: Any) -> bytes:
         """An item's, under the node's key."""
-        import hmac
-
         bare = release.Assignment(
             release.decode(self.manifest).sequence, hashlib.sha256(self.manifest).digest()[:16],
             EXPIRY, len(self.stream), self.parts, bytes(16),
         )._replace(**changes)  # fmt: skip
-        bound = release.bound(NODE, number, bare)
-        mac = hmac.new(hmac_key, bound, "sha256").digest()[: release.MAC]
-        raw: bytes = release.assign(bare._replace(mac=mac))
-        return raw
+        return signed(bare, number, hmac_key)
 
 
 def base(data: bytes) -> bytes:
@@ -158,6 +163,13 @@ def offer(form: int = release.DEFLATED, new: bytes = b"", **changes: Any) -> Off
     part = (release.APPLICATION, form, data, base(old) if form == release.DELTA else b"")
     signers = changes.pop("signers", ("release",))
     return Offer(manifest(component(new), **changes), [part], signers)
+
+
+class Idle(cycle_rig.Role):
+    """Wants to sense four times a day."""
+
+    def due(self, now: int) -> int:
+        return now + 6 * 3600
 
 
 class Fleet(cycle_rig.Link):
@@ -306,6 +318,7 @@ class Board:
         self.files.off()
         esp32.flash.reset()
         self._cold()
+        self.state.set("urgent", 2)  # a node whose clock was lost makes contact at once
         self.boot(1)
 
     def boot(self, cause: int) -> None:
@@ -354,7 +367,7 @@ class Board:
         """One wake, and what follows from it; `now` is when the next one is due. A power cut in it
         is one."""
         cycle = self._bench._cycle(
-            self.config, self.state, self.journal, Role(), lambda: self.fleet
+            self.config, self.state, self.journal, Idle(), lambda: self.fleet
         )
         kind = self.files.kept.get("/slot", b"a - good").decode().split()[2]
         if kind != "good":
@@ -367,9 +380,8 @@ class Board:
             return None
         until = cycle.next_wake()
         self.state.save()
-        kept = self.state
         self.state = RtcState(self._bench._rtc)
-        assert self.state.load() == 1 and kept
+        assert self.state.load() == 1
         if cycle.reboot:
             self.boot(2)
         elif kind != "good":
@@ -415,15 +427,38 @@ def _manners(rest: bytes) -> str:
     return rest[at : at + 16].decode("latin").strip()
 
 
+@functools.cache
+def _compiled(data: bytes, path: str) -> CodeType:
+    return compile(data, path, "exec", dont_inherit=True)
+
+
+_sabotaged: list[tuple[str, str, str]] = []
+
+
+def sabotage(name: str, guard: str, without: str) -> None:
+    """From now on, in this test, the firmware's file `name` lacks a guard."""
+    _sabotaged.append((name, guard, without))
+
+
+def _code(_loader: object, data: Any, path: Any, **_: Any) -> CodeType:
+    text = bytes(data).decode()
+    for name, guard, without in _sabotaged:
+        if str(path).endswith(name):
+            assert text.count(guard) == 1, f"{name} has no such guard"
+            text = text.replace(guard, without)
+    return _compiled(text.encode(), str(path))
+
+
 def boards(monkeypatch: pytest.MonkeyPatch) -> Iterator[Board]:
     """A board; the firmware's modules are loaded anew for it."""
     import chip_asyncio  # noqa: F401 - wait_for_ms
 
     esp32.flash = esp32.Flash()
+    _sabotaged.clear()
+    # Every wake loads modules anew, which the cycle has forgotten: compiled once is enough.
+    monkeypatch.setattr(SourceFileLoader, "source_to_code", _code)
     for name in [name for name in sys.modules if name.startswith("node.update")]:
         monkeypatch.delitem(sys.modules, name, raising=False)
     yield Board(monkeypatch)
+    _sabotaged.clear()
     esp32.flash = esp32.Flash()
-
-
-assert EPOCH

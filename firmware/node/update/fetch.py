@@ -17,6 +17,8 @@ _FAILS = const(2)
 _TRIES = const(3)  # without anything that came
 _DAMAGED = const(8)  # as work.py
 _FULL = const(9)
+_BROKEN = const(10)  # storage did not take it: the next contact tries again
+_NO_ROOM = const(28)  # ENOSPC
 
 
 async def go_on(state, link, door, left_ms: int) -> None:
@@ -53,16 +55,13 @@ async def go_on(state, link, door, left_ms: int) -> None:
     except ValueError:
         held[3] = _DAMAGED
         return
-    except OSError:
-        held[3] = _FULL
-        return
     block = door.BLOCK
 
     def take(index: int, data) -> None:
         try:
             taker.take(block, index, data)
-        except OSError:
-            held[3] = _FULL
+        except OSError as e:
+            held[3] = _FULL if e.args[0] == _NO_ROOM else _BROKEN
 
     tries = 0
     try:
@@ -81,5 +80,5 @@ async def go_on(state, link, door, left_ms: int) -> None:
         held[1] = taker.mark
         try:
             taker.close()
-        except OSError:
-            held[3] = _FULL
+        except OSError as e:
+            held[3] = _FULL if e.args[0] == _NO_ROOM else _BROKEN

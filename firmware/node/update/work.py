@@ -58,8 +58,8 @@ def go_on(state, values: dict, results: list, left_ms: int) -> bool:
         if e.result != release.ROLLED_BACK and e.result not in _OF_KEYS:
             detail += 100 * job.stage
         _end(job, e.result, detail)
-    except Later:
-        _pause(job)
+    except (Later, OSError):
+        _pause(job)  # or what storage refused is tried again
     if job.stage == jobs.ENDED:
         results.append((job.number, job.place, job.detail))
     note(state, job, word)
@@ -74,16 +74,12 @@ def note(state, job, word: int = 0) -> None:
     if job.stage == jobs.ENDED:
         state.set("upd", [0, 0, 0, 0, job.number, 0, 0, 0, 0])
         return
-    mark = 0
-    if job.stage in (release.ACCEPTED, release.DOWNLOADING):
+    mark = job.assignment.size
+    if job.stage <= release.DOWNLOADING:
         try:
-            taker = _taker(job)
-            mark = taker.mark
-            taker.close()
+            mark = _taker(job).mark
         except Later:
-            pass
-    else:
-        mark = job.assignment.size
+            mark = 0
     wait = _SOON_S + os.urandom(1)[0]
     if word in (release.LATER, release.UNKNOWN):
         wait = _LATER_S + 4 * (wait - _SOON_S)
@@ -194,14 +190,10 @@ def _taker(job) -> Taker:
         return Taker(jobs.FOLDER + "/blocks", job.assignment.size, job.direct)
     except ValueError:
         raise job.lost()
-    except OSError:
-        raise Later
 
 
 def _there(job, end: int) -> bool:
-    taker = _taker(job)
-    taker.close()
-    return not taker.missing(_GRAIN, 0, end, 1)[1]
+    return not _taker(job).missing(_GRAIN, 0, end, 1)[1]
 
 
 def _room(job, m) -> None:
