@@ -54,6 +54,7 @@ class Cycle:
             False  # what runs has still to be confirmed: the application or the runtime
         )
         self._talked = False  # a contact was made, or tried, in this wake
+        self._reported = False  # a receipt for a report came in this contact
         self._heard = False  # the fleet has acknowledged a report of this life
         self._sensed = False
         self._telling: "list | None" = None  # what the status of this contact's reports is news of
@@ -104,7 +105,10 @@ class Cycle:
             slots.give_up(_SELFTEST)
             self.reboot = True
         else:
-            slots.confirm()
+            try:
+                slots.confirm()
+            except OSError:
+                return  # storage does not take it: the next contact tries again
         self.on_trial = False
         forget("node.update")
 
@@ -139,7 +143,7 @@ class Cycle:
             soon = max(clock.now(), retry, barred)
             contact = soon if contact is None else min(contact, soon)
         held = self._state.get("upd")
-        if held and held[0]:
+        if held and held[0] and not self.on_trial:
             soon = max(held[2], retry)
             contact = soon if contact is None else min(contact, soon)
         if contact is not None:
@@ -219,7 +223,7 @@ class Cycle:
     def _fetches(self) -> bool:
         # An update waits for this contact (node.update).
         held = self._state.get("upd")
-        return bool(held and held[0] and clock.now() >= held[2])
+        return bool(held and held[0] and not self.on_trial and clock.now() >= held[2])
 
     async def _talk(self, reason: int) -> None:
         # One contact within the cap, and what follows from it.
@@ -229,8 +233,10 @@ class Cycle:
         items: list = []
         self._telling = None
         self._talked = True
+        self._reported = False
         if self.on_trial:
             self._try()
+            self._state.set("told", None)  # there must be a report, or nothing is proved
         error = cause = 0
         began = clock.now()
         self.energy.contact()
@@ -267,7 +273,7 @@ class Cycle:
             forget("node.retry")
             self._log(1, _L_CONTACT_FAILED, error << 16 | cause & 0xFFFF)
         else:
-            self._heard = self._heard or bool(answers)
+            self._heard = self._heard or self._reported
             self._contacted(before)
             self._log(2, _L_CONTACT, clock.now() - began)
         if (answers or error) and config.on_trial():
@@ -306,6 +312,7 @@ class Cycle:
                 last = not (reports or fetches)
                 answer = await door.deliver(report, whole, door.RECEIPT_MS, last)
                 answers.append(receipt.decode(answer))
+                self._reported = True
             self.energy.enter(_LISTEN)
             for item in [item for got in answers for item in got.items]:
                 if item[0] > done:
@@ -401,7 +408,7 @@ class Cycle:
         if results:
             if self._answer(results):
                 work.told(results[0][0])
-                self._state.set("upd", 0)
+                self._state.set("upd", None)  # the next contact sees that it is gone
             if not results[0][1]:
                 self._state.set("urgent", urgent)  # that it runs the fleet knows by now
         forget("node.update")

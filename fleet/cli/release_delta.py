@@ -2,7 +2,15 @@
 
 import rich_click as click
 
-from fleet.cli.common import database, iso, json_option, one_line_errors, say_json, say_table
+from fleet.cli.common import (
+    database,
+    iso,
+    json_option,
+    log_to_stderr,
+    one_line_errors,
+    say_json,
+    say_table,
+)
 
 
 @click.group()
@@ -56,6 +64,7 @@ def build(sequence: int | None, as_json: bool) -> None:
     from fleet.registry.operations import now_us
     from fleet.releases import deltas, workshop
 
+    log_to_stderr()
     workshop.check()
     with database() as db:
         if sequence is not None:

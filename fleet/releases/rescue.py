@@ -13,14 +13,15 @@ MAIN = "rescue/main.py"  # of the firmware folder; in the image it is node/main.
 # What only an ordinary wake needs: no roles, no senses, no journal, no reports of readings.
 _LEFT_OUT = (
     "app.py", "claim.py", "commands.py", "cycle.py", "events.py", "health.py", "heartbeats.py",
-    "link/claim_", "link/diagnosis.py", "link/sntp.py",
+    "link/claim_", "link/diagnosis.py", "link/https.py", "link/sntp.py",
     "log.py", "main.py", "power/", "reports.py", "retry.py", "roles/", "sense/",
     "store/journal.py", "store/lazy.py", "store/ledger.py", "store/nojournal.py",
     "store/register.py", "store/segment.py", "store/segments.py", "timekeeping.py",
     "wire/claim.py", "wire/command.py",
     "wire/logcode.py", "wire/nodeid.py", "wire/quantity.py", "wire/report.py",
     "wire/modbus.py", "wire/dlt645.py", "wire/cjt188.py",
-    "lampplan.py", "twilight.py", "passing.py",
+    "lampplan.py", "twilight.py", "passing.py", "update/modem_step.py", "update/modem_part.py",
+    "update/pack_part.py",
 )  # fmt: skip
 
 
@@ -36,11 +37,14 @@ def build(firmware_dir: Path, out: Path) -> dict[str, bytes]:
     except OSError as e:
         raise BuildError(f"{firmware_dir / MAIN}: cannot be read: {e.strerror}") from None
     image = slots.compiled(sources, out, slots.reached(firmware_dir))
-    return {FILE: image, **{f"/{name}": _small(firmware_dir / name) for name in slots.SUPERVISOR}}
+    return {
+        FILE: image,
+        **{f"/{name}": minified(firmware_dir / name) for name in slots.SUPERVISOR},
+    }
 
 
-def _small(path: Path) -> bytes:
-    """The same code without comments and docstrings: the partition has no room to explain it."""
+def minified(path: Path) -> bytes:
+    """A supervisor's file without comments and docstrings: the partition has no room for them."""
     try:
         tree = ast.parse(path.read_text())
     except (OSError, SyntaxError) as e:

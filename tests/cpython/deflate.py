@@ -32,7 +32,8 @@ class DeflateIO:
             if self._inflate.eof:
                 break
             if not self._held:
-                self._held = self._stream.read(64)
+                chunk = bytearray(64)
+                self._held = bytes(chunk[: self._stream.readinto(chunk)])
                 if not self._held:
                     raise EOFError
         return 0

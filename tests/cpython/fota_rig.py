@@ -61,6 +61,7 @@ class Node:
         self.contacts = 0
         self.ended: str | Refused = ""
         self.guarded = True
+        self.skew = 0  # of its clock, in s
         self.errors: list[LinkError] = []
         component = release.Component(release.MODEM, len(data), hashlib.sha256(data).digest(), NEW)
         server.files["/" + component.digest[:8].hex()] = data
@@ -98,6 +99,12 @@ class Node:
             await session.close()
             self.bench.twin.deep_sleep_of_host()
 
+    async def open_and_close(self) -> None:
+        """A wake in which nobody talks of the modem."""
+        session = importlib.import_module("node.link.session").Session(self.config, self.state)
+        await session.open()
+        await session.close()
+
     async def sleep(self, seconds: float = APART_S) -> None:
         """Until the next wake."""
         await asyncio.sleep(seconds)
@@ -134,10 +141,10 @@ def play(
         machine.UART = lambda *_, **__: bench
         machine.Pin = Pin
         monkeypatch.setitem(sys.modules, "machine", machine)
-        for name in ("clock", "link.session", "update.modem_part"):
+        for name in ("clock", "link.session", "link.writing", "update.modem_part"):
             monkeypatch.delitem(sys.modules, "node." + name, raising=False)
         clock = importlib.import_module("node.clock")
-        monkeypatch.setattr(clock, "now", lambda: bench.now() // 1_000_000)
+        monkeypatch.setattr(clock, "now", lambda: bench.now() // 1_000_000 + Node.here.skew)
         monkeypatch.setattr(clock, "is_set", lambda: True)
         twin.power_on()
         data = package(family, base or twin.fota.version, NEW, size)

@@ -44,7 +44,7 @@ async def instead(link):
 
 
 class Https:
-    """A door that has `open`, `blocks` and `close` only. `config`: host, and the port `updates`."""
+    """A door with `open`, `blocks` and `close` only. `config`: host, and the port `updates`."""
 
     BLOCK = 4096
     WINDOW = 16  # 64 KiB, the most that the fleet gives at once
@@ -56,7 +56,7 @@ class Https:
         self._socket = None
         self._stream = None
         self._byte = memoryview(bytearray(1))
-        self._block = bytearray(self.BLOCK)
+        self._block = b""
 
     async def open(self) -> None:
         """The socket, and TLS with the node's own certificate; its handshake waits for the first
@@ -129,6 +129,8 @@ class Https:
         last, total = range_[1:]
         if last != start + length - 1 or last >= total:
             raise HttpError("a range that is not its length")
+        if len(self._block) != size:
+            self._block = bytearray(size)  # one for all: the heap has no room for a second
         while length:
             n = min(size, length)
             view = memoryview(self._block)[:n]

@@ -10,13 +10,15 @@ last one failed. [item] once it is done.
 import esp32
 from micropython import const
 
-from node import config
+from node import clock, config
 from node.errors import ModemMute
 from node.wire import cbor
 
 # So many contacts may find it mute, as it is while it writes, before the ladder may touch it: with
 # their waits half an hour. No maker allows that to be interrupted.
 MUTES = 5
+# From the command to the new version at the most: 500 KB at 1.5 kbit/s, and writing it.
+PATIENCE_S = 3_600
 _LONGEST = const(64)
 _BEGUN = const(2)
 _MUTES = const(3)
@@ -27,8 +29,15 @@ async def wake(link) -> None:
     nvs = esp32.NVS(config.NAMESPACE)
     kept = held(nvs)
     modem = link.modem
-    link.state.set("fota", int(kept is not None))
-    if kept is None or not kept[_BEGUN] or not kept[_MUTES]:
+    began = kept[_BEGUN] if kept else 0
+    now = clock.now()
+    if kept and now < began and clock.is_set():  # the clock was put back
+        kept[_BEGUN] = now
+        keep(nvs, kept)
+    if now - began >= PATIENCE_S:
+        began = 0  # whatever became of it, it is over
+    link.state.set("fota", int(began != 0))
+    if kept is None or not began or not kept[_MUTES]:
         await modem.wake(link.state)
         return
     spare(modem)

@@ -7,6 +7,7 @@ RULES: "dict[str, tuple]" = {  # type: ignore[type-arg]
     "role": (str, 16, None),
     "modem": (str, 16, None),
     "pins": (dict, 32, None),
+    "board": (str, 32, ""),  # a name of hw/boards: a release for another one is refused
     "host": (str, 253, None),
     "port": (int, 1, 65535, None),
     "apn": (str, 63, ""),

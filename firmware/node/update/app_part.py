@@ -52,6 +52,8 @@ def standing(job, component) -> str:
     found = slots.standing(job.assignment.sequence)
     if found != "back":
         return found
+    if slots.on_trial():
+        return "trial"  # the supervisor is going back, and cannot write so yet
     rolled = slots.rolled()
     if rolled is not None and rolled[0] == job.assignment.sequence:
         return found

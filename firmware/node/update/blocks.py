@@ -71,7 +71,8 @@ class Taker:
                 self._note(offset, length)
         except OSError:
             pass  # none came yet
-        self._file = open(path, "ab")  # noqa: SIM115
+        self._path = path
+        self._file = None
 
     def missing(self, size: int, first: int, end: int, most: int) -> "tuple[int, bytes]":
         """Of the blocks of `size` bytes that the stream's bytes `first` to `end` lie in: the index
@@ -94,8 +95,10 @@ class Taker:
         """A block that came: kept if it belongs here, is whole and is not there yet."""
         offset = index * size
         length = min(size, self._size - offset)
-        if not 0 < length == len(data) or self._has(offset):
+        if index < 0 or not 0 < length == len(data) or self._has(offset):
             return
+        if self._file is None:
+            self._file = open(self._path, "ab")  # noqa: SIM115
         before, behind = kept(offset, length, self._direct)
         middle = length - before - behind
         if middle:
@@ -114,12 +117,14 @@ class Taker:
 
     def sync(self) -> None:
         """What has come outlives the power."""
-        self._file.flush()
+        if self._unsaved:
+            self._file.flush()  # type: ignore[union-attr]
         self._unsaved = 0
 
     def close(self) -> None:
         """As `sync`, for the last time."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
     def _has(self, offset: int) -> bool:
         grain = offset // _GRAIN

@@ -17,6 +17,8 @@ _FAILS = const(2)
 _TRIES = const(3)  # without anything that came
 _DAMAGED = const(8)  # as work.py
 _FULL = const(9)
+_BROKEN = const(10)  # storage did not take it: the next contact tries again
+_NO_ROOM = const(28)  # ENOSPC
 
 
 async def go_on(state, link, door, left_ms: int) -> None:
@@ -34,6 +36,15 @@ async def go_on(state, link, door, left_ms: int) -> None:
     if not end:
         return
     until = time.ticks_add(time.ticks_ms(), left_ms)
+    fails = _FAILS
+    if link.config.get("updates"):
+        # Where that way is shut, six of eight contacts go by the door that is open.
+        fails = state.get("htp", 0)
+        state.set("htp", (fails + 1) % 8)
+        if fails < _FAILS:
+            from node.link import https
+
+            door = await https.instead(link)
     put = None
     if direct:
         from node.update import runtime_part
@@ -44,24 +55,13 @@ async def go_on(state, link, door, left_ms: int) -> None:
     except ValueError:
         held[3] = _DAMAGED
         return
-    except OSError:
-        held[3] = _FULL
-        return
-    if link.config.get("updates"):
-        # Where that way is shut, six of eight contacts go by the door that is open.
-        fails = state.get("htp", 0)
-        state.set("htp", (fails + 1) % 8)
-        if fails < _FAILS:
-            from node.link import https
-
-            door = await https.instead(link)
     block = door.BLOCK
 
     def take(index: int, data) -> None:
         try:
             taker.take(block, index, data)
-        except OSError:
-            held[3] = _FULL
+        except OSError as e:
+            held[3] = _FULL if e.args[0] == _NO_ROOM else _BROKEN
 
     tries = 0
     try:
@@ -73,11 +73,12 @@ async def go_on(state, link, door, left_ms: int) -> None:
             before = taker.mark
             word = await door.blocks(number, block, at, bits, take, left)
             held[3] = held[3] or word
-            state.set("htp", 0)
+            if fails < _FAILS:
+                state.set("htp", 0)
             tries = tries + 1 if taker.mark == before else 0
     finally:
         held[1] = taker.mark
         try:
             taker.close()
-        except OSError:
-            held[3] = _FULL
+        except OSError as e:
+            held[3] = _FULL if e.args[0] == _NO_ROOM else _BROKEN

@@ -32,9 +32,8 @@ _CUT = const(1)  # detail of FAILED, as in commands.py
 class Job:
     """What the file says, and what follows from it."""
 
-    def __init__(
-        self, number: int, payload: bytes, stage: int, place: int, detail: int, tries: int
-    ):
+    def __init__(self, number: int, payload: bytes, *rest: int) -> None:
+        self.stage, self.place, self.detail, self.tries = rest
         self.number = number
         self.payload = payload
         self.assignment = release.assigned(payload)

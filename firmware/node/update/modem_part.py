@@ -13,8 +13,6 @@ from node.update import Later, Refused
 from node.wire import release
 
 _TRIES = const(3)
-# From the command to the new version at the most: 500 KB at 1.5 kbit/s, and writing it.
-_PATIENCE_S = const(3_600)
 _LISTEN_MS = const(45_000)  # a refusal comes at once; the rest is not worth a host awake
 _KEPT_MS = const(5_000)
 _NAME = const(8)  # bytes of the digest, in hex: the file's name
@@ -71,10 +69,7 @@ async def converse(job, component, link, left_ms: int) -> None:
     now = clock.now()
     held = writing.held(nvs)
     began = held[2] if held else 0
-    under_way = began and now - began < _PATIENCE_S
-    if held and began > now:  # a clock that jumped
-        held[2] = now
-        _keep(nvs, held)
+    under_way = now - began < writing.PATIENCE_S
     if held is None or (held[0] != job.number and not under_way):
         held = [job.number, 0, 0, 0, 0]
         began = 0

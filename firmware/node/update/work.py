@@ -24,6 +24,7 @@ _E_BATTERY_LOW = const(9)  # wire/quantity.py
 _SPARE_MS = const(3_000)
 _FULL = const(9)  # of fetch.py: storage took no more
 _DAMAGED = const(8)
+_OF_KEYS = range(20, 27)  # schema/__init__.py: the detail is the CRC-32 of a key
 
 
 def go_on(state, values: dict, results: list, left_ms: int) -> bool:
@@ -54,11 +55,11 @@ def go_on(state, values: dict, results: list, left_ms: int) -> bool:
             )
     except Refused as e:
         detail = e.detail
-        if e.result != release.ROLLED_BACK:
+        if e.result != release.ROLLED_BACK and e.result not in _OF_KEYS:
             detail += 100 * job.stage
         _end(job, e.result, detail)
-    except Later:
-        _pause(job)
+    except (Later, OSError):
+        _pause(job)  # or what storage refused is tried again
     if job.stage == jobs.ENDED:
         results.append((job.number, job.place, job.detail))
     note(state, job, word)
@@ -73,16 +74,12 @@ def note(state, job, word: int = 0) -> None:
     if job.stage == jobs.ENDED:
         state.set("upd", [0, 0, 0, 0, job.number, 0, 0, 0, 0])
         return
-    mark = 0
-    if job.stage in (release.ACCEPTED, release.DOWNLOADING):
+    mark = job.assignment.size
+    if job.stage <= release.DOWNLOADING:
         try:
-            taker = _taker(job)
-            mark = taker.mark
-            taker.close()
+            mark = _taker(job).mark
         except Later:
-            pass
-    else:
-        mark = job.assignment.size
+            mark = 0
     wait = _SOON_S + os.urandom(1)[0]
     if word in (release.LATER, release.UNKNOWN):
         wait = _LATER_S + 4 * (wait - _SOON_S)
@@ -193,14 +190,10 @@ def _taker(job) -> Taker:
         return Taker(jobs.FOLDER + "/blocks", job.assignment.size, job.direct)
     except ValueError:
         raise job.lost()
-    except OSError:
-        raise Later
 
 
 def _there(job, end: int) -> bool:
-    taker = _taker(job)
-    taker.close()
-    return not taker.missing(_GRAIN, 0, end, 1)[1]
+    return not _taker(job).missing(_GRAIN, 0, end, 1)[1]
 
 
 def _room(job, m) -> None:

@@ -2,18 +2,17 @@
 version tells in the end.
 """
 
-import importlib
 from typing import Any
 
 import esp32
 import pytest
 from fota_rig import NEW, Node, play
-from node.link import writing
 from node.update import Refused
 from node.wire import release
 
 from hil.virtual.modem.fota import FotaOptions
 
+MUTES = 5  # firmware/node/link/writing.py
 FAMILIES = ["ec200", "bc660k", "a7670", "sim7080"]
 SLOW: dict[str, Any] = {"size": 60_000, "delay_s": 4.0}  # three minutes on its way
 
@@ -82,7 +81,7 @@ def test_one_that_stays_mute_is_brought_back_in_the_end(monkeypatch: pytest.Monk
     async def case(node: Node) -> None:
         await node.contact()
         node.bench.twin.hung = True
-        for _ in range(writing.MUTES):
+        for _ in range(MUTES):
             await node.contact()
             await node.sleep()
         assert node.bench.twin.hung
@@ -228,9 +227,41 @@ def test_a_contact_asks_nvs_once_after_a_power_cut(monkeypatch: pytest.MonkeyPat
     async def case(node: Node) -> None:
         monkeypatch.setattr(esp32.NVS, "get_blob", counted)
         for _ in range(3):
-            session = importlib.import_module("node.link.session").Session(node.config, node.state)
-            await session.open()
-            await session.close()
+            await node.open_and_close()
         assert asked == ["fota"]
 
     play(monkeypatch, "ec200", case)
+
+
+def test_what_nobody_waits_for_any_more_is_left_in_an_hour(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def case(node: Node) -> None:
+        await node.contact()
+        assert node.state["fota"] == 1
+        node.job.number = 0  # the fleet has taken the assignment back
+        await node.sleep(1800)
+        await node.open_and_close()
+        assert node.state["fota"] == 1
+        await node.sleep(1900)
+        await node.open_and_close()
+        assert node.state["fota"] == 0
+        assert node.bench.written.endswith(b"AT+CFUN=0\r")
+
+    play(monkeypatch, "ec200", case, fault="stall")
+
+
+def test_a_clock_that_is_put_back_does_not_begin_it_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def case(node: Node) -> None:
+        node.skew = 400_000
+        await node.contact()
+        node.skew = 0
+        for _ in range(3):
+            await node.contact()
+        assert node.bench.twin.fota.begun == 1
+        await node.finish()
+        assert node.ended == "done"
+
+    play(monkeypatch, "ec200", case, **SLOW)
