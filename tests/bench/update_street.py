@@ -21,13 +21,14 @@ from updates_rig import offer_again, roll_out
 
 from fleet.db.base import Database
 from fleet.flashing.hardware import load_board
+from fleet.flashing.runtime import STOCK
 from fleet.identity import hmac_keys, operations, oscore
 from fleet.identity.authority import Authority
 from fleet.identity.client import make_key_and_csr
 from fleet.identity.wrapping import Wrapper, open_wrapper
 from fleet.paths import firmware_dir
 from fleet.registry.operations import add_node, now_us
-from fleet.releases import intake, making, slots, store, trusting, workshop
+from fleet.releases import intake, making, rescue, slots, store, trusting, workshop
 from fleet.releases.bundle import Bundle
 from fleet.rollouts import moves
 from fleet.rollouts.states import COUNTED, MOST_ATTEMPTS, OPEN, SCHEDULED, Actor
@@ -90,6 +91,8 @@ class House:
 class Street:
     """`open` it, `deliver`, `close`. `seed` decides when power fails, and how."""
 
+    runtime = STOCK  # its project's name
+
     def __init__(self, folder: Path, seed: int = 1) -> None:
         self._folder = folder
         self._random = random.Random(seed)
@@ -125,26 +128,36 @@ class Street:
         self.database.close()
         await self.fleet.stop()
 
+    def versions(self) -> dict[int, Callable[[Path], None]]:
+        """What is another in each release behind OLD, by its sequence."""
+        return {NEW: another}
+
     def _publish(self) -> None:
         sources = firmware_dir()
-        changed = self._folder / "changed"
-        shutil.copytree(sources, changed)
-        another(changed)
-        old, new = (_bundle(path, n) for path, n in ((sources, OLD), (changed, NEW)))
-        self._image = old.components[release.APPLICATION]
+        made = {OLD: _bundle(sources, OLD)}
+        self._image = made[OLD].components[release.APPLICATION]
+        for sequence, change in self.versions().items():
+            changed = self._folder / f"changed {sequence}"
+            shutil.copytree(sources, changed)
+            change(changed)
+            made[sequence] = _bundle(changed, sequence)
         with self.database.begin() as session:
             trusting.install(session, release_rig.keys().trust, "Li Wei", now_us())
-        for made in (old, new):
+        for each in made.values():
             with self.database.begin() as session:
-                row = intake.add(session, made, "Li Wei", now_us())
+                row = intake.add(session, each, "Li Wei", now_us())
                 store.promote(session, row.sequence, "Li Wei", now_us())
         workshop.make_all(self.database)
-        ((size, state),) = fleet_rig.query(
-            self.fleet.data / "kapok.db", "SELECT length(patch), state FROM release_deltas"
+        found = fleet_rig.query(
+            self.fleet.data / "kapok.db",
+            "SELECT length(patch), state FROM release_deltas WHERE sequence = ?",
+            min(self.versions()),
         )
+        (size, state) = found[0]
         if state != "ready":
             raise StreetError(f"the delta is {state}")
-        self.sizes = {"image": len(new.components[release.APPLICATION]), "delta": size}
+        image = made[min(self.versions())].components[release.APPLICATION]
+        self.sizes = {"image": len(image), "delta": size}
 
     def _add(self, place: int, port: int) -> None:
         folder = self._folder / f"node{place}"
@@ -153,7 +166,11 @@ class Street:
         board = load_board(scene.board)
         flash = folder / "flash.bin"
         files = {**slots.supervisor_files(firmware_dir()), "/a.romfs": self._image}
-        firmware.make_flash(flash, board.table, FLASH_SIZE, files, board.chip)
+        firmware.make_flash(
+            flash, board.table, FLASH_SIZE, files, board.chip, project=self.runtime
+        )
+        rescued = rescue.build(firmware_dir(), slots.cache_dir() / "node")
+        firmware.put_files(flash, board.table, "rescue", rescued)
         node = VirtualNode(folder, mac_of(f"street {place}"), scene, seed=place)
         loss_db = COVERAGE[place % len(COVERAGE)]
         node.twin.link = NbIotLink(loss_db)
