@@ -49,7 +49,6 @@ AWAKE_S = 60
 LONGEST_S = 3 * 86_400  # virtual, of one node's update
 STEP_S = 120.0  # real, between two sleeps of one node on a busy machine
 _CUT_WITHIN = 400  # flash operations
-_TABLE = 24_000  # bytes
 _HEAD = 9  # bytes, firmware/node/store/rtcstate.py
 
 
@@ -89,11 +88,14 @@ class House:
 
 
 class Street:
-    """`open` it, `deliver`, `close`. `seed` decides when power fails, and how."""
+    """`open` it, `deliver`, `close`. `seed` decides when power fails, and how; about `table` bytes
+    have the delta.
+    """
 
     runtime = STOCK  # its project's name
 
-    def __init__(self, folder: Path, seed: int = 1) -> None:
+    def __init__(self, folder: Path, seed: int, table: int) -> None:
+        self._table = table
         self._folder = folder
         self._random = random.Random(seed)
         self.fleet = FleetProcess(
@@ -130,7 +132,7 @@ class Street:
 
     def versions(self) -> dict[int, Callable[[Path], None]]:
         """What is another in each release behind OLD, by its sequence."""
-        return {NEW: another}
+        return {NEW: lambda sources: another(sources, self._table)}
 
     def _publish(self) -> None:
         sources = firmware_dir()
@@ -278,7 +280,7 @@ class Street:
         return fleet_rig.query(self.fleet.data / "kapok.db", statement, *arguments)
 
 
-def another(sources: Path) -> None:
+def another(sources: Path, table: int) -> None:
     """The next version: a constant that changes nothing, and a table that nobody reads, so that
     the delta has more bytes than one wake at the edge of coverage brings.
     """
@@ -286,8 +288,8 @@ def another(sources: Path) -> None:
     text = cycle.read_text()
     cycle.write_text(text.replace("_SPARE_MS = const(3_000)", "_SPARE_MS = const(3_001)"))
     claim = sources / "node" / "claim.py"
-    table = random.Random(1).randbytes(_TABLE)
-    claim.write_text(f"{claim.read_text()}\n\nTABLE = {table!r}\n")
+    content = random.Random(1).randbytes(table)
+    claim.write_text(f"{claim.read_text()}\n\nTABLE = {content!r}\n")
 
 
 def _bundle(sources: Path, sequence: int) -> Bundle:

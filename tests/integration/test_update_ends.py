@@ -13,7 +13,7 @@ from fleet.flashing import partitions
 from fleet.flashing.runtime import HARDENED
 from hil.virtual.modem.nbiot import NbIotLink
 from hil.virtual.scenes import SECOND
-from tests.bench.update_street import NEW, OLD, House, Street, another
+from tests.bench.update_street import NEW, OLD, House, Street
 
 CRASHES, BROKEN, DEAF = NEW + 1, NEW + 2, NEW + 3
 HOUR = 3600 * SECOND
@@ -42,7 +42,7 @@ class Ends(Street):
 
     def versions(self) -> dict[int, Callable[[Path], None]]:
         return {
-            NEW: another,
+            **super().versions(),
             CRASHES: changed("cycle.py", RUN, RUN + "        raise RuntimeError\n"),
             BROKEN: changed("cycle.py", "\nclass Cycle", "\nraise ImportError\n\n\nclass Cycle"),
             DEAF: changed("link/session.py", OPEN, OPEN + "        raise LinkError\n"),
@@ -76,7 +76,7 @@ class Ends(Street):
 
 @pytest.fixture
 async def street(tmp_path: Path) -> Ends:
-    return Ends(tmp_path, seed=5)
+    return Ends(tmp_path, seed=5, table=200)
 
 
 async def test_what_is_no_good_goes_back_and_the_fleet_knows_why(street: Ends) -> None:
