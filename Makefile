@@ -7,11 +7,17 @@ ARGS ?=
 DRIVERS := PYTHONPATH=firmware:tests/cpython
 # Debian packages that the tests use; python3-venv makes .venv.
 PACKAGES := mosquitto libcoap3-bin softhsm2
+# What compiles detools at its installation.
+COMPILER := build-essential python3-dev
 STUBS := micropython-esp32-stubs==1.29.0.post1 micropython-stdlib-stubs==1.29.0.post2
 
 .PHONY: demo test lint types bench bench-thread bench-heap bench-modems bench-scenarios bench-bytes \
   bench-coap bench-oscore bench-twilight bench-alarms bench-flash measure soak soak-trace soak-fuzz \
-  soak-coap soak-bitflips soak-claims soak-unplug soak-valve soak-register wheel system clean
+  soak-coap soak-bitflips soak-claims soak-unplug soak-valve soak-register \
+  soak-update-nodes wheel system compiler clean
+  soak-coap soak-bitflips soak-bundles soak-claims soak-unplug soak-valve soak-register wheel \
+  system compiler clean
+  soak-coap soak-bitflips soak-claims soak-unplug soak-valve soak-register soak-cuts wheel system clean
 
 .venv/bin/python:
 	@python3 -m venv .venv || { rm -rf .venv; \
@@ -22,9 +28,9 @@ STUBS := micropython-esp32-stubs==1.29.0.post1 micropython-stdlib-stubs==1.29.0.
 	@$(PIP) --editable .
 	@touch $@
 
-.venv/.dev: pyproject.toml | .venv/bin/python
+.venv/.dev: pyproject.toml | compiler .venv/bin/python
 	@echo "installing kapok and its developer tools into .venv ..."
-	@$(PIP) --editable '.[dev]'
+	@$(PIP) --editable '.[dev,release]'
 	@touch $@ .venv/.demo
 
 # The stubs never go into the environment itself: they would shadow the standard library.
@@ -33,8 +39,10 @@ typings/.done: pyproject.toml Makefile | .venv/bin/python
 	@touch $@
 
 # As root: install what is missing. Otherwise: say in one line what is.
-system:
-	@missing=""; for p in $(PACKAGES); do \
+system: NEEDED := $(PACKAGES)
+compiler: NEEDED := $(COMPILER)
+system compiler:
+	@missing=""; for p in $(NEEDED); do \
 	  dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
 	if [ -n "$$missing" ]; then \
 	  if [ "$$(id -u)" = 0 ]; then echo "installing Debian packages:$$missing"; \
@@ -119,6 +127,10 @@ soak-coap: .venv/.dev
 soak-bitflips: .venv/.dev
 	@$(DRIVERS) $(PY) -m tests.bench.coap_bitflips $(ARGS)
 
+# A million mutated releases for the node's verifier.
+soak-bundles: .venv/.dev
+	@$(DRIVERS) $(PY) -m tests.bench.bundles $(ARGS)
+
 # Two hundred tokens for one board each, redeemed by a hundred at once; kill -9 in between.
 soak-claims: .venv/.dev
 	@$(DRIVERS) $(PY) -m tests.bench.claims $(ARGS)
@@ -135,8 +147,20 @@ soak-valve: .venv/.dev
 soak-register: .venv/.dev
 	@$(DRIVERS) $(PY) -m tests.bench.register $(ARGS)
 
+# 20 whole nodes over modem twins take a delta; one loses power, the fleet dies once.
+soak-update-nodes: system .venv/.dev
+	@$(DRIVERS) $(PY) -m tests.bench.update_nodes $(ARGS)
+
 # Everything that is too long for every run.
 soak: soak-trace soak-fuzz soak-bitflips soak-claims soak-unplug soak-valve soak-register soak-coap \
+  soak-update-nodes bench-thread
+soak: soak-trace soak-fuzz soak-bitflips soak-bundles soak-claims soak-unplug soak-valve soak-register soak-coap \
+# Over 100,000 power cuts in an update's life, on three flash layouts; five in a row too.
+soak-cuts: .venv/.dev
+	@$(DRIVERS) $(PY) -m tests.bench.cuts $(ARGS)
+
+# Everything that is too long for every run.
+soak: soak-trace soak-fuzz soak-bitflips soak-claims soak-unplug soak-valve soak-register soak-cuts soak-coap \
   bench-thread
 
 wheel: .venv/.dev

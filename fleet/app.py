@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from sqlalchemy.orm import Session
 
 from fleet.alarms import outbox
 from fleet.alarms.sender import Sender
@@ -29,8 +30,13 @@ from fleet.identity.authority import Authority
 from fleet.identity.claims import Claims
 from fleet.identity.files import PUBLIC, write_atomic
 from fleet.identity.wrapping import Cached, Wrapper, open_wrapper
+from fleet.rollouts import listing
 from fleet.settings import Settings, SettingsError
 from fleet.setup import prepare_certificates
+from fleet.updates.blocks import Blocks
+from fleet.updates.desk import BlockDesk
+from fleet.updates.https import UpdateServer
+from fleet.updates.streams import Streams
 from fleet.upkeep import Upkeep
 from fleet.uplink.batches import Batches
 from fleet.uplink.bus_desk import BusDesk
@@ -86,9 +92,14 @@ async def serve(settings: Settings, ready: Callable[[dict[str, Any]], None]) -> 
                 enrol = sockets.enter_context(
                     listen(settings.enrol_host, settings.enrol_port, "enrolment")
                 )
-            await _Composition(settings, database, authority, wrapper, sock, coap, enrol).run(
-                ready
-            )
+            updates = None
+            if settings.updates_port is not None:
+                updates = sockets.enter_context(
+                    listen(settings.updates_host, settings.updates_port, "the server of updates")
+                )
+            await _Composition(
+                settings, database, authority, wrapper, sock, coap, enrol, updates
+            ).run(ready)
 
 
 class _Composition:
@@ -103,6 +114,7 @@ class _Composition:
         sock: socket.socket,
         coap_socket: socket.socket | None,
         enrol_socket: socket.socket | None,
+        updates_socket: socket.socket | None,
     ) -> None:
         self._settings = settings
         self._database = database
@@ -110,30 +122,38 @@ class _Composition:
         self._wrapper = wrapper
         self._socket = sock
         self._coap_socket = coap_socket
-        self._care = Upkeep(settings, database, authority)
+        self._care = Upkeep(settings, database, authority, wrapper=wrapper)
         self._enrol_socket = enrol_socket
+        self._updates_socket = updates_socket
+        self._blocks = Blocks(Streams(database))
         self._ingest = Ingest(database, wrapper, Claims(authority, wrapper))
         self._batches = Batches(self._ingest)
         self._sender = Sender(database, Transport.of(settings, wrapper))
         self._broker: EmbeddedBroker | None = None
         self._coap: CoapServer | None = None
         self._enrol: EnrolServer | None = None
+        self._updates: UpdateServer | None = None
         self._subscriber: Subscriber | None = None
 
     async def run(self, ready: Callable[[dict[str, Any]], None]) -> None:
         async with contextlib.AsyncExitStack() as stack:
             self._care.start()
+            stack.callback(self._care.close)
             broker_address = await self._start_broker(stack)
             desk = BusDesk(self._settings.data / "bus.json")
-            self._subscriber = Subscriber(broker_address, self._batches, desk.heard)
+            blocks = BlockDesk(self._blocks)
+            self._subscriber = Subscriber(broker_address, self._batches, desk.heard, blocks.heard)
             self._subscriber.start()
             await desk.start(self._subscriber.say)
             stack.push_async_callback(desk.stop)
+            blocks.start(self._subscriber.say_block)
+            stack.push_async_callback(asyncio.to_thread, blocks.stop)
             stack.push_async_callback(asyncio.to_thread, self._subscriber.stop)
             self._batches.start()
             stack.push_async_callback(asyncio.to_thread, self._batches.stop)
             await self._start_coap(stack)
             await self._start_enrol(stack, broker_address)
+            await self._start_updates(stack)
             self._sender.start()
             stack.push_async_callback(asyncio.to_thread, self._sender.stop)
             upkeep = asyncio.create_task(self._upkeep())
@@ -143,6 +163,7 @@ class _Composition:
                     "ingest": lambda: self._ingest.counts,
                     "uplink": self._uplink_counts,
                     "alarm_messages": lambda: self._sender.counts,
+                    "updates": lambda: self._blocks.counts,
                     "coap": lambda: self._coap.counts if self._coap else {},
                     "broker_refusals": lambda: self._broker.refusals if self._broker else {},
                 }
@@ -154,11 +175,17 @@ class _Composition:
                     "open_alarms": self._care.open_alarms,
                     "alarm_outbox": self._outbox,
                     "crl_seconds_left": lambda: {"crl.pem": self._care.crl_seconds},
+                    "rollouts": lambda: self._counted(listing.active_counts),
+                    "updates": lambda: self._counted(listing.update_counts),
                 }
             )
             gauges.register()
             stack.callback(gauges.unregister)
             await self._serve_api(broker_address, ready)
+
+    def _counted(self, count: Callable[[Session], dict[str, int]]) -> dict[str, int]:
+        with self._database.read() as session:
+            return count(session)
 
     def _outbox(self) -> dict[str, int]:
         with self._database.read() as session:
@@ -171,10 +198,18 @@ class _Composition:
     async def _start_coap(self, stack: contextlib.AsyncExitStack) -> None:
         if self._coap_socket is not None:
             self._coap = CoapServer(
-                self._database, self._wrapper, self._batches, self._coap_socket
+                self._database, self._wrapper, self._batches, self._coap_socket, self._blocks
             )
             await self._coap.start()
             stack.push_async_callback(self._coap.stop)
+
+    async def _start_updates(self, stack: contextlib.AsyncExitStack) -> None:
+        if self._updates_socket is not None:
+            self._updates = UpdateServer(
+                self._blocks, self._authority, self._care.revoked, self._updates_socket
+            )
+            await self._updates.start()
+            stack.push_async_callback(self._updates.stop)
 
     async def _start_enrol(self, stack: contextlib.AsyncExitStack, broker: BrokerAddress) -> None:
         if self._enrol_socket is None:
@@ -247,6 +282,11 @@ class _Composition:
         }
         if self._coap is not None:
             addresses |= {"coap_host": self._settings.coap_host, "coap_port": self._coap.port}
+        if self._updates is not None:
+            addresses |= {
+                "updates_host": self._settings.broker_names[0],
+                "updates_port": self._updates.port,
+            }
         if self._enrol is not None:
             name = self._settings.broker_names[0]
             host = f"[{name}]" if ":" in name else name

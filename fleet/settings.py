@@ -21,7 +21,7 @@ _TABLES = (
     "control",
     "enrol",
     "identity",
-    "release",
+    "updates",
     "keys",
     "mail",
     "webhook",
@@ -68,14 +68,14 @@ port = 5683
 host = "127.0.0.1"
 port = 8443
 
+[updates]
+# Where nodes on LTE Cat1 fetch updates, by HTTPS and their own certificates; port "off": not here.
+host = "127.0.0.1"
+port = 8444
+
 # What nodes of an area get beside their type's defaults; a longer prefix wins:
 # [enrol.defaults.4401]
 # apn = "iot.example"
-
-# Public keys that nodes trust for releases, PEM; with neither, none is put on a node:
-# [release]
-# public_key = "release.pem"
-# root_key = "root.pem"
 
 # Alarms by mail go to this server; security "starttls", "tls", or "none" on this machine:
 # [mail]
@@ -132,9 +132,9 @@ class Settings:
     """Where everything is. `external`: (host, port) of a broker that is not ours.
 
     `reload`: pid file, or command, by which an external broker reads the revocation list again.
-    `coap_port` None: no CoAP here; `enrol_port` alike. `pkcs11` None: the key is the file
-    `wrapping_key`. `enrol_defaults`: by area prefix, configuration of nodes. `limits`: how many
-    nodes commands may reach. `one_account`: two persons may share one.
+    `coap_port` None: no CoAP here; `enrol_port` and `updates_port` alike. `pkcs11` None: the key
+    is the file `wrapping_key`. `enrol_defaults`: by area prefix, configuration of nodes.
+    `limits`: how many nodes commands may reach. `one_account`: two persons may share one.
     """
 
     data: Path
@@ -152,12 +152,12 @@ class Settings:
     enrol_host: str = "127.0.0.1"
     enrol_port: int | None = 8443
     enrol_defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    release_public_key: Path | None = None
-    root_public_key: Path | None = None
     mail: Mail | None = None
     webhook_ca: Path | None = None
     limits: Limits = field(default_factory=Limits)
     one_account: bool = False
+    updates_host: str = "127.0.0.1"
+    updates_port: int | None = 8444
 
     @property
     def database_url(self) -> "URL":
@@ -206,10 +206,11 @@ def load(
     broker: str | None = None,
     coap_port: int | str | None = None,
     enrol_port: int | str | None = None,
+    updates_port: int | str | None = None,
 ) -> Settings:
     """The settings of `data`, with these replaced; SettingsError in one line.
 
-    `coap_port` and `enrol_port` are numbers or "off".
+    `coap_port`, `enrol_port` and `updates_port` are numbers or "off".
     """
     path = data / CONFIG
     try:
@@ -224,8 +225,8 @@ def load(
     api = _table(raw, "api", ("host", "port"), path)
     broker_table = _table(raw, "broker", ("address", "host", "port", "names", "reload"), path)
     coap = _table(raw, "coap", ("host", "port"), path)
+    updates = _table(raw, "updates", ("host", "port"), path)
     enrol = _table(raw, "enrol", ("host", "port", "defaults"), path)
-    release = _table(raw, "release", ("public_key", "root_key"), path)
     names = broker_table.get("names", ["localhost", "127.0.0.1"])
     if not isinstance(names, list) or not names or not all(_is_host(name) for name in names):
         raise SettingsError(f"{path}: broker.names is a list of host names and IP addresses")
@@ -248,12 +249,14 @@ def load(
         _host(enrol, "host", "127.0.0.1", path),
         _port_or_off(enrol.get("port", 8443) if enrol_port is None else enrol_port, "enrol.port"),
         _defaults(enrol.get("defaults", {}), path),
-        _file(release, "public_key", path),
-        _file(release, "root_key", path),
         _mail(raw, path),
         _file(_table(raw, "webhook", ("ca_file",), path), "ca_file", path),
         _limits(control, path),
         _one_account(control, path),
+        _host(updates, "host", "127.0.0.1", path),
+        _port_or_off(
+            updates.get("port", 8444) if updates_port is None else updates_port, "updates.port"
+        ),
     )
 
 

@@ -32,7 +32,12 @@ class FleetProcess:
     def __init__(self, data: Path, *settings: str) -> None:
         self.data = data
         # Any free port, unless a test says which: several fleets run on one machine.
-        free = () if "--enrol-port" in settings else ("--enrol-port", "0")
+        free = [
+            word
+            for option in ("--enrol-port", "--updates-port")
+            if option not in settings
+            for word in (option, "0")
+        ]
         self.settings = (*settings, *free)
         self._process: asyncio.subprocess.Process | None = None
         self.log = data.with_name(data.name + ".log")

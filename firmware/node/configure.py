@@ -21,6 +21,14 @@ def patch(nvs, payload: bytes, number: int) -> "list[tuple[int, int]]":
     """Keep a merge patch, strict CBOR: a key's new value, or null for its default. In force, on
     trial, from the next boot on. What is wrong instead, as (result, detail) for each key.
     """
+    before, after, wrong = merged(nvs, payload)
+    if not wrong and after != before:
+        _keep(nvs, before, after, number)
+    return wrong
+
+
+def merged(nvs, payload: bytes) -> "tuple[bytes, bytes, list[tuple[int, int]]]":
+    """The configuration before a patch and after it, and what is wrong with it as for `patch`."""
     before = config.stored(nvs)
     try:
         wanted, values = cbor.decode(payload), cbor.decode(before)
@@ -29,16 +37,14 @@ def patch(nvs, payload: bytes, number: int) -> "list[tuple[int, int]]":
     from node import schema
 
     if not isinstance(wanted, dict) or not isinstance(values, dict):
-        return [(schema.INVALID, 0)]
+        return before, b"", [(schema.INVALID, 0)]
     wrong = _merge(schema, values, wanted)
     if wrong:
-        return [(code, config.key_code(key)) for key, code in wrong]
+        return before, b"", [(code, config.key_code(key)) for key, code in wrong]
     raw = cbor.encode(values)
     if len(raw) > config.LONGEST:
-        return [(schema.ABOVE, 0)]
-    if raw != before:
-        _keep(nvs, before, raw, number)
-    return []
+        return before, b"", [(schema.ABOVE, 0)]
+    return before, raw, []
 
 
 def _merge(schema, values: dict, wanted: dict) -> "list[tuple[str, int]]":

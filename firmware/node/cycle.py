@@ -305,7 +305,7 @@ class Cycle:
                 return
             self.energy.enter(_SEND)
             door = await link.door()
-            if not reports and not fetches:
+            if not reports and (not fetches or self._state.get("urgent")):
                 answers.append(receipt.decode(await door.poll(door.RECEIPT_MS)))
             while reports:
                 report, whole = reports.pop(0)
@@ -320,12 +320,12 @@ class Cycle:
                         item[2] = await door.fetch(item[0], item[2], door.RECEIPT_MS)
                     items.append(item)
                     done = item[0]
-            if fetches:
+            if getattr(self._role, "session", None):
+                await self._role.converse(door, self._left_ms(2 * _CLOSE_MS))
+            if fetches:  # behind it the door may be shut: link/https.py
                 from node.update import fetch
 
                 await fetch.go_on(self._state, link, door, self._left_ms(_CLOSE_MS + _SPARE_MS))
-            if getattr(self._role, "session", None):
-                await self._role.converse(door, self._left_ms(2 * _CLOSE_MS))
         finally:
             door = None  # what it holds is not needed to shut the link down
             await link.close()
@@ -405,6 +405,8 @@ class Cycle:
         urgent = self._state.get("urgent", 0)
         if work.go_on(self._state, self._config, results, self._left_ms(0)):
             self.reboot = True
+            if config.on_trial():
+                self._state.set("urgent", _AT_ONCE)
         if results:
             if self._answer(results):
                 work.told(results[0][0])

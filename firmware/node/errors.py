@@ -1,4 +1,7 @@
-"""Every error that the node's code raises, each with a stable code that the status reports."""
+"""Every error that the node's code raises, each with a stable code that the status reports.
+
+23 is HttpError, of link/https.py: few nodes need it.
+"""
 
 
 class NodeError(Exception):
@@ -27,6 +30,12 @@ class Rescued(NodeError):
     """The slot did not start: the rescue application runs."""
 
     code = 4
+
+
+class FilesLost(NodeError):
+    """The file system does not mount: rescue makes it anew, and the journal is gone."""
+
+    code = 5
 
 
 class LinkError(NodeError):

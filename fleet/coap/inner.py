@@ -15,6 +15,7 @@ BLOCK1 = 27
 ECHO = 252
 
 MOST_NUMBER = 2**31 - 1
+ITEM, STREAM = "d", "u"  # first segments of what is fetched: a queued item, an update's stream
 
 
 class RefusedError(Exception):
@@ -37,8 +38,9 @@ class Request:
     payload: bytes = b""
 
     @property
-    def item(self) -> int | None:
-        """The number of the item that is fetched by GET /d/<number>; None for a POST to the root.
+    def fetched(self) -> tuple[str, int] | None:
+        """(ITEM, number) of GET /d/<number>, (STREAM, number) of GET /u/<number>; None for a POST
+        to the root.
 
         RefusedError for anything else.
         """
@@ -50,7 +52,8 @@ class Request:
             return None
         kind, *rest = self.path
         number = rest[0] if len(rest) == 1 else ""
-        if kind != "d" or not (number.isascii() and number.isdecimal() and len(number) <= 10):
+        known = kind in (ITEM, STREAM) and number.isascii() and number.isdecimal()
+        if not known or len(number) > 10:
             raise RefusedError(codes.NOT_FOUND)
         if self.code != codes.GET:
             raise RefusedError(codes.METHOD_NOT_ALLOWED)
@@ -58,7 +61,7 @@ class Request:
             raise RefusedError(codes.BAD_OPTION)
         if not 0 < int(number) <= MOST_NUMBER:
             raise RefusedError(codes.NOT_FOUND)
-        return int(number)
+        return kind, int(number)
 
 
 def read(plain: bytes) -> Request:
@@ -107,6 +110,17 @@ def answer(code: codes.Code, payload: bytes = b"", **options: object) -> bytes:
         setattr(message.opt, name, value)
     plain: bytes = bytes((code,)) + message.opt.encode()
     return plain + b"\xff" + payload if payload else plain
+
+
+def piece(data: bytes, total: int, etag: bytes, block: Block) -> bytes:
+    """The answer that carries a block of a stream of `total` bytes; 4.02 behind its end."""
+    if not data:
+        raise RefusedError(codes.BAD_OPTION)
+    more = block.start + len(data) < total
+    size_exponent = block.size.bit_length() - 5
+    return answer(
+        codes.CONTENT, data, etag=etag, block2=(block.number, more, size_exponent)
+    )  # fmt: skip
 
 
 def part(payload: bytes, wanted: Block | None) -> bytes:

@@ -4,6 +4,7 @@ Nothing is sealed under a request's nonce before the commit that strikes its num
 until then is answered by nothing that a node could take for a receipt.
 """
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -13,13 +14,23 @@ from aiocoap.numbers import codes
 
 from fleet.clones.window import digest
 from fleet.coap import blocks, echo, inner
-from fleet.coap.blocks import Assemblies
+from fleet.coap.blocks import Assemblies, Block
 from fleet.coap.commits import Commits
 from fleet.coap.contexts import Contexts, Known
 from fleet.coap.inner import RefusedError, Request
 from fleet.coap.security import Binding
+from fleet.updates.blocks import Blocks
+from fleet.updates.streams import NotServedError
 from fleet.uplink.ingest import Outcome
 from fleet.uplink.message import Claim, Message
+from fleet.wire import release
+
+# A code for each word of wire/release.py.
+_NOT_SERVED = {
+    release.GONE: codes.FORBIDDEN,
+    release.UNKNOWN: codes.NOT_FOUND,
+    release.LATER: codes.SERVICE_UNAVAILABLE,
+}
 
 
 class ReplayedError(Exception):
@@ -40,15 +51,23 @@ class _Work(NamedTuple):
     payload: bytes | None
     wanted: int | None
     answered: Callable[[Outcome], bytes]
+    denied: Callable[[Outcome], bytes | None]
 
 
 class Protected:
     """Answers requests that proved to be of a node."""
 
-    def __init__(self, contexts: Contexts, commits: Commits, counts: Counter[str]) -> None:
+    def __init__(
+        self,
+        contexts: Contexts,
+        commits: Commits,
+        counts: Counter[str],
+        blocks: Blocks | None = None,
+    ) -> None:
         self._contexts = contexts
         self._commits = commits
         self._counts = counts
+        self._blocks = blocks
         self._assemblies = Assemblies()
 
     async def answer(self, known: Known, binding: Binding, plain: bytes) -> Sealed:
@@ -62,7 +81,11 @@ class Protected:
         request = None
         try:
             request = inner.read(plain)
-            work = self._work(known, request)
+            fetched = request.fetched
+            if fetched is not None and fetched[0] == inner.STREAM:
+                work = await self._streamed(known, request, fetched[1])
+            else:
+                work = self._work(known, request)
         except RefusedError as e:
             work = _refused(e.code)
         number = None
@@ -88,7 +111,7 @@ class Protected:
             raise ReplayedError
         known.trusted = True
         try:
-            reply = _denied(outcome) or work.answered(outcome)
+            reply = work.denied(outcome) or work.answered(outcome)
         except RefusedError as e:
             reply = inner.answer(e.code)
         if number is None:
@@ -104,13 +127,31 @@ class Protected:
         plain = inner.answer(codes.UNAUTHORIZED, echo=value)
         return Sealed(*known.security.answer_numbered(binding, plain, number), is_challenge=True)
 
+    async def _streamed(self, known: Known, request: Request, number: int) -> _Work:
+        """A block of an update. It is read before the commit, behind which nothing may fail;
+        whether this node may have it is judged there.
+        """
+        block = request.block2 or Block(0, False, 1024)
+        code = codes.SERVICE_UNAVAILABLE
+        if self._blocks is not None:
+            try:
+                found = await asyncio.to_thread(
+                    self._blocks.read, known.node_id, number, block.start, block.size
+                )
+                plain = inner.piece(found.data, found.total, found.etag, block)
+                return _Work(None, None, lambda _outcome: plain, lambda _outcome: None)
+            except NotServedError as e:
+                code = _NOT_SERVED[e.code]
+        plain = inner.answer(code)
+        return _Work(None, None, lambda _outcome: plain, lambda _outcome: None)
+
     def _work(self, known: Known, request: Request) -> _Work:
-        wanted = request.item
-        if wanted is not None:
-            return _Work(None, wanted, lambda outcome: _item(outcome, request))
+        fetched = request.fetched
+        if fetched is not None:
+            return _Work(None, fetched[1], lambda outcome: _item(outcome, request), _denied)
         block = request.block1
         if block is None:
-            return _Work(request.payload, None, _receipt)
+            return _Work(request.payload, None, _receipt, _denied)
         try:
             whole = self._assemblies.joined(known.id, block, request.payload)
         except blocks.IncompleteError:
@@ -128,12 +169,14 @@ class Protected:
             self._assemblies.drop(known.id)
             return inner.answer(codes.CHANGED, _told(outcome), block1=option)
 
-        return _Work(None, None, kept) if block.more else _Work(whole, None, ended)
+        if block.more:
+            return _Work(None, None, kept, _denied)
+        return _Work(whole, None, ended, _denied)
 
 
 def _refused(code: codes.Code) -> _Work:
     plain = inner.answer(code)
-    return _Work(None, None, lambda _outcome: plain)
+    return _Work(None, None, lambda _outcome: plain, _denied)
 
 
 def _denied(outcome: Outcome) -> bytes | None:

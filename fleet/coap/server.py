@@ -19,6 +19,7 @@ from fleet.coap.site import Site
 from fleet.coap.udp import Udp
 from fleet.db.base import Database
 from fleet.identity.wrapping import Wrapper
+from fleet.updates.blocks import Blocks
 from fleet.uplink.batches import Batches
 
 _DRAIN_S = ANSWER_S + 1
@@ -30,12 +31,18 @@ class Server:
     """Answers on `sock` from `start` to `stop`. `counts` tells what became of datagrams."""
 
     def __init__(
-        self, database: Database, wrapper: Wrapper, batches: Batches, sock: socket.socket
+        self,
+        database: Database,
+        wrapper: Wrapper,
+        batches: Batches,
+        sock: socket.socket,
+        blocks: Blocks | None = None,
     ) -> None:
         self._database = database
         self._wrapper = wrapper
         self._batches = batches
         self._sock = sock
+        self._blocks = blocks  # of updates; None: nodes are told to ask later
         self.counts: Counter[str] = Counter()
         self.limits = Limits()
         self.port: int = sock.getsockname()[1]
@@ -44,7 +51,7 @@ class Server:
         """Begin to answer; in the event loop that is running."""
         _quiet()
         self.contexts = Contexts(self._database, self._wrapper)
-        protected = Protected(self.contexts, Commits(self._batches), self.counts)
+        protected = Protected(self.contexts, Commits(self._batches), self.counts, self._blocks)
         self.site = Site(self.contexts, protected, self.limits, self.counts)
         self._context = Context(
             loop=asyncio.get_running_loop(), serversite=self.site, loggername="kapok.coap"

@@ -16,6 +16,8 @@ from fleet.identity.authority import Authority
 from fleet.identity.claims import Claims
 from fleet.identity.wrapping import Cached, open_wrapper
 from fleet.settings import Settings
+from fleet.updates.blocks import Blocks
+from fleet.updates.streams import Streams
 from fleet.uplink.batches import Batches
 from fleet.uplink.ingest import Ingest
 
@@ -38,7 +40,9 @@ async def run(settings: Settings, descriptor: int) -> None:
         ingest = Ingest(database, wrapper, Claims(Authority.load(settings.pki), wrapper))
         batches = Batches(ingest)
         batches.start()
-        server = Server(database, wrapper, batches, socket.socket(fileno=descriptor))
+        server = Server(
+            database, wrapper, batches, socket.socket(fileno=descriptor), Blocks(Streams(database))
+        )
         await server.start()
         print(READY, flush=True)  # noqa: T201
         telling = asyncio.create_task(_tell(server))

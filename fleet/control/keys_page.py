@@ -12,7 +12,7 @@ _HEAD = """\
 Every key that a node takes, by role, from the node's own schema. A patch sets keys, or gives a key
 its default back by null; the node checks it whole, applies it whole, and takes it back by itself
 when four contacts in a row do not reach the fleet with it. Each key that it refuses is named in
-its answer. What the board is (`node`, `role`, `modem`, `pins`) stays with the board.
+its answer. What the board is (`node`, `role`, `modem`, `pins`, `board`) stays with the board.
 
 This page is made by `python -m fleet.control.keys_page`.
 """

@@ -21,6 +21,7 @@ from fleet.identity.operations import live_fingerprints
 from fleet.identity.secret import SecretBytes
 from fleet.identity.wrapping import Wrapper
 from fleet.registry.operations import now_us as clock_us
+from fleet.updates import stamping as assignments
 from fleet.wire import cbor
 
 __all__ = [
@@ -34,6 +35,7 @@ KINDS = {
     CONFIG: "config", KEY: "key", COMMAND: "command", UPDATE: "update",
     CERTIFICATE: "certificate",
 }  # fmt: skip
+_SIGNED = {COMMAND: stamped, UPDATE: assignments.stamped}  # at hand-over, by these
 MAX_ITEMS = 8  # of one answer
 MAX_PAYLOAD = 8192  # bytes; over 512 a node fetches it in blocks
 MAX_OPEN = 64  # items of one node
@@ -142,7 +144,8 @@ def pending(
     """The open items of those of `node_ids` that have any, oldest first.
 
     A KEY whose secret cannot be had now, or is not wanted any more, is left out; so is a
-    CERTIFICATE that was revoked meanwhile. A COMMAND is signed now, and good for ten minutes.
+    CERTIFICATE that was revoked meanwhile. A COMMAND is signed now, and good for ten minutes, an
+    UPDATE for a week.
     """
     order = func.row_number().over(partition_by=Downlink.node_id, order_by=Downlink.number)
     total = func.count().over(partition_by=Downlink.node_id)
@@ -163,7 +166,7 @@ def pending(
     contexts = next_contexts(session, wrapper, keyed) if keyed else {}
     renewed = {row.node_id for row in rows if row.kind == CERTIFICATE}
     fingerprints = live_fingerprints(session, renewed) if renewed else set()
-    commands = _stamped(session, wrapper, rows, now_us)
+    signed = _signed(session, wrapper, rows, now_us)
     found: dict[str, Pending] = {}
     for row in rows:
         of_node = found.setdefault(row.node_id, Pending([], max(0, row.total - MAX_ITEMS)))
@@ -172,8 +175,8 @@ def pending(
             payload = _key(contexts.get(row.node_id), row.payload)
         elif row.kind == CERTIFICATE and _fingerprint(row.payload) not in fingerprints:
             payload = None
-        elif row.kind == COMMAND:
-            payload = commands.get((row.node_id, row.number), payload)
+        elif row.kind in _SIGNED:
+            payload = signed.get((row.node_id, row.number), payload)
         if payload is not None:
             of_node.items.append(Item(row.number, row.kind, payload))
     return {node_id: given for node_id, given in found.items() if any(given)}
@@ -190,10 +193,10 @@ def item(
     ).first()
     if row is None:
         return None
-    if row.kind == COMMAND:
-        waits = stamped(session, wrapper, [(node_id, number)], now_us)
+    if row.kind in _SIGNED:
+        waits = _SIGNED[row.kind](session, wrapper, [(node_id, number)], now_us)
         signed = waits.get((node_id, number), row.payload)
-        return None if signed is None else Item(number, COMMAND, signed)
+        return None if signed is None else Item(number, row.kind, signed)
     if row.kind != KEY:
         return Item(number, row.kind, row.payload)
     payload = _key(next_contexts(session, wrapper, [node_id]).get(node_id), row.payload)
@@ -250,11 +253,15 @@ def cancel(session: Session, node_id: str) -> int:
     return rows_of(changed)
 
 
-def _stamped(
+def _signed(
     session: Session, wrapper: Wrapper, rows: Sequence[Any], now_us: int
 ) -> dict[tuple[str, int], bytes | None]:
-    keys = [(row.node_id, row.number) for row in rows if row.kind == COMMAND]
-    return stamped(session, wrapper, keys, now_us) if keys else {}
+    found: dict[tuple[str, int], bytes | None] = {}
+    for kind, sign in _SIGNED.items():
+        keys = [(row.node_id, row.number) for row in rows if row.kind == kind]
+        if keys:
+            found |= sign(session, wrapper, keys, now_us)
+    return found
 
 
 def _is_patch(payload: bytes) -> bool:

@@ -11,7 +11,10 @@ from fleet.identity import token_tables as tokens
 from fleet.registry import health_tables as health
 from fleet.registry import sub_tables as sub_devices
 from fleet.registry import tables as registry
+from fleet.releases import tables as releases
+from fleet.rollouts import tables as rollouts
 from fleet.telemetry import tables as telemetry
+from fleet.updates import tables as updates
 from fleet.uplink import tables as uplink
 
 __all__ = [
@@ -24,8 +27,11 @@ __all__ = [
     "health",
     "identity",
     "registry",
+    "releases",
+    "rollouts",
     "sub_devices",
     "telemetry",
     "tokens",
+    "updates",
     "uplink",
 ]  # fmt: skip

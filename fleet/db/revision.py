@@ -21,6 +21,9 @@ REVISIONS = (
     "0009",
     "0010",
     "0011",
+    "0012",
+    "0013",
+    "0014",
 )  # of fleet/db/migrations/versions, oldest first
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from fleet.flashing import built, hardware, layout, plan, runtime, runtime_cache
 from fleet.flashing.errors import FlashError
-from fleet.flashing.flash_board import Target
+from fleet.flashing.flash_board import Target as BoardTarget
 from fleet.flashing.hardware import Board
 from fleet.flashing.layout import Region
 from fleet.flashing.plan import Plan
@@ -13,6 +13,7 @@ from fleet.flashing.ports import Port
 from fleet.flashing.runtime import Runtime
 from fleet.paths import firmware_dir
 from fleet.releases.slots import BuildError
+from fleet.releases.target import Target
 
 
 class OrderError(FlashError):
@@ -20,15 +21,18 @@ class OrderError(FlashError):
 
 
 class Prepared(NamedTuple):
-    """What the board must be, and the runtime for it; the pieces are still to be made."""
+    """What the board must be, the runtime for it, and the role whose slot it gets; the pieces are
+    still to be made.
+    """
 
     board: Board
     runtime: Runtime
+    role: str
 
     @property
-    def target(self) -> Target:
+    def target(self) -> BoardTarget:
         """For an order."""
-        return Target(
+        return BoardTarget(
             self.board.name, self.board.chip, self.board.flash_bytes, rows=tuple(self.board.table)
         )
 
@@ -51,7 +55,7 @@ class Prepared(NamedTuple):
 
     def _regions(self, firmware: Path | None) -> list[Region]:
         try:
-            files = built.build(firmware or firmware_dir())
+            files = built.build(firmware or firmware_dir(), Target(self.role, self.board.name))
             return layout.regions(self.board, self.runtime, files.files, files.rescue)
         except (ValueError, BuildError) as e:
             raise OrderError(str(e)) from None
@@ -73,9 +77,10 @@ def prepare(node_type: str, image: Path | None, ports: list[Port]) -> Prepared:
     `image` None: the runtime that there is.
     """
     try:
-        board = hardware.load_board(hardware.load_node_type(node_type).board)
+        kind = hardware.load_node_type(node_type)
+        board = hardware.load_board(kind.board)
         found = runtime.load(image) if image else _runtime(board.chip, ports)
         runtime.check(found, board.chip)
     except ValueError as e:
         raise OrderError(str(e)) from None
-    return Prepared(board, found)
+    return Prepared(board, found, kind.role)

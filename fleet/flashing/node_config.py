@@ -47,7 +47,7 @@ def compose(
     host, port = doors[chosen]
     values |= {
         "node": node_id, "role": node_type.role, "modem": modem, "pins": board.node_pins,
-        "door": chosen, "host": host, "port": port,
+        "board": board.name, "door": chosen, "host": host, "port": port,
     }  # fmt: skip
     if why := node_schema.fault(values):
         raise ConfigRefused(f"the node would refuse its configuration: {why}")

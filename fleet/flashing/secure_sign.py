@@ -31,7 +31,7 @@ def public_key(where: SigningToken) -> bytes:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
     from pkcs11 import Attribute, ObjectClass
 
-    found_token = _token(where)
+    found_token = open_token(where)
     try:
         with found_token.open() as session:
             wanted = {Attribute.CLASS: ObjectClass.PUBLIC_KEY, Attribute.LABEL: where.label}
@@ -53,11 +53,11 @@ def public_key(where: SigningToken) -> bytes:
 
 def sign(where: SigningToken, image: Path, out: Path) -> None:
     """Write the signed image to `out`, verified; SecureError, and no file is left, otherwise."""
-    slot = _token(where).slot.slot_id
+    slot = open_token(where).slot.slot_id
     public_key(where)
     if any("\n" in part or "%" in part for part in (str(where.module), where.label)):
         raise SecureError("the module's path and the key's label take no % and no line break")
-    pin = _pin(where.pin_file).replace("%", "%%")  # configparser's escape
+    pin = read_pin(where.pin_file).replace("%", "%%")  # configparser's escape
     configuration = (
         f"[hsm_config]\npkcs11_lib = {where.module}\nslot = {slot}\nlabel = {where.label}\n"
         f"label_pubkey = {where.label}\ncredentials = {pin}\n"
@@ -77,7 +77,7 @@ def sign(where: SigningToken, image: Path, out: Path) -> None:
         raise
 
 
-def _token(where: SigningToken):  # type: ignore[no-untyped-def]  # pkcs11's types are its C's
+def open_token(where: SigningToken):  # type: ignore[no-untyped-def]  # pkcs11's types are its C's
     try:
         import pkcs11
     except ImportError:
@@ -90,7 +90,7 @@ def _token(where: SigningToken):  # type: ignore[no-untyped-def]  # pkcs11's typ
         raise SecureError(f"{where.module}: {str(e) or type(e).__name__}") from None
 
 
-def _pin(path: Path) -> str:
+def read_pin(path: Path) -> str:
     try:
         with path.open("rb") as file:
             pin = file.read(_MOST_PIN + 1).removesuffix(b"\n").decode()

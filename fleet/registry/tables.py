@@ -63,10 +63,22 @@ class Terminal(Base):
     imei: Mapped[str | None] = mapped_column(String(15), unique=True)
     iccid: Mapped[str | None] = mapped_column(String(20), unique=True)
     labelled_us: Mapped[int | None] = mapped_column(BigInteger)  # when a label was last printed
+    board: Mapped[str | None] = mapped_column(String(32))  # of hw/boards, where it is known
 
 
 # What is done to an area's terminals, some at a time, goes along this.
 Index("ix_terminals_area_id", Terminal.area_code, Terminal.id)
+# Who joined since then: asked by rollouts that take late joiners.
+Index("ix_terminals_added", Terminal.added_us)
+
+
+class TerminalTag(Base):
+    """A word that people gave to a terminal, to choose it by."""
+
+    __tablename__ = "terminal_tags"
+
+    tag: Mapped[str] = mapped_column(String(40), primary_key=True)
+    node_id: Mapped[str] = mapped_column(ForeignKey("terminals.id"), primary_key=True, index=True)
 
 
 class Installation(Base):

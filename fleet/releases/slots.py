@@ -78,18 +78,23 @@ def compile_tree(root: Path, names: Iterable[str], out: Path, flags: tuple[str, 
 
 def build(firmware_dir: Path, out: Path, slot: str = "a", script: str = "") -> dict[str, bytes]:
     """Files of a node's file system by path: `/boot.py`, `/main.py`, `/trial.py` as sources,
-    `/<slot>.romfs`.
+    `/<slot>.romfs`, with every module there is: for any role (target.py has images of one).
 
     `out` is a folder for compiled files, which are reused while the sources stay as they are.
     Beside those, `names.json` tells by module what the short names in a traceback stand for.
     """
     sources = read_sources(firmware_dir)
-    try:
-        supervisor = {f"/{name}": (firmware_dir / name).read_bytes() for name in SUPERVISOR}
-    except OSError as e:
-        raise BuildError(f"{e.filename}: cannot read the supervisor: {e.strerror}") from None
+    supervisor = supervisor_files(firmware_dir)
     image = compiled(sources, out, reached(firmware_dir, script), profiles.library())
     return {**supervisor, f"/{slot}.romfs": image}
+
+
+def supervisor_files(firmware_dir: Path) -> dict[str, bytes]:
+    """The files beside the slot by path."""
+    try:
+        return {f"/{name}": (firmware_dir / name).read_bytes() for name in SUPERVISOR}
+    except OSError as e:
+        raise BuildError(f"{e.filename}: cannot read the supervisor: {e.strerror}") from None
 
 
 def read_sources(firmware_dir: Path) -> dict[str, str]:
@@ -103,12 +108,21 @@ def read_sources(firmware_dir: Path) -> dict[str, str]:
     return sources
 
 
+def outsiders(firmware_dir: Path, script: str = "") -> list[str]:
+    """The sources that lie in no slot and use one: `script`, the supervisor, what technicians
+    send."""
+    paths = [*map(firmware_dir.joinpath, SUPERVISOR), *sorted(firmware_dir.glob("visit/*.py"))]
+    try:
+        return [script, *(path.read_text() for path in paths)]
+    except OSError as e:
+        raise BuildError(f"{e.filename}: cannot read the supervisor: {e.strerror}") from None
+
+
 def reached(firmware_dir: Path, script: str = "") -> frozenset[str]:
     """Names by which the supervisor, scripts that come over the REPL, and `script` reach into a
     slot."""
     found: set[str] = set()
-    paths = [*map(firmware_dir.joinpath, SUPERVISOR), *firmware_dir.glob("visit/*.py")]
-    for text in [script, *(path.read_text() for path in paths)]:
+    for text in outsiders(firmware_dir, script):
         tree = ast.parse(text)
         found |= {*borrow.identifiers(tree), *borrow.words(tree)}
     errors = firmware_dir / "node" / "errors.py"  # a technician is told an error's name
@@ -164,6 +178,12 @@ def slot_image(files: Mapping[str, bytes]) -> bytes:
     at = image.index(DIGEST.encode()) + len(DIGEST) + 2  # kind and length of the record
     rest = (image[:at], image[at + 32 :])
     return rest[0] + hashlib.sha256(b"".join(rest)).digest() + rest[1]
+
+
+def digest(image: bytes) -> bytes:
+    """The SHA-256 in the head of a slot's image: what the node tells of the one that runs."""
+    at = image.index(DIGEST.encode()) + len(DIGEST) + 2
+    return image[at : at + 32]
 
 
 def cache_dir() -> Path:

@@ -10,7 +10,7 @@ from fleet.alarms import intake as alarms
 from fleet.alarms.heard import Heard
 from fleet.clones import operations as clones
 from fleet.clones.window import Window, digest
-from fleet.control import desired
+from fleet.control import desired, results
 from fleet.control import operations as control
 from fleet.identity import claims, oscore, rotation
 from fleet.identity.claims import Claims
@@ -20,6 +20,7 @@ from fleet.registry import sub_devices
 from fleet.registry.operations import Placement, Standing
 from fleet.registry.registers import continued
 from fleet.telemetry import operations as telemetry
+from fleet.updates import intake as updates
 from fleet.uplink import answers, own_words, ranges
 from fleet.uplink.answers import Outcome
 from fleet.uplink.apart import apart
@@ -100,6 +101,7 @@ class Batch:
         told = _told(self._newest)
         rotation.told(self._session, told)
         own_words.tell(self._session, self._words)
+        apart(self._session, "updates", self._concerned(), self._follow)
         apart(self._session, "settling", list(told.items()), self._settle)
         apart(self._session, "configuration", list(self._newest), self._look)
         claims.end_used(self._session, self._newest)
@@ -111,6 +113,24 @@ class Batch:
 
     def _look(self, session: Session, nodes: Sequence[str]) -> None:
         desired.look(session, {node_id: self._newest[node_id] for node_id in nodes})
+
+    def _concerned(self) -> list[str]:
+        """The nodes that said how they fare, or what became of an item."""
+        told = {one.node_id for one in self._words if results.ITEM in one.values}
+        return sorted({*self._newest, *told})
+
+    def _follow(self, session: Session, nodes: Sequence[str]) -> None:
+        mine = set(nodes)
+        statuses = {node: self._newest[node][1] for node in nodes if node in self._newest}
+        said = [
+            updates.Told(
+                one.node_id, one.values[results.ITEM], one.values[results.RESULT],
+                one.values.get(results.DETAIL, 0),
+            )
+            for one in self._words
+            if one.node_id in mine and {results.ITEM, results.RESULT} <= set(one.values)
+        ]  # fmt: skip
+        updates.heard(session, statuses, said, self._now_us)
 
     def _is_heard(self, message: Message) -> bool:
         standing = self._standings.get(message.node_id)

@@ -56,9 +56,11 @@ class Subscriber:
         address: BrokerAddress,
         batches: Batches,
         heard: Callable[[str, bytes], None] | None = None,
+        wanted: Callable[[str, bytes], None] | None = None,
     ) -> None:
         self._address = address
         self._heard = heard  # told of what comes from gateways' lines, in paho's thread
+        self._wanted = wanted  # told of requests for blocks, alike
         self._batches = batches
         self._stopping = threading.Event()
         self._unreachable = False
@@ -105,7 +107,9 @@ class Subscriber:
             return
         self._connection += 1
         self._unreachable = False
-        client.subscribe([(topics.REPORTS, 1), (topics.CLAIMS, 1), (topics.BUS, 0)])
+        client.subscribe(
+            [(topics.REPORTS, 1), (topics.CLAIMS, 1), (topics.BUS, 0), (topics.BLOCKS, 0)]
+        )
 
     def _on_connect_fail(self, _client: mqtt.Client, _userdata: object) -> None:
         self.counts["broker unreachable"] += 1
@@ -163,13 +167,24 @@ class Subscriber:
 
     def _other(self, message: mqtt.MQTTMessage) -> None:
         try:
-            node_id = topics.node_of_bus(message.topic)
+            topic = message.topic
         except UnicodeDecodeError:
-            node_id = None
-        if node_id is None:
-            self.counts["foreign topic"] += 1
-        elif self._heard is not None:
-            self._heard(node_id, bytes(message.payload))
+            topic = ""
+        told = ((topics.node_of_bus, self._heard), (topics.node_of_block, self._wanted))
+        for node_of, hear in told:
+            node_id = node_of(topic)
+            if node_id is not None:
+                if hear is not None:
+                    hear(node_id, bytes(message.payload))
+                return
+        self.counts["foreign topic"] += 1
+
+    def say_block(self, node_id: str, payload: bytes) -> None:
+        """A block of an update. Nothing is kept for a node that does not listen, nor for a broker
+        that does not.
+        """
+        if self.connected.is_set():
+            self._client.publish(topics.blocks_of(node_id), payload, qos=0)
 
     def say(self, node_id: str, payload: bytes) -> None:
         """To a gateway's line. Nothing is kept for one that does not listen."""

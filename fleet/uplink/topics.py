@@ -7,6 +7,7 @@ from fleet.wire import claim, nodeid
 REPORTS = "k1/+/up/report"
 BUS = "k1/+/up/bus"  # what devices on a gateway's line say to a master station
 CLAIMS = "k1/+/up/claim"
+BLOCKS = "k1/+/up/block"  # requests for pieces of updates
 
 
 def node_of_report(topic: str) -> str | None:
@@ -36,8 +37,17 @@ def answer_of(sender: str) -> str:
 
 def node_of_bus(topic: str) -> str | None:
     """The node id that a topic of BUS names, None for any other topic."""
+    return _node_of(topic, "bus")
+
+
+def node_of_block(topic: str) -> str | None:
+    """The node id that a topic of BLOCKS names, None for any other topic."""
+    return _node_of(topic, "block")
+
+
+def _node_of(topic: str, what: str) -> str | None:
     levels = topic.split("/")
-    if len(levels) != 4 or levels[0] != "k1" or levels[2:] != ["up", "bus"]:
+    if len(levels) != 4 or levels[0] != "k1" or levels[2:] != ["up", what]:
         return None
     return node_of_report(f"k1/{levels[1]}/up/report")
 
@@ -45,6 +55,11 @@ def node_of_bus(topic: str) -> str | None:
 def bus_of(node_id: str) -> str:
     """Where a gateway awaits frames for its line."""
     return f"k1/{node_id}/down/bus"
+
+
+def blocks_of(node_id: str) -> str:
+    """Where a node awaits pieces of updates."""
+    return f"k1/{node_id}/down/block"
 
 
 def receipt_of(node_id: str) -> str:

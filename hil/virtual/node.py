@@ -113,6 +113,7 @@ class VirtualNode:
             "host": host,
             "port": port,
             "pins": self._description.node_pins,
+            "board": self._description.name,
             **self.scene.config,
             **more,
         }

@@ -92,6 +92,7 @@ class Link:
         self.last: list[bool] = []
         self.fetched: list[int] = []
         self.polls = self.doors = self.closed = 0
+        self.config = CONFIG
 
     async def open(self) -> None:
         pass

@@ -25,6 +25,7 @@ async def build(folder: Path) -> None:
     source = ROOT / "firmware"
     names = ["__init__", "errors", "link/__init__", "link/mqtt_door", "link/mqtt"]
     paths = [source / "node" / f"{name}.py" for name in [*names, "link/tls"]]
+    paths += [source / "node" / f"{name}.py" for name in ("modules", "link/https", "link/replies")]
     paths += (source / "node/wire").glob("*.py")
     modules = [(path, path.relative_to(source)) for path in paths]
     modules += [(path, Path(path.name)) for path in (ROOT / "tests/vm").glob("door_*.py")]
@@ -61,7 +62,8 @@ class DoorVm:
         heap: str = HEAP,
         **options: Any,
     ) -> dict[str, Any]:
-        """`scenario` is "deliver" (every one of `reports`) or "shake" (`payload` is echoed).
+        """`scenario` is "deliver" (every one of `reports`), "shake" (`payload` is echoed) or
+        "blocks" by HTTPS, with `number`, `size` and a list of [first, bits in hex] as `asks`.
 
         Options: deadline_ms, most and step (bytes that the socket hands out and sends at a time),
         fail_after (bytes after which the modem loses the connection),

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import binascii
 import gc
 import json
 import sys
@@ -11,7 +12,7 @@ import time
 
 from door_net import TcpModem
 from node.errors import NodeError
-from node.link import mqtt_door, tls
+from node.link import tls
 
 FOLDER = sys.argv[1]
 
@@ -31,6 +32,8 @@ def sabotage(name):
         tls.ssl.PROTOCOL_TLS_CLIENT = ssl.PROTOCOL_TLS_CLIENT
         tls.ssl.CERT_REQUIRED = ssl.CERT_NONE
     elif name == "any receipt":
+        from node.link import mqtt_door
+
         mqtt_door.receipt.covers = lambda answer, whole: True
 
 
@@ -54,6 +57,8 @@ async def shake(config, modem):
 async def deliver(config, modem):
     """Open, deliver every report, close."""
     config.update({name: load(name) for name in ("ca", "cert", "key")})
+    from node.link import mqtt_door
+
     door = mqtt_door.MqttDoor(modem, config)
     got = []
     try:
@@ -68,10 +73,40 @@ async def deliver(config, modem):
     return {"receipts": got}
 
 
+async def blocks(config, modem):
+    """Open by HTTPS, ask for blocks, close. What came: CRC-32 and length by index."""
+    import node
+
+    node.config = type("config", (), {})
+    node.config.credentials = lambda: {name: load(name) for name in ("ca", "cert", "key")}
+    from node.link import https
+
+    config["updates"] = config["port"]
+    door = https.Https(modem, config)
+    came = {}
+
+    def take(index, data):
+        came[str(index)] = [binascii.crc32(data), len(data)]
+
+    words = []
+    try:
+        await door.open()
+        for first, hexed in config["asks"]:
+            missing = binascii.unhexlify(hexed)
+            words.append(
+                await door.blocks(
+                    config["number"], config["size"], first, missing, take, config["deadline_ms"]
+                )
+            )
+    finally:
+        await door.close()
+    return {"words": words, "came": came}
+
+
 async def main(config):
     sabotage(config["sabotage"])
     modem = TcpModem(config["most"], config["step"], config["fail_after"])
-    run = shake if config["scenario"] == "shake" else deliver
+    run = {"shake": shake, "deliver": deliver, "blocks": blocks}[config["scenario"]]
     start = time.ticks_ms()
     try:
         result = await asyncio.wait_for_ms(run(config, modem), 20000)

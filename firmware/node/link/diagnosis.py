@@ -6,16 +6,21 @@ from node.link.modem import SHORT_MS
 
 async def identity(modem) -> dict:
     """{imei, imsi, iccid, model, firmware}: texts, None where the modem does not tell."""
-    firmware = await _value(modem, "AT+CGMR", "+CGMR:")
-    if firmware is not None and firmware.startswith("Revision:"):
-        firmware = firmware[9:].strip()  # BC660K AT manual, 2.4
     return {
         "imei": await _value(modem, modem.IMEI, "+CGSN:"),
         "imsi": await _value(modem, "AT+CIMI", ""),
         "iccid": await _value(modem, modem.ICCID[0], modem.ICCID[1]),
         "model": await _value(modem, "AT+CGMM", ""),
-        "firmware": firmware,
+        "firmware": await firmware(modem),
     }
+
+
+async def firmware(modem) -> "str | None":
+    """The version of its firmware."""
+    version = await _value(modem, "AT+CGMR", "+CGMR:")
+    if version is not None and version.startswith("Revision:"):
+        version = version[9:].strip()  # BC660K AT manual, 2.4
+    return version
 
 
 async def _value(modem, command: str, prefix: str) -> "str | None":

@@ -77,7 +77,9 @@ class Modem:
     ICCID = ("AT+QCCID", "+QCCID:")  # command, and what its answer begins with
     CLOCK = ("AT+CCLK?", "+CCLK:")
     CLOCK_UTC = False  # 27.007 says local time; some families mean UTC, and tell the zone along
+    FOTA = ""  # the command that has it fetch firmware of its own (fota.py) from a host:port/path
     OFF = ""  # the command that switches it off in good order
+    busy = False  # it stays awake behind a contact: link/writing.py
     RESET_MS = 100  # how long the reset pin is held
     PWRKEY_MS = 600
 
@@ -125,7 +127,8 @@ class Modem:
                 self._awake = False
                 for socket in list(self._sockets.values()):
                     await socket.close()
-                await self._doze()
+                if not self.busy:
+                    await self._doze()
         finally:
             self._awake = False
             self.lose_sockets("the modem sleeps")

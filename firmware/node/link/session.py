@@ -18,7 +18,8 @@ class Session:
     """The modem and the door of one wake.
 
     `state` (get, set: RtcState) keeps what the next wake must know: where the ladder stood
-    ("rung"), how often each of its rungs was used ("rungs"), and addresses ("names").
+    ("rung"), how often each of its rungs was used ("rungs"), addresses ("names"), and whether the
+    modem may be writing firmware of its own ("fota").
     """
 
     def __init__(self, config: dict, state) -> None:
@@ -43,7 +44,13 @@ class Session:
     async def open(self) -> None:
         """Wake the modem and attach; LinkError says why not."""
         config = self.config
-        await self.modem.wake(self.state)
+        if self.state.get("fota", 1):  # None: power came back, and NVS knows
+            from node.link import writing
+
+            await writing.wake(self)
+            forget("node.link.writing")
+        else:
+            await self.modem.wake(self.state)
         await self.modem.attach(config["apn"], config["attach_s"] * 1000)
         if config.get("tau_s"):
             from node.link import saving
@@ -99,6 +106,6 @@ class Session:
                 await self.opened.pop().close()
         finally:
             # Done with: putting a modem to sleep takes as much room as waking it.
-            for name in "coap_door coap oscore coapblocks mqtt_door mqtt tls".split():  # noqa: SIM905
+            for name in "coap_door coap oscore coapblocks mqtt_door mqtt https tls".split():  # noqa: SIM905
                 forget("node.link." + name)
             await self.modem.sleep()

@@ -144,14 +144,17 @@ class TlsStream:
     async def readexactly(self, n: int) -> bytearray:
         """`n` bytes; TlsError or SocketError when the connection ends before."""
         data = bytearray(n)
-        view = memoryview(data)
+        await self.readinto(memoryview(data))
+        return data
+
+    async def readinto(self, view) -> None:
+        """As `readexactly`, as many bytes as `view` has, a memoryview."""
         at = 0
-        while at < n:
+        while at < len(view):
             count = await self._repeat(self._session.readinto, view[at:])
             if not count:
                 raise self._fail(TlsError("the peer closed the connection", _CONN_EOF))
             at += count
-        return data
 
     async def write(self, data) -> None:
         """Hand all of `data` over. A write that is cut short ends the session."""

@@ -6,8 +6,8 @@ file of its name, `RULES`, with `check(values)` for what holds between keys.
 """
 
 ROLES = ("gas-meter", "drainage", "lamppost", "gateway")
-FIXED = ("node", "role", "modem", "pins")  # what a board is stays with the board
-NEEDED = FIXED + ("host", "port")
+FIXED = ("node", "role", "modem", "pins", "board")  # what a board is stays with the board
+NEEDED = FIXED[:4] + ("host", "port")
 
 # Why a key is refused; the node's answer to a patch has one of these.
 UNKNOWN, TYPE, BELOW, ABOVE, INVALID, MISSING, BOARDS = 20, 21, 22, 23, 24, 25, 26

@@ -7,6 +7,7 @@ RULES: "dict[str, tuple]" = {  # type: ignore[type-arg]
     "role": (str, 16, None),
     "modem": (str, 16, None),
     "pins": (dict, 32, None),
+    "board": (str, 32, ""),  # a name of hw/boards: a release for another one is refused
     "host": (str, 253, None),
     "port": (int, 1, 65535, None),
     "apn": (str, 63, ""),
@@ -19,7 +20,14 @@ RULES: "dict[str, tuple]" = {  # type: ignore[type-arg]
     "door": (str, 4, None),  # "mqtt" over TLS, or "coap" with OSCORE; none: mqtt
     "bearers": (list, 4, None),  # names of link/bearers.py, in this order; none: "modem"
     "ledger_s": (int, 0, 604800, 86400),  # how often the energy ledger is reported; 0: never
+    "fota": (str, 200, None),  # host:port/path/ of the modem's firmware; none: it gets none
     "edrx_s": (int, 0, 10485, None),  # the eDRX cycle to ask for; none or 0: do not
+    "updates": (
+        int,
+        1,
+        65535,
+        None,
+    ),  # port of `host` where updates come by HTTPS; none: the door's
     "ntp": (str, 64, None),  # a time server, name or name:port, where the network tells no time
     "log_level": (int, 0, 3, None),  # of log.py; none: 1
 }

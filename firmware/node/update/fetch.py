@@ -13,6 +13,7 @@ _ACCEPTED = const(1)  # wire/release.py
 _DOWNLOADING = const(2)
 _INSTALLING = const(5)
 _LEAST_MS = const(5_000)  # with less than that nothing is asked for any more
+_FAILS = const(2)
 _TRIES = const(3)  # without anything that came
 _DAMAGED = const(8)  # as work.py
 _FULL = const(9)
@@ -35,6 +36,15 @@ async def go_on(state, link, door, left_ms: int) -> None:
     if not end:
         return
     until = time.ticks_add(time.ticks_ms(), left_ms)
+    fails = _FAILS
+    if link.config.get("updates"):
+        # Where that way is shut, six of eight contacts go by the door that is open.
+        fails = state.get("htp", 0)
+        state.set("htp", (fails + 1) % 8)
+        if fails < _FAILS:
+            from node.link import https
+
+            door = await https.instead(link)
     put = None
     if direct:
         from node.update import runtime_part
@@ -63,6 +73,8 @@ async def go_on(state, link, door, left_ms: int) -> None:
             before = taker.mark
             word = await door.blocks(number, block, at, bits, take, left)
             held[3] = held[3] or word
+            if fails < _FAILS:
+                state.set("htp", 0)
             tries = tries + 1 if taker.mark == before else 0
     finally:
         held[1] = taker.mark

@@ -30,10 +30,10 @@ def of(kind: int):
         from node.update import keys_part as part
     elif kind == release.RUNTIME:
         from node.update import runtime_part as part
+    elif kind == release.MODEM:
+        from node.update import modem_part as part
     else:
-        from node.update import Refused
-
-        raise Refused(release.MISSING)  # nothing here can install it
+        from node.update import pack_part as part
     return part
 
 
@@ -49,7 +49,7 @@ def manifest_of(job):
 
 async def converse(link, left_ms: int) -> None:
     """Let the component that is put in force beside the open link go on."""
-    from node.update import Later, job
+    from node.update import Later, Refused, job
 
     held = job.load()
     if held is None or held.stage != release.INSTALLING:
@@ -61,5 +61,10 @@ async def converse(link, left_ms: int) -> None:
         talk = getattr(part, "converse", None)
         if talk is not None:
             await talk(held, component, link, left_ms)
+    except Refused as e:
+        try:
+            held.move(job.ENDED, e.result, 100 * held.stage + e.detail)
+        except Later:
+            pass  # it is refused again
     except (ReportError, IndexError, Later):
         pass  # work.py says what is wrong with it

@@ -24,6 +24,7 @@ _E_BATTERY_LOW = const(9)  # wire/quantity.py
 _SPARE_MS = const(3_000)
 _FULL = const(9)  # of fetch.py: storage took no more
 _DAMAGED = const(8)
+_OF_KEYS = range(20, 27)  # schema/__init__.py: the detail is the CRC-32 of a key
 
 
 def go_on(state, values: dict, results: list, left_ms: int) -> bool:
@@ -54,7 +55,7 @@ def go_on(state, values: dict, results: list, left_ms: int) -> bool:
             )
     except Refused as e:
         detail = e.detail
-        if e.result != release.ROLLED_BACK:
+        if e.result != release.ROLLED_BACK and e.result not in _OF_KEYS:
             detail += 100 * job.stage
         _end(job, e.result, detail)
     except (Later, OSError):

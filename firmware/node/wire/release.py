@@ -61,6 +61,9 @@ IDLE, ACCEPTED, DOWNLOADING, DOWNLOADED, VERIFIED, INSTALLING, CONFIRMING = 0, 1
 ALREADY, WITHDRAWN, BAD_SIGNATURE, BAD_DIGEST, OLDER, JUMP = 40, 41, 42, 43, 44, 45
 WRONG_ROLE, WRONG_BOARD, WRONG_ABI, WRONG_RUNTIME, STALE, BASE_DIFFERS = 46, 47, 48, 49, 50, 51
 NO_SPACE, BAD_DELTA, MISSING, ROLLED_BACK, MALFORMED, MODEM_FAILED = 52, 53, 54, 55, 56, 57
+# `detail` of MODEM_FAILED, beside the modem's own numbers: its family takes none over HTTP; the
+# configuration says not from where (`fota`); after all tries it still has the version before.
+MODEM_HAS_NONE, MODEM_NO_ADDRESS, MODEM_UNCHANGED = 1, 2, 3
 # Why an application or runtime went back to the one before: `detail` of ROLLED_BACK.
 CRASHED, NOT_IMPORTED, NOT_CONFIRMED, SLEPT, BOOTLOADER, SELFTEST = 1, 2, 3, 4, 5, 6
 
@@ -181,11 +184,11 @@ def assigned(payload: bytes) -> Assignment:
     return Assignment(sequence, flat[1], flat[2], flat[3], parts, flat[5])
 
 
-def _flat(a: Assignment) -> list:
+def _flat(a: Assignment) -> list:  # type: ignore[type-arg]
     return [a.sequence, a.digest, a.expiry, a.size, [list(part) for part in a.parts]]
 
 
-def _array(data: bytes, length: int, what: str) -> list:
+def _array(data: bytes, length: int, what: str) -> list:  # type: ignore[type-arg]
     try:
         flat = cbor.decode(data)
     except cbor.CborError as e:
@@ -195,7 +198,7 @@ def _array(data: bytes, length: int, what: str) -> list:
     return flat
 
 
-def _list(value: object, least: int, most: int, width: int, what: str) -> list:
+def _list(value: object, least: int, most: int, width: int, what: str) -> list:  # type: ignore[type-arg]
     if not isinstance(value, list) or not least <= len(value) <= most:
         raise ReportError("%s: %d to %d" % (what, least, most))
     for each in value:

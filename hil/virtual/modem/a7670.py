@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from hil.virtual.modem.cipsockets import CipSockets
 from hil.virtual.modem.family import Reply, Table, command
+from hil.virtual.modem.fotacommands import CfotaUpdating
 from hil.virtual.modem.grammar import Command, Op, Style
 
 # Reports of +CEER: a number and a text; the texts are those of 3GPP TS 24.301 annex A.
@@ -25,7 +26,7 @@ UNSPECIFIED = "Protocol error, unspecified"
 NOTHING = "31 Normal unspecified"
 
 
-class A7670(CipSockets):
+class A7670(CfotaUpdating, CipSockets):
     """Its clock follows the network after CTZU=1 only; it sleeps by CSCLK, with DTR or without."""
 
     time_update_default = False
@@ -81,7 +82,7 @@ class A7670(CipSockets):
 
     @command("+CGMR", Op.EXECUTE)
     def _revision(self, _: Command) -> Reply:
-        return Reply((self.line("+CGMR", self.table.firmware),))
+        return Reply((self.line("+CGMR", self.modem.fota.version),))
 
     @command("+CPSI", Op.READ)
     def _system(self, _: Command) -> Reply:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from hil.virtual.modem.clock import written
 from hil.virtual.modem.family import Reply, Table, command
+from hil.virtual.modem.fotacommands import NbiotUpdating
 from hil.virtual.modem.grammar import Command, Op
 from hil.virtual.modem.nbpower import QuectelPowerSaving
 from hil.virtual.modem.quectel import DNS_FAILED, Quectel, Source
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 SLEEP_MODES = (0, 1, 2)
 
 
-class Bc660k(Quectel, QuectelPowerSaving):
+class Bc660k(NbiotUpdating, Quectel, QuectelPowerSaving):
     """Context 0 comes up with the attach; deep sleep takes the sockets and keeps registration."""
 
     inline_sends = True

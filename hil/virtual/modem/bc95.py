@@ -90,7 +90,7 @@ class Bc95(Neul):
     @command("+CGMR", Op.EXECUTE)
     def _revision(self, _: Command) -> Reply:
         parts = ("SSB,V150R100C10B200SP1", "APPLICATION_A,V150R100C20B300SP5")
-        return Reply((self.table.firmware, *parts))
+        return Reply((self.modem.fota.version, *parts))
 
     @command("+NRB", Op.EXECUTE)
     def _reboot(self, _: Command) -> Reply:

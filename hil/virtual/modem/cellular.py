@@ -11,6 +11,7 @@ from hil.virtual.modem.datagrams import Datagrams
 from hil.virtual.modem.delays import Delay
 from hil.virtual.modem.energy import Ledger, Power
 from hil.virtual.modem.family import Family
+from hil.virtual.modem.fota import SOCKET, Fota
 from hil.virtual.modem.hosts import Hosts
 from hil.virtual.modem.network import Network, NetworkHooks, Stat
 from hil.virtual.modem.radio import Link, Signal, length_us
@@ -32,6 +33,7 @@ class Cellular:
     scenario: Scenario
     power: Power
     family: Family
+    fota: Fota
     sim: Sim
     wire: Wire
     radio = True  # CFUN
@@ -114,6 +116,7 @@ class Cellular:
         self.bridge.detach()
         self.air.reset()
         self.saving.forget()
+        self.fota.lose()
 
     def deactivate(self) -> None:
         """The network takes the data connection away."""
@@ -196,12 +199,24 @@ class Cellular:
     def _bridge_hooks(self) -> BridgeHooks:
         return BridgeHooks(
             allowed=lambda: self.context_allowed and self.network.registered,
-            data=self.family.on_data,
-            closed=self.family.on_closed,
+            data=self._on_data,
+            closed=self._on_closed,
             datagram=self.family.on_datagram,
             opened=lambda: self.timeline.trigger("open"),
             sent=lambda: self.timeline.trigger("send"),
         )
+
+    def _on_data(self, number: int, data: bytes) -> None:
+        if number == SOCKET:
+            self.fota.on_data(data)
+        else:
+            self.family.on_data(number, data)
+
+    def _on_closed(self, number: int) -> None:
+        if number == SOCKET:
+            self.fota.on_closed()
+        else:
+            self.family.on_closed(number)
 
     def _cell(self) -> Link | None:
         return self.link if self.network.covered and self.link.usable else None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 from hil.virtual.modem.clock import written
 from hil.virtual.modem.dialling import Dialling
 from hil.virtual.modem.family import CommandError, Reply, Table, command
+from hil.virtual.modem.fotacommands import QuectelUpdating
 from hil.virtual.modem.grammar import Command, GrammarError, Op
 from hil.virtual.modem.quectel import DNS_FAILED, Quectel, Source
 
@@ -18,7 +19,7 @@ NOT_SUBSCRIBED = 133  # requested service option not subscribed (27.007, 9.2.2.2
 NO_DATA = 148  # unspecified error of the packet domain
 
 
-class Ec200(Dialling, Quectel):
+class Ec200(Dialling, QuectelUpdating, Quectel):
     """Sockets need context 1 activated by QIACT; it sleeps only while DTR is high."""
 
     unset_clock = "80/01/06,00:00:21+00"

@@ -9,6 +9,7 @@ from hil.virtual.modem import energy, sim
 from hil.virtual.modem.cellular import Cellular
 from hil.virtual.modem.delays import Alarm
 from hil.virtual.modem.families import FAMILIES
+from hil.virtual.modem.fota import Fota
 from hil.virtual.modem.ppp_call import PppCall
 from hil.virtual.modem.scenario import Scenario
 from hil.virtual.modem.state import State
@@ -58,6 +59,7 @@ class ModemTwin(Cellular):
         self.log: deque[str] = deque(maxlen=LOG_MOST)
         self.sim = sim.make(self.scenario.sim, self._air_rng)
         self.family: Any = FAMILIES[family](self, self._rng)
+        self.fota = Fota(self, self.family.table.firmware, self.scenario.fota)
 
     # -- what a test looks at and sets ----------------------------------------------------------
 
@@ -133,7 +135,7 @@ class ModemTwin(Cellular):
         if self._state is State.ASLEEP:
             if self.family.wakes_by_bytes():
                 self.wake()
-        elif self.speaks():
+        elif self._state is State.COMMAND and self.speaks():
             self.touch()
             self.terminal.feed(self.wire.hear(data))
 
@@ -171,7 +173,8 @@ class ModemTwin(Cellular):
 
     def speaks(self) -> bool:
         """Whether it sends on its UART."""
-        return self._state is State.COMMAND and not (self.mute or self.hung)
+        up = self._state in (State.COMMAND, State.WRITING)
+        return up and not (self.mute or self.hung)
 
     def touch(self) -> None:
         """Something happened: the time until sleep begins anew.
@@ -180,7 +183,8 @@ class ModemTwin(Cellular):
         even while real sockets are open.
         """
         self._idle.cancel()
-        if self.state is State.COMMAND and self.family.may_sleep() and self.network.settled:
+        busy = self.fota.fetching or not self.network.settled
+        if self.state is State.COMMAND and self.family.may_sleep() and not busy:
             self._idle.set_in(self.family.sleep_after_s, self._maybe_sleep)
 
     def account(self) -> None:
@@ -206,7 +210,9 @@ class ModemTwin(Cellular):
         self.family.on_sleep()
 
     def _maybe_sleep(self) -> None:
-        if self.air.connected:
+        if self.fota.fetching:
+            self.touch()
+        elif self.air.connected:
             self._idle.set(self.air.idle_at_us, self._maybe_sleep)
         else:
             self.fall_asleep()
@@ -221,6 +227,11 @@ class ModemTwin(Cellular):
         self._begin.set_in(self._rng.uniform(*self.family.table.boot_s), self._booted)
 
     def _booted(self) -> None:
+        if self.fota.writing:
+            self._state = State.WRITING
+            self.account()
+            self.fota.write(self._begin.set_in)
+            return
         self._state = State.COMMAND
         for noise in self.family.greeting():
             self.transmit(noise)
@@ -233,6 +244,8 @@ class ModemTwin(Cellular):
     def _halt(self) -> None:
         self._begin.cancel()
         self._idle.cancel()
+        if self._state is State.WRITING:
+            self.fota.interrupted += self.fota.writing
         self._state = State.OFF
         self.terminal.reset()
         self.silence()

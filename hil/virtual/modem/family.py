@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fleet.registry.luhn import luhn_digit
+from hil.virtual.modem.fota import Step
 from hil.virtual.modem.grammar import STANDARD, Command, GrammarError, Op, Style
 from hil.virtual.modem.hosts import Unresolved
 from hil.virtual.modem.radio import Cell
@@ -189,6 +190,9 @@ class Family:
 
     def on_registration(self) -> None:
         """The network's answer changed."""
+
+    def on_fota(self, step: Step, value: int) -> None:
+        """Its own firmware: `step`, with the number that goes with it."""
 
     def on_deactivated(self) -> None:
         """The network took the data connection away; open sockets are closed behind this."""

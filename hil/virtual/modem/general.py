@@ -41,7 +41,7 @@ class General(Family):
 
     @command("I", Op.EXECUTE)
     def _product(self, _: Command) -> Reply:
-        return Reply((self.table.vendor, self.table.model, f"Revision: {self.table.firmware}"))
+        return Reply((self.table.vendor, self.table.model, f"Revision: {self.modem.fota.version}"))
 
     @command("+CMEE", Op.SET)
     def _set_cme(self, command: Command) -> Reply:
@@ -93,7 +93,7 @@ class General(Family):
 
     @command("+CGMR", Op.EXECUTE)
     def _revision(self, _: Command) -> Reply:
-        return Reply((self.table.firmware,))
+        return Reply((self.modem.fota.version,))
 
     @command("+CSQ", Op.EXECUTE)
     def _signal(self, _: Command) -> Reply:

@@ -10,6 +10,7 @@ from hil.virtual.modem import cat1, nbiot
 from hil.virtual.modem.air import AirOptions
 from hil.virtual.modem.cat1 import Cat1Link
 from hil.virtual.modem.faults import LineFaults
+from hil.virtual.modem.fota import FAULTS, FotaOptions
 from hil.virtual.modem.nat import NatOptions
 from hil.virtual.modem.nbiot import NbIotLink
 from hil.virtual.modem.radio import Link
@@ -57,6 +58,7 @@ class Scenario:
     grants: Grants = field(default_factory=Grants)
     supply: SupplyOptions = field(default_factory=SupplyOptions)
     line: LineFaults = field(default_factory=LineFaults)
+    fota: FotaOptions = field(default_factory=FotaOptions)
     events: tuple[Event, ...] = ()
 
     def link(self, technology: str) -> Link:
@@ -106,6 +108,7 @@ def load(path: Path) -> Scenario:
         supply=_supply(top.table("supply")),
         chatter=uart.number("chatter", 0.05, 0, 1),
         line=_line(uart),
+        fota=_fota(top.table("fota")),
         events=tuple(_event(table) for table in top.tables("event")),
     )
     for table in (radio, udp, network, uart, top):
@@ -175,6 +178,15 @@ def _line(table: Table) -> LineFaults:
         autobaud=table.flag("autobaud", False),
         baud=table.whole("baud", 115_200, 300, 4_000_000),
     )
+
+
+def _fota(table: Table) -> FotaOptions:
+    options = FotaOptions(
+        write_s=table.number("write_s", FotaOptions.write_s, 0, 3600),
+        fault=table.choice("fault", FotaOptions.fault, FAULTS),
+    )
+    table.done()
+    return options
 
 
 def _event(table: Table) -> Event:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from hil.virtual.modem.casockets import CaSockets
 from hil.virtual.modem.family import Reply, Table, command
+from hil.virtual.modem.fotacommands import FileUpdating
 from hil.virtual.modem.grammar import Command, Op, Style
 from hil.virtual.modem.psm import PowerSaving
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from hil.virtual.modem.engine import ModemTwin
 
 
-class Sim7080(CaSockets, PowerSaving):
+class Sim7080(FileUpdating, CaSockets, PowerSaving):
     """Its clock follows the network after CLTS=1 only; PSM is ended by PWRKEY, not by bytes."""
 
     time_update_default = False
@@ -129,7 +130,7 @@ class Sim7080(CaSockets, PowerSaving):
 
     @command("+CGMR", Op.EXECUTE)
     def _revision(self, _: Command) -> Reply:
-        return Reply((f"Revision:{self.table.firmware}",))
+        return Reply((f"Revision:{self.modem.fota.version}",))
 
     @command("+CPSI", Op.READ)
     def _system(self, _: Command) -> Reply:

@@ -10,5 +10,6 @@ class State(Enum):
     BOOTING = auto()  # loses them
     ASLEEP = auto()  # wakes up on the first, and loses them all
     WAKING = auto()  # loses them
+    WRITING = auto()  # loses them, and interrupting it is what no maker allows: its own firmware
     COMMAND = auto()
     DATA = auto()

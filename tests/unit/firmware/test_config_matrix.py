@@ -59,7 +59,7 @@ def cases() -> Iterator[Case]:
         yield Case(role, "no_such_key", 1, schema.UNKNOWN)
         for key, rule in schema.rules(role).items():
             if key in schema.FIXED:
-                yield Case(role, key, base(role)[key], schema.BOARDS)
+                yield Case(role, key, base(role).get(key, ""), schema.BOARDS)
             elif rule[0] is int:
                 yield from integers(role, key, rule)
             else:

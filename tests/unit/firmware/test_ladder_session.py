@@ -215,7 +215,7 @@ def test_a_mute_modem_leaves_its_rung_and_its_counts_for_the_next_wake(board: An
     state = Memory()
     _, error = contact(board, state)
     assert isinstance(error, ModemMute)
-    assert state == {"rung": 2, "rungs": [1, 1, 1, 0, 0]}
+    assert state == {"fota": 0, "rung": 2, "rungs": [1, 1, 1, 0, 0]}
     assert board.pins[7].levels == [1, 0]
 
 

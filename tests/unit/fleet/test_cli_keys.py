@@ -223,7 +223,7 @@ def test_a_data_folder_of_the_first_revision_gets_its_key(data: Path) -> None:
     command.downgrade(migrate.config(load(data).database_url), "0001")
     assert "kapok init" in refusal(data, "node", "rotate", NODE)
     assert out(data, "init").splitlines()[2:] == [
-        "database: revision 0011", f"wrapping key: {data / 'pki' / 'wrapping.key'}"
+        "database: revision 0014", f"wrapping key: {data / 'pki' / 'wrapping.key'}"
     ]  # fmt: skip
     add_node(data, NODE)
     assert run(data, "node", "rotate", NODE).exit_code == 0

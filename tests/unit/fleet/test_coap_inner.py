@@ -21,15 +21,17 @@ def plain(code: int = POST, payload: bytes = b"", **options: object) -> bytes:
 def refusal(raw: bytes) -> codes.Code:
     """The code that refuses it."""
     with pytest.raises(RefusedError) as caught:
-        assert inner.read(raw).item is not None
+        assert inner.read(raw).fetched is not None
     return caught.value.code
 
 
 def test_a_report_a_poll_and_a_fetch() -> None:
     assert inner.read(plain(payload=b"report")).payload == b"report"
-    assert inner.read(plain()).item is None
+    assert inner.read(plain()).fetched is None
     fetch = inner.read(plain(GET, uri_path=("d", "77"), block2=(3, False, 2)))
-    assert (fetch.item, fetch.block2) == (77, Block(3, False, 64))
+    assert (fetch.fetched, fetch.block2) == (("d", 77), Block(3, False, 64))
+    block = inner.read(plain(GET, uri_path=("u", "77"), block2=(1, False, 5)))
+    assert (block.fetched, block.block2) == (("u", 77), Block(1, False, 512))
     assert inner.read(plain(echo=b"e", payload=b"x")).echo == b"e"
     assert inner.read(plain(payload=bytes(64), block1=(1, True, 2))).block1 == Block(1, True, 64)
 
@@ -37,7 +39,7 @@ def test_a_report_a_poll_and_a_fetch() -> None:
 def test_elective_options_are_passed_over() -> None:
     found = inner.read(plain(payload=b"x", content_format=60, no_response=26, size1=9, observe=0))
     assert found.payload == b"x"
-    assert found.item is None
+    assert found.fetched is None
 
 
 @pytest.mark.parametrize(
@@ -63,6 +65,8 @@ def test_elective_options_are_passed_over() -> None:
         (plain(GET, uri_path=("x",)), codes.NOT_FOUND),
         (plain(GET, uri_path=("d",)), codes.NOT_FOUND),
         (plain(GET, uri_path=("d", "1", "2")), codes.NOT_FOUND),
+        (plain(GET, uri_path=("u", "0")), codes.NOT_FOUND),
+        (plain(POST, uri_path=("u", "1")), codes.METHOD_NOT_ALLOWED),
         (plain(GET, uri_path=("d", "-1")), codes.NOT_FOUND),
         (plain(GET, uri_path=("d", "0")), codes.NOT_FOUND),
         (plain(GET, uri_path=("d", "²")), codes.NOT_FOUND),
@@ -77,10 +81,10 @@ def test_all_else_is_refused_by_its_code(raw: bytes, code: codes.Code) -> None:
 @given(st.binary(min_size=1, max_size=60))
 def test_any_plaintext_is_a_request_or_refused(raw: bytes) -> None:
     try:
-        number = inner.read(raw).item
+        fetched = inner.read(raw).fetched
     except RefusedError:
         return
-    assert number is None or 0 < number < 1 << 31
+    assert fetched is None or (fetched[0] in ("d", "u") and 0 < fetched[1] < 1 << 31)
 
 
 @given(st.binary(max_size=3000), st.integers(0, 6))
@@ -96,6 +100,19 @@ def test_an_item_in_blocks_is_the_item(payload: bytes, size_exponent: int) -> No
     assert got == payload
     with pytest.raises(RefusedError, match=r"4\.00"):
         inner.part(payload, Block(-(-len(payload) // size), False, size))
+
+
+def test_a_piece_tells_whether_more_follow_and_of_what_it_is() -> None:
+    raw = inner.piece(bytes(512), 1500, b"manifest", Block(1, False, 512))
+    message = Message(code=raw[0])
+    assert message.opt.decode(raw[1:]) == bytes(512)
+    block = message.opt.block2
+    assert (block.block_number, block.more, block.size) == (1, True, 512)
+    assert message.opt.etag == b"manifest"
+    raw = inner.piece(bytes(476), 1500, b"manifest", Block(2, False, 512))
+    message.opt.decode(raw[1:])
+    with pytest.raises(RefusedError, match=r"4\.02"):
+        inner.piece(b"", 1500, b"manifest", Block(3, False, 512))
 
 
 def test_an_item_that_fits_comes_whole_where_no_block_is_asked_for() -> None:

@@ -29,6 +29,7 @@ class A7670(Simcom):
     SOCKET_IDS = (0, 1, 2, 3)
     WAKE_TRIES = 40  # 20 s: its UART answers 11 s after power
     ICCID = ("AT+CICCID", "+ICCID:")
+    FOTA = 'AT+CFOTA=0,1,"%s",kapok,kapok'  # by HTTP; a name and a password must be there
     OFF = "AT+CPOF"
     NETWORK_TIME = "AT+CTZU=1"
     CLOSE = "AT+CIPCLOSE"

@@ -24,6 +24,7 @@ class Bc660k(Quectel):
     RELEASE = True
     IMEI = "AT+CGSN=1"
     CLOCK_UTC = True  # the clock runs in UTC, its zone is only told along
+    FOTA = 'AT+QFOTADL="http://%s"'
     OFF = "AT+QPOWD=0"
     RESET_MS = 100  # at least 50 ms
 

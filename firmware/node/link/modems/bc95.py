@@ -34,7 +34,10 @@ def _bytes(text: str, length) -> "bytes | None":
 
 
 class Bc95(Pulled):
-    """The default bearer is context 0. The modem falls asleep by itself and wakes on any byte."""
+    """The default bearer is context 0. The modem falls asleep by itself and wakes on any byte.
+
+    New firmware comes to it from the operator's platform (LwM2M) or by its UART: no FOTA here.
+    """
 
     MAX_SEND = 512  # NSOSD takes 1358; a line of twice that is heap
     MAX_DATAGRAM = 512

@@ -23,6 +23,7 @@ class Ec200(Quectel):
     PPP = True
     CLOCK = ("AT+QLTS=1", "+QLTS:")  # the network's time carried on, in UTC
     CLOCK_UTC = True
+    FOTA = 'AT+QFOTADL="http://%s",1,50'  # it restarts by itself; 50 s of silence
     OFF = "AT+QPOWD=1"
     RESET_MS = 300
     PWRKEY_MS = 600  # at least 500 ms

@@ -24,6 +24,7 @@ class Sim7080(Simcom):
     RELEASE = True
     WAKE_TRIES = 24  # 12 s
     ICCID = ("AT+CCID", "")
+    FOTA = 'AT+HTTPTOFS="http://%s","/fota/update.zip",300,5'  # 300 s, 5 tries; then AT+CFOTA=1
     OFF = "AT+CPOWD=1"
     NETWORK_TIME = "AT+CLTS=1"
     CLOSE = "AT+CACLOSE"
