@@ -16,7 +16,7 @@ import release_rig
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from release_rig import EXPIRY, METER
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from updates_rig import offer_again, roll_out
 
 from fleet.db.base import Database
@@ -29,6 +29,7 @@ from fleet.paths import firmware_dir
 from fleet.registry.operations import add_node, now_us
 from fleet.releases import intake, making, slots, store, trusting, workshop
 from fleet.releases.bundle import Bundle
+from fleet.releases.tables import Delta
 from fleet.rollouts import moves
 from fleet.rollouts.states import COUNTED, MOST_ATTEMPTS, OPEN, SCHEDULED, Actor
 from fleet.rollouts.tables import Update
@@ -88,10 +89,14 @@ class House:
 
 
 class Street:
-    """`open` it, `deliver`, `close`. `seed` decides when power fails, and how."""
+    """`open` it, `deliver`, `close`. `seed` decides when power fails, and how; `change` makes the
+    next version of a copy of the firmware's sources."""
 
-    def __init__(self, folder: Path, seed: int = 1) -> None:
+    def __init__(
+        self, folder: Path, seed: int = 1, change: Callable[[Path], None] | None = None
+    ) -> None:
         self._folder = folder
+        self._change = change or another
         self._random = random.Random(seed)
         self.fleet = FleetProcess(
             folder / "fleet", "--port", "0", "--broker-port", "0", "--coap-port", "0"
@@ -129,7 +134,7 @@ class Street:
         sources = firmware_dir()
         changed = self._folder / "changed"
         shutil.copytree(sources, changed)
-        another(changed)
+        self._change(changed)
         old, new = (_bundle(path, n) for path, n in ((sources, OLD), (changed, NEW)))
         self._image = old.components[release.APPLICATION]
         with self.database.begin() as session:
@@ -178,6 +183,23 @@ class Street:
             cbor.encode([context.kid, bytes(context.secret)]), bytes(hmac),
         )  # fmt: skip
 
+    def roll_out(self) -> None:
+        """NEW is offered to every house."""
+        nodes = [house.node.node_id for house in self.houses]
+        with self.database.begin() as session:
+            roll_out(session, self._wrapper, nodes, NEW)
+
+    def forget_deltas(self) -> None:
+        """From now on there is the whole image only."""
+        with self.database.begin() as session:
+            session.execute(delete(Delta))
+
+    def assigned(self) -> tuple[int, int]:
+        """Bytes of the application's part, and of the stream, of what was offered first."""
+        ((parts, size),) = self._query("SELECT parts, size FROM assigned WHERE sequence = ?", NEW)
+        told: Any = cbor.decode(parts)  # type: ignore[arg-type]
+        return told[-1][2], int(size)  # type: ignore[call-overload]
+
     # The campaign
 
     async def deliver(self, cut: Sequence[int] = (), cuts: int = 10) -> None:
@@ -185,9 +207,7 @@ class Street:
         houses `cut` lose power `cuts` times in between.
         """
         await asyncio.gather(*(self._until_heard(house) for house in self.houses))
-        nodes = [house.node.node_id for house in self.houses]
-        with self.database.begin() as session:
-            roll_out(session, self._wrapper, nodes, NEW)
+        self.roll_out()
         works = [
             self._work(house, cuts if place in cut else 0)
             for place, house in enumerate(self.houses)
