@@ -43,10 +43,14 @@ def _city(terminals: int, url: str) -> bool:
         for count in (SMALL, terminals):
             where = url if url and count == terminals else f"sqlite:///{folder}/{count}.db"
             city = rollouts_city.City(where, count)
-            began = time.perf_counter()
+            began, worked = time.perf_counter(), time.process_time()
             made = city.create()
-            spent = time.perf_counter() - began
-            print(f"{count} terminals: groups of {made} made in {spent:.1f} s")
+            spent, worked = time.perf_counter() - began, time.process_time() - worked
+            print(
+                f"{count} terminals: groups of {made} made in {spent:.1f} s, of which one core"
+                f" worked {worked:.1f} s",
+                flush=True,
+            )
             cities.append(city)
         costs = rollouts_city.ticks(cities)
         for city in cities:

@@ -10,6 +10,7 @@ from sqlalchemy import insert, select
 from fleet.db.base import Database
 from fleet.db.models import Base
 from fleet.identity.token_tables import NodeHmacKey
+from fleet.registry.operations import now_us
 from fleet.registry.tables import Area, Terminal, TerminalTag
 from fleet.rollouts import creating, lifecycle, moves, states, tick
 from fleet.rollouts.creating import Wanted
@@ -34,7 +35,7 @@ class City:
     def __init__(self, url: str, count: int) -> None:
         self.database = Database(url)
         self.count = count
-        self.now = NOW_US
+        self.now = 0
         self.offers = Offers()
         Base.metadata.create_all(self.database.engine)
         with self.database.begin() as session:
@@ -56,6 +57,7 @@ class City:
             row = lifecycle.find(session, "all")
             lifecycle.approve(session, row, "Wang Fang", account="b")
             lifecycle.start(session, row, LI)
+        self.now = now_us()
         return made.nodes
 
     def tick(self) -> float:
@@ -92,7 +94,7 @@ class City:
         )  # fmt: skip
         with self.database.begin() as session:
             for table, rows in tables:
-                session.execute(insert(table.__table__), list(rows))  # type: ignore[attr-defined]
+                session.execute(insert(table), list(rows))
 
     def _terminals(self, ids: dict[int, str]) -> Iterator[dict[str, object]]:
         for n, node_id in ids.items():

@@ -10,6 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
 import rollout_rig as rig
 from rollout_rig import DAY_US, HOUR_US, Fleet
 
@@ -60,15 +61,12 @@ def play(seed: int, rate: int) -> End:
     with tempfile.TemporaryDirectory() as folder:
         nodes = NODES if rate < THRESHOLD else NODES_OF_BAD
         fleet = Fleet(Path(folder), nodes, "gas-meter")
-        clocks = (creating, lifecycle)
-        before = [each.now_us for each in clocks]
-        for each in clocks:
-            each.now_us = fleet.clock
         try:
-            return _Play(fleet, seed, rate).run()
+            with pytest.MonkeyPatch.context() as patch:
+                for name in rig.CLOCKS:
+                    patch.setattr(name, fleet.clock)
+                return _Play(fleet, seed, rate).run()
         finally:
-            for each, kept in zip(clocks, before, strict=True):
-                each.now_us = kept
             fleet.close()
 
 

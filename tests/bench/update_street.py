@@ -16,20 +16,20 @@ import release_rig
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from release_rig import EXPIRY, METER
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from updates_rig import offer_again, roll_out
 
 from fleet.db.base import Database
 from fleet.flashing.hardware import load_board
+from fleet.flashing.runtime import STOCK
 from fleet.identity import hmac_keys, operations, oscore
 from fleet.identity.authority import Authority
 from fleet.identity.client import make_key_and_csr
 from fleet.identity.wrapping import Wrapper, open_wrapper
 from fleet.paths import firmware_dir
 from fleet.registry.operations import add_node, now_us
-from fleet.releases import intake, making, slots, store, trusting, workshop
+from fleet.releases import intake, making, rescue, slots, store, trusting, workshop
 from fleet.releases.bundle import Bundle
-from fleet.releases.tables import Delta
 from fleet.rollouts import moves
 from fleet.rollouts.states import COUNTED, MOST_ATTEMPTS, OPEN, SCHEDULED, Actor
 from fleet.rollouts.tables import Update
@@ -49,7 +49,6 @@ AWAKE_S = 60
 LONGEST_S = 3 * 86_400  # virtual, of one node's update
 STEP_S = 120.0  # real, between two sleeps of one node on a busy machine
 _CUT_WITHIN = 400  # flash operations
-_TABLE = 24_000  # bytes
 _HEAD = 9  # bytes, firmware/node/store/rtcstate.py
 
 
@@ -89,14 +88,15 @@ class House:
 
 
 class Street:
-    """`open` it, `deliver`, `close`. `seed` decides when power fails, and how; `change` makes the
-    next version of a copy of the firmware's sources."""
+    """`open` it, `deliver`, `close`. `seed` decides when power fails, and how; about `table` bytes
+    have the delta.
+    """
 
-    def __init__(
-        self, folder: Path, seed: int = 1, change: Callable[[Path], None] | None = None
-    ) -> None:
+    runtime = STOCK  # its project's name
+
+    def __init__(self, folder: Path, seed: int, table: int) -> None:
+        self._table = table
         self._folder = folder
-        self._change = change or another
         self._random = random.Random(seed)
         self.fleet = FleetProcess(
             folder / "fleet", "--port", "0", "--broker-port", "0", "--coap-port", "0"
@@ -130,26 +130,36 @@ class Street:
         self.database.close()
         await self.fleet.stop()
 
+    def versions(self) -> dict[int, Callable[[Path], None]]:
+        """What is another in each release behind OLD, by its sequence."""
+        return {NEW: lambda sources: another(sources, self._table)}
+
     def _publish(self) -> None:
         sources = firmware_dir()
-        changed = self._folder / "changed"
-        shutil.copytree(sources, changed)
-        self._change(changed)
-        old, new = (_bundle(path, n) for path, n in ((sources, OLD), (changed, NEW)))
-        self._image = old.components[release.APPLICATION]
+        made = {OLD: _bundle(sources, OLD)}
+        self._image = made[OLD].components[release.APPLICATION]
+        for sequence, change in self.versions().items():
+            changed = self._folder / f"changed {sequence}"
+            shutil.copytree(sources, changed)
+            change(changed)
+            made[sequence] = _bundle(changed, sequence)
         with self.database.begin() as session:
             trusting.install(session, release_rig.keys().trust, "Li Wei", now_us())
-        for made in (old, new):
+        for each in made.values():
             with self.database.begin() as session:
-                row = intake.add(session, made, "Li Wei", now_us())
+                row = intake.add(session, each, "Li Wei", now_us())
                 store.promote(session, row.sequence, "Li Wei", now_us())
         workshop.make_all(self.database)
-        ((size, state),) = fleet_rig.query(
-            self.fleet.data / "kapok.db", "SELECT length(patch), state FROM release_deltas"
+        found = fleet_rig.query(
+            self.fleet.data / "kapok.db",
+            "SELECT length(patch), state FROM release_deltas WHERE sequence = ?",
+            min(self.versions()),
         )
+        (size, state) = found[0]
         if state != "ready":
             raise StreetError(f"the delta is {state}")
-        self.sizes = {"image": len(new.components[release.APPLICATION]), "delta": size}
+        image = made[min(self.versions())].components[release.APPLICATION]
+        self.sizes = {"image": len(image), "delta": size}
 
     def _add(self, place: int, port: int) -> None:
         folder = self._folder / f"node{place}"
@@ -158,7 +168,11 @@ class Street:
         board = load_board(scene.board)
         flash = folder / "flash.bin"
         files = {**slots.supervisor_files(firmware_dir()), "/a.romfs": self._image}
-        firmware.make_flash(flash, board.table, FLASH_SIZE, files, board.chip)
+        firmware.make_flash(
+            flash, board.table, FLASH_SIZE, files, board.chip, project=self.runtime
+        )
+        rescued = rescue.build(firmware_dir(), slots.cache_dir() / "node")
+        firmware.put_files(flash, board.table, "rescue", rescued)
         node = VirtualNode(folder, mac_of(f"street {place}"), scene, seed=place)
         loss_db = COVERAGE[place % len(COVERAGE)]
         node.twin.link = NbIotLink(loss_db)
@@ -183,23 +197,6 @@ class Street:
             cbor.encode([context.kid, bytes(context.secret)]), bytes(hmac),
         )  # fmt: skip
 
-    def roll_out(self) -> None:
-        """NEW is offered to every house."""
-        nodes = [house.node.node_id for house in self.houses]
-        with self.database.begin() as session:
-            roll_out(session, self._wrapper, nodes, NEW)
-
-    def forget_deltas(self) -> None:
-        """From now on there is the whole image only."""
-        with self.database.begin() as session:
-            session.execute(delete(Delta))
-
-    def assigned(self) -> tuple[int, int]:
-        """Bytes of the application's part, and of the stream, of what was offered first."""
-        ((parts, size),) = self._query("SELECT parts, size FROM assigned WHERE sequence = ?", NEW)
-        told: Any = cbor.decode(parts)  # type: ignore[arg-type]
-        return told[-1][2], int(size)  # type: ignore[call-overload]
-
     # The campaign
 
     async def deliver(self, cut: Sequence[int] = (), cuts: int = 10) -> None:
@@ -207,7 +204,9 @@ class Street:
         houses `cut` lose power `cuts` times in between.
         """
         await asyncio.gather(*(self._until_heard(house) for house in self.houses))
-        self.roll_out()
+        nodes = [house.node.node_id for house in self.houses]
+        with self.database.begin() as session:
+            roll_out(session, self._wrapper, nodes, NEW)
         works = [
             self._work(house, cuts if place in cut else 0)
             for place, house in enumerate(self.houses)
@@ -281,7 +280,7 @@ class Street:
         return fleet_rig.query(self.fleet.data / "kapok.db", statement, *arguments)
 
 
-def another(sources: Path) -> None:
+def another(sources: Path, table: int) -> None:
     """The next version: a constant that changes nothing, and a table that nobody reads, so that
     the delta has more bytes than one wake at the edge of coverage brings.
     """
@@ -289,8 +288,8 @@ def another(sources: Path) -> None:
     text = cycle.read_text()
     cycle.write_text(text.replace("_SPARE_MS = const(3_000)", "_SPARE_MS = const(3_001)"))
     claim = sources / "node" / "claim.py"
-    table = random.Random(1).randbytes(_TABLE)
-    claim.write_text(f"{claim.read_text()}\n\nTABLE = {table!r}\n")
+    content = random.Random(1).randbytes(table)
+    claim.write_text(f"{claim.read_text()}\n\nTABLE = {content!r}\n")
 
 
 def _bundle(sources: Path, sequence: int) -> Bundle:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import rollout_rig as rig
@@ -11,11 +12,11 @@ from rollout_rig import Fleet
 from sqlalchemy import select
 
 from fleet.registry.tables import Asset, Installation, Site
-from fleet.rollouts import filling, lifecycle, offering, states, tick
+from fleet.rollouts import filling, lifecycle, offering, states
 from fleet.rollouts.tables import Update
 from fleet.telemetry.tables import Reading
 
-FAST = {"per_minute": 1000, "most_per_minute": 1000, "sample": 10}
+FAST: dict[str, Any] = {"per_minute": 1000, "most_per_minute": 1000, "sample": 10}
 
 
 @pytest.fixture
@@ -170,14 +171,14 @@ def test_each_rollout_has_a_transaction_of_its_own(
         fleet.create(name=name, canary=10, **FAST)
         fleet.do("start", name)
     two = fleet.row("two").id
-    whole = tick.offering.offer_some
+    whole = offering.offer_some
 
     def failing(session, offerer, row, *rest):  # type: ignore[no-untyped-def]
         if row.id == two:
             raise RuntimeError("disk full")
         return whole(session, offerer, row, *rest)
 
-    monkeypatch.setattr(tick.offering, "offer_some", failing)
+    monkeypatch.setattr(offering, "offer_some", failing)
     with pytest.raises(RuntimeError):
         fleet.tick()
     assert len(fleet.open_ids()) == 10

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import rollout_rig as rig
@@ -14,7 +15,7 @@ from fleet.rollouts.errors import RolloutError
 from fleet.rollouts.states import Actor
 from fleet.rollouts.tables import Update
 
-FAST = {"per_minute": 1000, "most_per_minute": 1000, "sample": 10}
+FAST: dict[str, Any] = {"per_minute": 1000, "most_per_minute": 1000, "sample": 10}
 
 
 @pytest.fixture

@@ -116,13 +116,19 @@ def _updates() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_updates")),
         sa.UniqueConstraint("node_id", "rollout_id", name=op.f("uq_updates_node_id")),
     )
-    flying = {
-        "sqlite_where": sa.text("open_for IS NOT NULL"),
-        "postgresql_where": sa.text("open_for IS NOT NULL"),
-    }
-    op.create_index("uq_updates_open_for", "updates", ["open_for"], unique=True, **flying)
-    op.create_index("ix_updates_step", "updates", ["step_us"], **flying)
-    op.create_index("ix_updates_cell", "updates", ["cell"], **flying)
+    for name, column in (
+        ("uq_updates_open_for", "open_for"),
+        ("ix_updates_step", "step_us"),
+        ("ix_updates_cell", "cell"),
+    ):
+        op.create_index(
+            name,
+            "updates",
+            [column],
+            unique=column == "open_for",
+            sqlite_where=sa.text("open_for IS NOT NULL"),
+            postgresql_where=sa.text("open_for IS NOT NULL"),
+        )
     op.create_index(
         "ix_updates_reason",
         "updates",
