@@ -12,7 +12,7 @@ COMPILER := build-essential python3-dev
 STUBS := micropython-esp32-stubs==1.29.0.post1 micropython-stdlib-stubs==1.29.0.post2
 
 .PHONY: demo test lint types bench bench-thread bench-heap bench-modems bench-scenarios bench-bytes \
-  bench-coap bench-oscore bench-twilight bench-alarms bench-flash measure soak soak-trace soak-fuzz \
+  bench-coap bench-oscore bench-twilight bench-alarms bench-flash bench-rollouts measure soak soak-trace soak-fuzz \
   soak-coap soak-bitflips soak-claims soak-unplug soak-valve soak-register \
   soak-update-nodes wheel system compiler clean
   soak-coap soak-bitflips soak-bundles soak-claims soak-unplug soak-valve soak-register wheel \
@@ -108,8 +108,12 @@ bench-alarms: .venv/.dev
 bench-flash: .venv/.dev
 	@$(DRIVERS) $(PY) -m tests.bench.flash $(ARGS)
 
+# Rollouts over 3,000,000 terminals, and 300 seeds of releases that fail now and then.
+bench-rollouts: .venv/.dev
+	@$(DRIVERS) $(PY) -m tests.bench.rollouts $(ARGS)
+
 bench: bench-heap bench-modems bench-scenarios bench-bytes bench-oscore bench-twilight bench-coap \
-  bench-alarms bench-flash bench-thread
+  bench-alarms bench-flash bench-rollouts bench-thread
 
 # A recorded level trace through the whole thread; ARGS names another CSV file.
 soak-trace: .venv/.dev
