@@ -13,7 +13,11 @@ STUBS := micropython-esp32-stubs==1.29.0.post1 micropython-stdlib-stubs==1.29.0.
 
 .PHONY: demo test lint types bench bench-thread bench-heap bench-modems bench-scenarios bench-bytes \
   bench-coap bench-oscore bench-twilight bench-alarms bench-flash measure soak soak-trace soak-fuzz \
-  soak-coap soak-bitflips soak-claims soak-unplug soak-valve soak-register wheel system compiler clean
+  soak-coap soak-bitflips soak-claims soak-unplug soak-valve soak-register \
+  soak-update-nodes wheel system compiler clean
+  soak-coap soak-bitflips soak-bundles soak-claims soak-unplug soak-valve soak-register wheel \
+  system compiler clean
+  soak-coap soak-bitflips soak-claims soak-unplug soak-valve soak-register soak-cuts wheel system clean
 
 .venv/bin/python:
 	@python3 -m venv .venv || { rm -rf .venv; \
@@ -123,6 +127,10 @@ soak-coap: .venv/.dev
 soak-bitflips: .venv/.dev
 	@$(DRIVERS) $(PY) -m tests.bench.coap_bitflips $(ARGS)
 
+# A million mutated releases for the node's verifier.
+soak-bundles: .venv/.dev
+	@$(DRIVERS) $(PY) -m tests.bench.bundles $(ARGS)
+
 # Two hundred tokens for one board each, redeemed by a hundred at once; kill -9 in between.
 soak-claims: .venv/.dev
 	@$(DRIVERS) $(PY) -m tests.bench.claims $(ARGS)
@@ -139,8 +147,20 @@ soak-valve: .venv/.dev
 soak-register: .venv/.dev
 	@$(DRIVERS) $(PY) -m tests.bench.register $(ARGS)
 
+# 20 whole nodes over modem twins take a delta; one loses power, the fleet dies once.
+soak-update-nodes: system .venv/.dev
+	@$(DRIVERS) $(PY) -m tests.bench.update_nodes $(ARGS)
+
 # Everything that is too long for every run.
 soak: soak-trace soak-fuzz soak-bitflips soak-claims soak-unplug soak-valve soak-register soak-coap \
+  soak-update-nodes bench-thread
+soak: soak-trace soak-fuzz soak-bitflips soak-bundles soak-claims soak-unplug soak-valve soak-register soak-coap \
+# Over 100,000 power cuts in an update's life, on three flash layouts; five in a row too.
+soak-cuts: .venv/.dev
+	@$(DRIVERS) $(PY) -m tests.bench.cuts $(ARGS)
+
+# Everything that is too long for every run.
+soak: soak-trace soak-fuzz soak-bitflips soak-claims soak-unplug soak-valve soak-register soak-cuts soak-coap \
   bench-thread
 
 wheel: .venv/.dev

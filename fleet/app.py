@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from sqlalchemy.orm import Session
 
 from fleet.alarms import outbox
 from fleet.alarms.sender import Sender
@@ -29,6 +30,7 @@ from fleet.identity.authority import Authority
 from fleet.identity.claims import Claims
 from fleet.identity.files import PUBLIC, write_atomic
 from fleet.identity.wrapping import Cached, Wrapper, open_wrapper
+from fleet.rollouts import listing
 from fleet.settings import Settings, SettingsError
 from fleet.setup import prepare_certificates
 from fleet.updates.blocks import Blocks
@@ -120,7 +122,7 @@ class _Composition:
         self._wrapper = wrapper
         self._socket = sock
         self._coap_socket = coap_socket
-        self._care = Upkeep(settings, database, authority)
+        self._care = Upkeep(settings, database, authority, wrapper=wrapper)
         self._enrol_socket = enrol_socket
         self._updates_socket = updates_socket
         self._blocks = Blocks(Streams(database))
@@ -173,11 +175,17 @@ class _Composition:
                     "open_alarms": self._care.open_alarms,
                     "alarm_outbox": self._outbox,
                     "crl_seconds_left": lambda: {"crl.pem": self._care.crl_seconds},
+                    "rollouts": lambda: self._counted(listing.active_counts),
+                    "updates": lambda: self._counted(listing.update_counts),
                 }
             )
             gauges.register()
             stack.callback(gauges.unregister)
             await self._serve_api(broker_address, ready)
+
+    def _counted(self, count: Callable[[Session], dict[str, int]]) -> dict[str, int]:
+        with self._database.read() as session:
+            return count(session)
 
     def _outbox(self) -> dict[str, int]:
         with self._database.read() as session:

@@ -21,7 +21,6 @@ _TABLES = (
     "control",
     "enrol",
     "identity",
-    "release",
     "updates",
     "keys",
     "mail",
@@ -77,11 +76,6 @@ port = 8444
 # What nodes of an area get beside their type's defaults; a longer prefix wins:
 # [enrol.defaults.4401]
 # apn = "iot.example"
-
-# Public keys that nodes trust for releases, PEM; with neither, none is put on a node:
-# [release]
-# public_key = "release.pem"
-# root_key = "root.pem"
 
 # Alarms by mail go to this server; security "starttls", "tls", or "none" on this machine:
 # [mail]
@@ -158,8 +152,6 @@ class Settings:
     enrol_host: str = "127.0.0.1"
     enrol_port: int | None = 8443
     enrol_defaults: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    release_public_key: Path | None = None
-    root_public_key: Path | None = None
     mail: Mail | None = None
     webhook_ca: Path | None = None
     limits: Limits = field(default_factory=Limits)
@@ -235,7 +227,6 @@ def load(
     coap = _table(raw, "coap", ("host", "port"), path)
     updates = _table(raw, "updates", ("host", "port"), path)
     enrol = _table(raw, "enrol", ("host", "port", "defaults"), path)
-    release = _table(raw, "release", ("public_key", "root_key"), path)
     names = broker_table.get("names", ["localhost", "127.0.0.1"])
     if not isinstance(names, list) or not names or not all(_is_host(name) for name in names):
         raise SettingsError(f"{path}: broker.names is a list of host names and IP addresses")
@@ -258,8 +249,6 @@ def load(
         _host(enrol, "host", "127.0.0.1", path),
         _port_or_off(enrol.get("port", 8443) if enrol_port is None else enrol_port, "enrol.port"),
         _defaults(enrol.get("defaults", {}), path),
-        _file(release, "public_key", path),
-        _file(release, "root_key", path),
         _mail(raw, path),
         _file(_table(raw, "webhook", ("ca_file",), path), "ca_file", path),
         _limits(control, path),

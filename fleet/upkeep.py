@@ -1,5 +1,5 @@
 """What a running fleet does by itself: revocations, the revocation list, rotation, clones, alarms
-that are due, and what was approved or configured for many nodes, some at a time.
+that are due, and what was approved, configured or rolled out for many nodes, some at a time.
 
 Each step is proportional to what has changed. A step that fails is tried again at the next tick
 and keeps no other from its work.
@@ -24,7 +24,11 @@ from fleet.identity import rotation
 from fleet.identity.authority import Authority
 from fleet.identity.errors import IdentityError
 from fleet.identity.revocation import RevokedSerials
+from fleet.identity.wrapping import Wrapper
+from fleet.registry.operations import now_us
 from fleet.releases.workshop import Workshop
+from fleet.rollouts import tick as rollouts
+from fleet.rollouts.queue import Queue
 from fleet.settings import Settings
 
 CRL_S = 12 * 3600.0
@@ -34,6 +38,7 @@ ROTATE_S = 60.0
 CONFIGURE_STEPS = 3  # of a tick: some 450 nodes a second
 ALARM_ROUNDS = 20  # of one tick: between them the ingest has the database
 DAY_US = 86400 * 1_000_000
+OFFERS = 500  # of a tick: 15,000 a minute, in transactions for which reports can wait
 
 log = structlog.get_logger("upkeep")
 
@@ -47,11 +52,14 @@ class Upkeep:
         database: Database,
         authority: Authority,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        wrapper: Wrapper | None = None,
     ) -> None:
         self._settings = settings
         self._database = database
         self._authority = authority
         self._clock = clock
+        self._queue = None if wrapper is None else Queue(wrapper)  # without keys no rollouts
         self.revoked = RevokedSerials()
         self.sessions = SessionWatch()
         self._workshop = Workshop(database)
@@ -82,6 +90,7 @@ class Upkeep:
         self._step(self._alarms_due)
         self._step(self._command)
         self._step(self._configure)
+        self._step(self._roll_out)
         self._step(self._workshop.tick)
         return fresh
 
@@ -180,6 +189,14 @@ class Upkeep:
                     return
             with self._database.begin() as session:
                 desired.step(session)
+
+    def _roll_out(self) -> None:
+        if self._queue is None:
+            return
+        with self._database.read() as session:
+            waits = rollouts.waits(session, now_us())
+        if waits:
+            rollouts.tick(self._database, self._queue, now_us(), OFFERS)
 
     def _watched(self) -> None:
         serials, suspects = self.sessions.serials(), self.sessions.suspects()

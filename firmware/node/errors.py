@@ -32,6 +32,12 @@ class Rescued(NodeError):
     code = 4
 
 
+class FilesLost(NodeError):
+    """The file system does not mount: rescue makes it anew, and the journal is gone."""
+
+    code = 5
+
+
 class LinkError(NodeError):
     """Base of all that can go wrong between the node and the fleet."""
 

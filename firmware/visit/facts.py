@@ -57,7 +57,7 @@ def _credentials() -> dict:
     nvs = esp32.NVS("kapok")
     buffer = bytearray(2048)
     found = {}
-    for name in "key cert ca oscore key2 csr2 hmac relk rootk vcert vosc".split():  # noqa: SIM905
+    for name in "key cert ca oscore key2 csr2 hmac trust vcert vosc".split():  # noqa: SIM905
         try:
             found[name] = nvs.get_blob(name, buffer)
         except OSError:

@@ -13,8 +13,10 @@ from fleet.alarms import routes as alarms
 from fleet.alarms.errors import AlarmError
 from fleet.api import control_routes
 from fleet.db.base import Database
+from fleet.query import statement
 from fleet.registry import found_devices, sub_devices
 from fleet.registry import operations as registry
+from fleet.rollouts import routes as rollouts
 from fleet.telemetry import operations as telemetry
 
 Limit = Annotated[int, Query(ge=1, le=registry.PAGE)]
@@ -116,6 +118,8 @@ def create(database: Database, health: Callable[[], dict[str, Any]], version: st
 
     app.add_exception_handler(AlarmError, alarms.refused)
     app.add_exception_handler(registry.RegistryError, alarms.refused)
+    for kind in rollouts.ERRORS:
+        app.add_exception_handler(kind, rollouts.refused)
 
     @app.get("/healthz")
     def healthz(response: Response) -> dict[str, Any]:
@@ -146,11 +150,12 @@ def create(database: Database, health: Callable[[], dict[str, Any]], version: st
 
     @app.get("/api/nodes")
     def nodes(
-        after: str = "", limit: Limit = 100, area: str = "", role: str = ""
+        after: str = "", limit: Limit = 100, area: str = "", role: str = "", where: str = ""
     ) -> list[NodeOut]:
-        """Nodes by id; `area` takes all whose code begins so."""
+        """Nodes by id; `area` takes all whose code begins so; `where` is a query."""
         with database.read() as session:
-            rows = registry.list_nodes(session, after, limit, area, role)
+            among = statement.chosen(where, registry.now_us()) if where else None
+            rows = registry.list_nodes(session, after, limit, area, role, among)
             return [NodeOut(**row._asdict()) for row in rows]
 
     @app.get("/api/nodes/{node_id}")
@@ -202,4 +207,5 @@ def create(database: Database, health: Callable[[], dict[str, Any]], version: st
 
     app.include_router(alarms.router(database))
     app.include_router(control_routes.router(database))
+    app.include_router(rollouts.router(database))
     return app

@@ -33,6 +33,8 @@ COMMANDS = {
     "prompt": ("fleet.cli.diag", "prompt", "Stop a node at its prompt, for mpremote."),
     "provision": ("fleet.cli.provision", "provision", "Give boards their identities."),
     "readings": ("fleet.cli.readings", "readings", "Show readings."),
+    "release": ("fleet.cli.release", "release", "Releases: build, sign, promote, revoke."),
+    "rollout": ("fleet.cli.rollout", "rollout", "Rollouts of releases to many nodes."),
     "runtime": ("fleet.cli.runtime", "runtime", "MicroPython images: add, list."),
     "secure": ("fleet.cli.secure", "secure", "Secure boot and flash encryption."),
     "serve": ("fleet.cli.serve", "serve", "Run broker, ingest, CoAP and API."),
@@ -40,6 +42,7 @@ COMMANDS = {
     "token": ("fleet.cli.token", "token", "Claim tokens of technicians: add, list, revoke."),
     "valve": ("fleet.cli.valve", "valve", "How soon a valve is closed, and what that costs."),
     "voucher": ("fleet.cli.voucher", "voucher", "Vouchers for provisioning without a network."),
+    "why": ("fleet.cli.why", "why", "What a node's updates wait for."),
 }
 
 

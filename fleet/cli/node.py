@@ -7,7 +7,15 @@ from typing import Any
 
 import rich_click as click
 
-from fleet.cli import node_downlinks, node_health, node_keys, node_release, node_sim, node_sub
+from fleet.cli import (
+    node_downlinks,
+    node_health,
+    node_keys,
+    node_release,
+    node_sim,
+    node_sub,
+    node_tag,
+)
 from fleet.cli.common import (
     database,
     iso,
@@ -35,6 +43,7 @@ node.add_command(node_downlinks.downlinks)
 node.add_command(node_sim.sim)
 node.add_command(node_health.health)
 node.add_command(node_sub.sub)
+node.add_command(node_tag.tag)
 
 
 def _as_json(found: Any) -> dict[str, Any]:
@@ -143,19 +152,22 @@ def _files() -> Iterator[Callable[[Path, bytes, int], None]]:
 @node.command("list")
 @click.option("--area", default="", help="Only nodes whose area code begins so.")
 @click.option("--role", default="", help="Only nodes of this role.")
+@click.option("--where", default="", help="Only nodes of this query.")
 @click.option("--after", default="", help="Continue behind this node id.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
 @json_option
 @one_line_errors
-def list_(area: str, role: str, after: str, limit: int, as_json: bool) -> None:
-    """List nodes by node id.
+def list_(area: str, role: str, where: str, after: str, limit: int, as_json: bool) -> None:
+    """List nodes by node id. What --where takes: kapok rollout preview --help.
 
-    Example: kapok node list --area 4401 --role drainage
+    Example: kapok node list --where "role = drainage and battery < 3.3V"
     """
-    from fleet.registry.operations import list_nodes
+    from fleet.query.statement import chosen
+    from fleet.registry.operations import list_nodes, now_us
 
+    among = chosen(where, now_us()) if where else None
     with database() as db, db.read() as session:
-        found = list_nodes(session, after, limit, area, role)
+        found = list_nodes(session, after, limit, area, role, among)
     if as_json:
         say_json([_as_json(one) for one in found])
         return

@@ -8,6 +8,7 @@ or before the board's first use of it.
 
 import hashlib
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from sqlalchemy import select
@@ -82,9 +83,10 @@ class Claimed(NamedTuple):
 
 
 class Roles(NamedTuple):
-    """The role that a node of each type has."""
+    """The role that a node of each type has, and the board that it is made of."""
 
     by_type: Mapping[str, str]
+    boards: Mapping[str, str] = MappingProxyType({})
 
     def of(self, node_type: str) -> str:
         """IdentityError for a type that no file of hw/nodes describes."""
@@ -257,6 +259,7 @@ def confirm(
         contents.forget(session, node_id)
     if held.policy == NEW:
         again.serve_anew(session, node_id, roles.of(token.node_type), held.area)
+    again.on_board(session, node_id, roles.boards.get(token.node_type))
     held.confirmed_us = registry.now_us()
     session.flush()
     return held

@@ -10,6 +10,7 @@ import structlog
 from cryptography.hazmat.primitives.serialization import Encoding
 from fastapi import FastAPI, HTTPException, Request, Response
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.orm import Session
 from starlette.responses import JSONResponse
 
 from fleet.db.base import Database
@@ -21,6 +22,7 @@ from fleet.identity.authority import Authority
 from fleet.identity.errors import IdentityError
 from fleet.identity.wrapping import Wrapper
 from fleet.registry.operations import RegistryError, now_us
+from fleet.releases import trusting
 from fleet.wire import cbor
 
 # A refused token is answered no sooner: how far it came cannot be told by the clock.
@@ -34,11 +36,10 @@ log = structlog.get_logger("enrol")
 class Site(NamedTuple):
     """What the API hands out beside identities.
 
-    `doors`: (host, port) by door, `keys`: DER by NVS key, `defaults`: configuration by area.
+    `doors`: (host, port) by door, `defaults`: configuration by area.
     """
 
     doors: Mapping[str, tuple[str, int]]
-    keys: Mapping[str, bytes]
     defaults: Mapping[str, Mapping[str, Any]]
 
 
@@ -98,8 +99,9 @@ def create(
                     node_id=asked.node, node_type=asked.type, csr=asked.csr,
                     spare_csr=asked.spare_csr, area=asked.area, policy=asked.policy,
                 )  # fmt: skip
+                keys = _keys(session)
             log.info("claimed", node=asked.node, policy=made.policy, area=made.area)
-            return _handed(authority, site, made)
+            return {**_handed(authority, site, made), "keys": keys}
 
         return await gate.answer(request, bodies.Claim, work)
 
@@ -127,12 +129,13 @@ def create(
                     session, authority, wrapper, roles, secret_of(asked.token),
                     node_type=asked.type, area=asked.area, days=asked.days, requests=asked.csrs,
                 )  # fmt: skip
+                keys = _keys(session)
             log.info("vouchers given", person=person, type=asked.type, count=len(made))
             return {
                 "person": person,
                 "ca": _text(authority.root_der),
                 "doors": {name: list(where) for name, where in site.doors.items()},
-                "keys": {name: _text(der) for name, der in site.keys.items()},
+                "keys": keys,
                 "defaults": _defaults(site, made[0].area),
                 "vouchers": [
                     {
@@ -212,6 +215,12 @@ def _refusal(status: int, why: object) -> JSONResponse:
     return JSONResponse({"detail": str(why)}, status, headers={"Cache-Control": "no-store"})
 
 
+def _keys(session: Session) -> dict[str, str]:
+    """By NVS key, what tells a node whose releases it may install; nothing before there is any."""
+    held = trusting.newest(session)
+    return {} if held is None else {trusting.NVS_KEY: _text(held)}
+
+
 def _defaults(site: Site, place: str) -> dict[str, Any]:
     areas = sorted((a for a in site.defaults if place.startswith(a)), key=len)
     configuration: dict[str, Any] = {}
@@ -227,7 +236,6 @@ def _handed(authority: Authority, site: Site, made: claims.Claimed) -> dict[str,
         "ca": _text(authority.root_der),
         "oscore": _text(cbor.encode([made.oscore.kid, made.oscore.secret])),
         "hmac": _text(made.hmac),
-        "keys": {name: _text(der) for name, der in site.keys.items()},
         "doors": {name: list(where) for name, where in site.doors.items()},
         "defaults": _defaults(site, made.area),
         "configuration": made.configuration,

@@ -2,15 +2,8 @@
 
 import asyncio
 import socket
-from pathlib import Path
 
 import uvicorn
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    load_pem_public_key,
-)
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from fleet.api.server import Server
@@ -19,12 +12,11 @@ from fleet.enrol import routes
 from fleet.enrol.types import roles
 from fleet.identity.authority import Authority
 from fleet.identity.wrapping import Wrapper
-from fleet.settings import Settings, SettingsError
+from fleet.settings import Settings
 
 CONNECTIONS = 128  # at once; more are answered 503
 LIFE_S = 60.0  # of a connection
 START_S = 10.0
-_LONGEST_KEY = 8192  # bytes of a PEM file: RSA-4096 takes 800
 
 
 class _Brief(H11Protocol):
@@ -50,7 +42,7 @@ class EnrolServer:
         sock: socket.socket,
         doors: dict[str, tuple[str, int]],
     ) -> None:
-        site = routes.Site(doors, public_keys(settings), settings.enrol_defaults)
+        site = routes.Site(doors, settings.enrol_defaults)
         app = routes.create(database, authority, wrapper, roles(), site)
         server = authority.server
         self._socket = sock
@@ -86,20 +78,3 @@ class EnrolServer:
         self._server.should_exit = True
         if self._serving is not None:
             await asyncio.wait([self._serving])
-
-
-def public_keys(settings: Settings) -> dict[str, bytes]:
-    """DER of the release's and the root's public key by NVS key, of those that the fleet has."""
-    files = {"relk": settings.release_public_key, "rootk": settings.root_public_key}
-    return {name: _public_key(path) for name, path in files.items() if path is not None}
-
-
-def _public_key(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            key = load_pem_public_key(file.read(_LONGEST_KEY))
-    except OSError as e:
-        raise SettingsError(f"[release]: cannot read {path}: {e.strerror}") from None
-    except (ValueError, UnsupportedAlgorithm):
-        raise SettingsError(f"[release]: {path} holds no public key in PEM") from None
-    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

@@ -1,4 +1,4 @@
-"""The node types of hw/nodes, as far as the fleet needs them: each one's role."""
+"""The node types of hw/nodes, as far as the fleet needs them: each one's role and board."""
 
 from functools import cache
 
@@ -7,7 +7,11 @@ from fleet.enrol.claims import Roles
 
 @cache
 def roles() -> Roles:
-    """The role of every node type that ships with the package."""
+    """Of every node type that ships with the package."""
     from fleet.flashing import hardware
 
-    return Roles({name: hardware.load_node_type(name).role for name in hardware.node_types()})
+    types = {name: hardware.load_node_type(name) for name in hardware.node_types()}
+    return Roles(
+        {name: each.role for name, each in types.items()},
+        {name: each.board for name, each in types.items()},
+    )

@@ -22,8 +22,8 @@ PROVISIONED, CONFIRMED, ALREADY = "provisioned", "confirmed", "already provision
 KEEP_IDENTITY, KEEP_HISTORY, NEW = "keep-identity", "keep-history", "new"
 # Credentials of every kind: none of an earlier identity stays on a board.
 _CREDENTIALS = (
-    "cfg", "key", "cert", "ca", "oscore", "key2", "csr2", "hmac", "relk", "rootk",
-    "pair",    "vcert", "vkey", "vosc", "vid", "csr",
+    "cfg", "key", "cert", "ca", "oscore", "key2", "csr2", "hmac", "trust", "pair",
+    "vcert", "vkey", "vosc", "vid", "csr",
 )  # fmt: skip
 
 

@@ -12,6 +12,11 @@ def reactivate(session: Session, node_id: str) -> None:
     session.execute(update(Terminal).where(Terminal.id == node_id).values(state="active"))
 
 
+def on_board(session: Session, node_id: str, board: str | None) -> None:
+    """Remember which board of hw/boards a node is; None: nobody knows."""
+    session.execute(update(Terminal).where(Terminal.id == node_id).values(board=board))
+
+
 def serve_anew(session: Session, node_id: str, role: str, area: str) -> int:
     """Close the node's installation and give it an asset of its own, in `area`; the asset's id.
 

@@ -172,14 +172,19 @@ def show_node(session: Session, node_id: str) -> Node:
 
 
 def list_nodes(
-    session: Session, after: str = "", limit: int = PAGE, area: str = "", role: str = ""
-) -> list[Node]:
-    """Nodes by id, those behind `after`; `area` takes everything whose code begins so."""
+    session: Session, after: str = "", limit: int = PAGE, area: str = "", role: str = "",
+    among: Select[str] | None = None,
+) -> list[Node]:  # fmt: skip
+    """Nodes by id, those behind `after`; `area` takes everything whose code begins so; `among`
+    selects the ids that it is to be one of (fleet.query).
+    """
     query = _nodes().where(Terminal.id > after)
     if area:
         query = query.where(Terminal.area_code.startswith(area, autoescape=True))
     if role:
         query = query.where(Terminal.role == role)
+    if among is not None:
+        query = query.where(Terminal.id.in_(among))
     rows = session.execute(query.order_by(Terminal.id).limit(min(limit, PAGE)))
     return [_node(terminal, asset_id) for terminal, asset_id in rows]
 

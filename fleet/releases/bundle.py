@@ -49,7 +49,10 @@ class Bundle(NamedTuple):
         sealed = release.seal(self.manifest, list(self.signatures))
         if len(sealed) > release.MAX_ENVELOPE:
             most = release.MAX_ENVELOPE
-            raise BundleError(f"an envelope of {len(sealed)} bytes: nodes take {most}")
+            raise BundleError(
+                f"an envelope of {len(sealed)} bytes, nodes take {most}: where root keys sign, no"
+                " release key need"
+            )
         return sealed
 
     def signed_by(self, more: Signature) -> "Bundle":

@@ -36,15 +36,15 @@ def modules(
     found: set[str] = set()
     todo = {"node/main.py"}
     for text in outside:
-        todo |= set(_imports(text, "", sources))
+        todo |= set(imports(ast.parse(text), "", sources))
     while todo:
         path = todo.pop()
         if path in found or path not in sources:
             continue
         found.add(path)
-        text = sources[path]
+        tree = ast.parse(sources[path], path)
         away = left_out.get(path, frozenset())
-        todo |= {*_imports(text, path, sources), *_composed(text, sources)} - away
+        todo |= {*imports(tree, path, sources), *_composed(tree, sources)} - away
         todo |= set(_packages(path))
     return {path: text for path, text in sources.items() if path in found}
 
@@ -81,9 +81,10 @@ def _paths(name: str, sources: Mapping[str, str]) -> Iterator[str]:
     yield from (path for path in (f"{base}.py", f"{base}/__init__.py") if path in sources)
 
 
-def _imports(text: str, path: str, sources: Mapping[str, str]) -> Iterator[str]:
+def imports(tree: ast.AST, path: str, sources: Mapping[str, str]) -> Iterator[str]:
+    """The modules, by path, that the module at `path` imports by a statement, anywhere in it."""
     package = path.split("/")[:-1]
-    for node in ast.walk(ast.parse(text, path)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield from _paths(alias.name, sources)
@@ -96,11 +97,10 @@ def _imports(text: str, path: str, sources: Mapping[str, str]) -> Iterator[str]:
                 yield from _paths(".".join([*parts, alias.name]), sources)
 
 
-def _composed(text: str, sources: Mapping[str, str]) -> Iterator[str]:
+def _composed(tree: ast.AST, sources: Mapping[str, str]) -> Iterator[str]:
     """Imports by a name that is put together: a module that calls `__import__` has the package as
     a text that ends with a dot, and the rest as a word in any of its texts.
     """
-    tree = ast.parse(text)
     if not any(isinstance(node, ast.Name) and node.id == "__import__" for node in ast.walk(tree)):
         return
     texts = [

@@ -95,3 +95,16 @@ def listed(session: Session, sequence: int | None = None) -> list[tuple[Delta, i
         query = query.where(Delta.sequence == sequence)
     rows = session.execute(query.order_by(Delta.sequence.desc(), Delta.base_sequence.desc()))
     return [(row[0], row[1]) for row in rows]
+
+
+def again(session: Session, sequence: int, now_us: int) -> int:
+    """Have those to a release made that failed, and those that came to be wanted since; how
+    many.
+    """
+    count = want(session, sequence, now_us)
+    for each in session.scalars(
+        select(Delta).where(Delta.sequence == sequence, Delta.state == FAILED)
+    ):
+        each.state, each.reason, each.changed_us = PREPARING, "", now_us
+        count += 1
+    return count

@@ -5,10 +5,10 @@ import hashlib
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from fleet.releases import content, deltas, target, trusting, verify
+from fleet.releases import content, deltas, store, target, trusting, verify
 from fleet.releases.bundle import Bundle
 from fleet.releases.errors import ReleaseError
-from fleet.releases.tables import RELEASED, Artifact, Release
+from fleet.releases.tables import PROMOTED, RELEASED, Artifact, Release
 from fleet.wire import release
 
 
@@ -64,3 +64,30 @@ def _above_what_there_is(session: Session, says: release.Manifest) -> None:
         raise ReleaseError(
             f"nodes of its role and board may run release {newest}: {says.sequence} is older"
         )
+
+
+def promote(session: Session, sequence: int, person: str, now_us: int) -> Release:
+    """From now on it may be offered; keys that it brings are in force here as well. ReleaseError
+    where it may not, or where the keys that signed it do not count any more.
+    """
+    found = store.release(session, sequence)
+    if found.state == PROMOTED:
+        return found
+    bundle = bundle_of(session, sequence)
+    verify.check(bundle.manifest, bundle.signatures, trusting.in_force(session))
+    store.promote(session, sequence, person, now_us)
+    keys = bundle.components.get(release.KEYS)
+    if keys is not None:
+        trusting.add(session, keys, person, now_us)
+    return found
+
+
+def bundle_of(session: Session, sequence: int) -> Bundle:
+    """The bundle that a release came in."""
+    found = store.release(session, sequence)
+    manifest, signatures = release.unseal(found.envelope)
+    components = {
+        each.kind: store.component(session, sequence, each.kind)
+        for each in release.decode(manifest).components
+    }
+    return Bundle(manifest, tuple(signatures), components, found.sbom)

@@ -1,5 +1,8 @@
-"""The rescue image: what of the firmware links up and takes items, and a main of its own."""
+"""The rescue partition: what of the firmware links up and takes items, with a main of its own, and
+the supervisor, which a node without a file system starts from there and is given back from there.
+"""
 
+import ast
 from pathlib import Path
 
 from fleet.releases import slots
@@ -9,14 +12,16 @@ FILE = "/rescue.romfs"  # in the `rescue` partition, as in firmware/boot.py
 MAIN = "rescue/main.py"  # of the firmware folder; in the image it is node/main.py
 # What only an ordinary wake needs: no roles, no senses, no journal, no reports of readings.
 _LEFT_OUT = (
-    "app.py", "commands.py", "cycle.py", "events.py", "health.py", "heartbeats.py", "link/sntp.py",
+    "app.py", "claim.py", "commands.py", "cycle.py", "events.py", "health.py", "heartbeats.py",
+    "link/claim_", "link/diagnosis.py", "link/https.py", "link/sntp.py",
     "log.py", "main.py", "power/", "reports.py", "retry.py", "roles/", "sense/",
     "store/journal.py", "store/lazy.py", "store/ledger.py", "store/nojournal.py",
     "store/register.py", "store/segment.py", "store/segments.py", "timekeeping.py",
-    "wire/command.py",
+    "wire/claim.py", "wire/command.py",
     "wire/logcode.py", "wire/nodeid.py", "wire/quantity.py", "wire/report.py",
     "wire/modbus.py", "wire/dlt645.py", "wire/cjt188.py",
-    "lampplan.py", "twilight.py", "passing.py",
+    "lampplan.py", "twilight.py", "passing.py", "update/modem_step.py", "update/modem_part.py",
+    "update/pack_part.py",
 )  # fmt: skip
 
 
@@ -31,4 +36,20 @@ def build(firmware_dir: Path, out: Path) -> dict[str, bytes]:
         sources["node/main.py"] = (firmware_dir / MAIN).read_text()
     except OSError as e:
         raise BuildError(f"{firmware_dir / MAIN}: cannot be read: {e.strerror}") from None
-    return {FILE: slots.compiled(sources, out, slots.reached(firmware_dir))}
+    image = slots.compiled(sources, out, slots.reached(firmware_dir))
+    return {
+        FILE: image,
+        **{f"/{name}": minified(firmware_dir / name) for name in slots.SUPERVISOR},
+    }
+
+
+def minified(path: Path) -> bytes:
+    """A supervisor's file without comments and docstrings: the partition has no room for them."""
+    try:
+        tree = ast.parse(path.read_text())
+    except (OSError, SyntaxError) as e:
+        raise BuildError(f"{path}: {e}") from None
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    return ast.unparse(tree).encode() + b"\n"

@@ -180,6 +180,12 @@ def slot_image(files: Mapping[str, bytes]) -> bytes:
     return rest[0] + hashlib.sha256(b"".join(rest)).digest() + rest[1]
 
 
+def digest(image: bytes) -> bytes:
+    """The SHA-256 in the head of a slot's image: what the node tells of the one that runs."""
+    at = image.index(DIGEST.encode()) + len(DIGEST) + 2
+    return image[at : at + 32]
+
+
 def cache_dir() -> Path:
     """Folder of this user for what is compiled once."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"

@@ -32,7 +32,8 @@ def kid(modulus: bytes) -> bytes:
 
 
 def signers(manifest: bytes, signatures: Sequence[Signature], trust: Trust) -> Signers:
-    """Those whose signatures are good and who are trusted; what others signed counts nothing.
+    """Those who are trusted; what others signed counts nothing. SignatureError for a signature by
+    the name of a key that is trusted, and not by that key: a node would refuse the whole.
 
     A key is by its place in `trust` what it is: a release key is no root key.
     """
@@ -40,13 +41,17 @@ def signers(manifest: bytes, signatures: Sequence[Signature], trust: Trust) -> S
     roots: set[bytes] = set()
     good: set[bytes] = set()
     for name, signature, modulus in signatures:
-        if name in keys and not modulus:
-            if is_by(keys[name], manifest, signature):
-                good.add(name)
-        elif modulus and kid(modulus) == name:
-            digest = hashlib.sha256(modulus).digest()
-            if digest in trust.roots and is_by(modulus, manifest, signature):
-                roots.add(digest)
+        key = modulus or keys.get(name, b"")
+        digest = hashlib.sha256(key).digest()
+        trusted = key in trust.keys or digest in trust.roots
+        if not trusted or kid(key) != name:
+            continue
+        if not is_by(key, manifest, signature):
+            raise SignatureError(f"a signature in the name of {name.hex()} is not by that key")
+        if key in trust.keys:
+            good.add(name)
+        if digest in trust.roots:
+            roots.add(digest)
     return Signers(len(good), len(roots))
 
 

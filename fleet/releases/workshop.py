@@ -17,6 +17,7 @@ import structlog
 from fleet.db.base import Database
 from fleet.registry.operations import now_us
 from fleet.releases import deltas, store
+from fleet.releases.errors import ReleaseError
 from fleet.wire import release
 
 LONGEST_S = 900.0  # of one delta; then it has failed, and nodes get the full image
@@ -75,7 +76,7 @@ class Workshop:
                 _end(work)
 
     def _begin(self) -> None:
-        if importlib.util.find_spec("detools") is None:
+        if not _can():
             return  # not installed with kapok[release]: nodes get full images meanwhile
         with self._database.read() as session:
             wanted = deltas.next_wanted(session)
@@ -116,6 +117,16 @@ class Workshop:
             else:
                 deltas.done(session, work.sequence, work.base, patch, now_us())
         log.info("delta", to=work.sequence, base=work.base.hex(), size=len(patch), reason=reason)
+
+
+def _can() -> bool:
+    return importlib.util.find_spec("detools") is not None
+
+
+def check() -> None:
+    """ReleaseError where no delta can be made."""
+    if not _can():
+        raise ReleaseError("no detools here: pip install 'kapok[release]', with a compiler")
 
 
 def _end(work: _Work) -> None:

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from fleet.control.persons import check_person, same
 from fleet.registry.operations import now_us
-from fleet.rollouts import events, moves, states, target
+from fleet.rollouts import events, moves, pace, states, target
 from fleet.rollouts.errors import RolloutError
 from fleet.rollouts.states import Actor
 from fleet.rollouts.tables import Rollout, RolloutCohort, Update
@@ -79,7 +79,8 @@ def start(session: Session, row: Rollout, person: str) -> None:
     target.aim(session, row.sequence)  # it may have been revoked since
     _slot(session, row)
     row.state, row.why, row.started_us = RUNNING, "", now_us()
-    row.due_us = row.budget_us = row.started_us
+    row.due_us = row.started_us
+    row.budget, row.budget_us = 0, row.started_us - pace.MINUTE_US  # a minute's worth at once
     events.note(session, row.id, row.started_us, "started", who)
 
 

@@ -10,6 +10,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    literal_column,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -180,4 +181,13 @@ Index(
     Update.cell,
     sqlite_where=Update.open_for.is_not(None),
     postgresql_where=Update.open_for.is_not(None),
+)
+# Why some failed and why others wait, to be counted; most have no reason at all.
+Index(
+    "ix_updates_reason",
+    Update.rollout_id,
+    Update.state,
+    Update.reason,
+    sqlite_where=Update.reason != literal_column("''"),
+    postgresql_where=Update.reason != literal_column("''"),
 )

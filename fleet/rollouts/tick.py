@@ -226,7 +226,7 @@ class _Round:
                 RolloutCohort.hour < until,
             )
         ).one()  # fmt: skip
-        return Cohorts(*found)
+        return Cohorts._make(found)
 
     def _patience_hours(self) -> int:
         role = store.release(self._session, self._row.sequence).role

@@ -13,7 +13,7 @@ from hil.virtual import firmware, flash_boot, romlog
 from hil.virtual.chips import CHIPS
 from hil.virtual.clock import VirtualClock
 from hil.virtual.console import Console
-from hil.virtual.flash_boot import BootFault
+from hil.virtual.flash_boot import Bootable, BootFault
 from hil.virtual.idle import Idler
 from hil.virtual.life import DEEPSLEEP_RESET, SOFT_RESET, WDT_RESET, BoardError, Life
 from hil.virtual.nvs import Nvs
@@ -22,6 +22,7 @@ from hil.virtual.peripherals import Peripherals
 from hil.virtual.pins import Pins
 from hil.virtual.process import Segment
 from hil.virtual.rtc import RtcDomain
+from hil.virtual.runtime_image import VERSION
 from hil.virtual.serial_line import SerialLine
 from hil.virtual.shims import _ops
 from hil.virtual.stimulus import Stimulus
@@ -34,6 +35,7 @@ from hil.virtual.world import World
 __all__ = ["BoardError", "VirtualBoard"]
 
 FLASH_SIZE = 4 * 1024 * 1024
+_PANIC = "Guru Meditation Error: Core  0 panic'ed (IllegalInstruction). Exception was unhandled.\n"
 _DATA, _NVS = 1, 2  # type and subtype of the NVS partition
 
 
@@ -78,7 +80,7 @@ class VirtualBoard:
         self.stimulus = stimulus or Stimulus()
         self._chip = CHIPS[chip]
         self._serial = SerialLine(serial)
-        self._running: Partition | None = None  # the runtime that booted last
+        self._running: Bootable | None = None  # what booted last
         self.table: list[Partition] = []
         self.read_table()
         loop = asyncio.get_running_loop()
@@ -288,7 +290,7 @@ class VirtualBoard:
         # (CONFIG_BOOTLOADER_SKIP_VALIDATE_IN_DEEP_SLEEP), a soft reset does not come this far.
         if cause not in (SOFT_RESET, DEEPSLEEP_RESET) or self._running is None:
             try:
-                self._running = flash_boot.look(self.flash_path, self.chip).running
+                self._running = flash_boot.look(self.flash_path, self.chip)
             except BootFault as e:
                 if not e.rom:
                     self._serial.send(romlog.loads(self.chip))
@@ -299,15 +301,18 @@ class VirtualBoard:
             self.nvs.boot()
         if cause != SOFT_RESET:
             self._serial.send(romlog.loads(self.chip))
+        if self._running.about.crashes:
+            self._console.feed(_PANIC.encode())
+            raise BootFault(_PANIC.strip(), rom=False)
         where = {"vfs": (0, 0), "romfs": (0, 0)}
         for row in self.table:
             if row.label in where:
                 where[row.label] = (row.offset, row.size)
-        return self._hello(self._running.label, where), Segment(
+        return self._hello(self._running, where), Segment(
             self.flash_path.resolve(), *where["romfs"]
         )
 
-    def _hello(self, running: str, where: Mapping[str, tuple[int, int]]) -> dict[str, object]:
+    def _hello(self, running: Bootable, where: Mapping[str, tuple[int, int]]) -> dict[str, object]:
         return {
             "rtc_us": self.rtc.offset_us,
             "mac": list(self.mac),
@@ -316,7 +321,9 @@ class VirtualBoard:
             "vfs_size": where["vfs"][1],
             "romfs_offset": where["romfs"][0],
             "romfs_size": where["romfs"][1],
-            "running": running,
+            "running": running.running.label,
+            "version": running.about.version if running.about.version != VERSION else "",
+            "hardened": running.about.hardened,
             "partitions": [
                 [row.type, row.subtype, row.offset, row.size, row.label, False]
                 for row in self.table

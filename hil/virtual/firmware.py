@@ -11,6 +11,8 @@ from fleet.flashing import partitions
 from fleet.flashing.chips import CHIPS
 from fleet.flashing.filesystem import littlefs_image
 from fleet.flashing.partitions import TABLE_OFFSET, Partition
+from fleet.flashing.runtime import STOCK
+from fleet.paths import firmware_dir
 from fleet.releases import romfs
 from fleet.releases.borrow import borrow
 from fleet.releases.shrink import parameters, shrink
@@ -31,6 +33,7 @@ def shims() -> bytes:
     """
     sources = {path.name: path.read_text() for path in SHIMS.glob("*.py")}
     del sources["_ops.py"]
+    sources["_frozen_boot.py"] = (firmware_dir() / "runtime" / "_boot.py").read_text()
     with tempfile.TemporaryDirectory(prefix="kapok-shims-") as temporary:
         plain = {
             name: _OPERATION.sub(_number, _flat(text).replace("import _ops\n", ""))
@@ -60,9 +63,10 @@ def make_flash(
     flash_size: int,
     files: Mapping[str, bytes],
     chip: str = "esp32s3",
+    project: str = STOCK,
 ) -> None:
-    """Write a whole flash image that boots: a runtime's stand-in, the partition table, and the
-    `vfs` partition with these files. NVS is empty.
+    """Write a whole flash image that boots: a runtime's stand-in (`project`: stock or hardened),
+    the partition table, and the `vfs` partition with these files. NVS is empty.
     """
     vfs = partitions.find(table, "vfs")
     image = bytearray(b"\xff" * flash_size)
@@ -70,7 +74,7 @@ def make_flash(
     def put(offset: int, data: bytes) -> None:
         image[offset : offset + len(data)] = data
 
-    put(CHIPS[chip].bootloader_offset, runtime_image.make(chip))
+    put(CHIPS[chip].bootloader_offset, runtime_image.make(chip, project=project))
     put(TABLE_OFFSET, partitions.encode(table))
     put(vfs.offset, littlefs_image(vfs.size, files))
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)  # NVS holds keys

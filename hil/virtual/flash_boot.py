@@ -5,7 +5,6 @@ a chip's ROM and ESP-IDF's bootloader check them, in their own words.
 import hashlib
 import re
 import struct
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -13,11 +12,11 @@ from typing import NamedTuple
 from fleet.flashing import espimage, partitions
 from fleet.flashing.chips import CHIPS
 from fleet.flashing.espimage import ImageError
-from fleet.flashing.partitions import BLOCK, TABLE_OFFSET, TABLE_SIZE, Partition, PartitionError
+from fleet.flashing.partitions import TABLE_OFFSET, TABLE_SIZE, Partition, PartitionError
+from fleet.flashing.runtime import HARDENED
+from hil.virtual import otadata, runtime_image
 
-_OTADATA = struct.Struct("<I20sII")  # sequence, label, state, CRC-32 of the sequence
 _APP, _DATA, _OTA_DATA, _OTA_0 = 0, 1, 0x00, 0x10
-_INVALID_STATES = (3, 4)  # ESP_OTA_IMG_INVALID, ESP_OTA_IMG_ABORTED
 _BOOTLOADER_MOST = 0x8000
 
 Read = Callable[[int, int], bytes]  # offset and size of flash
@@ -31,24 +30,38 @@ class BootFault(Exception):
         self.rom = rom
 
 
+class About(NamedTuple):
+    """A runtime image. `version`: of MicroPython, as 1.28.0; `hardened`: built for the field."""
+
+    version: str
+    hardened: bool
+    crashes: bool = False  # at its start
+
+
 class Bootable(NamedTuple):
-    """What boots: the partition of the runtime that was chosen, and the whole table."""
+    """What boots: the partition of the runtime that was chosen, the whole table, the runtime."""
 
     table: list[Partition]
     running: Partition
+    about: About
 
 
-# Digests of images that were good, by chip: to look at one takes 20 ms.
-_GOOD: set[tuple[int, bytes]] = set()
+# What images that were good are, by chip and digest: to look at one takes 20 ms.
+_GOOD: dict[tuple[int, bytes], About] = {}
 
 
 def look(flash: Path, chip: str) -> Bootable:
-    """Do what ROM and bootloader do; BootFault when they would give up."""
-    with flash.open("rb") as file:
+    """Do what ROM and bootloader do, otadata included; BootFault when they would give up."""
+    with flash.open("r+b") as file:
 
         def read(offset: int, size: int) -> bytes:
             file.seek(offset)
             return file.read(size)
+
+        def write(offset: int, data: bytes) -> None:
+            file.seek(offset)
+            file.write(data)
+            file.flush()
 
         facts = CHIPS[chip]
         where = facts.bootloader_offset
@@ -56,16 +69,16 @@ def look(flash: Path, chip: str) -> Bootable:
         if head[:1] != bytes((espimage.MAGIC,)):
             word = struct.unpack("<I", head[:4].ljust(4, b"\xff"))[0]
             raise BootFault(f"invalid header: 0x{word:08x}", rom=True)
-        wrong = _wrong(head, facts.image_id)
-        if wrong is not None:
-            raise BootFault(f"ets_loader.c 78\n{wrong[0]}", rom=True)
+        loader = _looked(head, facts.image_id)
+        if not isinstance(loader, About):
+            raise BootFault(f"ets_loader.c 78\n{loader[0]}", rom=True)
         table = _table(read(TABLE_OFFSET, TABLE_SIZE))
         lines: list[str] = []
-        for row in _order(table, read):
-            wrong = _wrong(read(row.offset, row.size), facts.image_id, row.offset)
-            if wrong is None:
-                return Bootable(table, row)
-            lines += wrong
+        for row in _order(table, read, write):
+            found = _looked(read(row.offset, row.size), facts.image_id, row.offset)
+            if isinstance(found, About):
+                return Bootable(table, row, found)
+            lines += found
             lines.append(f"E (91) boot: {_slot(row)} is not bootable")
         lines.append("E (98) boot: No bootable app partitions in the partition table")
         raise BootFault("\n".join(lines), rom=False)
@@ -89,7 +102,9 @@ def _table(raw: bytes) -> list[Partition]:
         raise BootFault("\n".join(lines), rom=False) from None
 
 
-def _order(table: list[Partition], read: Read) -> list[Partition]:
+def _order(
+    table: list[Partition], read: Read, write: Callable[[int, bytes], None]
+) -> list[Partition]:
     """The application partitions in the order in which the bootloader tries them."""
     apps = sorted((row for row in table if row.type == _APP), key=lambda row: row.subtype)
     slots = [row for row in apps if _OTA_0 <= row.subtype < _OTA_0 + 16]
@@ -97,22 +112,19 @@ def _order(table: list[Partition], read: Read) -> list[Partition]:
     chosen: list[Partition] = []
     data = [row for row in table if (row.type, row.subtype) == (_DATA, _OTA_DATA)]
     if data and slots:
-        sequences = [_sequence(read(data[0].offset + n * BLOCK, _OTADATA.size)) for n in range(2)]
-        newest = max(sequences)
-        if newest:
-            chosen = [slots[(newest - 1) % len(slots)]]
+        start = data[0].offset
+        number = otadata.boot(
+            lambda offset, size: read(start + offset, size),
+            lambda sector, entry: write(
+                start + sector * otadata.SECTOR, entry.ljust(otadata.SECTOR, b"\xff")
+            ),
+            len(slots),
+        )
+        if number is not None:
+            chosen = [slots[number]]
         elif not factory:
             chosen = slots[:1]
     return chosen + [row for row in factory + slots if row not in chosen]
-
-
-def _sequence(raw: bytes) -> int:
-    """The sequence number of an otadata entry; 0 when it is not valid."""
-    if len(raw) < _OTADATA.size:
-        return 0
-    sequence, _, state, crc = _OTADATA.unpack(raw)
-    good = crc == zlib.crc32(raw[:4], 0xFFFFFFFF) and state not in _INVALID_STATES
-    return int(sequence) if good and sequence != 0xFFFFFFFF else 0
 
 
 def _slot(row: Partition) -> str:
@@ -120,8 +132,8 @@ def _slot(row: Partition) -> str:
     return f"OTA app partition slot {number}" if number >= 0 else "Factory app partition"
 
 
-def _wrong(raw: bytes, chip_id: int, offset: int = 0) -> list[str] | None:
-    """Lines of the bootloader about an image; None when it is good."""
+def _looked(raw: bytes, chip_id: int, offset: int = 0) -> About | list[str]:
+    """A good image, or the lines of the bootloader about one that is not."""
     if raw[:1] != bytes((espimage.MAGIC,)):
         text = f"E (83) esp_image: image at 0x{offset:x} has invalid magic byte"
         return [f"{text} (nothing flashed here?)"]
@@ -130,9 +142,9 @@ def _wrong(raw: bytes, chip_id: int, offset: int = 0) -> list[str] | None:
         return [f"E (83) boot_comm: mismatch chip ID, expected {chip_id}, found {found}"]
     key = (chip_id, hashlib.sha256(raw).digest())
     if key in _GOOD:
-        return None
+        return _GOOD[key]
     try:
-        espimage.parse(raw)
+        image = espimage.parse(raw)
     except ImageError as e:
         text = str(e)
         if "SHA-256" in text:
@@ -143,8 +155,11 @@ def _wrong(raw: bytes, chip_id: int, offset: int = 0) -> list[str] | None:
                 f"E (462) esp_image: Checksum failed. Calculated 0x{computed:x} read 0x{read:x}"
             ]
         return [f"E (90) esp_image: invalid segment length 0x{_length(raw):x}"]
-    _GOOD.add(key)
-    return None
+    about = image.description
+    version = about.version.lstrip("v") if about is not None else ""
+    hardened = about is not None and about.project == HARDENED
+    _GOOD[key] = About(version, hardened, runtime_image.CRASHES in image.segments[0].data)
+    return _GOOD[key]
 
 
 def _length(raw: bytes) -> int:

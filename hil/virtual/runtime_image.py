@@ -10,6 +10,9 @@ from fleet.flashing.partitions import Partition
 
 APP_OFFSET = 0x10000
 APP_BYTES = 1_540_000  # MicroPython's OTA builds are made to fit 1.5 MiB
+VERSION = "1.28.0"  # of the usual stand-in, which the VM plays as what it is; of others it
+# takes the name, since its own is nothing that a node could be updated to
+CRASHES = b"\0kapok: crashes at its start\0"  # what the virtual board knows such an image by
 _STOCK = [  # the table of such a release; ours replaces it
     Partition("nvs", 1, 2, 0x9000, 0x6000),
     Partition("phy_init", 1, 1, 0xF000, 0x1000),
@@ -30,12 +33,13 @@ def _noise(seed: str, size: int) -> bytes:
 
 def app(
     chip: str,
-    version: str = "1.28.0",
+    version: str = VERSION,
     *,
     project: str = "micropython",
     size: int = APP_BYTES,
+    crashes: bool = False,
 ) -> bytes:
-    """The application image alone, of about `size` bytes."""
+    """The application image alone, of about `size` bytes. `crashes`: at its start."""
     banner = f"MicroPython v{version} on 2026-01-01; Generic {chip} module with {chip}\0"
     about = espimage.description(Description(project, f"v{version}", "v5.5.1"))
     seed = f"{chip} {version} {project}"
@@ -45,7 +49,10 @@ def app(
         CHIPS[chip].image_id,
         entry,
         [
-            Segment(constants, about + _noise(f"{seed} data", half) + banner.encode()),
+            Segment(
+                constants,
+                about + _noise(f"{seed} data", half) + banner.encode() + CRASHES * crashes,
+            ),
             Segment(ram, _noise(f"{seed} ram", 16_000)),
             Segment(code, _noise(f"{seed} code", size - half - 16_000)),
         ],
@@ -53,7 +60,7 @@ def app(
 
 
 @functools.lru_cache(maxsize=8)
-def make(chip: str, version: str = "1.28.0", *, project: str = "micropython") -> bytes:
+def make(chip: str, version: str = VERSION, *, project: str = "micropython") -> bytes:
     """A combined image as MicroPython's releases are: it starts at the bootloader's offset.
 
     Bootloader image, partition table at 0x8000 of flash, application at 0x10000. Deterministic.

@@ -54,7 +54,7 @@ def test_a_laptop_pulls_keys_defaults_and_vouchers(fleet: EnrolFleet, tmp_path: 
     assert len(file.all()) == count(fleet) == fleet.used() == 25
     assert {(one.person, one.area) for one in file.all()} == {("Li Wei", rig.AREA)}
     assert file.fleet().defaults == {rig.AREA: {"apn": "iot.example"}}
-    assert set(file.fleet().keys) == {"relk"}
+    assert set(file.fleet().keys) == {"trust"}
     file.used(file.take(MAC, "gas-meter").claim_id)
     (told,) = voucher_office.push(office, file)
     assert (told.node_id, told.state) == (nodeid.from_mac(MAC), "pending")

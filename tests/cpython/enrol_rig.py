@@ -8,6 +8,7 @@ from typing import Any
 import fleet_rig as rig
 import pytest
 from coap_rig import WRAPPER
+from release_rig import some_trust
 from sqlalchemy import select
 
 from fleet.db.base import Database
@@ -23,11 +24,13 @@ from fleet.identity import token_text, tokens
 from fleet.identity.authority import Authority
 from fleet.identity.tables import Certificate
 from fleet.registry import operations as registry
+from fleet.releases import trusting
 from fleet.wire import nodeid
 
 NODE_TYPE = "gas-meter"
 NVS_BYTES = 0x4000
 SECTOR = 4096
+TRUST = some_trust()
 DOORS = {"mqtt": ("localhost", 8883), "coap": ("localhost", 5683)}
 
 
@@ -47,7 +50,8 @@ class EnrolFleet:
         with self.database.begin() as session:
             registry.add_area(session, rig.AREA, "Tianhe")
             registry.add_area(session, "440305", "Nanshan")
-        site = routes.Site(DOORS, {"relk": b"release key"}, {"4401": {"apn": "iot.example"}})
+            trusting.install(session, TRUST, "Li Wei", rig.NOW_US)
+        site = routes.Site(DOORS, {"4401": {"apn": "iot.example"}})
         app = routes.create(self.database, self.authority, WRAPPER, roles(), site, limits)
         self.http = TestClient(app)
 

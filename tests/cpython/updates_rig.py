@@ -10,9 +10,11 @@ import fleet_rig as rig
 from coap_rig import WRAPPER
 from command_rig import give_key, key_of
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from fleet.control.operations import UPDATE
 from fleet.db.base import Database
+from fleet.identity.wrapping import Wrapper
 from fleet.registry.operations import now_us
 from fleet.releases.tables import PROMOTED, READY, Artifact, Delta, Release
 from fleet.rollouts import moves, states
@@ -99,42 +101,14 @@ class City:
             session.get_one(Release, sequence).state = "revoked"
 
     def roll_out(self, sequence: int = NEW, name: str = "first") -> list[int]:
-        """An update for each node, offered; their ids."""
+        """An update for each node, offered; the ids of those that were."""
         with self.database.begin() as session:
-            plan = Rollout(
-                name=name, sequence=sequence, query="all", plan="{}", state="running", why="",
-                urgent=False, valve=True, asked_by="Li Wei", asked_account="li", asked_us=1,
-                total=len(self.nodes), group_no=1, joined_us=1, budget=0, budget_us=1, due_us=None,
-            )  # fmt: skip
-            session.add(plan)
-            session.flush()
-            session.add(
-                RolloutGroup(
-                    rollout_id=plan.id, number=1, name="canary", state="open", total=1, errors=0
-                )
-            )
-            session.add_all(
-                Update(
-                    rollout_id=plan.id, group_no=1, place=place, node_id=node_id, cell="",
-                    sequence=sequence, state=states.SCHEDULED, reason="", mark=0, attempts=0,
-                    history="", due_us=1, step_s=None,
-                )
-                for place, node_id in enumerate(self.nodes, 1)
-            )  # fmt: skip
-            session.flush()
-            rows = list(session.scalars(select(Update).where(Update.rollout_id == plan.id)))
-            return self._offer(session, rows)
+            return roll_out(session, WRAPPER, self.nodes, sequence, name)
 
     def offer(self, ids: Sequence[int]) -> list[int]:
         """As a rollout's tick does."""
         with self.database.begin() as session:
-            rows = list(session.scalars(select(Update).where(Update.id.in_(ids))))
-            return self._offer(session, rows)
-
-    def _offer(self, session: object, rows: list[Update]) -> list[int]:
-        numbers = offers.offer(session, WRAPPER, rows, now_us())  # type: ignore[arg-type]
-        moves.move(session, numbers, states.OFFERED, Actor.FLEET, now_us())  # type: ignore[arg-type]
-        return sorted(numbers)
+            return offer_again(session, WRAPPER, ids)
 
     def withdraw(self, ids: Sequence[int]) -> None:
         """As a person who cancels."""
@@ -154,6 +128,45 @@ class City:
     def close(self) -> None:
         """Close the database."""
         self.database.close()
+
+
+def roll_out(
+    session: Session, wrapper: Wrapper, nodes: Sequence[str], sequence: int, name: str = "first"
+) -> list[int]:
+    """A rollout of one group that is offered at once; the ids of the updates that were."""
+    plan = Rollout(
+        name=name, sequence=sequence, query="all", plan="{}", state="running", why="",
+        urgent=False, valve=True, asked_by="Li Wei", asked_account="li", asked_us=1,
+        total=len(nodes), group_no=1, joined_us=1, budget=0, budget_us=1, due_us=None,
+    )  # fmt: skip
+    session.add(plan)
+    session.flush()
+    session.add(
+        RolloutGroup(rollout_id=plan.id, number=1, name="canary", state="open", total=1, errors=0)
+    )
+    session.add_all(
+        Update(
+            rollout_id=plan.id, group_no=1, place=place, node_id=node_id, cell="",
+            sequence=sequence, state=states.SCHEDULED, reason="", mark=0, attempts=0,
+            history="", due_us=1, step_s=None,
+        )
+        for place, node_id in enumerate(nodes, 1)
+    )  # fmt: skip
+    session.flush()
+    rows = list(session.scalars(select(Update).where(Update.rollout_id == plan.id)))
+    return _offer(session, wrapper, rows)
+
+
+def offer_again(session: Session, wrapper: Wrapper, ids: Sequence[int]) -> list[int]:
+    """As a rollout's tick does with what is scheduled."""
+    rows = list(session.scalars(select(Update).where(Update.id.in_(ids))))
+    return _offer(session, wrapper, rows)
+
+
+def _offer(session: Session, wrapper: Wrapper, rows: list[Update]) -> list[int]:
+    numbers = offers.offer(session, wrapper, rows, now_us())
+    moves.move(session, numbers, states.OFFERED, Actor.FLEET, now_us())
+    return sorted(numbers)
 
 
 def image_name(data: bytes) -> bytes:

@@ -13,7 +13,7 @@ from board_rig import MAC, START, flash
 from fleet.flashing import nvs, partitions
 from hil.virtual import flash_boot, runtime_image
 from hil.virtual.board import VirtualBoard
-from hil.virtual.flash_boot import BootFault
+from hil.virtual.flash_boot import About, BootFault
 
 BOOT = """
     import esp32
@@ -171,5 +171,5 @@ def test_sabotage_without_the_look_a_flash_of_another_chip_would_run(
     put(tmp_path, OTA_0, runtime_image.app("esp32c3"))
     with pytest.raises(BootFault, match="mismatch chip ID"):
         flash_boot.look(tmp_path / "flash.bin", "esp32s3")
-    monkeypatch.setattr(flash_boot, "_wrong", lambda *_: None)
+    monkeypatch.setattr(flash_boot, "_looked", lambda *_: About("1.28.0", hardened=False))
     assert flash_boot.look(tmp_path / "flash.bin", "esp32s3").running.label == "ota_0"

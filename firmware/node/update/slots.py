@@ -30,9 +30,10 @@ def pointer() -> "list[str]":
     """[slot, slot before or "-", "good", "trial", "runtime" or "bad"]."""
     try:
         with open("/slot") as file:
-            return file.read().split()
+            words = file.read().split()
     except OSError:
         return ["a", "-", "good"]
+    return words if len(words) == 3 else ["a", "-", "bad"]  # damaged: the rescue application runs
 
 
 def running() -> str:

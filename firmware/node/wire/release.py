@@ -184,11 +184,11 @@ def assigned(payload: bytes) -> Assignment:
     return Assignment(sequence, flat[1], flat[2], flat[3], parts, flat[5])
 
 
-def _flat(a: Assignment) -> list:
+def _flat(a: Assignment) -> list:  # type: ignore[type-arg]
     return [a.sequence, a.digest, a.expiry, a.size, [list(part) for part in a.parts]]
 
 
-def _array(data: bytes, length: int, what: str) -> list:
+def _array(data: bytes, length: int, what: str) -> list:  # type: ignore[type-arg]
     try:
         flat = cbor.decode(data)
     except cbor.CborError as e:
@@ -198,7 +198,7 @@ def _array(data: bytes, length: int, what: str) -> list:
     return flat
 
 
-def _list(value: object, least: int, most: int, width: int, what: str) -> list:
+def _list(value: object, least: int, most: int, width: int, what: str) -> list:  # type: ignore[type-arg]
     if not isinstance(value, list) or not least <= len(value) <= most:
         raise ReportError("%s: %d to %d" % (what, least, most))
     for each in value:

@@ -8,6 +8,7 @@ import struct
 import sys
 import time
 from asyncio import core
+from collections import namedtuple
 
 import _link
 import _ops
@@ -62,6 +63,24 @@ def _complain():
         pass
 
 
+class _Sys:
+    # `sys` of a runtime of another version than this VM's.
+    def __getattr__(self, name):
+        return getattr(sys, name)
+
+
+def _call_itself(version):
+    """Be the version that the runtime's image says, as far as sys.implementation goes."""
+    names = ("name", "version", "_machine", "_mpy")
+    numbers = tuple([int(part) for part in version.split("-")[0].split(".")]) + ("",)
+    told = namedtuple("implementation", names)(
+        sys.implementation.name, numbers, sys.implementation._machine, sys.implementation._mpy
+    )
+    other = _Sys()
+    other.implementation = told
+    sys.modules["sys"] = other
+
+
 def _files():
     try:
         return os.listdir("/")
@@ -90,10 +109,16 @@ def _set_up(fd):
     where = (hello["vfs_offset"], hello["vfs_size"])
     _link.flash = FlashDevice(image, *where, _on_cut, after, mode)
     vfs.umount("/")
-    if where[1]:
-        _mount(hello["prompt"])
     _vfs.where = (hello["romfs_offset"], hello["romfs_size"])
     sys.modules["vfs"] = _vfs
+    if hello["version"]:
+        _call_itself(hello["version"])
+    if hello["hardened"]:
+        _rom.module("_frozen_boot")
+        del sys.modules["_frozen_boot"]
+        os.chdir("/")
+    elif where[1]:
+        _mount(hello["prompt"])
     sys.path[:] = ["", ".frozen", "/lib"]
     return hello
 

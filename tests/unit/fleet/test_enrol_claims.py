@@ -7,7 +7,7 @@ from typing import Any
 import fleet_rig as rig
 import pytest
 from coap_rig import WRAPPER
-from enrol_rig import Board, Calls, EnrolFleet, enrol_fleet, order, provision
+from enrol_rig import TRUST, Board, Calls, EnrolFleet, enrol_fleet, order, provision
 from sqlalchemy import select
 
 from fleet.control import operations as control
@@ -73,10 +73,11 @@ def test_a_new_board_gets_all_that_belongs_on_it(fleet: EnrolFleet) -> None:
     assert (done.result, done.policy, done.area) == ("provisioned", "first", rig.AREA)
     ours = on_board(board)
     assert set(ours) == {
-        "cfg", "key", "cert", "ca", "oscore", "key2", "csr2", "hmac", "relk",
+        "cfg", "key", "cert", "ca", "oscore", "key2", "csr2", "hmac", "trust",
     }  # fmt: skip
     assert ours["ca"] == fleet.authority.root_der
     assert len(ours["hmac"]) == 32
+    assert ours["trust"] == TRUST
     found = config(board)
     assert found["node"] == board.node_id
     assert (found["door"], found["host"], found["port"]) == ("coap", "localhost", 5683)

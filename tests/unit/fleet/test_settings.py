@@ -44,15 +44,14 @@ def test_coap_may_be_off(tmp_path: Path, text: str, port: int | None) -> None:
     assert settings.load(tmp_path, coap_port="off").coap_port is None
 
 
-def test_enrolment_has_a_port_defaults_by_area_and_the_keys_of_releases(tmp_path: Path) -> None:
+def test_enrolment_has_a_port_and_defaults_by_area(tmp_path: Path) -> None:
     found = settings.load(write(tmp_path, ""))
     assert (found.enrol_host, found.enrol_port) == ("127.0.0.1", 8443)
     assert settings.load(tmp_path, enrol_port="off").enrol_port is None
     assert settings.load(tmp_path, enrol_port=0).enrol_port == 0
-    text = '[enrol.defaults.4401]\napn = "a"\n[release]\npublic_key = "r.pem"\n'
+    text = '[enrol.defaults.4401]\napn = "a"\n'
     found = settings.load(write(tmp_path, text))
     assert found.enrol_defaults == {"4401": {"apn": "a"}}
-    assert (found.release_public_key, found.root_public_key) == (tmp_path / "r.pem", None)
     with pytest.raises(SettingsError, match="a table named by an area"):
         settings.load(write(tmp_path, '[enrol.defaults.north]\napn = "a"\n'))
 

@@ -124,6 +124,13 @@ def _updates() -> None:
     op.create_index("ix_updates_step", "updates", ["step_us"], **flying)
     op.create_index("ix_updates_cell", "updates", ["cell"], **flying)
     op.create_index(
+        "ix_updates_reason",
+        "updates",
+        ["rollout_id", "state", "reason"],
+        sqlite_where=sa.text("reason != ''"),
+        postgresql_where=sa.text("reason != ''"),
+    )
+    op.create_index(
         "ix_updates_due",
         "updates",
         ["rollout_id", "group_no", "due_us", "place"],
