@@ -15,6 +15,12 @@ STUBS := micropython-esp32-stubs==1.29.0.post1 micropython-stdlib-stubs==1.29.0.
   bench-coap bench-oscore bench-twilight bench-alarms bench-flash bench-update measure soak soak-trace \
   soak-fuzz soak-coap soak-bitflips soak-bundles soak-claims soak-unplug soak-valve soak-register \
   soak-update-nodes soak-cuts wheel system compiler clean
+  bench-coap bench-oscore bench-twilight bench-alarms bench-flash bench-rollouts measure soak soak-trace soak-fuzz \
+  soak-coap soak-bitflips soak-claims soak-unplug soak-valve soak-register \
+  soak-update-nodes wheel system compiler clean
+  soak-coap soak-bitflips soak-bundles soak-claims soak-unplug soak-valve soak-register wheel \
+  system compiler clean
+  soak-coap soak-bitflips soak-claims soak-unplug soak-valve soak-register soak-cuts wheel system clean
 
 .venv/bin/python:
 	@python3 -m venv .venv || { rm -rf .venv; \
@@ -111,6 +117,12 @@ bench-update: system .venv/.dev
 
 bench: bench-heap bench-modems bench-scenarios bench-bytes bench-oscore bench-twilight bench-coap \
   bench-alarms bench-flash bench-update bench-thread
+# Rollouts over 3,000,000 terminals, and 300 seeds of releases that fail now and then.
+bench-rollouts: .venv/.dev
+	@$(DRIVERS) $(PY) -m tests.bench.rollouts $(ARGS)
+
+bench: bench-heap bench-modems bench-scenarios bench-bytes bench-oscore bench-twilight bench-coap \
+  bench-alarms bench-flash bench-rollouts bench-thread
 
 # A recorded level trace through the whole thread; ARGS names another CSV file.
 soak-trace: .venv/.dev
