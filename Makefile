@@ -12,15 +12,9 @@ COMPILER := build-essential python3-dev
 STUBS := micropython-esp32-stubs==1.29.0.post1 micropython-stdlib-stubs==1.29.0.post2
 
 .PHONY: demo test lint types bench bench-thread bench-heap bench-modems bench-scenarios bench-bytes \
-  bench-coap bench-oscore bench-twilight bench-alarms bench-flash bench-update measure soak soak-trace \
-  soak-fuzz soak-coap soak-bitflips soak-bundles soak-claims soak-unplug soak-valve soak-register \
-  soak-update-nodes soak-cuts wheel system compiler clean
-  bench-coap bench-oscore bench-twilight bench-alarms bench-flash bench-rollouts measure soak soak-trace soak-fuzz \
-  soak-coap soak-bitflips soak-claims soak-unplug soak-valve soak-register \
-  soak-update-nodes wheel system compiler clean
-  soak-coap soak-bitflips soak-bundles soak-claims soak-unplug soak-valve soak-register wheel \
-  system compiler clean
-  soak-coap soak-bitflips soak-claims soak-unplug soak-valve soak-register soak-cuts wheel system clean
+  bench-coap bench-oscore bench-twilight bench-alarms bench-flash bench-update bench-rollouts measure \
+  soak soak-trace soak-fuzz soak-coap soak-bitflips soak-bundles soak-claims soak-unplug soak-valve \
+  soak-register soak-update-nodes soak-cuts wheel system compiler clean
 
 .venv/bin/python:
 	@python3 -m venv .venv || { rm -rf .venv; \

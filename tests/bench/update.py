@@ -7,12 +7,18 @@ import argparse
 import asyncio
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from sqlalchemy import delete
+from updates_rig import roll_out
+
+from fleet.releases.tables import Delta
+from fleet.wire import cbor
 from hil.virtual.modem.energy import Usage
 from tests.bench import update_history, update_vm
-from tests.bench.update_street import House, Street
+from tests.bench.update_street import NEW, House, Street
 
 SMALL_PATCH, SMALL_ALL = 300, 1_500  # octets at most, of one constant
 HEAP_KB = 64
@@ -55,22 +61,29 @@ def constant(sources: Path) -> None:
 class Measured(Street):
     """A street of one house, where coverage is good."""
 
+    def versions(self) -> dict[int, Callable[[Path], None]]:
+        """One constant is another."""
+        return {NEW: constant}
+
     async def cost(self, what: str, whole: bool) -> Cost:
         """Of an update to it; `whole`: from an image that no delta starts from."""
         (house,) = self.houses
         await self._until_heard(house)
         due = await self._report(house)
-        if whole:
-            self.forget_deltas()
-        self.roll_out()
+        with self.database.begin() as session:
+            if whole:
+                session.execute(delete(Delta))
+            roll_out(session, self._wrapper, [house.node.node_id], NEW)
         mark, wakes = house.node.twin.ledger.mark(), house.wakes
         await self._work(house, 0)
         if not house.done:
             raise RuntimeError(f"the update failed: {house.line}")
         used = house.node.twin.ledger.since(mark)
-        part, stream = self.assigned()
+        ((told, stream),) = self._query("SELECT parts, size FROM assigned WHERE sequence = ?", NEW)
+        parts: Any = cbor.decode(told)  # type: ignore[arg-type]
+        part = parts[-1][2]
         return Cost(
-            what, part, stream, used.up_octets, used.down_octets, house.wakes - wakes,
+            what, part, int(str(stream)), used.up_octets, used.down_octets, house.wakes - wakes,
             due.up_octets + due.down_octets,
         )  # fmt: skip
 
@@ -91,7 +104,7 @@ async def air(folder: Path) -> list[Cost]:
     for what, whole in (("one constant changed", False), ("the whole application", True)):
         place = folder / what.replace(" ", "-")
         place.mkdir()
-        street = Measured(place, change=constant)
+        street = Measured(place, 1, 0)
         try:
             await street.open(1)
             costs.append(await street.cost(what, whole))
