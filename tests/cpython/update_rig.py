@@ -70,13 +70,19 @@ def trusted(sequence: int = 1) -> bytes:
 
 
 @functools.cache
-def image(sequence: int, manners: str = "good", size: int = 9_000) -> bytes:
+def image(sequence: int, manners: str = "good", size: int = 9_000, own: int = 2_000) -> bytes:
     """An application's image as far as slots.py reads it. `manners`: "good", "crashes" in each
     life, is "not importable", or "deaf": it reaches nobody."""
     told = cbor.encode([sequence, CONFIG["role"], BOARD])
-    same, own = random.Random(7).randbytes(size), random.Random(sequence).randbytes(2_000)
-    rest = told + manners.encode().ljust(16) + same + own
+    same, other = random.Random(7).randbytes(size), random.Random(sequence).randbytes(own)
+    rest = told + manners.encode().ljust(16) + same + other
     return b"rom:" + hashlib.sha256(rest).digest() + rest
+
+
+def reading(now: int) -> bytes:
+    """A record of the register."""
+    raw: bytes = cbor.encode([now, 0, 2, 1830])
+    return raw
 
 
 def deflated(data: bytes, wbits: int = release.WBITS) -> bytes:
