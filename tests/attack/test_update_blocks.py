@@ -1,5 +1,6 @@
 """Whoever asks for blocks that are not his, or for too many of them."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,7 @@ class Said:
 
     def __init__(self, city: City) -> None:
         self.said: list[tuple[str, list[object]]] = []
+        self.told = {node_id: threading.Event() for node_id in city.nodes}
         self.desk = BlockDesk(city.blocks)
 
     def answers(self, node_id: str) -> list[list[object]]:
@@ -38,6 +40,7 @@ class Said:
         content = cbor.decode(payload)
         assert isinstance(content, list)
         self.said.append((node_id, content))
+        self.told[node_id].set()
 
 
 def wanted(number: int = 1) -> bytes:
@@ -54,8 +57,7 @@ def test_attack_one_node_floods_the_desk_and_another_is_served(city: City) -> No
     said.desk.heard(other, wanted())
     assert said.desk._queue.qsize() == desk.OF_NODE + 1
     said.desk.start(said.say)
-    while not said.answers(other):
-        pass
+    assert said.told[other].wait(10)
     said.desk.stop()
     assert said.answers(other)[0][:2] == [1, 0]
 
