@@ -163,7 +163,7 @@ class _Composition:
                     "ingest": lambda: self._ingest.counts,
                     "uplink": self._uplink_counts,
                     "alarm_messages": lambda: self._sender.counts,
-                    "updates": lambda: self._blocks.counts,
+                    "update_blocks": lambda: self._blocks.counts,
                     "coap": lambda: self._coap.counts if self._coap else {},
                     "broker_refusals": lambda: self._broker.refusals if self._broker else {},
                 }

@@ -305,7 +305,7 @@ class Cycle:
                 return
             self.energy.enter(_SEND)
             door = await link.door()
-            if not reports and not fetches:
+            if not reports and (not fetches or self._state.get("urgent")):
                 answers.append(receipt.decode(await door.poll(door.RECEIPT_MS)))
             while reports:
                 report, whole = reports.pop(0)
@@ -405,6 +405,8 @@ class Cycle:
         urgent = self._state.get("urgent", 0)
         if work.go_on(self._state, self._config, results, self._left_ms(0)):
             self.reboot = True
+            if config.on_trial():
+                self._state.set("urgent", _AT_ONCE)
         if results:
             if self._answer(results):
                 work.told(results[0][0])

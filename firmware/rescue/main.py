@@ -114,6 +114,10 @@ async def _contact(values: dict, state, items: list, cap_ms: int) -> None:
 
 def _report(standing: "list[int]", state) -> bytes:
     status = {uplink.RESET_CAUSE: machine.reset_cause(), uplink.ERROR: state.get("error")}
+    with open(sys.path[0] + "/digest", "rb") as file:
+        # This application's own, so that the fleet sends no difference to what ran before.
+        status[uplink.IMAGE] = int.from_bytes(file.read(4), "big")
+    status[uplink.RELEASE] = 0
     for key, value in zip((uplink.STAGE, uplink.MARK), state.get("upd") or ()):
         if value:
             status[key] = value

@@ -31,7 +31,7 @@ def limits(board: Board) -> None:
             take(index, data)
             take(index, bytes(len(data)))
 
-        return await theirs(number, size, first, bits, more, ms)
+        return await theirs(number, size, first, missing, more, ms)
 
     board.fleet.blocks = blocks  # type: ignore[method-assign]
 

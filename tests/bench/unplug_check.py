@@ -23,8 +23,8 @@ from hil.virtual.nvs import Nvs
 FLASH = 4 << 20
 NVS_AT, NVS_SIZE = 0x9000, 0x4000
 APP_AT = 0x10000
-RESCUE_AT = 0x344000
-VFS_AT = 0x368000
+RESCUE_AT = 0x348000
+VFS_AT = 0x36C000
 BLOCK = 4096
 WORN = 12  # sectors of older code
 NAMES = ("cfg", "key", "cert", "ca", "oscore", "key2", "csr2", "hmac")

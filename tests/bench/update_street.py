@@ -21,13 +21,14 @@ from updates_rig import offer_again, roll_out
 
 from fleet.db.base import Database
 from fleet.flashing.hardware import load_board
+from fleet.flashing.runtime import STOCK
 from fleet.identity import hmac_keys, operations, oscore
 from fleet.identity.authority import Authority
 from fleet.identity.client import make_key_and_csr
 from fleet.identity.wrapping import Wrapper, open_wrapper
 from fleet.paths import firmware_dir
 from fleet.registry.operations import add_node, now_us
-from fleet.releases import intake, making, slots, store, trusting, workshop
+from fleet.releases import intake, making, rescue, slots, store, trusting, workshop
 from fleet.releases.bundle import Bundle
 from fleet.rollouts import moves
 from fleet.rollouts.states import COUNTED, MOST_ATTEMPTS, OPEN, SCHEDULED, Actor
@@ -45,10 +46,11 @@ AREA = "440106"
 OLD, NEW = 41, 42
 COVERAGE = (144.0, 154.0, 164.0)  # dB of coupling loss: levels 0, 1 and 2
 AWAKE_S = 60
+MQTT = 3  # this one, where coverage is good, has the other door, with a handshake in each wake
+TLS_AWAKE_S = 120
 LONGEST_S = 3 * 86_400  # virtual, of one node's update
 STEP_S = 120.0  # real, between two sleeps of one node on a busy machine
 _CUT_WITHIN = 400  # flash operations
-_TABLE = 24_000  # bytes
 _HEAD = 9  # bytes, firmware/node/store/rtcstate.py
 
 
@@ -88,9 +90,14 @@ class House:
 
 
 class Street:
-    """`open` it, `deliver`, `close`. `seed` decides when power fails, and how."""
+    """`open` it, `deliver`, `close`. `seed` decides when power fails, and how; about `table` bytes
+    have the delta.
+    """
 
-    def __init__(self, folder: Path, seed: int = 1) -> None:
+    runtime = STOCK  # its project's name
+
+    def __init__(self, folder: Path, seed: int, table: int) -> None:
+        self._table = table
         self._folder = folder
         self._random = random.Random(seed)
         self.fleet = FleetProcess(
@@ -109,14 +116,16 @@ class Street:
         self._authority = Authority.load(settings.pki)
         self.database = Database(settings.database_url)
         self._publish()
-        port = (await self.fleet.start())["coap_port"]
+        ports = await self.fleet.start()
+        port, broker = ports["coap_port"], ports["broker_port"]
         # From now on always the same, whatever becomes of the fleet.
+        held = {"--coap-port": port, "--broker-port": broker}
         self.fleet.settings = tuple(
-            str(port) if before == "--coap-port" else word
+            str(held.get(before, word))
             for before, word in zip(("", *self.fleet.settings), self.fleet.settings, strict=False)
         )
         for place in range(count):
-            self._add(place, port)
+            self._add(place, *(("mqtt", broker) if place == MQTT else ("coap", port)))
 
     async def close(self) -> None:
         """Everything off."""
@@ -125,41 +134,56 @@ class Street:
         self.database.close()
         await self.fleet.stop()
 
+    def versions(self) -> dict[int, Callable[[Path], None]]:
+        """What is another in each release behind OLD, by its sequence."""
+        return {NEW: lambda sources: another(sources, self._table)}
+
     def _publish(self) -> None:
         sources = firmware_dir()
-        changed = self._folder / "changed"
-        shutil.copytree(sources, changed)
-        another(changed)
-        old, new = (_bundle(path, n) for path, n in ((sources, OLD), (changed, NEW)))
-        self._image = old.components[release.APPLICATION]
+        made = {OLD: _bundle(sources, OLD)}
+        self._image = made[OLD].components[release.APPLICATION]
+        for sequence, change in self.versions().items():
+            changed = self._folder / f"changed {sequence}"
+            shutil.copytree(sources, changed)
+            change(changed)
+            made[sequence] = _bundle(changed, sequence)
         with self.database.begin() as session:
             trusting.install(session, release_rig.keys().trust, "Li Wei", now_us())
-        for made in (old, new):
+        for each in made.values():
             with self.database.begin() as session:
-                row = intake.add(session, made, "Li Wei", now_us())
+                row = intake.add(session, each, "Li Wei", now_us())
                 store.promote(session, row.sequence, "Li Wei", now_us())
         workshop.make_all(self.database)
-        ((size, state),) = fleet_rig.query(
-            self.fleet.data / "kapok.db", "SELECT length(patch), state FROM release_deltas"
+        found = fleet_rig.query(
+            self.fleet.data / "kapok.db",
+            "SELECT length(patch), state FROM release_deltas WHERE sequence = ?",
+            min(self.versions()),
         )
+        (size, state) = found[0]
         if state != "ready":
             raise StreetError(f"the delta is {state}")
-        self.sizes = {"image": len(new.components[release.APPLICATION]), "delta": size}
+        image = made[min(self.versions())].components[release.APPLICATION]
+        self.sizes = {"image": len(image), "delta": size}
 
-    def _add(self, place: int, port: int) -> None:
+    def _add(self, place: int, door: str, port: int) -> None:
         folder = self._folder / f"node{place}"
         folder.mkdir()
         scene = scenes.gas_meter(int(time.time()) * scenes.SECOND, place + 1)
         board = load_board(scene.board)
         flash = folder / "flash.bin"
         files = {**slots.supervisor_files(firmware_dir()), "/a.romfs": self._image}
-        firmware.make_flash(flash, board.table, FLASH_SIZE, files, board.chip)
+        firmware.make_flash(
+            flash, board.table, FLASH_SIZE, files, board.chip, project=self.runtime
+        )
+        rescued = rescue.build(firmware_dir(), slots.cache_dir() / "node")
+        firmware.put_files(flash, board.table, "rescue", rescued)
         node = VirtualNode(folder, mac_of(f"street {place}"), scene, seed=place)
         loss_db = COVERAGE[place % len(COVERAGE)]
         node.twin.link = NbIotLink(loss_db)
         node.provision(
-            self._credentials(node.node_id), "127.0.0.1", port, door="coap", awake_s=AWAKE_S,
-            attach_s=50, report_s=3600, report_records=48, tau_s=86_400, active_s=0, ledger_s=0,
+            self._credentials(node.node_id), "localhost", port, door=door,
+            awake_s=AWAKE_S if door == "coap" else TLS_AWAKE_S, attach_s=50, report_s=3600,
+            report_records=48, tau_s=86_400, active_s=0, ledger_s=0,
         )  # fmt: skip
         node.board.nvs.set_blob(NAMESPACE, trusting.NVS_KEY, release_rig.keys().trust)
         self.houses.append(House(node, loss_db))
@@ -261,7 +285,7 @@ class Street:
         return fleet_rig.query(self.fleet.data / "kapok.db", statement, *arguments)
 
 
-def another(sources: Path) -> None:
+def another(sources: Path, table: int) -> None:
     """The next version: a constant that changes nothing, and a table that nobody reads, so that
     the delta has more bytes than one wake at the edge of coverage brings.
     """
@@ -269,8 +293,8 @@ def another(sources: Path) -> None:
     text = cycle.read_text()
     cycle.write_text(text.replace("_SPARE_MS = const(3_000)", "_SPARE_MS = const(3_001)"))
     claim = sources / "node" / "claim.py"
-    table = random.Random(1).randbytes(_TABLE)
-    claim.write_text(f"{claim.read_text()}\n\nTABLE = {table!r}\n")
+    content = random.Random(1).randbytes(table)
+    claim.write_text(f"{claim.read_text()}\n\nTABLE = {content!r}\n")
 
 
 def _bundle(sources: Path, sequence: int) -> Bundle:

@@ -30,7 +30,7 @@ NUMBER = 7
 KEY = bytes(range(32))
 # Blocks of 4,096 bytes. The runtime's partitions are small, the others as in hw/partitions.
 LAYOUTS: dict[str, dict[str, Any]] = {
-    "4MiB": {"vfs": 152, "romfs": 52, "rescue": 36},
+    "4MiB": {"vfs": 148, "romfs": 56, "rescue": 36},
     "8MiB": {"vfs": 672, "romfs": 64, "rescue": 48},
     "odd": {"vfs": 61, "romfs": 7, "rescue": 13},
 }

@@ -123,7 +123,7 @@ async def test_partitions_come_from_the_table(tmp_path: Path) -> None:
     """
     async with rig(tmp_path, boot) as r:
         assert await r.line("running") == "ota_0 ota_1"
-        assert await r.line("vfs") == f"({0x368000}, {0x98000}) 152 4096"
+        assert await r.line("vfs") == f"({0x36C000}, {0x94000}) 148 4096"
         assert await r.line("written") == "0"
         assert await r.line("refused") == "-5379"
 

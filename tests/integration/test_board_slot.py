@@ -88,10 +88,10 @@ async def test_another_image_replaces_it_however_short(tmp_path: Path) -> None:
 
 async def test_an_image_that_does_not_fit_says_so_and_the_node_sleeps(tmp_path: Path) -> None:
     lines: list[str] = []
-    async with flashed(tmp_path, slot(tmp_path, "big", 215_000), lines) as board:
+    async with flashed(tmp_path, slot(tmp_path, "big", 230_000), lines) as board:
         await sleeps(board)
         assert board.state == "asleep"
-    assert any("its partition 212992" in line for line in lines)
+    assert any("its partition 229376" in line for line in lines)
     assert "no rescue application" in lines[-1]
 
 

@@ -157,19 +157,19 @@ def test_a_node_type_needs_a_modem_from_somewhere(hw: Path) -> None:
 
 TABLE_MISTAKES = {
     "no rescue": (
-        "rescue,   data, littlefs, 0x344000, 0x24000\n",
+        "rescue,   data, littlefs, 0x348000, 0x24000\n",
         "",
         "rescue: the firmware needs",
     ),
-    "small romfs": ("0x310000, 0x34000", "0x310000, 0x8000", "romfs: has 32768 bytes, needs"),
+    "small romfs": ("0x310000, 0x38000", "0x310000, 0x8000", "romfs: has 32768 bytes, needs"),
     "uneven slots": ("0x190000, 0x180000", "0x190000, 0x170000", "ota_1: is not as large"),
     "wrong type": (
         "rescue,   data, littlefs,",
         "rescue,   data, fat,",
         "rescue: is of type 1 0x81",
     ),
-    "overlap": ("0x368000, 0x98000", "0x350000, 0x98000", "overlaps the row before"),
-    "behind the flash": ("0x368000, 0x98000", "0x368000, 0xA8000", "ends behind the flash"),
+    "overlap": ("0x36C000, 0x94000", "0x350000, 0x94000", "overlaps the row before"),
+    "behind the flash": ("0x36C000, 0x94000", "0x36C000, 0xA4000", "ends behind the flash"),
 }
 
 
@@ -221,7 +221,7 @@ def test_show_prints_pins_and_the_map_of_the_flash() -> None:
     code, out = run("hw", "show", "esp32-ec200")
     assert code == 0
     assert "\x1b" not in out
-    for text in ("UART2 rs485 de", "0x368000", "rescue", "####"):
+    for text in ("UART2 rs485 de", "0x36c000", "rescue", "####"):
         assert text in out
     code, out = run("hw", "show", "devkit", "--json")
     flash = json.loads(out)["flash"]
