@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import event
 from updates_rig import NEW, OLD, City, Taker
 
+from fleet.control import operations as control
 from fleet.rollouts import states
 from fleet.updates import deadlines, outcomes
 from fleet.wire import command, release
@@ -129,6 +130,13 @@ def test_a_delta_that_does_not_fit_is_followed_by_the_whole_image(city: City) ->
     assert fleet_rig.query(city.path, "SELECT attempts FROM updates") == [(0,)]
     node.report((2, release.BAD_DELTA, 0))  # which cannot be, and must not go round for ever
     assert state(city)[0] == states.FAILED
+
+
+def test_a_node_that_is_provisioned_anew_has_lost_its_job(city: City, node: Taker) -> None:
+    with city.database.begin() as session:
+        control.cancel(session, node.node_id)
+    assert state(city) == (states.FAILED, "provisioned")
+    assert node.fetch() == release.GONE
 
 
 def test_a_second_result_changes_nothing(city: City, node: Taker) -> None:
