@@ -52,7 +52,8 @@ def start(name: str, by: str, as_json: bool) -> None:
 @json_option
 @one_line_errors
 def pause(name: str | None, every: bool, by: str, as_json: bool) -> None:
-    """Make no more offers; nodes go on with what they have. `cancel` takes that back too.
+    """Make no more offers, and take back what no node has taken yet. Nodes go on with what they
+    have taken; `cancel` takes that back too.
 
     Example: kapok rollout pause --all
     """

@@ -1,6 +1,6 @@
 """What ends many updates at once that nobody has begun: in one statement, some thousand a call."""
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from fleet.rollouts import counting, states
@@ -9,6 +9,22 @@ from fleet.rollouts.states import Actor
 from fleet.rollouts.tables import RolloutGroup, Update
 
 MOST = 10_000
+
+
+def drop_unmade(session: Session, rollout_id: int) -> int:
+    """Forget updates of a rollout whose making did not end: it has no groups; how many."""
+    has_groups = select(RolloutGroup.number).where(RolloutGroup.rollout_id == rollout_id).limit(1)
+    if session.scalar(has_groups) is not None:
+        return 0
+    some = select(Update.id).where(Update.rollout_id == rollout_id).limit(MOST)
+    ids = session.scalars(some).all()
+    for start in range(0, len(ids), 500):
+        session.execute(
+            delete(Update)
+            .where(Update.id.in_(ids[start : start + 500]))
+            .execution_options(synchronize_session=False)
+        )
+    return len(ids)
 
 
 def end_scheduled(

@@ -77,6 +77,8 @@ def create(
     filling.fill(database, identifier, wanted.sequence, plan, node_ids, cells, progress)
     with database.begin() as session:
         row = session.get_one(Rollout, identifier, with_for_update=True)
+        if row.state != lifecycle.CREATING:
+            raise RolloutError(f"rollout {wanted.name} was cancelled while it was made")
         row.state = lifecycle.WAITING if row.valve else lifecycle.READY
         detail: dict[str, str | int] = {"nodes": len(node_ids), "release": wanted.sequence}
         events.note(session, identifier, now_us(), "created", who, detail)

@@ -85,10 +85,12 @@ def start(session: Session, row: Rollout, person: str) -> None:
 
 
 def pause(session: Session, row: Rollout, person: str) -> None:
-    """No more offers; what nodes have been given goes on."""
+    """No more offers, and those that no node has taken yet are taken back by the tick; what nodes
+    have taken goes on.
+    """
     who = check_person(person)
     _expect(row, "paused", RUNNING)
-    row.state, row.why, row.due_us = PAUSED, "", None
+    row.state, row.why, row.due_us = PAUSED, "", now_us()
     events.note(session, row.id, now_us(), "paused", who)
 
 

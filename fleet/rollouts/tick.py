@@ -67,9 +67,15 @@ def tick(database: Database, offerer: Offerer, now_us: int, most: int = MOST_OFF
             .order_by(Rollout.urgent.desc(), Rollout.id)
         ).all()
     offered = 0
+    failed: Exception | None = None
     for identifier in due:
-        with database.begin() as session:
-            offered += _advance(session, offerer, identifier, now_us, most - offered)
+        try:
+            with database.begin() as session:
+                offered += _advance(session, offerer, identifier, now_us, most - offered)
+        except Exception as e:  # whatever it is: the others must go on
+            failed = e
+    if failed is not None:
+        raise failed
     return Ticked(expired, offered, len(due))
 
 
@@ -85,7 +91,7 @@ def _advance(
         _cancel_some(session, offerer, row, now_us)
         return 0
     if row.state != lifecycle.RUNNING:
-        row.due_us = None
+        _take_back_some(session, offerer, row, now_us)
         return 0
     if store.revoked(session, row.sequence):
         row.state, row.why, row.due_us = lifecycle.CANCELING, "revoked", now_us
@@ -96,6 +102,8 @@ def _advance(
 
 def _cancel_some(session: Session, offerer: Offerer, row: Rollout, now_us: int) -> None:
     row.due_us = now_us
+    if row.group_no == 0 and clearing.drop_unmade(session, row.id):
+        return
     if clearing.end_scheduled(session, row.id, states.CANCELED, Actor.PERSON, "canceled", now_us):
         return
     flying = _flying(session, row.id, states.OPEN)
@@ -105,6 +113,16 @@ def _cancel_some(session: Session, offerer: Offerer, row: Rollout, now_us: int) 
         )
         return
     _end(session, row, lifecycle.CANCELED, now_us)
+
+
+def _take_back_some(session: Session, offerer: Offerer, row: Rollout, now_us: int) -> None:
+    """Of one that was stopped or paused: what no node has taken yet waits again."""
+    flying = _flying(session, row.id, [states.OFFERED])
+    row.due_us = now_us if flying else None
+    if flying:
+        offering.take_back(
+            session, offerer, flying, states.SCHEDULED, Actor.FLEET, "stopped", now_us
+        )
 
 
 def _flying(session: Session, rollout_id: int, several: Sequence[str]) -> Sequence[int]:
@@ -246,14 +264,9 @@ class _Round:
     def _stop(self, why: str) -> None:
         """No offers any more, and those that no node has taken yet are taken back."""
         row = self._row
-        row.state, row.why, row.due_us = lifecycle.STOPPED, why, None
+        row.state, row.why = lifecycle.STOPPED, why
         group = self._groups[row.group_no - 1]
-        while flying := _flying(self._session, row.id, [states.OFFERED]):
-            if not offering.take_back(
-                self._session, self._offerer, flying, states.SCHEDULED, Actor.FLEET, "stopped",
-                self._now,
-            ):  # fmt: skip
-                break
+        _take_back_some(self._session, self._offerer, row, self._now)
         detail: dict[str, str | int] = {
             "why": why, "group": group.name, "errors": group.errors,
             "ended": self._tally([group.number]).ended,

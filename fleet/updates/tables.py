@@ -12,7 +12,11 @@ class Running(Base):
     """
 
     __tablename__ = "running"
-    __table_args__ = (Index("ix_running_sequence", "sequence"),)
+    # Rollouts that take late joiners ask who has said something new since they looked.
+    __table_args__ = (
+        Index("ix_running_sequence", "sequence"),
+        Index("ix_running_since", "since_us"),
+    )
 
     node_id: Mapped[str] = mapped_column(String(10), primary_key=True)
     sequence: Mapped[int] = mapped_column(Integer)  # 0: a development build

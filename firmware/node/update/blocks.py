@@ -81,13 +81,13 @@ class Taker:
         """
         at = first // size
         end = (end + size - 1) // size
-        while at < end and self._has(at * size):
+        while at < end and self._has(at * size, size):
             at += 1
         if at >= end:
             return 0, b""
         bits = bytearray((most + 7) // 8)
         for i in range(min(most, end - at)):
-            if not self._has((at + i) * size):
+            if not self._has((at + i) * size, size):
                 bits[i >> 3] |= 128 >> (i & 7)
         return at, bytes(bits).rstrip(b"\0")
 
@@ -95,7 +95,7 @@ class Taker:
         """A block that came: kept if it belongs here, is whole and is not there yet."""
         offset = index * size
         length = min(size, self._size - offset)
-        if index < 0 or not 0 < length == len(data) or self._has(offset):
+        if index < 0 or not 0 < length == len(data) or self._has(offset, length):
             return
         if self._file is None:
             self._file = open(self._path, "ab")  # noqa: SIM115
@@ -126,9 +126,13 @@ class Taker:
         if self._file is not None:
             self._file.close()
 
-    def _has(self, offset: int) -> bool:
-        grain = offset // _GRAIN
-        return bool(self._there[grain >> 3] & 1 << (grain & 7))
+    def _has(self, offset: int, length: int) -> bool:
+        # All of a block, which may be of several that were smaller.
+        end = min(offset + length, self._size)
+        for grain in range(offset // _GRAIN, (end + _GRAIN - 1) // _GRAIN):
+            if not self._there[grain >> 3] & 1 << (grain & 7):
+                return False
+        return True
 
     def _note(self, offset: int, length: int) -> None:
         for grain in range(offset // _GRAIN, (offset + length + _GRAIN - 1) // _GRAIN):

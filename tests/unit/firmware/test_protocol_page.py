@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from node.errors import AttachRefused
 from node.link import ladder, oscore, oscore_server
-from node.wire import cbor, claim, coap, command, nodeid, receipt, report, uplink
+from node.wire import cbor, claim, coap, command, nodeid, receipt, release, report, uplink
+
+from fleet.updates import requests
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "protocol.md").read_text()
@@ -94,6 +96,23 @@ def test_the_datagrams_on_the_page_are_what_both_sides_seal() -> None:
     assert answer == vector("answer")
     assert f"{28 + len(answer)} down" in PAGE
     assert node.open(request, option, cipher) == b"\x44"
+
+
+def test_the_assignment_on_the_page_is_what_a_node_takes() -> None:
+    given = release.assigned(vector("assignment"))
+    assert given.parts == [(release.APPLICATION, release.DELTA, 300, bytes(range(0xA0, 0xA8)))]
+    assert (given.sequence, given.expiry, given.size) == (42, 1796016600, 812)
+    text = release.bound("1gntj14d2p", 12, given)
+    assert text.startswith(b"kapok update\0down\0")
+    assert hmac.digest(bytes(range(32)), text, "sha256")[:16] == given.mac
+    assert release.assign(given) == vector("assignment")
+
+
+def test_the_blocks_on_the_page_are_what_the_fleet_gives() -> None:
+    assert requests.decode(vector("wanted")) == (12, 512, [1])
+    assert cbor.encode([12, 512, 0, b"\x40"]) == vector("wanted")
+    assert requests.encode(12, 1, bytes(range(4))) == vector("block")
+    assert requests.encode(12, 1, release.GONE) == vector("gone")
 
 
 def test_the_node_id_on_the_page() -> None:

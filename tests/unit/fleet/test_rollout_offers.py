@@ -166,15 +166,15 @@ def test_offers_hold_while_too_many_are_silent_and_stop_when_they_are_lost(
 def test_each_rollout_has_a_transaction_of_its_own(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One that cannot go on, whatever it is, costs the others that came before it nothing."""
+    """One that cannot go on, whatever it is, costs the others nothing."""
     for name in ("one", "two"):
         fleet.create(name=name, canary=10, **FAST)
         fleet.do("start", name)
-    two = fleet.row("two").id
+    one = fleet.row("one").id
     whole = offering.offer_some
 
     def failing(session, offerer, row, *rest):  # type: ignore[no-untyped-def]
-        if row.id == two:
+        if row.id == one:
             raise RuntimeError("disk full")
         return whole(session, offerer, row, *rest)
 

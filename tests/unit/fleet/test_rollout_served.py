@@ -22,13 +22,12 @@ from fleet.wire import command, release
 class Served:
     """A city whose upkeep is called by the test."""
 
-    def __init__(self, folder: Path, nodes: int) -> None:
+    def __init__(self, folder: Path, nodes: int, authority: Authority) -> None:
         (folder / CONFIG).write_text("")
         self.city = City(folder, nodes)
         self.settings = load(folder)
-        self.upkeep = Upkeep(
-            self.settings, self.city.database, Authority.open(self.settings.pki), wrapper=WRAPPER
-        )
+        self.authority = authority
+        self.upkeep = Upkeep(self.settings, self.city.database, authority, wrapper=WRAPPER)
         self.takers = [Taker(self.city, node_id) for node_id in self.city.nodes]
 
     def start(self, name: str = "july", sequence: int = NEW, **plan: object) -> None:
@@ -56,9 +55,15 @@ class Served:
             return listing.status(session, name).rollout.state
 
 
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Made once: its keys take their time."""
+    return Authority.open(tmp_path_factory.mktemp("pki") / "pki")
+
+
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[Served]:
-    made = Served(tmp_path, 4)
+def served(tmp_path: Path, authority: Authority) -> Iterator[Served]:
+    made = Served(tmp_path, 4, authority)
     yield made
     made.city.close()
 
@@ -147,7 +152,7 @@ def test_a_rollout_without_keys_waits_and_says_so(served: Served) -> None:
 
 
 def test_without_a_wrapper_nobody_is_offered_anything(served: Served) -> None:
-    upkeep = Upkeep(served.settings, served.city.database, Authority.open(served.settings.pki))
+    upkeep = Upkeep(served.settings, served.city.database, served.authority)
     served.start(canary=4)
     upkeep.tick()
     assert served.counts() == {"scheduled": 4}

@@ -65,7 +65,7 @@ def test_the_canary_of_a_bad_release_stops_it(fleet: Fleet) -> None:
     assert (row.state, row.why) == (lifecycle.STOPPED, "trip")
     assert len(fleet.offers.withdrawn) == 7  # no node had taken them
     assert fleet.open_ids() == []
-    assert fleet.tick(DAY_US / 1e6) == (0, 0, 0)
+    assert fleet.tick(DAY_US / 1e6).offered == 0
     fleet.check()
 
 
@@ -151,6 +151,24 @@ def test_pause_and_resume(fleet: Fleet) -> None:
     assert fleet.tick().offered == 10
     with pytest.raises(RolloutError, match="is running: only one that is paused is resumed"):
         fleet.do("resume")
+
+
+def test_a_pause_takes_back_what_no_node_has_taken(fleet: Fleet) -> None:
+    fleet.create(canary=10, **FAST)
+    fleet.do("start")
+    fleet.tick()
+    first, *_ = fleet.open_ids()
+    fleet.move([first], states.ACCEPTED)
+    fleet.do("pause")
+    fleet.tick(1)
+    assert fleet.open_ids() == [first]
+    assert len(fleet.offers.withdrawn) == 9
+    fleet.tick(1)
+    assert fleet.row().due_us is None
+    fleet.do("resume")
+    fleet.tick()
+    assert len(fleet.open_ids()) == 10
+    fleet.check()
 
 
 def test_one_stop_for_all(fleet: Fleet) -> None:
@@ -402,7 +420,16 @@ def test_a_name_is_used_once_and_an_interrupted_making_is_made_whole(
     assert len(fleet.updates()) == 60
     with pytest.raises(RolloutError, match="is creating"):
         fleet.do("start")
-    assert fleet.create("all").nodes == 100
+    fleet.do("cancel")
+    for _ in range(3):
+        fleet.tick()
+    assert fleet.row().state == lifecycle.CANCELED
+    assert fleet.updates() == []
+    with pytest.raises(Killed):
+        creating.create(
+            fleet.database, wanted._replace(name="two"), LI, account="x", progress=killed
+        )
+    assert fleet.create("all", "two").nodes == 100
     assert len(fleet.updates()) == 100
     fleet.check()
     with pytest.raises(RolloutError, match="there is a rollout one already"):

@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("node_id", name=op.f("pk_running")),
     )
     op.create_index("ix_running_sequence", "running", ["sequence"])
+    op.create_index("ix_running_since", "running", ["since_us"])
     op.create_table(
         "assigned",
         sa.Column("node_id", sa.String(length=10), nullable=False),
