@@ -34,7 +34,12 @@ def test_the_board_gets_the_release_and_nothing_else_changes(
 ) -> None:
     placed: dict[str, bytes] = {}
     sources = Built({"/boot.py": b"supervisor", "/a.romfs": b"of the sources"}, {})
-    monkeypatch.setattr(built, "build", lambda _firmware, wanted: asked.append(wanted) or sources)
+
+    def build(_firmware: Path, wanted: Target) -> Built:
+        asked.append(wanted)
+        return sources
+
+    monkeypatch.setattr(built, "build", build)
     monkeypatch.setattr(layout, "regions", lambda _b, _r, files, _s: placed.update(files) or [])
     asked: list[Target] = []
     prepared(runtime, small(7))._regions(None)
