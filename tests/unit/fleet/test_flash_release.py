@@ -7,8 +7,9 @@ from cli_rig import refusal
 from release_rig import METER, keys, of, small, small_image
 
 from fleet.errors import Refusal
-from fleet.flashing import built, flash_order, layout
+from fleet.flashing import built, flash_order, hardware, layout, provision_many
 from fleet.flashing.built import Built
+from fleet.flashing.provision import Order
 from fleet.releases import bundle
 from fleet.releases.bundle import Bundle
 from fleet.releases.target import Target
@@ -71,3 +72,20 @@ def test_sources_beside_a_bundle_are_wrong_usage(runtime: Path, tmp_path: Path) 
         "--firmware", tmp_path, code=2,
     )  # fmt: skip
     assert "no --firmware beside it" in text
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ([0, "gas-meter", "esp32s3-bc660k"], ""),
+        ([7, "", ""], ""),
+        ([], ""),
+        (None, ""),
+        ([0, "gateway", "esp32-ec200"], "its image is for gateway, not gas-meter"),
+        ([0, "gas-meter", "devkit"], "its image is for devkit, not esp32s3-bc660k: kapok flash"),
+    ],
+)
+def test_a_board_that_was_flashed_as_another_type_is_said(told: object, why: str) -> None:
+    order = Order(hardware.load_node_type("gas-meter"), lambda _node: "")
+    assert provision_many.foreign({"release": told}, order).startswith(why)
+    assert bool(why) == bool(provision_many.foreign({"release": told}, order))
