@@ -18,6 +18,7 @@ from fleet.registry import found_devices, sub_devices
 from fleet.registry import operations as registry
 from fleet.rollouts import routes as rollouts
 from fleet.telemetry import operations as telemetry
+from fleet.updates import routes as updates
 
 Limit = Annotated[int, Query(ge=1, le=registry.PAGE)]
 
@@ -208,4 +209,5 @@ def create(database: Database, health: Callable[[], dict[str, Any]], version: st
     app.include_router(alarms.router(database))
     app.include_router(control_routes.router(database))
     app.include_router(rollouts.router(database))
+    app.include_router(updates.router(database))
     return app

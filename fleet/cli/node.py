@@ -171,10 +171,10 @@ def list_(area: str, role: str, where: str, after: str, limit: int, as_json: boo
     if as_json:
         say_json([_as_json(one) for one in found])
         return
-    headings = ["node", "role", "state", "area", "asset", "last report", "journal"]
+    headings = ["node", "role", "state", "area", "asset", "last report", "journal", "release"]
     rows = [
         [one.id, one.role, one.state, one.area, str(one.asset_id or ""), iso(one.last_report_us),
-         str(one.status.get("0", ""))]
+         str(one.status.get("0", "")), str(one.status.get("17", ""))]
         for one in found
     ]  # fmt: skip
     say_table("nodes", headings, rows)

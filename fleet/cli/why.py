@@ -3,7 +3,7 @@
 import rich_click as click
 
 from fleet import texts
-from fleet.cli.common import database, iso, json_option, one_line_errors, say_json
+from fleet.cli.common import database, json_option, one_line_errors, say_json
 
 
 @click.command()
@@ -17,36 +17,17 @@ def why(node_id: str, lang: str | None, as_json: bool) -> None:
 
     Example: kapok why 1gntj14d2p
     """
-    from fleet.cli import why_words as wording
     from fleet.registry.operations import check_node_id
+    from fleet.updates import wording
     from fleet.updates.story import story
 
     spoken = lang or texts.language()
     with database() as db, db.read() as session:
         found = story(session, check_node_id(node_id))
     if as_json:
-        say_json(
-            {
-                "node": found.node_id,
-                "state": found.state,
-                "last_report": iso(found.last_report_us),
-                "runs": found.runs and {**found.runs, "says": wording.runs_text(found, spoken)},
-                "story": [
-                    {
-                        "at": iso(line.at_us), "what": line.what, **line.values,
-                        "says": wording.line_text(line, spoken),
-                    }
-                    for line in found.lines
-                ],
-                "waits": {
-                    "what": found.waits.what, **found.waits.values,
-                    "until": iso(found.waits.until_us),
-                    "says": wording.waits_text(found.waits, spoken),
-                },
-            }
-        )  # fmt: skip
+        say_json(wording.said(found, spoken))
         return
     click.echo(f"{found.node_id}: {wording.runs_text(found, spoken)}")
     for line in found.lines:
-        click.echo(f"  {iso(line.at_us)}  {wording.line_text(line, spoken)}")
+        click.echo(f"  {wording.iso(line.at_us)}  {wording.line_text(line, spoken)}")
     click.echo(wording.waits_text(found.waits, spoken))

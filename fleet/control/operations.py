@@ -21,6 +21,7 @@ from fleet.identity.operations import live_fingerprints
 from fleet.identity.secret import SecretBytes
 from fleet.identity.wrapping import Wrapper
 from fleet.registry.operations import now_us as clock_us
+from fleet.updates import anew as updates
 from fleet.updates import stamping as assignments
 from fleet.wire import cbor
 
@@ -243,6 +244,7 @@ def cancel(session: Session, node_id: str) -> int:
         .values(expires_us=clock_us())
     )
     end_of_node(session, node_id, PROVISIONED)
+    updates.provisioned(session, node_id, clock_us())
     # Its configuration is a new one: what was in force, and what was wanted of it, is no more.
     session.execute(
         update(DownlinkProgress)

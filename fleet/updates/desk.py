@@ -5,6 +5,7 @@ Nothing is kept for anybody: QoS 0 both ways, and a node asks again for what did
 
 import queue
 import threading
+from collections import Counter
 from collections.abc import Callable
 
 import structlog
@@ -14,6 +15,7 @@ from fleet.updates.blocks import Blocks
 from fleet.updates.streams import NotServedError
 
 QUEUE = 1_000  # requests; what is over is dropped, and asked for again
+OF_NODE = 4  # of them of one node: it asks one at a time, and may have repeated it
 
 log = structlog.get_logger("updates")
 
@@ -27,6 +29,8 @@ class BlockDesk:
     def __init__(self, blocks: Blocks) -> None:
         self._blocks = blocks
         self._queue: queue.Queue[tuple[str, bytes]] = queue.Queue(QUEUE)
+        self._waiting: Counter[str] = Counter()  # of each node
+        self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._say: Say = lambda _node, _payload: None
         self._worker = threading.Thread(target=self._work, name="blocks", daemon=True)
@@ -44,10 +48,12 @@ class BlockDesk:
 
     def heard(self, node_id: str, payload: bytes) -> None:
         """A node asks for blocks; never waits."""
-        try:
-            self._queue.put_nowait((node_id, payload))
-        except queue.Full:
-            self._blocks.counts["dropped"] += 1
+        with self._lock:
+            if self._waiting[node_id] >= OF_NODE or self._queue.full():
+                self._blocks.counts["dropped"] += 1
+                return
+            self._waiting[node_id] += 1
+        self._queue.put((node_id, payload))  # nobody else puts, so that there is room
 
     def _work(self) -> None:
         while not self._stopping.is_set():
@@ -55,6 +61,10 @@ class BlockDesk:
                 node_id, payload = self._queue.get(timeout=0.2)
             except queue.Empty:
                 continue
+            with self._lock:
+                self._waiting[node_id] -= 1
+                if not self._waiting[node_id]:
+                    del self._waiting[node_id]
             try:
                 self.answer(node_id, payload)
             except Exception as e:  # whatever it is, the next node must be answered

@@ -37,18 +37,18 @@ class _Offer(NamedTuple):
 
 
 def offer(
-    session: Session, wrapper: Wrapper, updates: Iterable[Update], now_us: int
+    session: Session, _wrapper: Wrapper, updates: Iterable[Update], now_us: int
 ) -> dict[int, int]:
     """Queue an assignment for each node: a delta where one from what it runs was proved, else the
     whole image. The numbers of the items, by update.
 
     Sets `number`, and the clocks `absolute_us` and `step_s` where they are not set; the state is
-    the caller's to move. Left out are nodes without a key that can be had, with a full queue or
-    without a registration, and releases that may not be given.
+    the caller's to move. Left out are nodes without a key, with a full queue or without a
+    registration, and releases that may not be given. No key is opened before the hand-over.
     """
     several = list(updates)
-    held = hmac_keys.held(session, wrapper, {each.node_id for each in several})
-    return assign(session, [each for each in several if held.get(each.node_id)], now_us)
+    keyed = hmac_keys.holders(session, [each.node_id for each in several])
+    return assign(session, [each for each in several if each.node_id in keyed], now_us)
 
 
 def assign(session: Session, updates: Sequence[Update], now_us: int) -> dict[int, int]:

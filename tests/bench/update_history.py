@@ -18,7 +18,7 @@ from fleet.wire import release
 def table(folder: Path, commits: int) -> Iterator[str]:
     """Lines for people; one where there is no history."""
     try:
-        found = _git("log", f"-{commits}", "--first-parent", "--format=%h %s", "--", "firmware")
+        found = _git("log", f"-{commits}", "--no-merges", "--format=%h %s", "--", "firmware")
     except (OSError, subprocess.CalledProcessError):
         yield "the last commits: no git history here"
         return

@@ -213,6 +213,11 @@ def test_openapi_describes_every_route(api: TestClient) -> None:
         "/api/nodes/{node_id}/sub-devices",
         "/api/nodes/{node_id}/found-devices",
         "/api/readings",
+        "/api/rollouts",
+        "/api/rollouts/preview",
+        "/api/rollouts/preview/excluded",
+        "/api/rollouts/{name}",
+        "/api/rollouts/{name}/nodes",
         "/api/commands",
         "/api/commands/{identifier}",
         "/api/commands/{identifier}/nodes",
@@ -221,6 +226,7 @@ def test_openapi_describes_every_route(api: TestClient) -> None:
         "/api/config/drift",
         "/api/config/schema/{role}",
         "/api/nodes/{node_id}/config",
+        "/api/nodes/{node_id}/why",
     }
     for path in described["paths"].values():
         assert all(method["description"] for method in path.values())

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import event
 from updates_rig import NEW, OLD, City, Taker
 
+from fleet.control import operations as control
 from fleet.rollouts import states
 from fleet.updates import deadlines, outcomes
 from fleet.wire import command, release
@@ -131,6 +132,13 @@ def test_a_delta_that_does_not_fit_is_followed_by_the_whole_image(city: City) ->
     assert state(city)[0] == states.FAILED
 
 
+def test_a_node_that_is_provisioned_anew_has_lost_its_job(city: City, node: Taker) -> None:
+    with city.database.begin() as session:
+        control.cancel(session, node.node_id)
+    assert state(city) == (states.FAILED, "provisioned")
+    assert node.fetch() == release.GONE
+
+
 def test_a_second_result_changes_nothing(city: City, node: Taker) -> None:
     node.report((1, release.NO_SPACE, 0))
     node.report((1, command.DONE, 0))
@@ -182,6 +190,29 @@ def test_nodes_without_an_update_cost_two_looks(tmp_path: Path) -> None:
         city.path, "EXPLAIN QUERY PLAN SELECT id FROM updates WHERE open_for IN ('a', 'b')"
     )
     assert "uq_updates_open_for" in str(plan)
+    city.close()
+
+
+def test_a_batch_of_nodes_moves_together(tmp_path: Path) -> None:
+    city = City(tmp_path, 30)
+    city.roll_out()
+    nodes = [city.node(place) for place in range(30)]
+    for each in nodes:
+        each.report()
+    asked: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if any(word in statement for word in ("running", "updates", "assigned", "rollout")):
+            asked.append(statement)
+
+    event.listen(city.database.engine, "before_cursor_execute", note)
+    city.ingest.process([each.message(stage=release.VERIFIED, mark=900) for each in nodes])
+    assert len(asked) < 12, asked
+    assert set(city.states()) == {("verified", "", 900)}
+    asked.clear()
+    city.ingest.process([each.message((1, command.DONE, 0)) for each in nodes])
+    assert set(city.states()) == {("succeeded", "", 900)}
+    assert len(asked) < 12 + 30, asked  # and each result is kept
     city.close()
 
 

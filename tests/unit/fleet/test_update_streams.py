@@ -209,8 +209,8 @@ def test_an_answer_is_bounded_whatever_was_asked(city: City, node: Taker) -> Non
 def test_a_full_desk_drops_and_never_waits(city: City, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fleet.updates.desk.QUEUE", 2)
     desk = BlockDesk(city.blocks)
-    for _ in range(5):
-        desk.heard("1gntj14d2p", b"")
+    for n in range(5):
+        desk.heard(f"1gntj14d2{n}", b"")
     assert city.blocks.counts["dropped"] == 3
 
 

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 from cli_rig import out, out_json, refusal
+from fastapi.testclient import TestClient
 from updates_rig import NEW, City
 
 from fleet import texts
-from fleet.cli import why_words
+from fleet.api import routes
 from fleet.rollouts import states
-from fleet.updates import outcomes
+from fleet.updates import outcomes, wording
 from fleet.updates.story import story
 from fleet.wire import command, release
 
@@ -101,6 +102,16 @@ def test_for_programs(city: City) -> None:
     assert found["waits"]["what"] == "contact"
 
 
+def test_over_http(city: City) -> None:
+    city.roll_out()
+    city.node().report()
+    client = TestClient(routes.create(city.database, lambda: {"ok": True}, "0"))
+    found = client.get(f"/api/nodes/{city.nodes[0]}/why", params={"lang": "zh"}).json()
+    assert found["waits"]["what"] == "handed"
+    assert "等待节点确认" in found["waits"]["says"]
+    assert client.get("/api/nodes/1gntj14d2p/why").status_code == 404
+
+
 def test_no_such_node(city: City) -> None:
     assert "1gntj14d2p" in refusal(city.path.parent, "why", "1gntj14d2p")
     refusal(city.path.parent, "why", "x")
@@ -137,6 +148,6 @@ def test_every_text_is_filled(city: City) -> None:
         with city.database.read() as session:
             found = story(session, node.node_id)
         for lang in texts.LANGUAGES:
-            said = [why_words.line_text(line, lang) for line in found.lines]
-            said += [why_words.waits_text(found.waits, lang), why_words.runs_text(found, lang)]
+            said = [wording.line_text(line, lang) for line in found.lines]
+            said += [wording.waits_text(found.waits, lang), wording.runs_text(found, lang)]
             assert not [text for text in said if "{" in text]
