@@ -3,10 +3,12 @@ version that works, and the fleet knows why, without a person.
 """
 
 import asyncio
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from littlefs import LittleFS, LittleFSError
 from updates_rig import roll_out
 
 from fleet.flashing import partitions
@@ -40,7 +42,11 @@ OPEN = '        """Wake the modem and attach; LinkError says why not."""\n'
 class Ends(Street):
     """Versions that crash, cannot be imported and reach nobody, beside one that is good."""
 
+    bad = True
+
     def versions(self) -> dict[int, Callable[[Path], None]]:
+        if not self.bad:
+            return super().versions()
         return {
             **super().versions(),
             CRASHES: changed("cycle.py", RUN, RUN + "        raise RuntimeError\n"),
@@ -116,7 +122,7 @@ async def test_what_is_no_good_goes_back_and_the_fleet_knows_why(street: Ends) -
 
 async def test_a_destroyed_superblock_ends_in_a_reinstalled_node(street: Ends) -> None:
     try:
-        street.runtime = HARDENED
+        street.runtime, street.bad = HARDENED, False
         await street.open(1)
         (house,) = street.houses
         await street._until_heard(house)
@@ -137,8 +143,6 @@ async def test_a_destroyed_superblock_ends_in_a_reinstalled_node(street: Ends) -
 
 def _slot(house: House) -> bytes:
     """The pointer as it lies in the node's flash; b"" where there is none."""
-    from littlefs import LittleFS, LittleFSError
-
     row = partitions.find(house.node.board.table, "vfs")
     with house.node.board.flash_path.open("rb") as file:
         file.seek(row.offset)
@@ -154,7 +158,5 @@ def _slot(house: House) -> bytes:
 
 
 def _error(street: Ends, house: House) -> object:
-    import json
-
-    ((status,),) = street._query("SELECT status FROM nodes WHERE id = ?", house.node.node_id)
+    ((status,),) = street._query("SELECT status FROM terminals WHERE id = ?", house.node.node_id)
     return str(json.loads(str(status or "{}")).get("6"))

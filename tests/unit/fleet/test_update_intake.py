@@ -198,6 +198,29 @@ def test_nodes_without_an_update_cost_two_looks(tmp_path: Path) -> None:
     city.close()
 
 
+def test_a_batch_of_nodes_moves_together(tmp_path: Path) -> None:
+    city = City(tmp_path, 30)
+    city.roll_out()
+    nodes = [city.node(place) for place in range(30)]
+    for each in nodes:
+        each.report()
+    asked: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if any(word in statement for word in ("running", "updates", "assigned", "rollout")):
+            asked.append(statement)
+
+    event.listen(city.database.engine, "before_cursor_execute", note)
+    city.ingest.process([each.message(stage=release.VERIFIED, mark=900) for each in nodes])
+    assert len(asked) < 12, asked
+    assert set(city.states()) == {("verified", "", 900)}
+    asked.clear()
+    city.ingest.process([each.message((1, command.DONE, 0)) for each in nodes])
+    assert set(city.states()) == {("succeeded", "", 900)}
+    assert len(asked) < 12 + 30, asked  # and each result is kept
+    city.close()
+
+
 def test_a_failing_intake_costs_no_receipt(
     city: City, node: Taker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
