@@ -18,17 +18,19 @@ from types import CodeType
 from typing import Any
 
 import cycle_rig
-import detools
 import esp32
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cycle_rig import CONFIG, NOW
+from cycle_rig import CONFIG
 from flash_files import Files
 from node.store.rtcstate import RtcState
 from node.wire import cbor, receipt, release, trust, uplink
 from numbers_rig import PowerCut
 
+detools: Any = importlib.import_module("detools")  # it has no types
+
+NOW: int = cycle_rig.NOW
 NODE = CONFIG["node"]
 HMAC = bytes(range(32))
 BOARD = "esp32s3-bc660k"
@@ -276,7 +278,7 @@ class Board:
             monkeypatch.delitem(sys.modules, name, raising=False)
         self.trial = importlib.import_module("trial")
         self.files.kept["/a.romfs"] = image(OLD)
-        self.nvs = esp32.flash.kept
+        self.nvs: dict[str, Any] = esp32.flash.kept  # type: ignore[assignment]
         self.nvs.update(
             hmac=HMAC, trust=trusted(), seq=OLD, cfg=cbor.encode({**CONFIG, "board": BOARD})
         )
