@@ -4,13 +4,16 @@ firmware, in their order, each with a way back or a result of its own.
 
 import asyncio
 import hashlib
+import importlib
+import sys
+import types
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import update_rig as rig
 from node import config
-from node.errors import AtError, AttachTimeout
+from node.errors import AtError, AttachTimeout, SocketError
 from node.wire import cbor, command, release
 from numbers_rig import PowerCut
 from update_rig import BOARD, NEW, OLD, Board, Offer
@@ -74,6 +77,9 @@ class State:
 
     def set(self, key: str, value: Any) -> None:
         self.board.state.set(key, value)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self.board.state.get(key, default)
 
 
 def pack(values: Any) -> tuple[Any, tuple[int, int, bytes, bytes]]:
@@ -240,3 +246,67 @@ def test_a_second_release_with_the_same_firmware_asks_the_modem_alone(board: Boa
     board.go(until=lambda: len(board.fleet.results) == 2)
     assert board.fleet.results == [(1, command.DONE, 0), (2, command.DONE, 0)]
     assert len(made.asked) == 1
+
+
+def test_a_modem_is_not_told_while_the_battery_is_low(board: Board) -> None:
+    made = with_modem(board)
+    board.state.set("events", [9])
+    board.give(offer(modem()))
+    board.go(12)
+    assert board.stage == release.INSTALLING
+    assert not made.asked
+    board.state.set("events", [])
+    assert board.go() == [(1, command.DONE, 0)]
+
+
+def test_where_https_is_shut_most_contacts_go_by_the_door(board: Board) -> None:
+    fleet: Any = board.fleet
+    fleet.config = {**board.config, "updates": 8444}
+    tried: list[int] = []
+    shut: Any = types.ModuleType("node.link.https")
+
+    async def instead(_link: Any) -> None:
+        tried.append(len(fleet.asked))
+        raise SocketError("nobody listens there", 566)
+
+    shut.instead = instead
+
+    async def door() -> Any:
+        sys.modules["node.link.https"] = shut
+        importlib.import_module("node.link").https = shut  # type: ignore[attr-defined]
+        return fleet
+
+    fleet.door = door
+    fleet.most = 2  # blocks of a contact
+    board.give(offer(application()))
+    assert board.go(200) == [(1, command.DONE, 0)]
+    assert board.runs == NEW
+    contacts = len(fleet.asked) / 2
+    assert tried[:2] == [0, 0]
+    assert 2 < len(tried) < contacts
+
+
+def test_by_https_no_block_goes_by_the_door(board: Board) -> None:
+    fleet: Any = board.fleet
+    fleet.config = {**board.config, "updates": 8444}
+    other = rig.Fleet(board)
+    other.streams = fleet.streams
+    other._left = 1 << 30
+    open_: Any = types.ModuleType("node.link.https")
+
+    async def instead(_link: Any) -> Any:
+        return other
+
+    open_.instead = instead
+
+    async def door() -> Any:
+        sys.modules["node.link.https"] = open_
+        importlib.import_module("node.link").https = open_  # type: ignore[attr-defined]
+        return fleet
+
+    fleet.door = door
+    board.give(offer(application()))
+    assert board.go() == [(1, command.DONE, 0)]
+    assert other.asked
+    assert not fleet.asked
+    assert board.state.get("htp") == 0
