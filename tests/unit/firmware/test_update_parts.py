@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import update_rig as rig
+from chip_asyncio import wait_for_ms
 from node import config
 from node.errors import AtError, AttachTimeout, SocketError
 from node.wire import cbor, command, release
@@ -29,13 +30,13 @@ LISTENS_MS = 37_000  # what a wake of 60 s has left for it
 @pytest.fixture
 def board(monkeypatch: pytest.MonkeyPatch) -> Iterator[Board]:
     for made in rig.boards(monkeypatch):
-        wait = asyncio.wait_for_ms
+        wait = wait_for_ms
 
-        async def wait_for_ms(what: Any, ms: int, wait: Any = wait) -> Any:
+        async def wait_a_moment(what: Any, ms: int, wait: Any = wait) -> Any:
             # The modem says nothing for as long as the node listens to it: that is over at once.
             return await wait(what, ms if ms > LISTENS_MS else 1)
 
-        monkeypatch.setattr(asyncio, "wait_for_ms", wait_for_ms)
+        monkeypatch.setattr(asyncio, "wait_for_ms", wait_a_moment)
         yield made
 
 
