@@ -15,7 +15,7 @@ import update_rig as rig
 from chip_asyncio import wait_for_ms
 from node import config
 from node.errors import AtError, AttachTimeout, SocketError
-from node.wire import cbor, command, release
+from node.wire import cbor, command, receipt, release
 from numbers_rig import PowerCut
 from update_rig import BOARD, NEW, OLD, Board, Offer
 
@@ -311,3 +311,52 @@ def test_by_https_no_block_goes_by_the_door(board: Board) -> None:
     assert other.asked
     assert not fleet.asked
     assert board.state.get("htp") == 0
+
+
+def _cut_at(board: Board, operation: int) -> None:
+    left = [operation]
+
+    def hook(_what: str, _path: str, _data: bytes) -> None:
+        left[0] -= 1
+        if not left[0]:
+            raise PowerCut
+
+    board.files.hook = hook
+
+
+@pytest.mark.parametrize("cut", range(1, 100, 4))
+def test_a_power_cut_at_any_file_operation_only_delays_all_three(board: Board, cut: int) -> None:
+    made = with_modem(board)
+    board.give(offer(application(), modem(), pack(PATCH)))
+    _cut_at(board, cut)
+    assert board.go() == [(1, command.DONE, 0)]
+    assert values(board)["report_s"] == 7200
+    assert len(made.asked) == 1
+    assert board.runs == NEW
+    assert not [path for path in board.files.kept if path.startswith("/update/")]
+
+
+def test_a_fleet_that_is_gone_takes_the_pack_back_and_then_the_release(board: Board) -> None:
+    board.give(offer(application(), pack(PATCH)))
+    board.go(until=lambda: board.stage == release.CONFIRMING)
+    board.fleet.up = False
+    board.go(40, lambda: not config.on_trial())
+    assert "report_s" not in values(board) or values(board)["report_s"] != 7200
+    board.fleet.up = True
+    board.go(until=lambda: len(board.fleet.results) == 2)
+    assert board.fleet.results == [(1, command.REVERTED, 0), (1, release.ROLLED_BACK, 0)]
+    assert board.runs == OLD, "what was to come behind the pack did not"
+
+
+def test_an_assignment_that_is_taken_back_leaves_the_modem_to_itself(board: Board) -> None:
+    made = with_modem(board)
+    made.left = 1000
+    board.give(offer(application(), modem()))
+    board.go(until=lambda: bool(made.asked))
+    nothing = release.Assignment(0, b"", 0, 0, [], bytes(16))
+    board.fleet.pending.append((2, receipt.UPDATE, rig.signed(nothing, 2)))
+    board.state.set("urgent", 2)
+    board.go(until=lambda: bool(board.fleet.results))
+    assert board.fleet.results == [(1, release.WITHDRAWN, 100 * release.INSTALLING)]
+    assert len(made.asked) == 1
+    assert cbor.decode(board.nvs["fota"])[0] == 1, "it is not touched before its time is over"
