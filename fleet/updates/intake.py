@@ -77,7 +77,7 @@ def _gather(moved: dict[_Move, list[int]], row: Update, move: _Move | None) -> N
 
 
 def _is_possible(told: Told) -> bool:
-    return told.result in range(256) and 0 < told.number < 1 << 31 and abs(told.detail) < 1 << 31
+    return told.result in range(256) and 0 < told.number < 1 << 31 and abs(told.detail) < 1 << 32
 
 
 def _note(session: Session, results: Sequence[Told], now_us: int) -> dict[tuple[str, int], bool]:

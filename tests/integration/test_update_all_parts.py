@@ -36,7 +36,7 @@ class Corner(Street):
         await super().open(0)
         self.addresses = json.loads((self.fleet.data / "run.json").read_text())
         for place in range(count):
-            self._add(place, self.addresses["broker_port"])
+            self._add(place, "mqtt", self.addresses["broker_port"])
 
     def _publish(self) -> None:
         firmware_of_modem = self._folder / "modem.bin"
@@ -57,7 +57,7 @@ class Corner(Street):
             if order.sequence == OLD:
                 self._image = made.components[release.APPLICATION]
 
-    def _add(self, place: int, port: int) -> None:
+    def _add(self, place: int, door: str, port: int) -> None:
         folder = self._folder / f"node{place}"
         folder.mkdir()
         scene = scenes.gas_meter(int(time.time()) * scenes.SECOND, place + 1)
@@ -67,8 +67,8 @@ class Corner(Street):
         node = VirtualNode(folder, mac_of(f"corner {place}"), scene, seed=place)
         node.twin.link = NbIotLink(130.0)
         node.provision(
-            self._credentials(node.node_id), "localhost", port, awake_s=300, attach_s=120,
-            report_s=3600, report_records=48, ledger_s=0, fota=self.files,
+            self._credentials(node.node_id), "localhost", port, door=door, awake_s=300,
+            attach_s=120, report_s=3600, report_records=48, ledger_s=0, fota=self.files,
             updates=self.addresses["updates_port"],
         )  # fmt: skip
         node.board.nvs.set_blob(NAMESPACE, trusting.NVS_KEY, release_rig.keys().trust)

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import event
 from updates_rig import NEW, OLD, City, Taker
 
+from fleet import schema
 from fleet.control import operations as control
 from fleet.rollouts import states
 from fleet.updates import deadlines, outcomes
@@ -95,6 +96,10 @@ def test_a_stage_of_an_earlier_assignment_moves_nothing(city: City) -> None:
         (release.ROLLED_BACK, release.CRASHED, (states.ROLLED_BACK, "crashed")),
         (release.ROLLED_BACK, release.BOOTLOADER, (states.ROLLED_BACK, "bootloader")),
         (release.ALREADY, 0, (states.ALREADY_INSTALLED, "")),
+        (command.REVERTED, 0, (states.ROLLED_BACK, "config-reverted")),
+        (schema.BELOW, 0xFFFFFFFF, (states.REJECTED, "bad-configuration")),
+        (schema.UNKNOWN, 0, (states.REJECTED, "bad-configuration")),
+        (release.MODEM_FAILED, 1203, (states.FAILED, "modem-failed")),
         (201, 0, (states.FAILED, "failed")),
     ],
 )
