@@ -12,12 +12,9 @@ COMPILER := build-essential python3-dev
 STUBS := micropython-esp32-stubs==1.29.0.post1 micropython-stdlib-stubs==1.29.0.post2
 
 .PHONY: demo test lint types bench bench-thread bench-heap bench-modems bench-scenarios bench-bytes \
-  bench-coap bench-oscore bench-twilight bench-alarms bench-flash bench-rollouts measure soak soak-trace soak-fuzz \
-  soak-coap soak-bitflips soak-claims soak-unplug soak-valve soak-register \
-  soak-update-nodes wheel system compiler clean
-  soak-coap soak-bitflips soak-bundles soak-claims soak-unplug soak-valve soak-register wheel \
-  system compiler clean
-  soak-coap soak-bitflips soak-claims soak-unplug soak-valve soak-register soak-cuts wheel system clean
+  bench-coap bench-oscore bench-twilight bench-alarms bench-flash bench-update bench-rollouts measure \
+  soak soak-trace soak-fuzz soak-coap soak-bitflips soak-bundles soak-claims soak-unplug soak-valve \
+  soak-register soak-update-nodes soak-cuts wheel system compiler clean
 
 .venv/bin/python:
 	@python3 -m venv .venv || { rm -rf .venv; \
@@ -108,6 +105,12 @@ bench-alarms: .venv/.dev
 bench-flash: .venv/.dev
 	@$(DRIVERS) $(PY) -m tests.bench.flash $(ARGS)
 
+# Octets, heap and time of an update: one constant changed, the last ten commits, whole.
+bench-update: system .venv/.dev
+	@$(DRIVERS) $(PY) -m tests.bench.update $(ARGS)
+
+bench: bench-heap bench-modems bench-scenarios bench-bytes bench-oscore bench-twilight bench-coap \
+  bench-alarms bench-flash bench-update bench-thread
 # Rollouts over 3,000,000 terminals, and 300 seeds of releases that fail now and then.
 bench-rollouts: .venv/.dev
 	@$(DRIVERS) $(PY) -m tests.bench.rollouts $(ARGS)
@@ -155,17 +158,13 @@ soak-register: .venv/.dev
 soak-update-nodes: system .venv/.dev
 	@$(DRIVERS) $(PY) -m tests.bench.update_nodes $(ARGS)
 
-# Everything that is too long for every run.
-soak: soak-trace soak-fuzz soak-bitflips soak-claims soak-unplug soak-valve soak-register soak-coap \
-  soak-update-nodes bench-thread
-soak: soak-trace soak-fuzz soak-bitflips soak-bundles soak-claims soak-unplug soak-valve soak-register soak-coap \
 # Over 100,000 power cuts in an update's life, on three flash layouts; five in a row too.
 soak-cuts: .venv/.dev
 	@$(DRIVERS) $(PY) -m tests.bench.cuts $(ARGS)
 
 # Everything that is too long for every run.
-soak: soak-trace soak-fuzz soak-bitflips soak-claims soak-unplug soak-valve soak-register soak-cuts soak-coap \
-  bench-thread
+soak: soak-trace soak-fuzz soak-bitflips soak-bundles soak-claims soak-unplug soak-valve \
+  soak-register soak-cuts soak-coap soak-update-nodes bench-thread
 
 wheel: .venv/.dev
 	@$(PY) -m build --wheel --outdir dist . >/dev/null && ls dist/*.whl

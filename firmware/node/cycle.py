@@ -322,7 +322,7 @@ class Cycle:
                     done = item[0]
             if getattr(self._role, "session", None):
                 await self._role.converse(door, self._left_ms(2 * _CLOSE_MS))
-            if fetches:  # behind it the door may be shut: link/https.py
+            if fetches and not items:  # items may be in a hurry; and https.py shuts the door
                 from node.update import fetch
 
                 await fetch.go_on(self._state, link, door, self._left_ms(_CLOSE_MS + _SPARE_MS))

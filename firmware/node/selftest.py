@@ -12,6 +12,7 @@ from micropython import const
 from node import config
 from node.errors import ConfigError
 from node.modules import forget
+from node.wire import cbor
 
 _NOT_FOUND = const(-0x1102)  # ESP_ERR_NVS_NOT_FOUND: it looked, and that is all that is asked
 
@@ -47,11 +48,21 @@ def _slot() -> str:
         return ""
 
 
+def _release() -> object:
+    # [sequence, role, board] of the image; a slot of all roles tells none.
+    try:
+        with open(sys.path[0] + "/release", "rb") as file:
+            return cbor.decode(file.read())
+    except (OSError, cbor.CborError):
+        return []
+
+
 def run() -> None:
     """Write the line, and leave the heap as it was."""
     fields = {
         "runtime": ".".join([str(n) for n in sys.implementation.version[:3]]),
         "slot": _slot(),
+        "release": _release(),
         "mac": machine.unique_id().hex(),
         "cause": machine.reset_cause(),
         "vfs": _vfs(),

@@ -86,13 +86,19 @@ async def _contact(values: dict, state, items: list, cap_ms: int) -> None:
         seconds = await link.network_time()
         if seconds is not None and seconds >= clock.FLOOR:
             clock.set(seconds)
+            state.set("clock_sure", 1)  # an update asks for that: it has an end
         elif not clock.is_set():
             clock.set(clock.FLOOR)
         standing = _standing()
         report = _report(standing, state)
         door = await link.door()
         whole = receipt.encode(_EPOCH, [])
-        answer = receipt.decode(await door.deliver(report, whole, door.RECEIPT_MS, True))
+        held = state.get("upd")
+        waits = held and held[0] and clock.now() >= held[2]
+        answer = receipt.decode(await door.deliver(report, whole, door.RECEIPT_MS, not waits))
+        if answer.time and not state.get("clock_sure"):
+            clock.set(answer.time)
+            state.set("clock_sure", 1)
         done = standing[1]
         for item in answer.items:
             if item[0] > done:
@@ -100,8 +106,7 @@ async def _contact(values: dict, state, items: list, cap_ms: int) -> None:
                     item[2] = await door.fetch(item[0], item[2], door.RECEIPT_MS)
                 items.append(item)
                 done = item[0]
-        held = state.get("upd")
-        if held and held[0] and clock.now() >= held[2]:
+        if waits:
             from node.update import fetch
 
             left_ms = cap_ms - time.ticks_diff(time.ticks_ms(), began)
@@ -118,6 +123,8 @@ def _report(standing: "list[int]", state) -> bytes:
         # This application's own, so that the fleet sends no difference to what ran before.
         status[uplink.IMAGE] = int.from_bytes(file.read(4), "big")
     status[uplink.RELEASE] = 0
+    if not state.get("clock_sure"):
+        status[uplink.ASKS_TIME] = 1
     for key, value in zip((uplink.STAGE, uplink.MARK), state.get("upd") or ()):
         if value:
             status[key] = value

@@ -27,6 +27,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 )
 @click.option("--runtime", type=_FILE, help="MicroPython's image; else the cached one.")
 @click.option("--firmware", type=_SOURCES, help="Firmware sources; else those of this kapok.")
+@click.option("--bundle", type=_FILE, help="A release, whose application they get; else a build.")
 @click.option("--all", "everything", is_flag=True, help="Write also what is there already.")
 @click.option("--resume", is_flag=True, help="Leave boards that an earlier run has finished.")
 @click.option("--no-watch", is_flag=True, help="Do not watch the first boot.")
@@ -50,6 +51,7 @@ def flash(
     node_type: str,
     runtime: Path | None,
     firmware: Path | None,
+    bundle: Path | None,
     everything: bool,
     resume: bool,
     no_watch: bool,
@@ -79,8 +81,10 @@ def flash(
     from fleet.flashing.flash_order import prepare
     from fleet.flashing.ports import find
 
+    if bundle is not None and firmware is not None:
+        raise click.UsageError("--bundle is built already: no --firmware beside it")
     ports = find(patterns)
-    prepared = prepare(node_type, runtime, ports)
+    prepared = prepare(node_type, runtime, ports, bundle)
     if not as_json:
         image = f"MicroPython {prepared.runtime.version_text}, {prepared.runtime.mark}"
         click.echo(f"{len(ports)} ports, {prepared.target.board}, {image}", err=True)

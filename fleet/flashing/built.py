@@ -50,7 +50,7 @@ def build(firmware: Path, wanted: Target) -> Built:
         pass
     files = {
         **slots.supervisor_files(firmware),
-        "/a.romfs": target.image(firmware, folder, wanted),
+        slots.FILE: target.image(firmware, folder, wanted),
     }
     built = Built(files, rescue.build(firmware, folder))
     packed = cbor2.dumps(list(built))

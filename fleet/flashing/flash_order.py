@@ -12,8 +12,10 @@ from fleet.flashing.plan import Plan
 from fleet.flashing.ports import Port
 from fleet.flashing.runtime import Runtime
 from fleet.paths import firmware_dir
+from fleet.releases import bundle, content, slots
 from fleet.releases.slots import BuildError
 from fleet.releases.target import Target
+from fleet.wire import release
 
 
 class OrderError(FlashError):
@@ -22,12 +24,13 @@ class OrderError(FlashError):
 
 class Prepared(NamedTuple):
     """What the board must be, the runtime for it, and the role whose slot it gets; the pieces are
-    still to be made.
+    still to be made. `image`: a released one, in place of what the sources give.
     """
 
     board: Board
     runtime: Runtime
     role: str
+    image: bytes | None = None
 
     @property
     def target(self) -> BoardTarget:
@@ -56,7 +59,10 @@ class Prepared(NamedTuple):
     def _regions(self, firmware: Path | None) -> list[Region]:
         try:
             files = built.build(firmware or firmware_dir(), Target(self.role, self.board.name))
-            return layout.regions(self.board, self.runtime, files.files, files.rescue)
+            placed = dict(files.files)
+            if self.image is not None:
+                placed[slots.FILE] = self.image
+            return layout.regions(self.board, self.runtime, placed, files.rescue)
         except (ValueError, BuildError) as e:
             raise OrderError(str(e)) from None
 
@@ -71,10 +77,13 @@ def _runtime(chip: str, ports: list[Port]) -> Runtime:
     return runtime_cache.best(chip)
 
 
-def prepare(node_type: str, image: Path | None, ports: list[Port]) -> Prepared:
+def prepare(
+    node_type: str, image: Path | None, ports: list[Port], released: Path | None = None
+) -> Prepared:
     """Look up the board and the runtime; OrderError with the line of what is wrong.
 
-    `image` None: the runtime that there is.
+    `image` None: the runtime that there is. `released`: a bundle whose application the boards
+    get; it is checked that it is for them, and not who signed it.
     """
     try:
         kind = hardware.load_node_type(node_type)
@@ -83,4 +92,17 @@ def prepare(node_type: str, image: Path | None, ports: list[Port]) -> Prepared:
         runtime.check(found, board.chip)
     except ValueError as e:
         raise OrderError(str(e)) from None
-    return Prepared(board, found, kind.role)
+    prepared = Prepared(board, found, kind.role)
+    return prepared if released is None else prepared._replace(image=_released(prepared, released))
+
+
+def _released(prepared: Prepared, path: Path) -> bytes:
+    read = bundle.read(path)
+    says = content.check(read)
+    for what, wanted, own in (("role", says.role, prepared.role),
+                              ("board", says.board, prepared.board.name)):  # fmt: skip
+        if wanted not in ("", own):
+            raise OrderError(f"{path}: release {says.sequence} is for {what} {wanted}, not {own}")
+    if release.APPLICATION not in read.components:
+        raise OrderError(f"{path}: release {says.sequence} has no application")
+    return read.components[release.APPLICATION]

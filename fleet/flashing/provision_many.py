@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -70,7 +70,7 @@ def _work(
                 done = provision_board(port.name, session, fleet, order, say)
             if watch.boot_s:
                 say("first boot")
-                selftest = _first_boot(session, watch.boot_s, stop)
+                selftest = _first_boot(session, order, watch.boot_s, stop)
         if watch.report_s and not isinstance(fleet, VoucherFile):
             say("wait for its report")
             _wait_report(port, fleet, order, done, watch.report_s, stop)
@@ -87,7 +87,9 @@ def _work(
     )
 
 
-def _first_boot(session: BoardSession, patience: float, stop: Stop) -> dict[str, Any]:
+def _first_boot(
+    session: BoardSession, order: Order, patience: float, stop: Stop
+) -> dict[str, Any]:
     with session.console() as console:
         session.reset(console)
         boot = first_boot.watch(
@@ -97,7 +99,23 @@ def _first_boot(session: BoardSession, patience: float, stop: Stop) -> dict[str,
         raise FlashError(
             f"{session.port.name}: provisioned, but its self-test says that it is not: run again"
         )
+    if wrong := foreign(boot.selftest, order):
+        raise FlashError(f"{session.port.name}: {wrong}")
     return boot.selftest
+
+
+def foreign(selftest: Mapping[str, Any], order: Order) -> str:
+    """Why the image that a board runs is not for the node type as which it was provisioned; ""
+    where it is.
+    """
+    kind, told = order.node_type, selftest.get("release")
+    if not isinstance(told, list) or len(told) != 3:
+        return ""  # an image of all roles
+    for has, wants in ((told[1], kind.role), (told[2], kind.board)):
+        if has not in ("", wants):
+            again = f"kapok flash --node {kind.name}, and it works as it is provisioned"
+            return f"its image is for {str(has)[:32]}, not {wants}: {again}"
+    return ""
 
 
 def _wait_report(

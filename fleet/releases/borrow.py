@@ -6,8 +6,9 @@ outside may call by name stays: the VM's own interfaces, the supervisor, words i
 """
 
 import ast
+import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -86,10 +87,22 @@ def borrow(sources: Mapping[str, str], outside: Iterable[str]) -> Borrowed:
     ours = sorted(name for name in given - kept - interfaces() if not name.startswith("__"))
     ours.sort(key=lambda name: -used[name])  # what most modules use is loaded most often
     free = [name for name in lent() if name not in used and name not in kept]
-    new = dict(zip(ours, free, strict=False))
+    new = matched(ours[: len(free)], free)
     for tree in trees.values():
         _Uniform(new).visit(tree)
     return Borrowed({path: ast.unparse(tree) + "\n" for path, tree in trees.items()}, new)
+
+
+def matched(ours: Sequence[str], free: Sequence[str]) -> dict[str, str]:
+    """A name of its own for each. One more here or there leaves nearly all others theirs: else
+    the least change would rename half a slot, and a delta would have to say so.
+    """
+    left = set(free)
+    found = {}
+    for name in sorted(ours):
+        found[name] = max(left, key=lambda one: hashlib.sha256(f"{name} {one}".encode()).digest())
+        left.remove(found[name])
+    return found
 
 
 def _assigned(body: list[ast.stmt]) -> Iterator[str]:

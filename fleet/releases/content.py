@@ -7,7 +7,7 @@ import hashlib
 
 from fleet import schema
 from fleet.flashing import hardware, runtime
-from fleet.releases import romfs, slots, target
+from fleet.releases import borrow, romfs, slots, target
 from fleet.releases.bundle import Bundle
 from fleet.releases.errors import BundleError
 from fleet.wire import cbor, release, trust
@@ -58,12 +58,22 @@ def _application(says: release.Manifest, _each: release.Component, data: bytes) 
     if "node/main.mpy" not in files:
         raise BundleError("its application has no node/main.mpy")
     for path, content in files.items():
-        folder = path.rpartition("/")[0]
-        if path.startswith("node/") and path.endswith(".mpy"):
+        folder, _, last = path.rpartition("/")
+        if folder in ("", "profiles") and not last.endswith(".mpy"):
+            if folder or path in (slots.DIGEST, target.RELEASE):
+                continue
+        elif path.startswith("node/") or (not folder and _is_module(last.removesuffix(".mpy"))):
             if content[:2] != bytes((0x4D, _MPY)) or content[2] & _NATIVE:
                 raise BundleError(f"its application: {path} is no bytecode of .mpy {_MPY}")
-        elif path not in (slots.DIGEST, target.RELEASE) and folder != "profiles":
-            raise BundleError(f"its application: {path} has no place there")
+            continue
+        raise BundleError(f"its application: {path} has no place there")
+
+
+def _is_module(name: str) -> bool:
+    """Whether a module of a slot may lie beside the others under this name: it is one that the
+    VM has, so that it takes no heap, and that of no module of the VM's own.
+    """
+    return name in borrow.lent() and (name != name.lower() or "_" in name[1:])
 
 
 def _rest(files: dict[str, bytes]) -> dict[str, bytes]:

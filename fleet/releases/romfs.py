@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 from fleet.errors import Refusal
 
-# What a name may be: neither `..` nor a separator, and nothing that differs by case alone.
-NAME = re.compile(r"[a-z0-9_][a-z0-9_-]{0,47}(\.mpy)?")
+# What a name may be: neither `..` nor a separator. Two that differ by case alone are one.
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,47}(\.mpy)?")
 DEEPEST = 4  # folders within one another
 _MAGIC = b"\xd2\xcd\x31"
 _DATA, _FOLDER, _FILE = 2, 4, 5  # kinds of records
@@ -108,9 +108,9 @@ def _folder(data: bytes, at: int, end: int, path: str, files: dict[str, bytes]) 
             raise RomfsError(f"a name at {at} is not ASCII") from None
         if not NAME.fullmatch(name):
             raise RomfsError(f"the name {name[:40]!r} in {path or '/'!r}: not {NAME.pattern}")
-        if name in names:
+        if name.lower() in names:
             raise RomfsError(f"{path + name!r} is there twice")
-        names.add(name)
+        names.add(name.lower())
         at += size
         if kind == _FOLDER:
             if path.count("/") == DEEPEST:

@@ -19,6 +19,7 @@ from fleet.releases import borrow, constants, romfs
 from fleet.releases.shrink import shrink
 
 DIGEST = "digest"  # the first file of a slot's image
+FILE = "/a.romfs"  # of a node that was just flashed
 SUPERVISOR = ("boot.py", "main.py", "trial.py")  # beside the slot, as sources
 _FORMAT = 3  # of the compiled folders: other arguments of mpy-cross make others
 

@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from fleet.coap.limits import Buckets, Rate
-from fleet.updates.streams import NotServedError, Streams
+from fleet.updates.streams import WORDS, NotServedError, Streams
 from fleet.wire import release
 
 # In bytes. A node fetches an image of 1.5 MB in one go on Cat1, and then has had its share; one
@@ -18,8 +18,6 @@ from fleet.wire import release
 OF_NODE = Rate(8_192, 4 << 20)
 OF_ALL = Rate(4 << 20, 64 << 20)  # what one process and its broker carry beside the reports
 LEAST = 64  # what a request costs at least
-
-_WORDS = {release.GONE: "gone", release.UNKNOWN: "unknown", release.LATER: "later"}
 
 log = structlog.get_logger("updates")
 
@@ -51,7 +49,7 @@ class Blocks:
             self._admit(node_id)
             stream = self._streams.find(node_id, number)
         except NotServedError as e:
-            self._count(_WORDS[e.code], 0)
+            self._count(WORDS[e.code], 0)
             raise
         except (SQLAlchemyError, OSError) as e:
             log.error("a block cannot be read", node=node_id, number=number, reason=repr(e)[:300])

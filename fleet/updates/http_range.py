@@ -2,11 +2,13 @@
 
 import re
 
+from fleet.errors import Refusal
+
 MOST = 65_536  # bytes of one answer; the server may send fewer than were asked for
 _RANGE = re.compile(r"bytes=([0-9]{1,10})-([0-9]{0,10})")
 
 
-class RangeError(ValueError):
+class RangeError(Refusal, ValueError):
     """No range that is spoken here."""
 
 

@@ -46,19 +46,38 @@ def heard(
     }
     assigned = _note(session, results, now_us)
     ended = set()
+    moved: dict[_Move, list[int]] = {}
     for each in results:
         row = open_ones.get(each.node_id)
         if row is None or row.number != each.number or each.result == command.FORGED:
             continue
-        ended.add(row.node_id)
-        _end(session, row, each, assigned.get((each.node_id, each.number), True), now_us)
+        if row.id not in ended:  # the first word counts
+            ended.add(row.id)
+            whole = assigned.get((each.node_id, each.number), True)
+            _gather(moved, row, _ended(session, row, each, whole, now_us))
     for node_id, row in open_ones.items():
-        if node_id not in ended and node_id in statuses:
-            _follow(session, row, statuses[node_id], now_us)
+        if row.id not in ended and node_id in statuses:
+            _gather(moved, row, _followed(session, row, statuses[node_id]))
+    for move, ids in sorted(moved.items(), key=lambda each: min(each[1])):
+        moves.move(session, ids, move.to, move.actor, now_us, move.reason, move.mark)
+
+
+class _Move(NamedTuple):
+    """The same for several nodes of a batch."""
+
+    to: str
+    actor: Actor
+    reason: str = ""
+    mark: int | None = None
+
+
+def _gather(moved: dict[_Move, list[int]], row: Update, move: _Move | None) -> None:
+    if move is not None:
+        moved.setdefault(move, []).append(row.id)
 
 
 def _is_possible(told: Told) -> bool:
-    return told.result in range(256) and 0 < told.number < 1 << 31 and abs(told.detail) < 1 << 31
+    return told.result in range(256) and 0 < told.number < 1 << 31 and abs(told.detail) < 1 << 32
 
 
 def _note(session: Session, results: Sequence[Told], now_us: int) -> dict[tuple[str, int], bool]:
@@ -88,32 +107,30 @@ def _note(session: Session, results: Sequence[Told], now_us: int) -> dict[tuple[
     return found
 
 
-def _end(session: Session, row: Update, told: Told, whole: bool, now_us: int) -> None:
+def _ended(
+    session: Session, row: Update, told: Told, whole: bool, now_us: int
+) -> _Move | None:  # fmt: skip
     # Where a delta is at fault it is nobody's but the patch's: the same attempt goes on with the
     # whole image.
     of_delta = told.result in outcomes.OF_DELTA and not whole
     if of_delta and offers.assign(session, [row], now_us):
-        moves.move(session, [row.id], states.OFFERED, Actor.FLEET, now_us, "whole")
-        return
+        return _Move(states.OFFERED, Actor.FLEET, "whole")
     end = outcomes.end_of(told.result, told.detail)
-    if end is not None:
-        moves.move(session, [row.id], end.state, Actor.NODE, now_us, end.reason)
+    return None if end is None else _Move(end.state, Actor.NODE, end.reason)
 
 
-def _follow(session: Session, row: Update, status: Mapping[int, int], now_us: int) -> None:
+def _followed(session: Session, row: Update, status: Mapping[int, int]) -> _Move | None:
     taken = row.number is not None and status.get(HANDLED, 0) >= row.number
     stage = status.get(STAGE, release.IDLE)
     if stage == release.IDLE:
-        if _runs(session, row.sequence, status):
-            to = states.SUCCEEDED if taken else states.ALREADY_INSTALLED
-            moves.move(session, [row.id], to, Actor.NODE, now_us)
-        return
+        if not _runs(session, row.sequence, status):
+            return None
+        return _Move(states.SUCCEEDED if taken else states.ALREADY_INSTALLED, Actor.NODE)
     state = outcomes.state_of(stage)
-    if state is not None and taken:
-        mark = status.get(MARK, row.mark)
-        moves.move(
-            session, [row.id], state, Actor.NODE, now_us, mark=max(0, min(mark, 0xFFFFFF))
-        )  # fmt: skip
+    if state is None or not taken:
+        return None
+    mark = status.get(MARK, row.mark)
+    return _Move(state, Actor.NODE, mark=max(0, min(mark, 0xFFFFFF)))
 
 
 def _runs(session: Session, sequence: int, status: Mapping[int, int]) -> bool:

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from fleet import schema
 from fleet.rollouts import states
 from fleet.wire import command, release
 
@@ -32,6 +33,11 @@ _BACK = {
     release.NOT_CONFIRMED: "not-confirmed", release.SLEPT: "slept",
     release.BOOTLOADER: "bootloader", release.SELFTEST: "selftest",
 }  # fmt: skip
+# Of a key of a configuration pack, whose CRC-32 is the detail.
+_OF_KEYS = (
+    schema.UNKNOWN, schema.TYPE, schema.BELOW, schema.ABOVE, schema.INVALID, schema.MISSING,
+    schema.BOARDS,
+)  # fmt: skip
 _STAGES = {
     release.ACCEPTED: states.ACCEPTED, release.DOWNLOADING: states.DOWNLOADING,
     release.DOWNLOADED: states.DOWNLOADED, release.VERIFIED: states.VERIFIED,
@@ -56,6 +62,10 @@ def end_of(result: int, detail: int) -> End | None:
         return End(states.ALREADY_INSTALLED, "")
     if result == release.ROLLED_BACK:
         return End(states.ROLLED_BACK, _BACK.get(detail, "rolled-back"))
+    if result == command.REVERTED:  # of a configuration pack; the application is what it was
+        return End(states.ROLLED_BACK, "config-reverted")
+    if result in _OF_KEYS:
+        return End(states.REJECTED, "bad-configuration")
     if result in _REJECTED:
         return End(states.REJECTED, _REJECTED[result])
     return End(states.FAILED, _FAILED.get(result, "failed"))

@@ -7,6 +7,7 @@ significant bit of the bitmap is the block `first index`. An answer on `k1/<node
 
 from typing import NamedTuple
 
+from fleet.errors import Refusal
 from fleet.wire import cbor
 
 SIZES = (64, 3072)  # bytes of a block: an answer and its topic fit into a packet of 4,096
@@ -16,7 +17,7 @@ MOST_BYTES = 65_536
 _INDEX = 1 << 24
 
 
-class RequestError(ValueError):
+class RequestError(Refusal, ValueError):
     """It is no request."""
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from fleet.db.base import Database
+from fleet.errors import Refusal
 from fleet.registry.tables import Terminal
 from fleet.releases.errors import ReleaseError
 from fleet.updates import parts, shelf
@@ -27,15 +28,16 @@ KEPT_BYTES = 64 << 20  # of streams: 40 of a runtime, 1,000 of an application
 KNOWN = 20_000  # assignments that are remembered: who asks for one block asks for the next
 KNOWN_S = 10.0  # so late is a withdrawal, a revocation or a quarantine seen at most
 ETAG = 8  # bytes of the manifest's digest
+WORDS = {release.GONE: "gone", release.UNKNOWN: "unknown", release.LATER: "later"}
 
 log = structlog.get_logger("updates")
 
 
-class NotServedError(Exception):
+class NotServedError(Refusal):
     """No block: `code` is GONE, UNKNOWN or LATER of wire/release.py."""
 
     def __init__(self, code: int) -> None:
-        super().__init__(code)
+        super().__init__(f"no block of the update: {WORDS[code]}")
         self.code = code
 
 

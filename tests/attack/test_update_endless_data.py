@@ -4,7 +4,6 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
-import detools
 import pytest
 import update_rig as rig
 from node.wire import release
@@ -33,7 +32,7 @@ def limits(board: Board) -> None:
 
         return await theirs(number, size, first, missing, more, ms)
 
-    board.fleet.blocks = blocks  # type: ignore[method-assign]
+    board.fleet.blocks = blocks  # type: ignore[method-assign, assignment]
 
 
 def test_only_what_was_asked_for_is_kept(board: Board) -> None:
@@ -64,7 +63,7 @@ def longer(form: int) -> rig.Offer:
     data = rig.deflated(new + bytes(1000))
     if form == release.DELTA:
         made = io.BytesIO()
-        detools.create_patch(
+        rig.detools.create_patch(
             io.BytesIO(old), io.BytesIO(new + bytes(1000)), made, compression="none"
         )
         data = rig.deflated(made.getvalue())

@@ -1,6 +1,7 @@
 """Attack: wrong board, wrong role. A true release of other nodes is given to this one."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import update_rig as rig
@@ -21,7 +22,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("changes", "result", "_guard"), WRONG)
 def test_it_is_refused_by_its_manifest(
-    board: Board, changes: dict[str, str], result: int, _guard: str
+    board: Board, changes: dict[str, Any], result: int, _guard: str
 ) -> None:
     board.give(rig.offer(**changes))
     assert board.go() == [(1, result, 100)]
@@ -32,7 +33,7 @@ def test_it_is_refused_by_its_manifest(
 
 @pytest.mark.parametrize(("changes", "_result", "guard"), WRONG)
 def test_without_the_guard_it_would_be_installed(
-    board: Board, changes: dict[str, str], _result: int, guard: str
+    board: Board, changes: dict[str, Any], _result: int, guard: str
 ) -> None:
     rig.sabotage("update/manifest.py", guard, "if False:")
     board.give(rig.offer(**changes))

@@ -197,4 +197,5 @@ def boards(monkeypatch: pytest.MonkeyPatch) -> Iterator[Board]:
     for name, each in loaded.items():
         sys.modules[name] = each
         package, _, last = name.rpartition(".")
-        setattr(sys.modules[package], last, each)
+        if package in sys.modules:
+            setattr(sys.modules[package], last, each)

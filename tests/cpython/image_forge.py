@@ -1,4 +1,4 @@
-"""Images as an attacker makes them: good ones, their own digest included, but for a record more."""
+"""Images as an attacker makes them: good ones, digest included, but for a record more."""
 
 import hashlib
 

@@ -1,6 +1,6 @@
 """A virtual board whose slots hold a few lines each, and the firmware's node/update/slots."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from textwrap import dedent, indent
@@ -28,11 +28,15 @@ def run():
 OTA_1 = 0x190000
 
 
-def image(folder: Path, name: str, body: str, sequence: int, head: str = "") -> bytes:
-    """A slot that prints `runs <name> <pointer>` and goes on with `body`."""
+def image(
+    folder: Path, name: str, body: str, sequence: int, head: str = "", more: Iterable[str] = ()
+) -> bytes:
+    """A slot that prints `runs <name> <pointer>` and goes on with `body`; `more` of the firmware's
+    modules are in it.
+    """
     node = folder / f"fw {name}" / "node"
     node.mkdir(parents=True)
-    for path in _REAL:
+    for path in (*_REAL, *more):
         (node / path).parent.mkdir(exist_ok=True)
         (node / path).write_bytes((firmware_dir() / "node" / path).read_bytes())
     main = head + _MAIN.replace("NAME", repr(name)) + indent(dedent(body), "    ")

@@ -18,17 +18,19 @@ from types import CodeType
 from typing import Any
 
 import cycle_rig
-import detools
 import esp32
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
-from cycle_rig import CONFIG, NOW
+from cycle_rig import CONFIG
 from flash_files import Files
 from node.store.rtcstate import RtcState
 from node.wire import cbor, receipt, release, trust, uplink
 from numbers_rig import PowerCut
 
+detools: Any = importlib.import_module("detools")  # it has no types
+
+NOW: int = cycle_rig.NOW
 NODE = CONFIG["node"]
 HMAC = bytes(range(32))
 BOARD = "esp32s3-bc660k"
@@ -68,13 +70,19 @@ def trusted(sequence: int = 1) -> bytes:
 
 
 @functools.cache
-def image(sequence: int, manners: str = "good", size: int = 9_000) -> bytes:
+def image(sequence: int, manners: str = "good", size: int = 9_000, own: int = 2_000) -> bytes:
     """An application's image as far as slots.py reads it. `manners`: "good", "crashes" in each
     life, is "not importable", or "deaf": it reaches nobody."""
     told = cbor.encode([sequence, CONFIG["role"], BOARD])
-    same, own = random.Random(7).randbytes(size), random.Random(sequence).randbytes(2_000)
-    rest = told + manners.encode().ljust(16) + same + own
+    same, other = random.Random(7).randbytes(size), random.Random(sequence).randbytes(own)
+    rest = told + manners.encode().ljust(16) + same + other
     return b"rom:" + hashlib.sha256(rest).digest() + rest
+
+
+def reading(now: int) -> bytes:
+    """A record of the register."""
+    raw: bytes = cbor.encode([now, 0, 2, 1830])
+    return raw
 
 
 def deflated(data: bytes, wbits: int = release.WBITS) -> bytes:
@@ -276,7 +284,7 @@ class Board:
             monkeypatch.delitem(sys.modules, name, raising=False)
         self.trial = importlib.import_module("trial")
         self.files.kept["/a.romfs"] = image(OLD)
-        self.nvs = esp32.flash.kept
+        self.nvs: dict[str, Any] = esp32.flash.kept  # type: ignore[assignment]
         self.nvs.update(
             hmac=HMAC, trust=trusted(), seq=OLD, cfg=cbor.encode({**CONFIG, "board": BOARD})
         )

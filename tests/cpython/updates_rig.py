@@ -24,6 +24,7 @@ from fleet.updates import offers
 from fleet.updates.blocks import Blocks
 from fleet.updates.streams import NotServedError, Streams
 from fleet.uplink.ingest import Ingest
+from fleet.uplink.message import Message
 from fleet.wire import command, receipt, release, report
 
 DAY_S = 86_400
@@ -201,6 +202,13 @@ class Taker:
 
         `status`: stage and mark, if there is a job.
         """
+        (outcome,) = self.city.ingest.process([self.message(*results, **status)])
+        assert outcome.receipt is not None, outcome
+        items = receipt.decode(outcome.receipt).items
+        return [self.take(n, payload) for n, kind, payload in items if kind == UPDATE]
+
+    def message(self, *results: tuple[int, int, int], **status: int) -> Message:
+        """The report of that."""
         more = {20: status.get("stage", 0), 21: status.get("mark", 0), 14: self.handled}
         told = {**self.status, **{key: value for key, value in more.items() if value}}
         now = now_us()
@@ -212,10 +220,7 @@ class Taker:
                 (self._sequence, report.encode_body(now // 1_000_000, report.GOOD, values))
             )
         sent = report.encode(5, now // 1_000_000, bodies, told)
-        (outcome,) = self.city.ingest.process([rig.message(self.node_id, sent, now)])
-        assert outcome.receipt is not None, outcome
-        items = receipt.decode(outcome.receipt).items
-        return [self.take(n, payload) for n, kind, payload in items if kind == UPDATE]
+        return rig.message(self.node_id, sent, now)
 
     def take(self, number: int, payload: bytes) -> int:
         """The result of taking an item: DONE, it is stored."""

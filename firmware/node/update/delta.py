@@ -35,7 +35,7 @@ def build(source, form: int, base, size: int, write, done: int = 0) -> None:
             _copy(source, size, write, 0, done)
         if source.readinto(bytearray(1)):
             raise Refused(release.BAD_DELTA)  # there is more than was declared
-    except (OSError, EOFError, ValueError, MemoryError):
+    except (OSError, EOFError, ValueError):
         raise Refused(release.BAD_DELTA)
 
 

@@ -13,6 +13,7 @@ _ACCEPTED = const(1)  # wire/release.py
 _DOWNLOADING = const(2)
 _INSTALLING = const(5)
 _LEAST_MS = const(5_000)  # with less than that nothing is asked for any more
+_MOST_MS = const(60_000)  # so long the node does not look at its sensors
 _FAILS = const(2)
 _TRIES = const(3)  # without anything that came
 _DAMAGED = const(8)  # as work.py
@@ -35,7 +36,7 @@ async def go_on(state, link, door, left_ms: int) -> None:
     end = {_ACCEPTED: envelope, _DOWNLOADING: size}.get(stage, 0)
     if not end:
         return
-    until = time.ticks_add(time.ticks_ms(), left_ms)
+    until = time.ticks_add(time.ticks_ms(), min(left_ms, _MOST_MS))
     fails = _FAILS
     if link.config.get("updates"):
         # Where that way is shut, six of eight contacts go by the door that is open.

@@ -24,7 +24,7 @@ FOLDER = "/update"
 ENDED = 7  # a stage of the file only
 _NAME = ("/job", "/blocks", "/job.new")
 _STAGE_DETAIL = const(100)
-_TRIES = const(5)
+_TRIES = const(10)  # power cuts may come in a row
 _FAILED = const(9)  # wire/command.py
 _CUT = const(1)  # detail of FAILED, as in commands.py
 

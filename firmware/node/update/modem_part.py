@@ -15,6 +15,7 @@ from node.wire import release
 _TRIES = const(3)
 _LISTEN_MS = const(45_000)  # a refusal comes at once; the rest is not worth a host awake
 _KEPT_MS = const(5_000)
+_BATTERY_LOW = const(9)  # wire/quantity.py
 _NAME = const(8)  # bytes of the digest, in hex: the file's name
 
 
@@ -75,6 +76,8 @@ async def converse(job, component, link, left_ms: int) -> None:
         began = 0
     if began and not under_way:
         held[4] = release.MODEM_UNCHANGED
+    if not under_way and _BATTERY_LOW in (link.state.get("events") or ()):
+        raise Later  # one that browns out while it writes is worse off than before
     if not under_way and held[1] >= _TRIES:
         writing.end(nvs, link)
         raise Refused(release.MODEM_FAILED, held[4])

@@ -15,7 +15,7 @@ from node.wire import release
 from node.wire.uplink import ReportError
 
 _GRAIN = const(256)
-_ROOM = const(65536)  # bytes of the file system that an update leaves to everything else
+_ROOM = const(32768)  # bytes of the file system that an update leaves to everything else
 _BLOCK = const(4096)
 _SOON_S = const(120)  # and up to 255 by chance: a street of nodes does not come as one
 _LATER_S = const(900)

@@ -8,11 +8,16 @@ import sys
 import vfs
 
 lacks = ()  # what MicroPython's port has not for this chip
+loading = False
 image = None  # the VfsRom: set by the bootstrap, mounted only while a part is loaded
 
 
 def module(name):
     """Import one of the shims' modules."""
+    global loading  # noqa: PLW0603
+    if loading:  # by one that asks for another
+        return __import__(name)
+    loading = True
     vfs.mount(image, "/shims")
     sys.path.insert(0, "/shims")
     try:
@@ -20,6 +25,7 @@ def module(name):
     finally:
         sys.path.remove("/shims")
         vfs.umount("/shims")
+        loading = False
 
 
 def load(module_name, name):

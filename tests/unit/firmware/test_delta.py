@@ -2,7 +2,6 @@
 
 import io
 
-import detools
 import pytest
 import update_rig as rig
 from hypothesis import given, settings
@@ -21,7 +20,7 @@ def applied(patch: bytes, old: bytes, size: int, done: int = 0) -> bytes:
 
 def plain(old: bytes, new: bytes) -> bytes:
     made = io.BytesIO()
-    detools.create_patch(io.BytesIO(old), io.BytesIO(new), made, compression="none")
+    rig.detools.create_patch(io.BytesIO(old), io.BytesIO(new), made, compression="none")
     return made.getvalue()
 
 
@@ -45,7 +44,7 @@ def test_as_detools_and_from_anywhere_on(pair: tuple[bytes, bytes], done: int) -
     old, new = pair
     patch = plain(old, new)
     oracle = io.BytesIO()
-    detools.apply_patch(io.BytesIO(old), io.BytesIO(patch), oracle)
+    rig.detools.apply_patch(io.BytesIO(old), io.BytesIO(patch), oracle)
     assert oracle.getvalue() == new
     done = min(done, len(new))
     assert applied(rig.deflated(patch), old, len(new), done) == new[done:]
@@ -107,7 +106,7 @@ def test_a_patch_of_another_kind() -> None:
     for options in ({"compression": "crle"}, {"patch_type": "in-place", "compression": "none"}):
         made = io.BytesIO()
         more = {"memory_size": 65536, "segment_size": 4096} if "patch_type" in options else {}
-        detools.create_patch(io.BytesIO(old), io.BytesIO(new), made, **options, **more)
+        rig.detools.create_patch(io.BytesIO(old), io.BytesIO(new), made, **options, **more)
         with pytest.raises(Refused):
             applied(rig.deflated(made.getvalue()), old, len(new))
 

@@ -98,12 +98,12 @@ def _raised(block: bytes) -> bytes:
     return pow(int.from_bytes(block, "big"), numbers.d, n).to_bytes(384, "big")
 
 
-def _block(salt: bytes, padding_: bytes = bytes(318), one: int = 1, top: int = 0, end: int = 0xBC):
+def _block(salt: bytes, padding_: bytes = bytes(318), one: int = 1, end: int = 0xBC) -> bytes:
     digest = hashlib.sha256(bytes(8) + hashlib.sha256(MESSAGE).digest() + salt).digest()
     plain = padding_ + bytes((one,)) + salt
     mask = b"".join(hashlib.sha256(digest + i.to_bytes(4, "big")).digest() for i in range(11))
     masked = bytearray(a ^ b for a, b in zip(plain, mask[:351], strict=True))
-    masked[0] = masked[0] & 0x7F | top
+    masked[0] &= 0x7F
     return bytes(masked) + digest + bytes((end,))
 
 

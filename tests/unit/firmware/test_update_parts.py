@@ -4,14 +4,18 @@ firmware, in their order, each with a way back or a result of its own.
 
 import asyncio
 import hashlib
+import importlib
+import sys
+import types
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import update_rig as rig
+from chip_asyncio import wait_for_ms
 from node import config
-from node.errors import AtError, AttachTimeout
-from node.wire import cbor, command, release
+from node.errors import AtError, AttachTimeout, SocketError
+from node.wire import cbor, command, receipt, release
 from numbers_rig import PowerCut
 from update_rig import BOARD, NEW, OLD, Board, Offer
 
@@ -26,13 +30,13 @@ LISTENS_MS = 37_000  # what a wake of 60 s has left for it
 @pytest.fixture
 def board(monkeypatch: pytest.MonkeyPatch) -> Iterator[Board]:
     for made in rig.boards(monkeypatch):
-        wait = asyncio.wait_for_ms
+        wait = wait_for_ms
 
-        async def wait_for_ms(what: Any, ms: int, wait: Any = wait) -> Any:
+        async def wait_a_moment(what: Any, ms: int, wait: Any = wait) -> Any:
             # The modem says nothing for as long as the node listens to it: that is over at once.
             return await wait(what, ms if ms > LISTENS_MS else 1)
 
-        monkeypatch.setattr(asyncio, "wait_for_ms", wait_for_ms)
+        monkeypatch.setattr(asyncio, "wait_for_ms", wait_a_moment)
         yield made
 
 
@@ -74,6 +78,9 @@ class State:
 
     def set(self, key: str, value: Any) -> None:
         self.board.state.set(key, value)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self.board.state.get(key, default)
 
 
 def pack(values: Any) -> tuple[Any, tuple[int, int, bytes, bytes]]:
@@ -240,3 +247,116 @@ def test_a_second_release_with_the_same_firmware_asks_the_modem_alone(board: Boa
     board.go(until=lambda: len(board.fleet.results) == 2)
     assert board.fleet.results == [(1, command.DONE, 0), (2, command.DONE, 0)]
     assert len(made.asked) == 1
+
+
+def test_a_modem_is_not_told_while_the_battery_is_low(board: Board) -> None:
+    made = with_modem(board)
+    board.state.set("events", [9])
+    board.give(offer(modem()))
+    board.go(12)
+    assert board.stage == release.INSTALLING
+    assert not made.asked
+    board.state.set("events", [])
+    assert board.go() == [(1, command.DONE, 0)]
+
+
+def test_where_https_is_shut_most_contacts_go_by_the_door(board: Board) -> None:
+    fleet: Any = board.fleet
+    fleet.config = {**board.config, "updates": 8444}
+    tried: list[int] = []
+    shut: Any = types.ModuleType("node.link.https")
+
+    async def instead(_link: Any) -> None:
+        tried.append(len(fleet.asked))
+        raise SocketError("nobody listens there", 566)
+
+    shut.instead = instead
+
+    async def door() -> Any:
+        sys.modules["node.link.https"] = shut
+        importlib.import_module("node.link").https = shut  # type: ignore[attr-defined]
+        return fleet
+
+    fleet.door = door
+    fleet.most = 2  # blocks of a contact
+    board.give(offer(application()))
+    assert board.go(200) == [(1, command.DONE, 0)]
+    assert board.runs == NEW
+    contacts = len(fleet.asked) / 2
+    assert tried[:2] == [0, 0]
+    assert 2 < len(tried) < contacts
+
+
+def test_by_https_no_block_goes_by_the_door(board: Board) -> None:
+    fleet: Any = board.fleet
+    fleet.config = {**board.config, "updates": 8444}
+    other = rig.Fleet(board)
+    other.streams = fleet.streams
+    other._left = 1 << 30
+    open_: Any = types.ModuleType("node.link.https")
+
+    async def instead(_link: Any) -> Any:
+        return other
+
+    open_.instead = instead
+
+    async def door() -> Any:
+        sys.modules["node.link.https"] = open_
+        importlib.import_module("node.link").https = open_  # type: ignore[attr-defined]
+        return fleet
+
+    fleet.door = door
+    board.give(offer(application()))
+    assert board.go() == [(1, command.DONE, 0)]
+    assert other.asked
+    assert not fleet.asked
+    assert board.state.get("htp") == 0
+
+
+def _cut_at(board: Board, operation: int) -> None:
+    left = [operation]
+
+    def hook(_what: str, _path: str, _data: bytes) -> None:
+        left[0] -= 1
+        if not left[0]:
+            raise PowerCut
+
+    board.files.hook = hook
+
+
+@pytest.mark.parametrize("cut", range(1, 100, 4))
+def test_a_power_cut_at_any_file_operation_only_delays_all_three(board: Board, cut: int) -> None:
+    made = with_modem(board)
+    board.give(offer(application(), modem(), pack(PATCH)))
+    _cut_at(board, cut)
+    assert board.go() == [(1, command.DONE, 0)]
+    assert values(board)["report_s"] == 7200
+    assert len(made.asked) == 1
+    assert board.runs == NEW
+    assert not [path for path in board.files.kept if path.startswith("/update/")]
+
+
+def test_a_fleet_that_is_gone_takes_the_pack_back_and_then_the_release(board: Board) -> None:
+    board.give(offer(application(), pack(PATCH)))
+    board.go(until=lambda: board.stage == release.CONFIRMING)
+    board.fleet.up = False
+    board.go(40, lambda: not config.on_trial())
+    assert "report_s" not in values(board) or values(board)["report_s"] != 7200
+    board.fleet.up = True
+    board.go(until=lambda: len(board.fleet.results) == 2)
+    assert board.fleet.results == [(1, command.REVERTED, 0), (1, release.ROLLED_BACK, 0)]
+    assert board.runs == OLD, "what was to come behind the pack did not"
+
+
+def test_an_assignment_that_is_taken_back_leaves_the_modem_to_itself(board: Board) -> None:
+    made = with_modem(board)
+    made.left = 1000
+    board.give(offer(application(), modem()))
+    board.go(until=lambda: bool(made.asked))
+    nothing = release.Assignment(0, b"", 0, 0, [], bytes(16))
+    board.fleet.pending.append((2, receipt.UPDATE, rig.signed(nothing, 2)))
+    board.state.set("urgent", 2)
+    board.go(until=lambda: bool(board.fleet.results))
+    assert board.fleet.results == [(1, release.WITHDRAWN, 100 * release.INSTALLING)]
+    assert len(made.asked) == 1
+    assert cbor.decode(board.nvs["fota"])[0] == 1, "it is not touched before its time is over"

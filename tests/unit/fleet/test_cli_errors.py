@@ -203,6 +203,7 @@ def test_serve_on_a_port_in_use(data: Path) -> None:
         words = ["--port", port, "--broker-port", 0, "--coap-port", 0]
         assert f"127.0.0.1:{port}" in refusal(data, "serve", *words)
         words = ["--port", 0, "--broker-port", port, "--coap-port", 0, "--enrol-port", 0]
+        words += ["--updates-port", 0]
         assert f"127.0.0.1:{port}" in refusal(data, "serve", *words)
     assert not (data / "run.json").exists()
 

@@ -1,13 +1,6 @@
 """Who gets a modem's firmware: anybody who knows its name, while a promoted release has it."""
 
-import contextlib
 import hashlib
-import json
-import os
-import signal
-import subprocess
-import sys
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,21 +81,3 @@ def test_memory_is_bounded(city: City) -> None:
     for name in names * 2:
         assert files.find(name) is not None
     assert len(files._kept) == modem_files.KEPT
-
-
-def test_a_process_serves_until_it_is_told_to_end(city: City, tmp_path: Path) -> None:
-    (tmp_path / "kapok.toml").write_text("")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "fleet", "modem-files", "--port", "0", "--json"],
-        env={**os.environ, "KAPOK_DATA": str(tmp_path)}, stdout=subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        assert process.stdout is not None
-        where = json.loads(process.stdout.readline())
-        with contextlib.closing(
-            urllib.request.urlopen(f"http://{where['fota']}{NAME}", timeout=10)
-        ) as got:
-            assert got.read() == PACKAGE
-    finally:
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0

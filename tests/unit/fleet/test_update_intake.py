@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import event
 from updates_rig import NEW, OLD, City, Taker
 
+from fleet import schema
 from fleet.control import operations as control
 from fleet.rollouts import states
 from fleet.updates import deadlines, outcomes
@@ -95,6 +96,10 @@ def test_a_stage_of_an_earlier_assignment_moves_nothing(city: City) -> None:
         (release.ROLLED_BACK, release.CRASHED, (states.ROLLED_BACK, "crashed")),
         (release.ROLLED_BACK, release.BOOTLOADER, (states.ROLLED_BACK, "bootloader")),
         (release.ALREADY, 0, (states.ALREADY_INSTALLED, "")),
+        (command.REVERTED, 0, (states.ROLLED_BACK, "config-reverted")),
+        (schema.BELOW, 0xFFFFFFFF, (states.REJECTED, "bad-configuration")),
+        (schema.UNKNOWN, 0, (states.REJECTED, "bad-configuration")),
+        (release.MODEM_FAILED, 1203, (states.FAILED, "modem-failed")),
         (201, 0, (states.FAILED, "failed")),
     ],
 )
@@ -190,6 +195,29 @@ def test_nodes_without_an_update_cost_two_looks(tmp_path: Path) -> None:
         city.path, "EXPLAIN QUERY PLAN SELECT id FROM updates WHERE open_for IN ('a', 'b')"
     )
     assert "uq_updates_open_for" in str(plan)
+    city.close()
+
+
+def test_a_batch_of_nodes_moves_together(tmp_path: Path) -> None:
+    city = City(tmp_path, 30)
+    city.roll_out()
+    nodes = [city.node(place) for place in range(30)]
+    for each in nodes:
+        each.report()
+    asked: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        if any(word in statement for word in ("running", "updates", "assigned", "rollout")):
+            asked.append(statement)
+
+    event.listen(city.database.engine, "before_cursor_execute", note)
+    city.ingest.process([each.message(stage=release.VERIFIED, mark=900) for each in nodes])
+    assert len(asked) < 12, asked
+    assert set(city.states()) == {("verified", "", 900)}
+    asked.clear()
+    city.ingest.process([each.message((1, command.DONE, 0)) for each in nodes])
+    assert set(city.states()) == {("succeeded", "", 900)}
+    assert len(asked) < 12 + 30, asked  # and each result is kept
     city.close()
 
 

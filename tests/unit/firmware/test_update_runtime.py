@@ -1,0 +1,205 @@
+"""A new runtime: its blocks go straight into the partition that does not run, through power cuts,
+and it has one life to be confirmed in.
+"""
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import esp32
+import pytest
+import update_rig as rig
+from node.wire import release
+from numbers_rig import PowerCut
+from update_rig import NEW, OLD, Board, Offer
+
+SECTOR = 4096
+SIZE = 16 * SECTOR
+VERSION = rig.RUNTIME + 1
+
+
+class Chip:
+    """Two partitions of NOR flash that is encrypted: a sector is erased before it is written, and
+    written in whole units of 16 bytes. Power may fail at any of it."""
+
+    def __init__(self) -> None:
+        self.flash = {"ota_0": bytearray(b"\xff" * SIZE), "ota_1": bytearray(b"\xff" * SIZE)}
+        self.running = self.boots = "ota_0"
+        self.pending = False  # the bootloader goes back unless it is told that all is well
+        self.operations = 0
+        self.fails: set[int] = set()
+
+    def operation(self) -> None:
+        self.operations += 1
+        if self.operations in self.fails:
+            raise PowerCut
+
+    def reset(self) -> None:
+        """The bootloader."""
+        if self.pending and self.running == self.boots:
+            self.boots = "ota_0" if self.boots == "ota_1" else "ota_1"
+            self.pending = False
+        if self.running != self.boots:
+            self.pending = True
+        self.running = self.boots
+
+
+def partition(chip: Chip) -> Any:
+    class Partition:
+        RUNNING = 1
+        TYPE_DATA = 1
+
+        def __init__(self, which: Any) -> None:
+            self.label = chip.running if which == 1 else which
+
+        def info(self) -> tuple[Any, ...]:
+            return (0, 16, 0, SIZE, self.label, True)
+
+        def get_next_update(self) -> "Partition":
+            return Partition("ota_1" if chip.running == "ota_0" else "ota_0")
+
+        def ioctl(self, op: int, sector: int) -> int:
+            assert op == 6
+            assert self.label != chip.running
+            chip.flash[self.label][sector * SECTOR :][:SECTOR] = b"\xff" * SECTOR
+            for at in range(sector * SECTOR, (sector + 1) * SECTOR):
+                chip.flash[self.label][at] = 0xFF
+            chip.operation()
+            return 0
+
+        def writeblocks(self, sector: int, buf: Any, offset: int) -> None:
+            at = sector * SECTOR + offset
+            assert at % 16 == len(buf) % 16 == 0
+            assert self.label != chip.running
+            for i, byte in enumerate(bytes(buf)):
+                if i == len(buf) // 2:
+                    chip.operation()  # cut short in the middle
+                held = chip.flash[self.label][at + i]
+                assert held in (0xFF, byte), "written over what was there"
+                chip.flash[self.label][at + i] = byte
+
+        def readblocks(self, sector: int, buf: Any, offset: int = 0) -> None:
+            at = sector * SECTOR + offset
+            buf[:] = chip.flash[self.label][at : at + len(buf)]
+
+        def set_boot(self) -> None:
+            chip.operation()
+            if chip.flash[self.label][0] != 0xE9:
+                raise OSError(-5379, "ESP_ERR_OTA_VALIDATE_FAILED")
+            chip.boots = self.label
+
+        @staticmethod
+        def mark_app_valid_cancel_rollback() -> None:
+            chip.pending = False
+
+    return Partition
+
+
+@pytest.fixture
+def chip() -> Chip:
+    return Chip()
+
+
+@pytest.fixture
+def board(monkeypatch: pytest.MonkeyPatch, chip: Chip) -> Iterator[Board]:
+    monkeypatch.setattr(esp32, "Partition", partition(chip), raising=False)
+    for made in rig.boards(monkeypatch):
+        boot = made.boot
+
+        def supervised(cause: int, boot: Any = boot) -> None:
+            chip.reset()
+            boot(cause)
+
+        made.boot = supervised  # type: ignore[method-assign]
+        made.cause = 1
+        yield made
+
+
+def runtime(size: int) -> bytes:
+    return b"\xe9" + random.Random(size).randbytes(size - 1)
+
+
+def offer(new: bytes, form: int = release.PLAIN, with_app: bool = False) -> Offer:
+    """A release with a new runtime, and maybe an application behind it."""
+    data = new if form == release.PLAIN else rig.deflated(new)
+    components = [rig.component(new, release.RUNTIME, VERSION)]
+    parts = [(release.RUNTIME, form, data, b"")]
+    if with_app:
+        components.append(rig.component(rig.image(NEW)))
+        parts.append((release.APPLICATION, release.DEFLATED, rig.deflated(rig.image(NEW)), b""))
+    return Offer(rig.manifest(*components), parts)
+
+
+@pytest.mark.parametrize("size", [4096, 20_000, 20_007, 8_193, SIZE])
+@pytest.mark.parametrize("form", [release.PLAIN, release.DEFLATED])
+def test_it_is_written_tried_and_confirmed(board: Board, chip: Chip, size: int, form: int) -> None:
+    new = runtime(size)
+    most = []
+    board.files.hook = lambda _what, path, data: most.append(len(data) * (path[-6:] == "blocks"))
+    board.give(offer(new, form))
+    assert board.go() == [(1, 0, 0)]
+    assert chip.running == chip.boots == "ota_1"
+    assert not chip.pending
+    assert bytes(chip.flash["ota_1"][:size]) == new
+    assert board.nvs["seq"] == NEW
+    assert board.files.kept["/slot"] == b"a - good"
+    if form == release.PLAIN:
+        assert max(most) < 1_500 + size // 20, "the image is in its partition and not in a file"
+
+
+def test_an_application_may_come_with_it_and_is_tried_behind_it(board: Board, chip: Chip) -> None:
+    board.give(offer(runtime(20_007), with_app=True))
+    assert board.go() == [(1, 0, 0)]
+    assert chip.running == "ota_1"
+    assert board.runs == NEW
+
+
+@pytest.mark.parametrize("form", [release.PLAIN, release.DEFLATED])
+@pytest.mark.parametrize("seed", range(6))
+def test_power_cuts_cost_blocks_and_no_more(
+    board: Board, chip: Chip, form: int, seed: int
+) -> None:
+    chance = random.Random(seed)
+    chip.fails = {chance.randrange(1, 200) for _ in range(9)}
+    board.fleet.most = 9
+    new = runtime(20_007)
+    board.give(offer(new, form))
+    assert set(board.go(200)) == {(1, 0, 0)}
+    assert bytes(chip.flash["ota_1"][: len(new)]) == new
+    assert chip.running == "ota_1"
+
+
+def test_what_the_chip_does_not_take_is_told(board: Board, chip: Chip) -> None:
+    board.give(offer(b"no image" * 1000))
+    assert board.go() == [(1, release.WRONG_RUNTIME, 500)]
+    assert chip.boots == "ota_0"
+
+
+def test_one_that_is_too_large_is_told(board: Board, chip: Chip) -> None:
+    board.give(offer(runtime(SIZE + SECTOR)))
+    assert board.go(200) == [(1, release.NO_SPACE, 300)]
+
+
+def test_bytes_that_are_not_what_was_signed_never_boot(board: Board, chip: Chip) -> None:
+    given = offer(runtime(9_000))
+    given.stream = given.stream[:-1] + bytes((given.stream[-1] ^ 1,))
+    board.give(given)
+    assert board.go() == [(1, release.BAD_DIGEST, 300)]
+    assert chip.boots == "ota_0"
+
+
+def test_one_that_reaches_nobody_has_one_life(board: Board, chip: Chip) -> None:
+    given = offer(runtime(9_000))
+    board.give(given)
+    while chip.running == "ota_0":
+        board.wake()
+    board.fleet.up = False
+    board.wake()
+    chip.reset()  # what App does instead of sleeping
+    assert chip.running == "ota_0"
+    board.boot(2)
+    board.fleet.up = True
+    (told,) = set(board.go())
+    assert told[:2] == (1, release.ROLLED_BACK)
+    assert told[2] in (release.BOOTLOADER, release.NOT_CONFIRMED, release.CRASHED)
+    assert board.nvs["seq"] == OLD
