@@ -51,7 +51,10 @@ def load():
                 machine.reset()
         globals()["rescue"](e)
         from node import main
-    for name in ("install", "mount", "rescue", "load"):
+    done = ["install", "mount", "rescue", "load"]
+    if not _on_trial():
+        done += ["tried", "_tried"]
+    for name in done:
         del globals()[name]  # what is done with leaves the heap
     return main
 

@@ -196,7 +196,7 @@ async def test_a_runtime_that_crashes_or_sleeps_unconfirmed_is_gone_and_the_flee
             sleeps.node.twin.network.set_coverage(True)
             return await street.ends(sleeps, "rolled-back")
 
-        assert await asyncio.gather(crashed(), slept()) == ["bootloader", "slept"]
+        assert [*await asyncio.gather(crashed(), slept())] == ["bootloader", "slept"]
     finally:
         await street.close()
 
