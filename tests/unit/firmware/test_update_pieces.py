@@ -108,7 +108,7 @@ class Mqtt:
         for one in self.answers:
             if isinstance(one, Exception):
                 self.failure = one
-                self.door._on_lost(one)  # type: ignore[arg-type]
+                self.door._on_lost(one)
             else:
                 topic, payload = one if isinstance(one, tuple) else (f"k1/{NODE}/down/block", one)
                 self.door._on_message(topic, payload)
