@@ -152,8 +152,8 @@ class _Composition:
             self._batches.start()
             stack.push_async_callback(asyncio.to_thread, self._batches.stop)
             await self._start_coap(stack)
-            await self._start_enrol(stack, broker_address)
             await self._start_updates(stack)
+            await self._start_enrol(stack, broker_address)
             self._sender.start()
             stack.push_async_callback(asyncio.to_thread, self._sender.stop)
             upkeep = asyncio.create_task(self._upkeep())
@@ -220,6 +220,8 @@ class _Composition:
         if self._coap is not None:
             everywhere = settings.coap_host in ("0.0.0.0", "::")  # noqa: S104
             doors["coap"] = (own_name if everywhere else settings.coap_host, self._coap.port)
+        if self._updates is not None:
+            doors["updates"] = (own_name, self._updates.port)
         self._enrol = EnrolServer(
             self._database, self._authority, self._wrapper, settings, self._enrol_socket, doors
         )

@@ -10,6 +10,7 @@ from fleet.paths import hw_dir
 from fleet.wire import cbor
 
 DOORS = ("coap", "mqtt")
+UPDATES = "updates"  # beside the doors: where nodes on LTE Cat1 fetch updates by HTTPS
 LONGEST = 1024  # bytes, as in firmware/node/config.py
 
 
@@ -41,10 +42,13 @@ def compose(
     values = {key: value for key, value in values.items() if value is not None}
     wanted = str(values.get("door", ""))
     chosen = door or (wanted if wanted in doors else _door(modem, doors))
-    if chosen not in doors:
-        there = ", ".join(sorted(doors)) or "none"
+    if chosen == UPDATES or chosen not in doors:
+        there = ", ".join(sorted(set(doors) - {UPDATES})) or "none"
         raise ConfigRefused(f"the fleet has no door {chosen!r}: it has {there}")
     host, port = doors[chosen]
+    fetches = doors.get(UPDATES, ("", 0))
+    if chosen == "mqtt" and fetches[0] == host and _technology(modem) == "lte-cat1":
+        values.setdefault("updates", fetches[1])
     values |= {
         "node": node_id, "role": node_type.role, "modem": modem, "pins": board.node_pins,
         "board": board.name, "door": chosen, "host": host, "port": port,
@@ -76,9 +80,12 @@ def check(node_type: hardware.NodeType, values: Mapping[str, Any], door: str = "
 
 
 def _door(modem: str, doors: Mapping[str, object]) -> str:
+    return "coap" if _technology(modem) == "nb-iot" and "coap" in doors else "mqtt"
+
+
+def _technology(modem: str) -> str:
     try:
         text = (hw_dir() / "modems" / f"{modem}.toml").read_text(encoding="utf-8")
-        technology = tomllib.loads(text).get("technology")
+        return str(tomllib.loads(text).get("technology"))
     except (OSError, ValueError):
-        technology = None
-    return "coap" if technology == "nb-iot" and "coap" in doors else "mqtt"
+        return ""

@@ -248,7 +248,8 @@ class _Round:
 
     def _patience_hours(self) -> int:
         role = store.release(self._session, self._row.sequence).role
-        return deadlines.contact_s(_ROLES.get(role, role)) // 3600
+        # A trial takes its time where reports are frequent, too.
+        return max(24, deadlines.contact_s(_ROLES.get(role, role)) // 3600)
 
     def _pending(self, group_no: int | None = None) -> bool:
         """Whether anything is scheduled, to be tried again, or in flight."""

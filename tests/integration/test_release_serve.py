@@ -24,7 +24,7 @@ async def test_deltas_are_made_while_it_serves_and_after_it_was_killed(tmp_path:
         await fleet.command("release", "promote", str(path))
 
     async def ready(count: int) -> None:
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(240):
             while True:
                 rows = json.loads(await fleet.command("release", "delta", "list", "--json"))
                 if [row["state"] for row in rows] == ["ready"] * count:

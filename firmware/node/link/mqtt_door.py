@@ -8,16 +8,12 @@ from micropython import const
 from node.errors import DeliverTimeout, LinkError, MqttError
 from node.link.mqtt import Mqtt
 from node.link.tls import wrap
-from node.wire import cbor, receipt
+from node.wire import receipt
 
 _SOCKET_MS = const(75_000)  # QIOPEN: 150 s at worst, users settle for 60..75 s
 _TLS_MS = const(90_000)  # about 3 kB there and back, and two signatures
 _MQTT_MS = const(30_000)
 _CLOSE_MS = const(5_000)
-_SILENCE_MS = const(20_000)  # then nothing more comes of what was asked for
-_GONE = const(1)  # wire/release.py
-_UNKNOWN = const(2)
-_LATER = const(3)
 _KEEPALIVE_S = const(300)  # longer than any silence between two reports of one contact
 
 
@@ -42,7 +38,7 @@ class MqttDoor:
         self._receipt = None
         self._lost: "LinkError | None" = None
         self._woken = asyncio.Event()  # the receipt is there, or the connection is lost
-        self._update: "list | None" = None  # blocks that are awaited: number, indices, take, word
+        self._update = None  # who hears the blocks of an update
         self._frames: "list[bytes] | None" = None  # for a bus, while somebody hears them
 
     async def open(self) -> None:
@@ -102,22 +98,13 @@ class MqttDoor:
         """Some blocks of an update: see node.link.door."""
         if self._mqtt is None:
             raise MqttError("the door is not open")
-        until = time.ticks_add(time.ticks_ms(), deadline_ms)
-        wanted = {first + i for i in range(8 * len(missing)) if missing[i >> 3] & 128 >> (i & 7)}
-        self._update = [number, wanted, take, 0]
+        from node.link.mqttblocks import Wanted
+
+        wanted = Wanted(number, first, missing, take, self._woken)
+        self._update = wanted.heard
         try:
-            request = cbor.encode([number, size, first, missing])
             topic = "k1/%s/up/block" % self._config["node"]
-            await self._mqtt.publish(topic, request, 0, deadline_ms)
-            while wanted and not self._update[3]:
-                if self._lost is not None:
-                    raise self._lost
-                left = min(time.ticks_diff(until, time.ticks_ms()), _SILENCE_MS)
-                self._woken.clear()
-                await asyncio.wait_for_ms(self._woken.wait(), max(left, 0))
-            return self._update[3]
-        except asyncio.TimeoutError:
-            return 0
+            return await wanted.ask(self._mqtt, topic, size, deadline_ms)
         finally:
             self._update = None
 
@@ -164,28 +151,12 @@ class MqttDoor:
             self._frames.append(payload)
             self._woken.set()
         if self._update is not None and topic.endswith("/down/block"):
-            self._block(payload)
+            self._update(payload)
         if topic != self._receipts or self._whole is None or self._receipt is not None:
             return
         if receipt.covers(payload, self._whole):
             self._receipt = payload
             self._woken.set()
-
-    def _block(self, payload: bytes) -> None:
-        # [number, index, data], or why there is none in its place. Whoever says else is not heard.
-        try:
-            number, index, data = cbor.decode(payload)  # type: ignore[misc]
-        except (ValueError, TypeError):
-            return
-        held, wanted, take, _ = self._update  # type: ignore[misc]
-        if number != held or not isinstance(index, int) or index not in wanted:
-            return
-        if isinstance(data, bytes):
-            wanted.discard(index)
-            take(index, data)
-        elif data in (_GONE, _UNKNOWN, _LATER):
-            self._update[3] = data  # type: ignore[index]
-        self._woken.set()
 
     def _on_lost(self, error: LinkError) -> None:
         self._lost = error

@@ -97,6 +97,7 @@ class Mqtt:
         self.door = door
         self.answers = answers
         self.requests: list[Any] = []
+        self.failure: Any = None
 
     async def publish(self, topic: str, payload: bytes, qos: int, deadline_ms: int) -> None:
         assert (topic, qos) == (f"k1/{NODE}/up/block", 0)
@@ -106,7 +107,8 @@ class Mqtt:
     def answer(self) -> None:
         for one in self.answers:
             if isinstance(one, Exception):
-                self.door._on_lost(one)  # type: ignore[arg-type]
+                self.failure = one
+                self.door._on_lost(one)
             else:
                 topic, payload = one if isinstance(one, tuple) else (f"k1/{NODE}/down/block", one)
                 self.door._on_message(topic, payload)

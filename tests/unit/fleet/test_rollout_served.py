@@ -14,6 +14,7 @@ from fleet.registry.operations import now_us
 from fleet.rollouts import creating, lifecycle, listing
 from fleet.rollouts.creating import Wanted
 from fleet.rollouts.plan import Plan
+from fleet.rollouts.tables import Rollout
 from fleet.settings import CONFIG, load
 from fleet.upkeep import Upkeep
 from fleet.wire import command, release
@@ -41,7 +42,7 @@ class Served:
     def tick(self) -> None:
         """A tick at which everything that runs is due."""
         with self.city.database.begin() as session:
-            session.query(lifecycle.Rollout).filter_by(state=lifecycle.RUNNING).update(
+            session.query(Rollout).filter_by(state=lifecycle.RUNNING).update(
                 {"due_us": now_us() - 1}
             )
         self.upkeep.tick()
