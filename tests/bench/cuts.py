@@ -51,6 +51,7 @@ def play(world: Path, wanted: int, workers: int, seed: int) -> int:
     everywhere = len(cuts_rig.SCENES) * len(cuts_rig.LAYOUTS) * 2
     with ThreadPoolExecutor(workers) as pool:
         list(pool.map(one, itertools.islice(several, everywhere)))
+        print(f"  {counts.total():,} cuts at every operation", flush=True)
         while counts.total() < wanted and not bad:
             list(pool.map(one, itertools.islice(several, workers * 4)))
             print(f"  {counts.total():,} cuts, {time.monotonic() - began:.0f} s", flush=True)
