@@ -121,6 +121,14 @@ def test_what_is_silent_holds_and_what_is_lost_stops_though_much_went_well_since
     assert gate.judge(Plan(), late, NO_COHORTS)[0] is Verdict.WAIT  # the loss without them
 
 
+def test_a_hold_ends_when_those_that_were_silent_are_known() -> None:
+    """Less is asked for it than to stop; where all is known it is one or the other."""
+    few = stage(good=96, scheduled=1000, bad=4)
+    silent, known = Cohorts(1000, 968, 20), Cohorts(1000, 968, 32)
+    assert gate.judge(Plan(), few, [silent, silent]) == (Verdict.HOLD, "silent")
+    assert gate.judge(Plan(), few, [known, known]) == (Verdict.WAIT, "")
+
+
 @given(st.integers(0, 5000), st.integers(1, 5000))
 def test_surely_is_below_the_share_and_comes_near_with_many(bad: int, of: int) -> None:
     bad = min(bad, of)
