@@ -11,7 +11,7 @@ from micropython import const
 from node import clock, config
 from node.cycle import Cycle
 from node.modules import forget
-from node.roles import open_role
+from node.roles import Role
 from node.store.lazy import LazyJournal
 from node.store.rtcstate import RtcState
 
@@ -36,13 +36,12 @@ class App:
             from node import health
 
             health.booted(self.state, kept)
-            for name in ("health", "log", "events"):
-                forget("node." + name)
+            forget("node.health node.log node.events")
             self.state.save()  # a hang in this life is counted by the next, even after a cold boot
         if self.state.get("crn", 0) >= _CRASHES and config.on_trial():
             self._take_back()
         self.journal = LazyJournal("/journal", self.state, _epoch)
-        self.role = open_role(config.whole(), self.state, self.journal)
+        self.role = Role(self.state, self.journal)
         self.cycle = Cycle(
             self.config, self.state, self.journal, self.role, self._link, self._voucher()
         )

@@ -229,16 +229,25 @@ class Cycle:
         # The receipts come into `answers`, what they brought into `items`, whatever becomes of
         # the rest.
         ready = None
-        if self._sensed and self._state.get("clock_sure") and not self._voucher:
+        if not self._sensed and not self._voucher:
+            # What is sensed wants a time, and the heap has no room for role and link at once: so
+            # the time has a link of its own.
+            await self._ask_time()
+            self._standing()
+            self._sense(reason)
+            ready = self._ready()
+            if not (ready or self._state.get("urgent") or reason == _BUTTON):
+                return
+        elif self._state.get("clock_sure") and not self._voucher:
             ready = self._ready()  # while there is no link beside it in the heap
+        session = getattr(self._role, "session", None)
+        if not session:
+            self._put_role_away()
         link = self._open_link()
         door = None
         try:
             await link.open()
             await self._learn_time(link)
-            self._standing()
-            if not self._sensed:
-                self._sense(reason)
             if self._voucher:
                 await self._claim(link)
                 return
@@ -261,13 +270,28 @@ class Cycle:
                         item[2] = await door.fetch(item[0], item[2], door.RECEIPT_MS)
                     items.append(item)
                     done = item[0]
-            if getattr(self._role, "session", None):
+            if session:
                 left_ms = self._config["awake_s"] * 1000 - 2 * _CLOSE_MS
                 left_ms -= time.ticks_diff(time.ticks_ms(), self._woke)
                 await self._role.converse(door, left_ms)
         finally:
             door = None  # what it holds is not needed to shut the link down
             await link.close()
+
+    async def _ask_time(self) -> None:
+        self._put_role_away()
+        link = self._open_link()
+        try:
+            await link.open()
+            await self._learn_time(link)
+        finally:
+            await link.close()
+            forget("node.link")
+
+    def _put_role_away(self) -> None:
+        put_away = getattr(self._role, "put_away", None)
+        if put_away:
+            put_away()
 
     async def _claim(self, link) -> None:
         self._journal.put_away()
@@ -297,8 +321,7 @@ class Cycle:
         made, self._telling = reports.make(
             journal, state, self._standing(), self._config["ledger_s"]
         )
-        for name in ("reports", "wire.compact", "store.nojournal"):
-            forget("node." + name)
+        forget("node.reports node.wire.compact node.store.nojournal")
         self._journal.put_away()
         return made
 
@@ -361,8 +384,7 @@ class Cycle:
         else:
             commands.recover()
         self.reboot = self.reboot or commands.reboot
-        for name in ("commands", "wire.command", "log"):
-            forget("node." + name)
+        forget("node.commands node.wire.command node.log")
         if begin:
             forget("node.link")  # it lent its HMAC; a contact that begins needs it still
         return result
@@ -393,8 +415,7 @@ class Cycle:
 
         await timekeeping.learn(self._state, link, self._config)
         timekeeping.guess(self._state, self._journal)
-        for name in ("timekeeping", "log"):
-            forget("node." + name)
+        forget("node.timekeeping node.log")
 
     def _guess_time(self) -> None:
         if not clock.is_set():

@@ -3,8 +3,17 @@
 import sys
 
 
-def forget(name: str) -> None:
-    """Let module `name` (`package.module`) and all below it go; an import loads them again."""
+def forget(names: str) -> None:
+    """Let modules go, each with all below it; an import loads them again.
+
+    `names` are whole (`node.link.dns`), with blanks between them, and stand in one text: the build
+    finds them there (fleet/releases/flat.py), and each name of a table would stay in the heap.
+    """
+    for name in names.split(" "):
+        _forget(name)
+
+
+def _forget(name: str) -> None:
     below = name + "."
     path = name
     while path:  # one at a time: a list of all modules is more than a full heap may have room for

@@ -14,7 +14,7 @@ _LEFT_OUT = (
     "store/journal.py", "store/lazy.py", "store/ledger.py", "store/nojournal.py",
     "store/register.py", "store/segment.py", "store/segments.py", "timekeeping.py",
     "wire/command.py",
-    "wire/logcode.py", "wire/nodeid.py", "wire/quantity.py", "wire/report.py",
+    "wire/logcode.py", "wire/quantity.py", "wire/report.py",
     "wire/modbus.py", "wire/dlt645.py", "wire/cjt188.py",
     "lampplan.py", "twilight.py", "passing.py",
 )  # fmt: skip

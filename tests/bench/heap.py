@@ -111,6 +111,7 @@ class Bench:
         await self.fleet.command("node", "configure", node.node_id, CHANGE)
         life = node.board.life
         end_us = node.board.now_us + DAY_US
+        node.scene.end(end_us)  # a heap that is too small may lead anywhere, and into any year
         node.board.start()
         try:
             await node.board.run_until(

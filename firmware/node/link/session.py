@@ -67,8 +67,8 @@ class Session:
     async def door(self):
         """The open door to the fleet."""
         # These are done with, and TLS needs the room.
-        for name in "registration nettime ladder saving timers modems".split():  # noqa: SIM905
-            forget("node.link." + name)
+        forget("node.link.registration node.link.nettime node.link.ladder node.link.saving")
+        forget("node.link.timers node.link.modems")
         if self.config.get("bearers"):
             from node.link import bearers
 
@@ -99,6 +99,6 @@ class Session:
                 await self.opened.pop().close()
         finally:
             # Done with: putting a modem to sleep takes as much room as waking it.
-            for name in "coap_door coap oscore coapblocks mqtt_door mqtt tls".split():  # noqa: SIM905
-                forget("node.link." + name)
+            forget("node.link.coap_door node.link.coap node.link.oscore node.link.coapblocks")
+            forget("node.link.mqtt_door node.link.mqtt node.link.tls")
             await self.modem.sleep()

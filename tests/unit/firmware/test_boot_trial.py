@@ -45,7 +45,7 @@ def app(monkeypatch: pytest.MonkeyPatch, cause: int, opened: Any = None) -> Any:
     """A boot for `cause`; its role is `opened()`."""
     module = importlib.import_module("node.app")
     sys.modules["machine"].reset_cause = lambda: cause  # type: ignore[attr-defined]
-    monkeypatch.setattr(module, "open_role", lambda *_: (opened or cycle_rig.Role)())
+    monkeypatch.setattr(module, "Role", lambda *_: (opened or cycle_rig.Role)())
     return module.App()
 
 

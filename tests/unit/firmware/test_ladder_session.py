@@ -177,7 +177,7 @@ def line(board: Any, monkeypatch: pytest.MonkeyPatch) -> Line:
     module.open_bearer = open_bearer
     monkeypatch.setitem(sys.modules, "node.link.line", module)
     bearers = importlib.import_module("node.link.bearers")
-    monkeypatch.setitem(bearers.BEARERS, "line", "line")
+    monkeypatch.setitem(bearers.BEARERS, "line", "node.link.line")
     return made
 
 
