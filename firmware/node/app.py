@@ -81,16 +81,15 @@ class App:
             from node.sense import gpiowake
 
             reason = gpiowake.reason(self.config["pins"])
-        caller = getattr(self.role, "caller", None)
-        if reason == machine.EXT1_WAKE and caller is not None and caller():
+        # No part of the role stays in a variable here: that would keep it in the heap.
+        if reason == machine.EXT1_WAKE and hasattr(self.role, "caller") and self.role.caller():
             reason = machine.TIMER_WAKE  # it was not the button: what called decides what is told
         if self.role.mains:
             from node.heartbeats import Heartbeats
 
             self._beats = Heartbeats()
-            start = getattr(self.role, "start", None)
-            if start is not None:
-                start(self._beats)
+            if hasattr(self.role, "start"):
+                self.role.start(self._beats)
         while True:
             await self.cycle.run(reason)
             until = self.cycle.next_wake()

@@ -286,6 +286,7 @@ class Cycle:
             await self._learn_time(link)
         finally:
             await link.close()
+            link = None
             forget("node.link")
 
     def _put_role_away(self) -> None:

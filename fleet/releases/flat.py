@@ -59,7 +59,12 @@ def flatten(sources: Mapping[str, str], flat: Mapping[str, str], outside: Collec
     """
     trees = {path: ast.parse(text, path) for path, text in sorted(sources.items())}
     paths = {dotted(path): path for path in trees}
-    inside = {name for path, tree in trees.items() for name in _imported(path, tree, paths)}
+    inside = {
+        name
+        for path, tree in trees.items()
+        for name in _imported(path, tree, paths)
+        if name != dotted(path)  # a module that forgets itself
+    }
     moved = {
         name: flat[path]
         for name, path in paths.items()
