@@ -17,10 +17,6 @@ def lightsleep(time_ms=0):
     _link.call(_ops.SLEEP, struct.pack("<Bq", 0, time_ms))
 
 
-def unique_id():
-    return machine._booted[2]
-
-
 def freq(hz=None):
     global _frequency  # noqa: PLW0603
     if hz is None:

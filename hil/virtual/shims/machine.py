@@ -72,3 +72,7 @@ def reset_cause():
 
 def wake_reason():
     return _booted[1]
+
+
+def unique_id():
+    return _booted[2]
