@@ -47,6 +47,7 @@ def names(sources: Mapping[str, str]) -> dict[str, str]:
     or two words; and nobody is to take one for an error.
     """
     free = [n for n in lent() if (n != n.lower() or "_" in n[1:]) and "Error" not in n]
+    free.sort(key=len)  # each path takes heap
     return dict(zip(sorted(p for p in sources if _whole(p, sources[p])), free, strict=False))
 
 
