@@ -10,6 +10,7 @@ from node.link.modems import open_modem
 from node.modules import forget
 
 _CLOSE_MS = const(12_000)  # of the 15 s that a cycle keeps of its cap
+_TLS_ROOM = const(3072)  # bytes of an ssl.SSLContext
 _BAUD = const(115200)
 _BUFFER = const(4096)  # 115,200 baud fill it in 355 ms: the longest that nothing reads
 
@@ -22,6 +23,8 @@ class Session:
     """
 
     def __init__(self, config: dict, state) -> None:
+        # What TLS wants in one piece: there is one before the modem's driver is loaded.
+        self.room = [] if config.get("door") == "coap" else [bytearray(_TLS_ROOM)]
         pins = config["pins"]
         self.config = config
         self.state = state
