@@ -12,12 +12,13 @@ import os  # noqa: E402
 import machine  # noqa: E402
 from micropython import const  # noqa: E402
 from node import clock, config  # noqa: E402
-from node.errors import ConfigError, DeliverTimeout, NodeError, Rescued  # noqa: E402
+from node.errors import ConfigError, DeliverTimeout, NodeError  # noqa: E402
 from node.modules import forget  # noqa: E402
 from node.store.rtcstate import RtcState  # noqa: E402
 from node.wire import compact, receipt, uplink  # noqa: E402
 
 _EPOCH = const(1)  # of reports without records: no journal's, and none is needed
+_RESCUED = const(4)  # the status's error code: the slot did not start
 _CLOSE_MS = const(15_000)  # kept of the cap for shutting the link down
 _FETCH_MOST = const(4096)  # bytes of an item
 _RETRY_S = const(60)
@@ -35,7 +36,7 @@ async def _run() -> None:
     state = RtcState(machine.RTC().memory)
     state.load()
     # Also for the slot's first report, should it start one day.
-    state.set("error", Rescued.code)
+    state.set("error", _RESCUED)
     state.set("cause", 0)
     items: list = []
     fails = state.get("rescue", 0)
@@ -88,7 +89,7 @@ async def _contact(values: dict, state, items: list) -> None:
 
 
 def _report(standing: "list[int]") -> bytes:
-    status = {uplink.RESET_CAUSE: machine.reset_cause(), uplink.ERROR: Rescued.code}
+    status = {uplink.RESET_CAUSE: machine.reset_cause(), uplink.ERROR: _RESCUED}
     for key, value in enumerate(standing, uplink.APPLIED):
         if value:
             status[key] = value

@@ -111,10 +111,16 @@ def reached(firmware_dir: Path, script: str = "") -> frozenset[str]:
     for text in [script, *(path.read_text() for path in paths)]:
         tree = bare(ast.parse(text))
         found |= {*borrow.identifiers(tree), *borrow.words(tree), *flat.imported(tree)}
-    errors = firmware_dir / "node" / "errors.py"  # a technician is told an error's name
-    if errors.exists():
-        found |= set(borrow.defined(ast.parse(errors.read_text())))
+    for path in (firmware_dir / "node").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef) and _is_error(node):
+                found |= {node.name, *borrow.defined(node)}  # a technician is told an error's name
     return frozenset(found)
+
+
+def _is_error(node: ast.ClassDef) -> bool:
+    bases = [getattr(base, "id", "") for base in node.bases]
+    return bool({"Exception", "NodeError", "LinkError"} & set(bases))
 
 
 def compiled(

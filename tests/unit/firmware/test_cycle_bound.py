@@ -7,7 +7,7 @@ from typing import Any
 import cycle_rig
 import pytest
 from cycle_rig import BUTTON, CONFIG, TIMER, Board
-from node.errors import AttachTimeout
+from node.link.registration import AttachTimeout
 
 EVENT, AT_ONCE = 1, 2
 HOUR = 3600
