@@ -60,7 +60,7 @@ types: .venv/.dev typings/.done
 bench-thread: system .venv/.dev
 	@$(PY) -m tests.bench.thread $(ARGS)
 
-# The smallest heap with which each role completes a wake.
+# The smallest heap with which each role lives through a day with a configuration and an alarm.
 bench-heap: .venv/.dev
 	@$(PY) -m tests.bench.heap $(ARGS)
 

@@ -17,8 +17,8 @@ def _names() -> dict[int, str]:
         name = path.relative_to(root).as_posix()
         name = name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
         found[binascii.crc32(name.encode())] = name
-    for path, name in flat.names(slots.read_sources(root)).items():
-        found[binascii.crc32(name.encode())] = flat.dotted(path)
+    for source, short in flat.names(slots.read_sources(root)).items():
+        found[binascii.crc32(short.encode())] = flat.dotted(source)
     return found
 
 

@@ -45,7 +45,9 @@ def test_it_means_what_it_meant(tmp_path: Path) -> None:
         "from node.one import VALUE\n"
         "print(use()[:3], VALUE, len(use()[3].split(' ')))"
     )
-    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    ran = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     assert ran.stdout.strip() == "(1, 2, 3) 1 2"
 
 
