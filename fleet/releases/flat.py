@@ -31,8 +31,10 @@ def dotted(path: str) -> str:
 
 
 def imported(tree: ast.AST) -> Iterable[str]:
-    """Dotted names of what a script imports, modules or what is in them."""
+    """Dotted names of what a script imports, modules or what is in them, by whatever means."""
     for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield from (word for word in node.value.split() if word.startswith("node."))
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
