@@ -86,7 +86,7 @@ def flatten(sources: Mapping[str, str], flat: Mapping[str, str], outside: Collec
 
 def _whole(path: str, text: str) -> bool:
     # Whether there is something in a file: in most of the packages' own there is but a docstring.
-    tree = ast.parse(text)
+    tree = ast.parse(text, path)
     return not path.endswith(_PACKAGE) or len(tree.body) > (ast.get_docstring(tree) is not None)
 
 
