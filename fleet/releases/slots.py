@@ -20,6 +20,7 @@ from fleet.releases.shrink import bare, shrink
 
 DIGEST = "digest"  # the first file of a slot's image
 SUPERVISOR = ("boot.py", "main.py")  # beside the slot, as sources
+_ERRORS = ("errors.py", "claim.py", "link/registration.py")  # files of the node's errors
 _FORMAT = 4  # of the compiled folders: other arguments of mpy-cross make others
 
 
@@ -111,7 +112,7 @@ def reached(firmware_dir: Path, script: str = "") -> frozenset[str]:
     for text in [script, *(path.read_text() for path in paths)]:
         tree = bare(ast.parse(text))
         found |= {*borrow.identifiers(tree), *borrow.words(tree), *flat.imported(tree)}
-    for path in (firmware_dir / "node").rglob("*.py"):
+    for path in filter(Path.exists, map((firmware_dir / "node").joinpath, _ERRORS)):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ClassDef) and _is_error(node):
                 found |= {node.name, *borrow.defined(node)}  # a technician is told an error's name
