@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from firmware_modules import forget, fresh
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -23,12 +24,9 @@ NODE, OTHER = "1gntj14d2p", "1gntj14d2q"
 
 @pytest.fixture
 def passing(monkeypatch: pytest.MonkeyPatch) -> Any:
-    import importlib
-
     monkeypatch.setitem(sys.modules, "machine", types.ModuleType("machine"))
-    for name in ("node.sense.bus", "node.passing"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    return importlib.import_module("node.passing")
+    forget("sense.bus")
+    return fresh("passing")
 
 
 READS = [
