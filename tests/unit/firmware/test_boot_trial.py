@@ -10,6 +10,7 @@ import cycle_rig
 import esp32
 import pytest
 from cycle_rig import CONFIG, Board
+from firmware_modules import forget
 from node.store.rtcstate import WARM, RtcState
 from node.wire import cbor
 
@@ -32,8 +33,7 @@ def board(monkeypatch: pytest.MonkeyPatch) -> Iterator[Board]:
         machine.WDT = lambda timeout: None
         machine.RTC = lambda memory=made._rtc: types.SimpleNamespace(memory=memory)
         machine.reset = reset
-        for name in ("app", "health", "configure", "roles", "store.lazy"):
-            monkeypatch.delitem(sys.modules, f"node.{name}", raising=False)
+        forget("app", "health", "configure", "roles", "store.lazy")
         yield made
 
 
