@@ -42,8 +42,9 @@ def load():
     try:
         from node import main
     except Exception as e:
-        for name in list(sys.modules):
-            if name == "node" or name.startswith("node."):
+        for name in list(sys.modules):  # in the slot most have names of the VM's
+            file = getattr(sys.modules[name], "__file__", "")
+            if file.startswith("/rom/") or name == "node":
                 del sys.modules[name]
         if _on_trial():
             sys.print_exception(e)

@@ -5,6 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from firmware_modules import restored
+from hypothesis import HealthCheck, settings
+
+# How long an example takes is a matter of what else the machine does.
+settings.register_profile("loaded", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("loaded")
 
 
 @pytest.fixture(scope="session")
@@ -15,21 +21,11 @@ def micropython() -> list[str]:
 
 @pytest.fixture(autouse=True)
 def _same_firmware() -> Iterator[None]:
-    """The firmware's modules stay those that the tests hold, whatever a test makes it forget; what
-    it kept in NVS is gone.
+    """The firmware's modules stay those that the tests hold, whatever a test makes it forget or
+    loads over a chip of its own; what it kept in NVS is gone.
     """
-    held = {name: each for name, each in sys.modules.items() if name.startswith("node.")}
-    yield
+    with restored():
+        yield
     chip = sys.modules.get("esp32")
     if hasattr(chip, "Flash"):
         chip.flash = chip.Flash()  # type: ignore[union-attr]
-    for name in [name for name in sys.modules if name.startswith("node.")]:
-        if name not in held:
-            del sys.modules[name]
-            package, _, last = name.rpartition(".")
-            vars(sys.modules.get(package, sys)).pop(last, None)
-    sys.modules.update(held)
-    for name, each in held.items():
-        package, _, last = name.rpartition(".")
-        if package in sys.modules:
-            setattr(sys.modules[package], last, each)

@@ -11,7 +11,7 @@ from micropython import const
 from node import clock, config
 from node.cycle import Cycle
 from node.modules import forget
-from node.roles import open_role
+from node.roles import Role
 from node.store.lazy import LazyJournal
 from node.store.rtcstate import RtcState
 
@@ -47,13 +47,12 @@ class App:
             from node import health
 
             health.booted(self.state, kept)
-            for name in ("health", "log", "events"):
-                forget("node." + name)
+            forget("node.health node.log node.events")
             self.state.save()  # a hang in this life is counted by the next, even after a cold boot
         if self.state.get("crn", 0) >= _CRASHES and config.on_trial():
             self._take_back()
         self.journal = LazyJournal("/journal", self.state, _epoch)
-        self.role = open_role(config.whole(), self.state, self.journal)
+        self.role = Role(self.state, self.journal)
         self.cycle = Cycle(
             self.config, self.state, self.journal, self.role, self._link, self._voucher()
         )
@@ -96,16 +95,15 @@ class App:
             from node.sense import gpiowake
 
             reason = gpiowake.reason(self.config["pins"])
-        caller = getattr(self.role, "caller", None)
-        if reason == machine.EXT1_WAKE and caller is not None and caller():
+        # No part of the role stays in a variable here: that would keep it in the heap.
+        if reason == machine.EXT1_WAKE and hasattr(self.role, "caller") and self.role.caller():
             reason = machine.TIMER_WAKE  # it was not the button: what called decides what is told
         if self.role.mains:
             from node.heartbeats import Heartbeats
 
             self._beats = Heartbeats()
-            start = getattr(self.role, "start", None)
-            if start is not None:
-                start(self._beats)
+            if hasattr(self.role, "start"):
+                self.role.start(self._beats)
         while True:
             await self.cycle.run(reason)
             until = self.cycle.next_wake()

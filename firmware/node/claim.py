@@ -9,13 +9,19 @@ import esp32
 from micropython import const
 
 from node import config
-from node.errors import ClaimRefused, ConfigError, LinkError
+from node.errors import ConfigError, LinkError
 from node.wire import cbor
 from node.wire import claim as wire
 
 _LONGEST = const(1024)  # bytes of a blob
 # What goes with the voucher, the mark that there is one last. The spare key's request stays.
 _GONE = ("vkey", "vcert", "vosc", "csr", "vid")
+
+
+class ClaimRefused(LinkError):
+    """The fleet refuses the voucher; `cause` is its reason (node.wire.claim)."""
+
+    code = 22
 
 
 def standing(claim_id: str) -> "str | None":

@@ -7,7 +7,7 @@ import esp32
 from micropython import const
 
 from node.errors import ConfigError
-from node.modules import forget
+from node.modules import forget, named
 from node.wire import cbor
 
 NAMESPACE = "kapok"
@@ -33,14 +33,21 @@ def load() -> dict:
     """The configuration's keys that every role has, with their defaults. ConfigError when the
     node was not provisioned, or it is damaged.
     """
-    return _checked()[0]  # type: ignore[index]
+    return _named(_checked()[0])  # type: ignore[index]
 
 
 def whole() -> dict:
     """As `load`, with the keys of the role: more than the heap has room for beside the link."""
     common, rest = _checked()
-    common.update(rest)  # type: ignore[union-attr]
-    return common  # type: ignore[return-value]
+    common = _named(common)  # type: ignore[arg-type]
+    common.update(rest)  # type: ignore[arg-type]
+    return common
+
+
+def _named(values: dict) -> dict:
+    values = named(values)
+    values["pins"] = named(values["pins"])
+    return values
 
 
 def _checked() -> list:

@@ -248,8 +248,7 @@ class Cycle:
         except NodeError as e:
             error, cause = e.code, e.cause
         self.energy.enter(_SENSE)
-        for name in ("link", "update"):
-            forget("node." + name)
+        forget("node.link node.update")
         before = self._depth()
         self._guess_time()  # before a time is set by which to come back
         try:
@@ -285,16 +284,25 @@ class Cycle:
         # The receipts come into `answers`, what they brought into `items`, whatever becomes of
         # the rest.
         ready = None
-        if self._sensed and self._state.get("clock_sure") and not self._voucher:
+        if not self._sensed and not self._voucher:
+            # What is sensed wants a time, and the heap has no room for role and link at once: so
+            # the time has a link of its own.
+            await self._ask_time()
+            self._standing()
+            self._sense(reason)
+            ready = self._ready()
+            if not (ready or self._state.get("urgent") or reason == _BUTTON):
+                return
+        elif self._state.get("clock_sure") and not self._voucher:
             ready = self._ready()  # while there is no link beside it in the heap
+        session = getattr(self._role, "session", None)
+        if not session:
+            self._put_role_away()
         link = self._open_link()
         door = None
         try:
             await link.open()
             await self._learn_time(link)
-            self._standing()
-            if not self._sensed:
-                self._sense(reason)
             if self._voucher:
                 await self._claim(link)
                 return
@@ -320,7 +328,7 @@ class Cycle:
                         item[2] = await door.fetch(item[0], item[2], door.RECEIPT_MS)
                     items.append(item)
                     done = item[0]
-            if getattr(self._role, "session", None):
+            if session:
                 await self._role.converse(door, self._left_ms(2 * _CLOSE_MS))
             if fetches and not items:  # items may be in a hurry; and https.py shuts the door
                 from node.update import fetch
@@ -334,6 +342,22 @@ class Cycle:
         # Of the wake, whose end the watchdog is, but for what is kept.
         left = self._config["awake_s"] * 1000 - kept_ms
         return left - time.ticks_diff(time.ticks_ms(), self._woke)
+
+    async def _ask_time(self) -> None:
+        self._put_role_away()
+        link = self._open_link()
+        try:
+            await link.open()
+            await self._learn_time(link)
+        finally:
+            await link.close()
+            link = None
+            forget("node.link")
+
+    def _put_role_away(self) -> None:
+        put_away = getattr(self._role, "put_away", None)
+        if put_away:
+            put_away()
 
     async def _claim(self, link) -> None:
         self._journal.put_away()
@@ -365,8 +389,7 @@ class Cycle:
         made, self._telling = reports.make(
             journal, state, self._standing(), self._config["ledger_s"]
         )
-        for name in ("reports", "wire.compact", "store.nojournal"):
-            forget("node." + name)
+        forget("node.reports node.wire.compact node.store.nojournal")
         self._journal.put_away()
         return made
 
@@ -387,8 +410,7 @@ class Cycle:
         if self.reconfigured:
             self._state.set("lvl", -1)  # of the log: the next boot asks the configuration
         self._state.set("items", downlink.standing())
-        for name in ("downlink", "update", "fleetkey", "link"):
-            forget("node." + name)
+        forget("node.downlink node.update node.fleetkey node.link")
         if receipt.UPDATE in [kind for _, kind, _ in items]:
             self._state.set("upd", None)  # it is looked at when the wake is over
         if self.reconfigured:
@@ -457,8 +479,7 @@ class Cycle:
         else:
             commands.recover()
         self.reboot = self.reboot or commands.reboot
-        for name in ("commands", "fleetkey", "wire.command", "log"):
-            forget("node." + name)
+        forget("node.commands node.fleetkey node.wire.command node.log")
         if begin:
             forget("node.link")  # it lent its HMAC; a contact that begins needs it still
         return result
@@ -489,8 +510,7 @@ class Cycle:
 
         await timekeeping.learn(self._state, link, self._config)
         timekeeping.guess(self._state, self._journal)
-        for name in ("timekeeping", "log"):
-            forget("node." + name)
+        forget("node.timekeeping node.log")
 
     def _guess_time(self) -> None:
         if not clock.is_set():

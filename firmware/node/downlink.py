@@ -93,7 +93,8 @@ def _command(nvs, number: int, payload, obey) -> None:
 
 def _update(nvs, number: int, payload, node: str, results: list) -> None:
     # What is forged moves no counter here either; and a job is kept whole before its number is.
-    from node.update import Refused, job
+    from node.update import job
+    from node.update.ends import Refused
 
     try:
         if not job.take(
@@ -146,8 +147,7 @@ def _configure(nvs, payload: bytes, number: int) -> None:
     from node import configure
 
     wrong = configure.patch(nvs, payload, number)
-    forget("node.configure")
-    forget("node.schema")
+    forget("node.configure node.schema")
     if wrong:
         raise RefusedError("the configuration", wrong)
 

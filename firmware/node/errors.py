@@ -1,6 +1,7 @@
-"""Every error that the node's code raises, each with a stable code that the status reports.
+"""The errors of the node's code, each with a stable code that the status reports.
 
-23 is HttpError, of link/https.py: few nodes need it.
+Those of one part lie there: 14 and 15 in link/registration.py, 22 in claim.py, 23 in
+link/https.py. Codes 4 and 5 are said by the rescue application.
 """
 
 
@@ -26,18 +27,6 @@ class JournalError(NodeError):
     code = 3
 
 
-class Rescued(NodeError):
-    """The slot did not start: the rescue application runs."""
-
-    code = 4
-
-
-class FilesLost(NodeError):
-    """The file system does not mount: rescue makes it anew, and the journal is gone."""
-
-    code = 5
-
-
 class LinkError(NodeError):
     """Base of all that can go wrong between the node and the fleet."""
 
@@ -60,19 +49,6 @@ class ModemMute(LinkError):
     """The modem does not answer at all."""
 
     code = 13
-
-
-class AttachTimeout(LinkError):
-    """No registration within the deadline."""
-
-    code = 14
-
-
-class AttachRefused(LinkError):
-    """The network refused the terminal; `cause` is the EMM cause (3GPP TS 24.301, 9.9.3.9)."""
-
-    code = 15
-    FINAL = (3, 6, 7, 8, 11)  # what time does not heal: the SIM, the terminal, or their pairing
 
 
 class SocketError(LinkError):
@@ -109,9 +85,3 @@ class CoapError(LinkError):
     """The CoAP exchange was refused or broke RFC 7252; `cause` is the response code, or 0."""
 
     code = 21
-
-
-class ClaimRefused(LinkError):
-    """The fleet refuses the voucher; `cause` is its reason (node.wire.claim)."""
-
-    code = 22

@@ -64,8 +64,7 @@ def _tell(journal, state, ledger_s: int) -> None:
         from node import health
 
         health.tell(journal, state, now, daily)
-        for name in ("health", "log", "events"):
-            forget("node." + name)
+        forget("node.health node.log node.events")
 
 
 def _status(journal, state, standing: "list[int]") -> "tuple[dict[int, int], list | None]":

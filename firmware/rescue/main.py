@@ -15,12 +15,14 @@ import time  # noqa: E402
 import machine  # noqa: E402
 from micropython import const  # noqa: E402
 from node import clock, config  # noqa: E402
-from node.errors import ConfigError, DeliverTimeout, FilesLost, NodeError, Rescued  # noqa: E402
+from node.errors import ConfigError, DeliverTimeout, NodeError  # noqa: E402
 from node.modules import forget  # noqa: E402
 from node.store.rtcstate import RtcState  # noqa: E402
 from node.wire import compact, receipt, uplink  # noqa: E402
 
 _EPOCH = const(1)  # of reports without records: no journal's, and none is needed
+_RESCUED = const(4)  # the status's error code: the slot did not start
+_FILES_LOST = const(5)  # the file system does not mount: it is made anew, and the journal is gone
 _CLOSE_MS = const(15_000)  # kept of the cap for shutting the link down
 _FETCH_MOST = const(4096)  # bytes of an item
 _SPARE_MS = const(3_000)
@@ -41,7 +43,7 @@ async def _run() -> None:
     state.load()
     # Also for the slot's first report, should it start one day.
     lost = _lost()
-    state.set("error", FilesLost.code if lost else Rescued.code)
+    state.set("error", _FILES_LOST if lost else _RESCUED)
     state.set("cause", 0)
     items: list = []
     fails = state.get("rescue", 0)
@@ -54,8 +56,7 @@ async def _run() -> None:
         # A quarter of jitter, so that a street that lost its cell does not come back as one.
         wait += wait * os.urandom(1)[0] // 1024
         fails += 1
-    for name in ("link", "update"):
-        forget("node." + name)
+    forget("node.link node.update")
     if config.on_trial():
         _judge(not fails)
     state.set("rescue", fails)
@@ -161,8 +162,7 @@ def _obey(items: list, node: str) -> None:
         downlink.handle(items, [], None, node)
     except ConfigError:
         pass  # NVS does not take it: the fleet will give it again
-    for name in ("downlink", "update", "link"):
-        forget("node." + name)
+    forget("node.downlink node.update node.link")
 
 
 def _lost() -> bool:

@@ -4,6 +4,7 @@ import binascii
 import functools
 
 from fleet.paths import firmware_dir
+from fleet.releases import flat, slots
 from fleet.releases.lines import source_line
 
 
@@ -16,6 +17,8 @@ def _names() -> dict[int, str]:
         name = path.relative_to(root).as_posix()
         name = name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
         found[binascii.crc32(name.encode())] = name
+    for source, short in flat.names(slots.read_sources(root)).items():
+        found[binascii.crc32(short.encode())] = flat.dotted(source)
     return found
 
 

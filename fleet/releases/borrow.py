@@ -67,11 +67,19 @@ def defined(tree: ast.AST) -> Iterator[str]:
 
 
 def words(tree: ast.AST) -> Iterator[str]:
-    """Words of string constants: they may be looked up by name."""
-    for node in ast.walk(tree):
+    """Words of string constants: they may be looked up by name. What an error says is not."""
+    nodes = [tree]
+    for node in nodes:
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value
             yield from node.value.replace(".", " ").replace(":", " ").split()
+        elif not (isinstance(node, ast.Call) and _is_error(node.func)):
+            nodes += ast.iter_child_nodes(node)
+
+
+def _is_error(called: ast.expr) -> bool:
+    name = getattr(called, "id", "")
+    return name != name.lower() and name.endswith(("Error", "Timeout", "Mute", "Refused"))
 
 
 def borrow(sources: Mapping[str, str], outside: Iterable[str]) -> Borrowed:

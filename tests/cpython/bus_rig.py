@@ -5,6 +5,7 @@ import types
 from typing import Any
 
 import pytest
+from firmware_modules import forget, fresh
 
 from hil.virtual.rs485.device import Device
 
@@ -13,12 +14,9 @@ PARITY = (255, 0, 1)  # of the firmware's numbers, as machine.UART and the devic
 
 def subdevice(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The module node.sense.subdevice over a stand-in for `machine`."""
-    import importlib
-
     monkeypatch.setitem(sys.modules, "machine", types.ModuleType("machine"))
-    for name in ("node.sense.bus", "node.sense.subdevice", "node.sense.search"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    return importlib.import_module("node.sense.subdevice")
+    forget("sense.bus", "sense.search")
+    return fresh("sense.subdevice")
 
 
 class Line:

@@ -22,7 +22,7 @@ from fleet.settings import load
 from fleet.uplink.batches import Batches
 from fleet.uplink.ingest import Ingest
 
-PATIENCE = 10.0  # s, on a machine that is busy with other tests
+PATIENCE = 60.0  # s, on a machine that is busy with other tests
 REPEAT_S = 0.5  # before a node of these tests sends again; a real one waits 15 s
 WRAPPER = FileKey(Path("wrapping.key"), bytes(32))
 _mids = itertools.count(secrets.randbelow(65536))
@@ -99,7 +99,7 @@ class Link:
 
     async def deliver(self, node: Node, payload: bytes) -> Message:
         """As a node does it: the same bytes until an answer comes, sealed again after a 4.01."""
-        async with asyncio.timeout(6 * PATIENCE):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 raw, request = node.seal(payload)
                 answer = node.open(await self._repeated(raw), request)

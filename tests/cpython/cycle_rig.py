@@ -10,7 +10,7 @@ from typing import Any
 
 import esp32
 import pytest
-from node.modules import forget
+from firmware_modules import forget
 from node.store.rtcstate import RtcState
 from node.wire import cbor, receipt, report
 
@@ -152,9 +152,7 @@ class Board:
         monkeypatch.setattr(time, "ticks_ms", lambda: self.ticks, raising=False)
         monkeypatch.setattr(time, "ticks_diff", lambda a, b: a - b, raising=False)
         monkeypatch.setitem(sys.modules, "machine", machine)
-        for name in HOLD:  # they hold another test's machine
-            monkeypatch.delitem(sys.modules, f"node.{name}", raising=False)
-        forget("node.timekeeping")
+        forget(*HOLD)  # they hold another test's machine
         clock = importlib.import_module("node.clock")
         monkeypatch.setattr(clock, "now", lambda: self.now)
         monkeypatch.setattr(clock, "set", self._set_clock)
@@ -184,18 +182,9 @@ class Board:
 
 
 def boards(monkeypatch: pytest.MonkeyPatch) -> Iterator[Board]:
-    """A board; modules that the cycle forgets come back for the tests that hold them."""
+    """A board."""
     import chip_asyncio  # noqa: F401 - wait_for_ms
 
     esp32.flash = esp32.Flash()
     esp32.flash.kept["cfg"] = cbor.encode(CONFIG)
-    loaded = {name: each for name, each in sys.modules.items() if name.startswith("node.")}
     yield Board(monkeypatch)
-    esp32.flash = esp32.Flash()
-    for name in ("downlink", *HOLD):
-        sys.modules.pop(f"node.{name}", None)
-    for name, each in loaded.items():
-        sys.modules[name] = each
-        package, _, last = name.rpartition(".")
-        if package in sys.modules:
-            setattr(sys.modules[package], last, each)

@@ -57,7 +57,7 @@ def tool(name: str, folder: Path, *arguments: object) -> "subprocess.CompletedPr
 
 def open_port(path: str) -> Any:
     """The port by pyserial, as a terminal program opens it."""
-    return serial.Serial(path, 115_200, timeout=5, exclusive=True)
+    return serial.Serial(path, 115_200, timeout=TOOL_S, exclusive=True)
 
 
 @contextlib.contextmanager
@@ -74,5 +74,5 @@ def chip(name: str, folder: Path, *options: object) -> Iterator[Chip]:
         yield Chip(name, process.stdout.readline().strip(), folder)
     finally:
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (0, "")

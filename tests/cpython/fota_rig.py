@@ -16,7 +16,7 @@ import pytest
 from file_server import FileServer
 from modem_bench import Bench, jumping
 from node.errors import LinkError
-from node.update import Refused
+from node.update.ends import Refused
 from node.wire import release
 
 from hil.virtual.modem import ModemTwin

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from firmware_modules import forget, restored
+
 from hil.virtual.clock import VirtualClock
 from hil.virtual.nvs import Nvs
 from hil.virtual.nvs_pages import PAGE, NvsPages
@@ -308,21 +310,17 @@ def _module(name: str, **names: Any) -> types.ModuleType:
 
 
 _FRESH = (
-    "node.clock", "node.config", "node.events", "node.retry", "node.sense.reeds", "node.sense.ulp",
-    "node.sense.ulpcode", "node.store.register", "node.roles.gas_meter", "node.roles.gas_tamper",
+    "clock", "config", "events", "retry", "sense.reeds", "sense.ulp", "sense.ulpcode",
+    "store.register", "roles.gas_meter", "roles.gas_tamper",
 )  # fmt: skip
 
 
 @contextlib.contextmanager
 def _installed(stand_ins: dict[str, types.ModuleType]) -> Iterator[None]:
     """The chip's modules are these, and the firmware's are loaded anew, bound to them."""
-    names = (*stand_ins, *_FRESH)
-    before = {name: sys.modules.pop(name, None) for name in names}
-    for name in _FRESH:
-        package, _, last = name.rpartition(".")
-        vars(importlib.import_module(package)).pop(last, None)
-    sys.modules.update(stand_ins)
-    try:
+    with restored():
+        forget(*_FRESH)
+        sys.modules.update(stand_ins)
         meter = importlib.import_module("node.roles.gas_meter")
         reeds = importlib.import_module("node.sense.reeds")
         sys.modules["node.config"].__dict__["whole"] = dict  # for the safety monitoring
@@ -332,14 +330,3 @@ def _installed(stand_ins: dict[str, types.ModuleType]) -> Iterator[None]:
             "time", gmtime=lambda seconds: time.gmtime(seconds + _EPOCH_2000)
         )
         yield
-    finally:
-        for name in names:
-            sys.modules.pop(name, None)
-            package, _, last = name.rpartition(".")
-            if package:
-                vars(sys.modules[package]).pop(last, None)
-            kept = before[name]
-            if kept is not None:
-                sys.modules[name] = kept
-                if package:
-                    setattr(sys.modules[package], last, kept)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-PATIENCE = 8.0  # s; a deadline, not a wait
+PATIENCE = 60.0  # s; a deadline, not a wait
 
 
 class Credential(NamedTuple):

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384
-from node.update import Refused, manifest
+from node.update import manifest
+from node.update.ends import Refused
 from node.wire import release
 from node.wire.uplink import ReportError
 from release_rig import EXPIRY, METER, Key, keys, of, signed, small_image

@@ -9,7 +9,8 @@ import time
 from typing import Any
 
 import naive_parser
-from node.errors import AtError, AttachTimeout, AtTimeout
+from node.errors import AtError, AtTimeout
+from node.link.registration import AttachTimeout
 from node.link.timers import encode_t3324, encode_t3412
 
 ATTACH_TRIES = 5  # of 2 s

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from firmware_modules import forget
 from node import schema
 from node.wire import cbor
 
@@ -149,9 +150,8 @@ class Pole:
         self.supply = Supply(self.lamp, self.pins, lambda: self.us)
         monkeypatch.setitem(sys.modules, "machine", machine(self.pins, self.i2c))
         monkeypatch.setattr(time, "sleep_ms", self._sleep, raising=False)
-        for name in ("clock", "roles.lamppost", "roles.pole", "sense.luminaire", "sense.dali",
-                     "sense.analog", "sense.tilt", "roles.grid"):  # fmt: skip
-            sys.modules.pop(f"node.{name}", None)
+        forget("clock", "roles.lamppost", "roles.pole", "sense.luminaire", "sense.dali",
+               "sense.analog", "sense.tilt", "roles.grid")  # fmt: skip
         from node import clock
         from node.roles.lamppost import Lamppost
 
@@ -185,14 +185,5 @@ class Pole:
 
 
 def poles(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A function that makes a Pole; its modules are gone afterwards."""
-    loaded = {name: each for name, each in sys.modules.items() if name.startswith("node")}
+    """A function that makes a Pole."""
     yield lambda now=NOON, **config: Pole(monkeypatch, now, config)
-    for name in [name for name in sys.modules if name.startswith("node.")]:
-        if name not in loaded:
-            del sys.modules[name]
-    for name, each in loaded.items():
-        sys.modules[name] = each
-        package, _, last = name.rpartition(".")
-        if package:
-            setattr(sys.modules[package], last, each)

@@ -82,7 +82,7 @@ class Rig:
         self.bench._pending.clear()
         host = Host(self.bench)
         host.start()
-        await asyncio.wait_for(host.up.wait(), 10)
+        await asyncio.wait_for(host.up.wait(), 60)
         return host
 
 

@@ -44,7 +44,7 @@ class Prompt:
             cwd=cwd or self.folder,
         )  # fmt: skip
 
-    async def mpremote(self, *arguments: str, code: int = 0, timeout_s: float = 30) -> str:
+    async def mpremote(self, *arguments: str, code: int = 0, timeout_s: float = 60) -> str:
         """What it printed; AssertionError when its exit code is another one."""
         process = await self.start_mpremote(*arguments)
         try:
@@ -58,7 +58,7 @@ class Prompt:
         assert process.returncode == code, (arguments, text, bytes(self.sent[-400:]))
         return text
 
-    async def until(self, text: bytes, timeout_s: float = 10) -> None:
+    async def until(self, text: bytes, timeout_s: float = 60) -> None:
         """Until the board has sent these bytes."""
         self._awaited = text
         self._came.clear()

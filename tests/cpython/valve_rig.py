@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import esp32
-from node.modules import forget as _forget
+from firmware_modules import forget, restored
 from numbers_rig import Fuse, PowerCut, Rtc
 
 from fleet.wire import cbor
@@ -211,8 +211,7 @@ class Modules:
     def __init__(self, world: World) -> None:
         self.machine = _machine(world)
         sys.modules["machine"] = self.machine
-        for name in _HOLDERS:
-            sys.modules.pop(f"node.{name}", None)
+        forget(*_HOLDERS)
         load = importlib.import_module
         self.modules = load("node.modules")
         self._forget = self.modules.forget
@@ -241,27 +240,16 @@ class Modules:
 @contextmanager
 def firmware(world: World) -> Iterator[Modules]:
     """The modules, and those of other tests back afterwards."""
-    held = {n: m for n, m in sys.modules.items() if n == "machine" or n.startswith("node.")}
     flash, esp32.flash = esp32.flash, esp32.Flash()
     esp32.flash.fuse = world.fuse
-    modules = Modules(world)
-    _forget("node.timekeeping")  # another test's clock is in it
-    try:
-        yield modules
-    finally:
-        modules.leave()
-        esp32.flash = flash
-        for name in [n for n in sys.modules if n == "machine" or n.startswith("node.")]:
-            if name not in held:
-                del sys.modules[name]
-                package, _, last = name.rpartition(".")
-                if package:
-                    vars(sys.modules.get(package, sys)).pop(last, None)
-        for name, module in held.items():
-            sys.modules[name] = module
-            package, _, last = name.rpartition(".")
-            if package:
-                setattr(sys.modules[package], last, module)
+    with restored():
+        modules = Modules(world)
+        forget("timekeeping")  # another test's clock is in it
+        try:
+            yield modules
+        finally:
+            modules.leave()
+            esp32.flash = flash
 
 
 class Meter:

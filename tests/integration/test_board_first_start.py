@@ -47,7 +47,7 @@ async def test_an_unprovisioned_node_introduces_itself_and_stays_at_the_prompt(
     node = made(tmp_path, talk)
     board = node.board
     try:
-        await board.run_until(lambda: talk.sent.endswith(b">>> "), 20)
+        await board.run_until(lambda: talk.sent.endswith(b">>> "))
         (said,) = talk.selftests()
         assert said["mac"] == mac_of("first").hex()
         assert bytes.fromhex(said["slot"]) in node.files["/a.romfs"][:64]
@@ -76,7 +76,7 @@ async def test_with_nobody_at_the_line_it_sleeps_after_its_time(tmp_path: Path) 
     try:
         node.board.power_on()
         start = node.board.now_us
-        await node.board.run_until(lambda: node.board.life.sleeps == 3, 20)
+        await node.board.run_until(lambda: node.board.life.sleeps == 3)
         assert node.board.resets == {"power-on": 1, "watchdog": 1, "deep-sleep": 2}
         assert node.board.now_us - start >= (300 + 2 * 60) * SECOND
     finally:
@@ -90,7 +90,7 @@ async def test_a_provisioned_node_says_so_runs_and_lets_itself_be_interrupted(
     node = made(tmp_path, talk, keys=True)
     board = node.board
     try:
-        await board.run_until(lambda: node.twin.commands > 3, 20)
+        await board.run_until(lambda: node.twin.commands > 3)
         assert [said["provisioned"] for said in talk.selftests()] == [True]
         board.start()
         board.type_in(b"\x03")
@@ -112,8 +112,8 @@ async def test_a_wake_from_deep_sleep_introduces_nobody(tmp_path: Path) -> None:
     node = made(tmp_path, talk, keys=True)
     node.twin.mute = True
     try:
-        await node.board.run_until(lambda: node.board.life.wakes >= 2, 30)
-        await node.board.run_until(lambda: node.board.state == "asleep", 30)
+        await node.board.run_until(lambda: node.board.life.wakes >= 2)
+        await node.board.run_until(lambda: node.board.state == "asleep")
         assert len(talk.selftests()) == 1
         assert b">>> " not in talk.sent
     finally:

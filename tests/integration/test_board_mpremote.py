@@ -127,7 +127,7 @@ async def test_at_the_prompt_time_is_real_and_the_watchdog_counts_it(tmp_path: P
         await typed(p, b"while True: pass\r\r", b"ROM:")
         assert p.board.resets["watchdog"] == 1
         assert loop.time() - began > 0.8
-        assert p.board.now_us - virtual < 4_000_000
+        assert p.board.now_us - virtual < 30_000_000
 
 
 async def test_stdin_can_be_polled_and_read_by_a_program(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ async def test_every_flash_operation_of_a_boot_can_be_the_last(tmp_path: Path, m
             def over(target: int = target) -> bool:
                 return board.state == "off" or board.life.sleeps == target
 
-            await board.run_until(over, 10)
+            await board.run_until(over)
             if board.state != "off":
                 break
             cuts += 1
@@ -47,9 +47,9 @@ async def test_every_flash_operation_of_a_boot_can_be_the_last(tmp_path: Path, m
             wrote = ([0, *r.all("found"), *r.all("wrote")])[-1]
             r.lines.clear()
             board.power_on()
-            await board.run_until(lambda: bool(r.all("found")), 10)
+            await board.run_until(lambda: bool(r.all("found")))
             assert r.all("found")[0] in (wrote, wrote + 1)
-            await board.run_until(lambda: board.state == "asleep", 10)
+            await board.run_until(lambda: board.state == "asleep")
             await board.power_cut()
         assert cuts > 8
         assert board.life.programs > 0
@@ -62,7 +62,7 @@ async def test_a_cut_can_be_armed_while_the_board_runs_and_counts_over_boots(
     async with rig(tmp_path, _WRITER) as r:
         await r.line("found")
         r.board.cut_at_flash_operation(60)
-        await r.board.run_until(lambda: r.board.state == "off", 20)
+        await r.board.run_until(lambda: r.board.state == "off")
         assert r.board.life.boots > 2
         assert 60 <= r.board.life.programs + r.board.life.erases <= 90
 

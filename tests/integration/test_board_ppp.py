@@ -93,13 +93,13 @@ class Rig:
 
     async def until(self, name: str) -> Any:
         """What is told under this name."""
-        await self.board.run_until(lambda: name in self.told or self._broken(), 30)
+        await self.board.run_until(lambda: name in self.told or self._broken())
         assert name in self.told, self.lines
         return self.told[name]
 
     async def end(self) -> dict[str, Any]:
         """What was told when the script is through."""
-        await self.board.run_until(lambda: "END" in self.lines or self._broken(), 30)
+        await self.board.run_until(lambda: "END" in self.lines or self._broken())
         assert "END" in self.lines, "\n".join(self.lines)
         assert not self.board.life.crashes
         return self.told

@@ -1,8 +1,8 @@
 """Resets, sleeps and what survives them; the watchdog; crashes."""
 
 import asyncio
+import os
 import random
-import time
 from pathlib import Path
 
 import pytest
@@ -128,7 +128,7 @@ _HANG = """
 )
 async def test_the_watchdog_bites_at_its_deadline(tmp_path: Path, hang: str) -> None:
     async with rig(tmp_path, _HANG.format(hang=hang)) as r:
-        await r.line("bitten", 10)
+        await r.line("bitten")
         assert r.board.resets == {"power-on": 1, "watchdog": 1}
         assert 30 * SECOND <= r.board.now_us - START < 32 * SECOND
 
@@ -138,7 +138,7 @@ async def test_the_watchdog_bites_a_loop_that_reads_the_clock(
 ) -> None:
     monkeypatch.setattr(vmrun, "_SPINNING_S", 2.0)
     async with rig(tmp_path, _HANG.format(hang="while True: time.time()")) as r:
-        await r.line("bitten", 10)
+        await r.line("bitten")
 
 
 async def test_a_fed_watchdog_does_not_bite(tmp_path: Path) -> None:
@@ -244,7 +244,7 @@ async def test_a_vm_that_cannot_mount_its_flash_is_one_clear_error(tmp_path: Pat
             file.seek(vfs.offset)
             file.write(b"\x00" * vfs.size)
         with pytest.raises(BoardError, match="5 times in a row"):
-            await r.board.run_until(lambda: False, 10)
+            await r.board.run_until(lambda: False)
         assert r.board.state == "off"
 
 
@@ -268,7 +268,7 @@ async def test_power_cuts_at_random_moments_leave_a_board_that_boots(tmp_path: P
         for cut in range(1, 11):
             if r.board.state == "off":
                 r.board.start()
-            await r.board.run_until(lambda cut=cut: len(r.all("start")) >= cut, 10)  # type: ignore[misc]
+            await r.board.run_until(lambda cut=cut: len(r.all("start")) >= cut)  # type: ignore[misc]
             await asyncio.sleep(chance.random() * 0.03)
             await r.board.power_cut()
         starts = r.all("start")
@@ -317,12 +317,9 @@ async def test_a_power_cut_in_the_erase_of_block_0_does_not_cost_the_file_system
 async def test_the_vm_starts_quickly(tmp_path: Path) -> None:
     async with rig(tmp_path, "import machine; machine.deepsleep(1000)") as r:
         await r.board.run_until(lambda: r.board.life.sleeps == 1)
-        took = []
-        for n in range(2, 7):
-            began = time.monotonic()
-            await r.board.run_until(lambda n=n: r.board.life.sleeps == n)  # type: ignore[misc]
-            took.append(time.monotonic() - began)
-        assert min(took) < 0.1  # 20 ms on an idle machine
+        began = sum(os.times()[:4])  # of the CPU, which does not count what else the machine does
+        await r.board.run_until(lambda: r.board.life.sleeps == 12)
+    assert sum(os.times()[:4]) - began < 12 * 0.2  # 20 to 50 ms each
 
 
 async def test_twenty_boards_share_one_loop(tmp_path: Path) -> None:

@@ -205,7 +205,7 @@ def test_a_node_that_comes_back_takes_its_own_place(world: World) -> None:
     me = world.victim.credential
     with world.rig.client(me) as again:
         assert again.connect()
-        assert world.victim.ended.wait(8)
+        assert world.victim.ended.wait(60)
         again.subscribe(f"k1/{me.cn}/down/#")
         World(world.rig, world.fleet, again).assert_victim_is_served()
 

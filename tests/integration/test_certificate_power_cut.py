@@ -123,8 +123,7 @@ async def test_a_power_cut_leaves_a_pair_that_belongs_together(
             lines.clear()
             board.power_on()
             await board.run_until(
-                lambda: board.state == "off" or board.life.sleeps > sleeps,  # noqa: B023
-                20,
+                lambda: board.state == "off" or board.life.sleeps > sleeps  # noqa: B023
             )
             if board.life.sleeps > sleeps:
                 assert not board.life.crashes, board.console_tail
@@ -132,7 +131,7 @@ async def test_a_power_cut_leaves_a_pair_that_belongs_together(
             cuts += 1
             lines.clear()
             board.power_on()
-            await board.run_until(lambda: board.life.sleeps > sleeps, 20)  # noqa: B023
+            await board.run_until(lambda: board.life.sleeps > sleeps)  # noqa: B023
             assert all(belong_together(pair) for pair in shown("before") + shown("after"))
             assert bytes.fromhex(shown("after")[-1][1]) == new
             assert shown("standing")[-1] == [0, 1, 0]

@@ -39,7 +39,7 @@ class Workers:
         """kill -9, and wait until another one stands in its place."""
         before = set(self.pids())
         os.kill(min(before), signal.SIGKILL)
-        async with asyncio.timeout(3 * PATIENCE):
+        async with asyncio.timeout(PATIENCE):
             while len(set(self.pids()) - {min(before)}) < len(before):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
@@ -48,7 +48,7 @@ class Workers:
         workers = self.pids()
         self.process.send_signal(number)
         code = await self.process.wait()
-        async with asyncio.timeout(2 * PATIENCE):
+        async with asyncio.timeout(PATIENCE):
             while any(is_alive(pid) for pid in workers):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
         return code
@@ -75,7 +75,7 @@ async def workers(data: Path) -> AsyncIterator[Workers]:
             stdout=asyncio.subprocess.PIPE, stderr=log, preexec_fn=die_with_parent,
         )  # fmt: skip
     assert process.stdout is not None
-    async with asyncio.timeout(6 * PATIENCE):
+    async with asyncio.timeout(PATIENCE):
         line = await process.stdout.readline()
     yield Workers(process, line)
     if process.returncode is None:

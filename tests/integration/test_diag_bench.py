@@ -14,7 +14,7 @@ from esp_rig import tool
 from fleet.flashing import nvs
 from fleet.flashing.hardware import load_board
 from fleet.flashing.journal_export import load
-from fleet.wire import cbor
+from fleet.wire import cbor, uplink
 from hil.virtual.node import NAMESPACE
 
 BOARD = "esp32s3-bc660k"
@@ -83,9 +83,8 @@ def test_a_board_that_is_not_provisioned_and_one_without_firmware(tmp_path: Path
 def test_a_sleeping_node_is_held_at_its_prompt_and_its_journal_copied(tmp_path: Path) -> None:
     record = (
         "from node.store.journal import Journal\n"
-        "from node.wire import uplink\n"
         "j = Journal('/journal')\n"
-        "b = uplink.encode_body(1795411856, 0, [(1, 10)])\n"
+        f"b = {uplink.encode_body(1795411856, 0, [(1, 10)])!r}\n"
         "print([j.append(b), j.append(b)])\n"
     )
     with bench(tmp_path / "b", "--boards", 1) as stand:

@@ -129,7 +129,7 @@ def test_ctrl_c_marks_the_board_a_second_run_is_refused_and_resume_goes_on(tmp_p
         assert f"another kapok works on this port (process {running.pid})" in second["error"]
 
         running.send_signal(signal.SIGINT)
-        out, err = running.communicate(timeout=20)
+        out, err = running.communicate(timeout=60)
         assert running.returncode == 1
         assert "Traceback" not in err
         (ended,) = json.loads(out)

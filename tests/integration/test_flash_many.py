@@ -69,7 +69,7 @@ def test_whoever_ends_it_finds_every_board_finished_or_marked(tmp_path: Path) ->
             ports, order(tmp_path / "a", regions()), stop=stop,
             on_progress=until_written, on_result=lambda _: None,
         )  # fmt: skip
-        assert time.monotonic() - began < 20
+        assert time.monotonic() - began < 60
         assert {result.result for result in results} == {flash_board.INTERRUPTED}
         for result in results:
             if result.mac:

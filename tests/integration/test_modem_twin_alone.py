@@ -36,7 +36,7 @@ from hil.virtual.twin import UartTwin
 
 OK = b"\r\nOK\r\n"
 OPENED = b"+QIOPEN: 0,0\r\n"
-WAIT_S = 20.0
+WAIT_S = 60.0
 QUICK = 7  # a seed with which a BC660K starts soon
 CONTEXTS = {"bc660k": 0, "ec200": 1}
 
@@ -106,7 +106,7 @@ def session(name: str, family: str, server: int) -> None:
         assert b"Quectel" in ask(port, "ATI")
         if family == "bc660k":
             ask(port, "AT+QSCLK=0")
-        for _ in range(100):
+        for _ in range(600):
             if b"+CEREG: 0,1" in ask(port, "AT+CEREG?"):
                 break
             time.sleep(0.1)

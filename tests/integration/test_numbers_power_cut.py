@@ -108,15 +108,14 @@ async def campaign(folder: Path, cutter: Cutter, boot: str) -> tuple[list[Any], 
                     board.state == "off"
                     or board.resets["hard"] > boots  # noqa: B023
                     or board.life.sleeps > sleeps  # noqa: B023
-                ),
-                10,
+                )
             )
             if board.life.sleeps > sleeps:
                 return Rig(board, lines).all("given"), cuts
             cuts += 1
             if board.state == "off":
                 board.power_on()
-            await board.run_until(lambda: board.life.sleeps > sleeps, 10)  # noqa: B023
+            await board.run_until(lambda: board.life.sleeps > sleeps)  # noqa: B023
             if cutter.end == ENDS["power"] and cuts % 2:
                 await board.power_cut()  # else the next life finds its RTC memory
     finally:

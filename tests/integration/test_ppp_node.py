@@ -14,7 +14,7 @@ from hil.virtual.net import TcpCarrier, TcpEvents
 from hil.virtual.node import VirtualNode, mac_of
 from tests.bench.town import grid_scene, slots_stored
 
-WAIT_S = 40.0
+WAIT_S = 60.0
 
 
 class Rig:
@@ -68,7 +68,7 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
         yield rig
     finally:
         await rig.node.board.stop()
-        await asyncio.wait_for(rig.fleet.stop(), 20)
+        await asyncio.wait_for(rig.fleet.stop(), 60)
 
 
 async def test_reports_arrive_over_ppp(rig: Rig) -> None:

@@ -53,7 +53,7 @@ class Town:
         )  # fmt: skip
         self._subscriber.start()
         self._batches.start()
-        assert self._subscriber.connected.wait(10)
+        assert self._subscriber.connected.wait(60)
 
     def care(self, settings: Settings) -> Upkeep:
         made = Upkeep(settings, self.database, self.pki)
@@ -101,7 +101,7 @@ def town(tmp_path: Path) -> Iterator[Town]:
     town.close()
 
 
-def until(what: object, seconds: float = 10) -> None:
+def until(what: object, seconds: float = 60) -> None:
     limit = time.monotonic() + seconds
     while not what():  # type: ignore[operator]
         assert time.monotonic() < limit

@@ -248,7 +248,7 @@ async def test_an_unprovisioned_node_says_so_and_sleeps(tmp_path: Path) -> None:
     scene = scenes.drainage(START, [])
     node = VirtualNode(tmp_path / "n", mac_of("bare"), scene, console=lines.append)
     try:
-        await node.board.run_until(lambda: node.board.state == "asleep", 30)
+        await node.board.run_until(lambda: node.board.state == "asleep")
         assert "provision the node" in "\n".join(lines)
     finally:
         await node.board.stop()

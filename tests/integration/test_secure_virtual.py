@@ -78,7 +78,7 @@ def test_an_esp32s3_whose_hardening_is_killed(keys: tuple[Path, Path], tmp_path:
     for line in process.stdout:
         if line.startswith("digest0: burnt"):
             os.killpg(process.pid, signal.SIGKILL)
-    process.wait(30)
+    process.wait(60)
     process.stdout.close()
     process.stderr.close()
     said = out(tmp_path, "secure", *command)

@@ -20,7 +20,7 @@ from fleet.wire import receipt
 from hil.fleet_process import FleetError, FleetProcess
 from tests.bench.mosquitto_process import MosquittoProcess
 
-DEADLINE = 40.0  # s for anything awaited here; a machine under load starts slowly
+DEADLINE = 60.0  # s for anything awaited here; a machine under load starts slowly
 
 
 class Thread:
@@ -53,7 +53,7 @@ class Thread:
 
     def get(self, path: str) -> tuple[int, str]:
         try:
-            with urllib.request.urlopen(self.run["api"] + path, timeout=5) as answer:  # noqa: S310
+            with urllib.request.urlopen(self.run["api"] + path, timeout=DEADLINE) as answer:  # noqa: S310
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as e:
             return e.code, e.read().decode()

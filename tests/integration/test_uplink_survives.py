@@ -203,7 +203,7 @@ def test_stopping_with_a_full_queue_and_no_database_is_quick(
         until(lambda: uplink.batches.counts["database retries"] >= 1)
         began = time.monotonic()
         uplink.stop()
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30
         assert not uplink.acknowledged
         assert not uplink.receipted(node)
     uplink.database.close()

@@ -72,7 +72,7 @@ async def mosquitto_broker(folder: Path, pki: Pki) -> AsyncIterator[int]:
     )
     assert process.stderr
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while b"running" not in (line := await process.stderr.readline()):
                 assert line, "mosquitto ended"
         yield port
@@ -117,7 +117,7 @@ async def fleet(
     client.connect_async("127.0.0.1", port)
     client.loop_start()
     try:
-        await asyncio.wait_for(ready.wait(), 10)
+        await asyncio.wait_for(ready.wait(), 60)
         yield reports
     finally:
         client.disconnect()

@@ -98,7 +98,7 @@ class DoorVm:
             stderr=asyncio.subprocess.STDOUT,
         )
         try:
-            output, _ = await asyncio.wait_for(process.communicate(), 30)
+            output, _ = await asyncio.wait_for(process.communicate(), 60)
         except TimeoutError:
             process.kill()
             await process.wait()

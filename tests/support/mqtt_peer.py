@@ -62,7 +62,7 @@ class Peer:
 
     async def sent(self, head: int) -> bytes:
         """The next packet of the client; its first byte must be `head`."""
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(60):
             while not self.packets:
                 self._written.clear()
                 await self._written.wait()
@@ -97,7 +97,7 @@ class Client:
 
     async def error(self) -> Exception:
         """What ended the connection."""
-        await asyncio.wait_for(self._told.wait(), 2)
+        await asyncio.wait_for(self._told.wait(), 60)
         return self.lost[0]
 
 

@@ -75,8 +75,8 @@ def main(image):
     with open(image, "rb") as file:
         vfs.mount(vfs.VfsRom(file.read()), "/rom")
     sys.path[:] = ["/rom", ".frozen"]
-    for name in ("errors", "modules", "store.rtcstate", "wire.cbor", "link"):
-        __import__("node." + name)  # what a wake has loaded anyway
+    for name in ("node.errors", "node.modules", "node.store.rtcstate", "node.wire.cbor"):
+        __import__(name)  # what a wake has loaded anyway
     link, _ = kept(lambda: __import__("node.link.oscore"))
     store, _ = kept(lambda: __import__("node.store.numbers"))
 

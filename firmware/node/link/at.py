@@ -229,7 +229,7 @@ class At:
         else:
             last = False
             for end in self._until:
-                open_end = end[0] == "+" or end[-1] == " "
+                open_end = end.startswith("+") or end.endswith(" ")
                 if line == end or (open_end and line.startswith(end)):
                     last = True
             if line != "OK" and (last or len(self._lines) < _LINES_MOST):

@@ -5,9 +5,9 @@ A bearer has connect(host, port, deadline_ms) as Modem has it, and `async close(
 
 from node.errors import ConfigError, LinkError
 
-# name in the configuration: module of node.link whose `async open_bearer(modem, config)` gives the
-# bearer; "" for the modem's own sockets, which are there without
-BEARERS = {"modem": "", "ppp": "ppp"}
+# name in the configuration: the module whose `async open_bearer(modem, config)` gives the bearer;
+# "" for the modem's own sockets, which are there without
+BEARERS = {"modem": "", "ppp": "node.link.ppp"}
 
 
 async def door(session):
@@ -25,8 +25,7 @@ async def door(session):
             if BEARERS[name]:
                 if session.config.get("door") == "coap":
                     raise ConfigError("door coap goes by the modem's own sockets only")
-                path = "node.link." + BEARERS[name]
-                module = __import__(path, None, None, ("open_bearer",))
+                module = __import__(BEARERS[name], None, None, ("open_bearer",))
                 bearer = await module.open_bearer(session.modem, session.config)
                 session.opened.append(bearer)
             elif error is not None:

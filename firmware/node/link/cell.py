@@ -51,11 +51,10 @@ def pick(line: str, names: str) -> dict:
 def hexadecimal(text: str) -> "int | None":
     """The number that one to eight hexadecimal digits make."""
     n = 0
-    for c in text.lower():
-        digit = "0123456789abcdef".find(c)
-        if digit < 0:
+    for c in text.lower().encode():
+        if not 48 <= c <= 57 and not 97 <= c <= 102:
             return None
-        n = n << 4 | digit
+        n = n << 4 | (c - 48 if c < 97 else c - 87)
     return n if 1 <= len(text) <= 8 else None
 
 

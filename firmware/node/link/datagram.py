@@ -6,8 +6,8 @@ Imported by the first datagram() only.
 from micropython import const
 
 from node.errors import SocketError
-from node.link import dns
 from node.link.socket import Socket
+from node.modules import forget
 
 _HELD_MOST = const(4096)  # bytes of datagrams that nobody has read yet: what comes then is lost
 
@@ -15,9 +15,12 @@ _HELD_MOST = const(4096)  # bytes of datagrams that nobody has read yet: what co
 async def datagram(modem, host: str, port: int, deadline_ms: int) -> "Datagram":
     """A Datagram to one peer; the name is looked up first, through the cache. SocketError."""
     address = await modem.resolve(host, deadline_ms)
+    forget("node.link.dns")
     try:
         socket = await modem.opened(Datagram, modem._open_udp, address, port, deadline_ms)
     except SocketError:
+        from node.link import dns
+
         dns.drop(modem, host)
         raise
     socket.host, socket.port = address, port

@@ -26,7 +26,13 @@ SocketError or TlsError, later MqttError, CoapError or DeliverTimeout. Cancelled
 clearing up to `close`. Both doors carry the same report and the same receipt.
 """
 
+from micropython import const
+
 from node import config as stored
+from node.errors import LinkError
+from node.modules import forget
+
+_DNS_MS = const(60_000)  # as the longest of link/modems
 
 
 async def open_door(session, bearer):
@@ -34,6 +40,8 @@ async def open_door(session, bearer):
     config = session.config
     if config.get("door") == "coap":
         ecl = await coverage(bearer)
+        await bearer.resolve(config["host"], _DNS_MS)  # remembered: with the door it would be much
+        forget("node.link.dns")
         from node.link.coap_door import CoapDoor
 
         door = CoapDoor(bearer, config, stored.oscore(), session.state, ecl)
@@ -42,6 +50,7 @@ async def open_door(session, bearer):
 
         values = dict(config)
         values.update(stored.credentials())
+        values["room"] = session.room
         door = MqttDoor(bearer, values)
     session.opened.append(door)
     await door.open()
@@ -50,9 +59,6 @@ async def open_door(session, bearer):
 
 async def coverage(bearer) -> "int | None":
     """The coverage enhancement level, by which the network's answers take their time."""
-    from node.errors import LinkError
-    from node.modules import forget
-
     try:
         return (await bearer.signal())["ecl"]
     except LinkError:

@@ -10,7 +10,7 @@ from micropython import const
 from node import config as stored
 from node.errors import LinkError
 from node.link.replies import whole
-from node.link.tls import wrap
+from node.link.tls import credentials, secure
 from node.modules import forget
 
 _SOCKET_MS = const(75_000)  # as mqtt_door
@@ -35,8 +35,7 @@ async def instead(link):
     LinkError as for a door's `open`.
     """
     await link.opened.pop().close()
-    forget("node.link.mqtt_door")
-    forget("node.link.mqtt")
+    forget("node.link.mqtt_door node.link.mqtt")
     door = Https(link.opened[-1] if link.opened else link.modem, link.config)
     link.opened.append(door)
     await door.open()
@@ -64,8 +63,8 @@ class Https:
         """
         self._socket = await self._bearer.connect(self._host, self._port, _SOCKET_MS)
         c = stored.credentials()
-        ca, cert, key = c.pop("ca"), c.pop("cert"), c.pop("key")
-        self._stream = wrap(self._socket, self._host, ca, cert, key, _TLS_MS)
+        context = credentials(c.pop("ca"), c.pop("cert"), c.pop("key"))
+        self._stream = secure(self._socket, self._host, context, _TLS_MS)
 
     async def blocks(
         self, number: int, size: int, first: int, missing: bytes, take, deadline_ms: int

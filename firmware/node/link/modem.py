@@ -19,8 +19,10 @@ _TEXT_MOST = const(150)
 # What the normal wake does not keep in the heap, or not need at all: method, and its module. One
 # text, since each name of a table would stay in the heap.
 _ELSEWHERE = (
-    " attach:registration network_time:nettime identity:diagnosis signal:cell resolve:dns"
-    " datagram:datagram power_saving:saving edrx:saving dial:ppp hang_up:ppp "
+    " attach:node.link.registration network_time:node.link.nettime"
+    " identity:node.link.diagnosis signal:node.link.cell resolve:node.link.dns"
+    " datagram:node.link.datagram power_saving:node.link.saving edrx:node.link.saving"
+    " dial:node.link.ppp hang_up:node.link.ppp "
 )
 
 
@@ -28,8 +30,8 @@ def quotable(text: str, name: str) -> str:
     """`text` where it can stand between quotes in an AT command; ConfigError where it cannot."""
     if len(text) > _TEXT_MOST:
         raise ConfigError("%s is longer than %d" % (name, _TEXT_MOST))
-    for c in text:
-        if not " " < c < "\x7f" or c == '"':
+    for c in text.encode():
+        if not 32 < c < 127 or c == 34:  # a quote
             raise ConfigError("%s has a character that AT commands cannot carry" % name)
     return text
 
@@ -138,7 +140,7 @@ class Modem:
         at = _ELSEWHERE.find(" " + name + ":")
         if at < 0:
             raise AttributeError(name)
-        path = "node.link." + _ELSEWHERE[at + len(name) + 2 :].split(" ", 1)[0]
+        path = _ELSEWHERE[at + len(name) + 2 :].split(" ", 1)[0]
         function = getattr(__import__(path, None, None, (name,)), name)
         return lambda *args: function(self, *args)
 

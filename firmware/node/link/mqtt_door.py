@@ -6,8 +6,8 @@ import time
 from micropython import const
 
 from node.errors import DeliverTimeout, LinkError, MqttError
+from node.link import tls
 from node.link.mqtt import Mqtt
-from node.link.tls import wrap
 from node.wire import receipt
 
 _SOCKET_MS = const(75_000)  # QIOPEN: 150 s at worst, users settle for 60..75 s
@@ -47,12 +47,13 @@ class MqttDoor:
         Cancelled, it leaves the clearing up to `close`.
         """
         c = self._config
+        c.get("room", []).clear()  # TLS takes it
         try:
-            self._socket = await self._modem.connect(c["host"], c["port"], _SOCKET_MS)
             # Taken out: once TLS has them, the heap need not.
-            ca, cert, key = c.pop("ca"), c.pop("cert"), c.pop("key")
-            self._stream = wrap(self._socket, c["host"], ca, cert, key, _TLS_MS)
-            ca = cert = key = None
+            credentials = tls.credentials(c.pop("ca"), c.pop("cert"), c.pop("key"))
+            self._socket = await self._modem.connect(c["host"], c["port"], _SOCKET_MS)
+            self._stream = tls.secure(self._socket, c["host"], credentials, _TLS_MS)
+            credentials = None
             self._mqtt = Mqtt(self._stream, c["node"], self._on_message, self._on_lost)
             await self._mqtt.connect(_KEEPALIVE_S, True, _TLS_MS + _MQTT_MS)
             await self._mqtt.subscribe("k1/%s/down/#" % c["node"], 0, _MQTT_MS)

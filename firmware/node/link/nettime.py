@@ -29,7 +29,7 @@ def written_time(line: str) -> "tuple[int, int] | None":
     month, day, hour, minute, second = [
         _digits(text[cut + 1 + 3 * i : cut + 3 + 3 * i]) for i in range(5)
     ]
-    if "".join([text[cut + 3 * i] for i in range(5)]) != "//,::":
+    if "".join([text[cut + 3 * i :][:1] for i in range(5)]) != "//,::":
         return None
     if cut == 2:
         year += 1900 if year >= 70 else 2000
@@ -51,4 +51,4 @@ def written_time(line: str) -> "tuple[int, int] | None":
 def _digits(text: str) -> int:
     # The number that digits alone make, else -1.
     n = whole(text)
-    return n if n is not None and "0" <= text[0] <= "9" else -1
+    return n if n is not None and "0" <= text[:1] <= "9" else -1

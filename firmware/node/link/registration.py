@@ -8,7 +8,7 @@ import os
 
 from micropython import const
 
-from node.errors import AtError, AttachRefused, AttachTimeout, AtTimeout
+from node.errors import AtError, AtTimeout, LinkError
 from node.link.modem import CFUN_MS, SHORT_MS, quotable
 from node.link.replies import fields, whole
 
@@ -18,6 +18,19 @@ _SIM_TRIES = const(3)  # a card is slow behind CFUN=1: what it says only counts 
 _HOME = const(1)
 _DENIED = const(3)
 _ROAMING = const(5)
+
+
+class AttachTimeout(LinkError):
+    """No registration within the deadline."""
+
+    code = 14
+
+
+class AttachRefused(LinkError):
+    """The network refused the terminal; `cause` is the EMM cause (3GPP TS 24.301, 9.9.3.9)."""
+
+    code = 15
+    FINAL = (3, 6, 7, 8, 11)  # what time does not heal: the SIM, the terminal, or their pairing
 
 
 async def attach(modem, apn: str, deadline_ms: int) -> None:

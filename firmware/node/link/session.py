@@ -10,6 +10,7 @@ from node.link.modems import open_modem
 from node.modules import forget
 
 _CLOSE_MS = const(12_000)  # of the 15 s that a cycle keeps of its cap
+_TLS_ROOM = const(3072)  # bytes of an ssl.SSLContext
 _BAUD = const(115200)
 _BUFFER = const(4096)  # 115,200 baud fill it in 355 ms: the longest that nothing reads
 
@@ -23,6 +24,8 @@ class Session:
     """
 
     def __init__(self, config: dict, state) -> None:
+        # What TLS wants in one piece: there is one before the modem's driver is loaded.
+        self.room = [] if config.get("door") == "coap" else [bytearray(_TLS_ROOM)]
         pins = config["pins"]
         self.config = config
         self.state = state
@@ -74,8 +77,8 @@ class Session:
     async def door(self):
         """The open door to the fleet."""
         # These are done with, and TLS needs the room.
-        for name in "registration nettime ladder saving timers modems".split():  # noqa: SIM905
-            forget("node.link." + name)
+        forget("node.link.registration node.link.nettime node.link.ladder node.link.saving")
+        forget("node.link.timers node.link.modems")
         if self.config.get("bearers"):
             from node.link import bearers
 
@@ -106,6 +109,6 @@ class Session:
                 await self.opened.pop().close()
         finally:
             # Done with: putting a modem to sleep takes as much room as waking it.
-            for name in "coap_door coap oscore coapblocks mqtt_door mqtt https tls".split():  # noqa: SIM905
-                forget("node.link." + name)
+            forget("node.link.coap_door node.link.coap node.link.oscore node.link.coapblocks")
+            forget("node.link.mqtt_door node.link.mqtt node.link.https node.link.tls")
             await self.modem.sleep()

@@ -215,16 +215,12 @@ class TlsStream:
         return self._error
 
 
-def wrap(
-    socket, host: str, ca_der: bytes, cert_der: bytes, key_der: bytes, handshake_ms: int
-) -> TlsStream:
+def secure(socket, host: str, context, handshake_ms: int) -> TlsStream:
     """A mutually authenticated session over `socket`, whose peer must prove to be `host`.
 
-    `ca_der` is the one trusted root; all credentials are DER, the key is P-256. TlsError.cause is
-    mbedTLS's number, 0 for the deadline. On failure `socket` stays open: its owner closes it.
+    `context` is of `credentials`. TlsError.cause is mbedTLS's number, 0 for the deadline. On
+    failure `socket` stays open: its owner closes it.
     """
-    gc.collect()  # a dead session keeps its buffers, outside the heap, until it is collected
-    context = _context(ca_der, cert_der, key_der)
     raw = SocketStream(socket)
     try:
         session = context.wrap_socket(raw, server_hostname=host, do_handshake_on_connect=False)
@@ -234,7 +230,12 @@ def wrap(
     return TlsStream(raw, session, socket, handshake_ms)
 
 
-def _context(ca_der: bytes, cert_der: bytes, key_der: bytes):
+def credentials(ca_der: bytes, cert_der: bytes, key_der: bytes):
+    """What a session proves itself by: DER, `ca_der` is the one trusted root, the key is P-256.
+
+    TlsError where they are damaged.
+    """
+    gc.collect()  # a dead session keeps its buffers, outside the heap, until it is collected
     try:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.verify_mode = ssl.CERT_REQUIRED  # MicroPython's ssl begins with CERT_NONE

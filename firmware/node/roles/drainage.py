@@ -23,20 +23,24 @@ class Drainage:
 
     mains = False
 
-    def __init__(self, config: dict, state, journal) -> None:
+    def __init__(self, config: dict, state, journal, kept=None) -> None:
         pins = config["pins"]
         self._config = config
         self._state = state
         self._journal = journal
-        self._called = False
-        self._lines = {}
+        if kept is not None:
+            self._calls, self._rain, self._tip = kept
+            self._lines = self._calls.lines
+            return
+        from node.sense.calls import Calls
+
+        self._calls = Calls()
+        self._lines = self._calls.lines
         fitted = ["wake"] + config.get("fitted", [])
         for name in fitted:
             line = _LINES.get(name)
             if line in pins:
-                pin = machine.Pin(pins[line], machine.Pin.IN, machine.Pin.PULL_DOWN)
-                pin.irq(self._on_call, machine.Pin.IRQ_RISING)
-                self._lines[name] = pin
+                self._calls.add(name, pins[line])
         self._rain = None
         self._tip = False  # a tip of the rain gauge is why this boot was
         if "rain" in fitted:
@@ -84,7 +88,7 @@ class Drainage:
 
     def called(self) -> bool:
         """Whether a sensor called while the node was awake, since the last question."""
-        called, self._called = self._called, False
+        called, self._calls.called = self._calls.called, False
         if called:
             self._await_release()
         return called
@@ -92,8 +96,13 @@ class Drainage:
     def caller(self) -> bool:
         """Whether it was a sensor that ended deep sleep by EXT1, not the button."""
         armed = self._state.get("armed", ())
-        self._called = any(self._lines[name].value() for name in armed if name in self._lines)
-        return self._called
+        called = any(self._lines[name].value() for name in armed if name in self._lines)
+        self._calls.called = called
+        return called
+
+    def leave(self) -> tuple:
+        """Its lines go on calling, and the rain is counted."""
+        return self._calls, self._rain, self._tip
 
     def arm(self) -> "list[machine.Pin]":
         """The lines that end deep sleep beside the button; one that is high already does not."""
@@ -172,6 +181,3 @@ class Drainage:
             if pin is None or not pin.value():
                 return
             time.sleep_ms(10)
-
-    def _on_call(self, _pin) -> None:
-        self._called = True

@@ -7,10 +7,9 @@ import machine
 from micropython import const
 
 from node import clock, config
-from node.errors import JournalError, LinkError
+from node.errors import JournalError
 from node.modules import forget
 from node.store.register import Register
-from node.store.rtcstate import RtcState
 from node.wire import uplink
 
 _Q_GAS_VOLUME = const(1)  # wire/quantity.py
@@ -24,7 +23,7 @@ _LATE = const(300)  # a freeze taken later than this after its hour is an estima
 _DYING_MS = const(60_000)  # between two looks at a supply that is failing
 _BUSY_S = const(300)  # a flow beyond what is watched wakes the node within so long
 _EPOCH_2000 = const(946684800)
-_KEPT = (
+_MINE = (
     "pins", "litres_per_pulse", "register_digits", "utc_offset_s", "scan_ms", "reeds_overlap",
     "reverse_l", "magnet_s", "over_flow_l_h", "burst_l_h", "freeze_days",
 )  # fmt: skip
@@ -36,23 +35,23 @@ class GasMeter:
 
     mains = False
 
-    def __init__(self, values: dict, state, journal) -> None:
+    def __init__(self, values: dict, state, journal, kept=None) -> None:
         # The safety monitoring's keys come back from NVS when it looks: see `_safely`.
-        self._config = kept = {key: values[key] for key in _KEPT if key in values}
+        self._config = mine = {key: values[key] for key in _MINE if key in values}
         self._state = state
         self._journal = journal
-        self._litres = kept["litres_per_pulse"]
+        self._litres = mine["litres_per_pulse"]
         self.counting = hasattr(esp32, "ULP")  # also while the CPU sleeps
         if self.counting:
             from node.sense.reeds import Reeds as Counter
         else:
             from node.sense.pulse import PulseInput as Counter
-        self._pulses = Counter(kept, state)
+        self._pulses = kept or Counter(mine, state)
         self._register = Register(self._litres, self._pulses)
         if self._register.resumed:
             state.set("depth", None)  # the wake that the failing power ended said nothing of it
-        if "pfail" in kept["pins"]:
-            self._supply = machine.Pin(kept["pins"]["pfail"], machine.Pin.IN)
+        if "pfail" in mine["pins"]:
+            self._supply = machine.Pin(mine["pins"]["pfail"], machine.Pin.IN)
             self._supply.irq(self._dying, machine.Pin.IRQ_RISING)
             if self._supply.value():
                 self._register.fail()
@@ -130,15 +129,21 @@ class GasMeter:
         from node.roles.gas_safety import GasSafety
 
         found = what(GasSafety(config.whole(), self._state, self._journal))
-        for name in ("gas_safety", "gas_valve", "gas_motion"):
-            forget("node.roles." + name)
-        for name in ("sense.valve", "sense.analog", "sense.tilt", "sense.angle", "events"):
-            forget("node." + name)
+        forget("node.roles.gas_safety node.roles.gas_valve node.roles.gas_motion node.events")
+        forget("node.sense.valve node.sense.analog node.sense.tilt node.sense.angle")
         return found
 
     def called(self) -> bool:
         """Never: what comes while the node is awake is counted."""
         return False
+
+    def leave(self):
+        """The ULP counts on. A counter of the CPU's does too, by an interrupt that it keeps."""
+        if "pfail" in self._config["pins"]:
+            from node.sense import supply
+
+            supply.watch(self._supply)
+        return None if self.counting else self._pulses
 
     def arm(self) -> list:
         """Pins whose going high ends deep sleep. A flow that nobody expects ends it as well."""
@@ -154,16 +159,11 @@ class GasMeter:
         return pins + self._safely(lambda safety: safety.callers())
 
     def _dying(self, _pin) -> None:
-        # The supply fails while the node is awake. What a contact draws may be the reason: the
-        # next one waits, the button's as well. All else stands as it was saved.
+        # The supply fails while the node is awake.
         self._register.fail()  # while the capacitor lasts
-        from node import retry
+        from node.sense import supply
 
-        saved = RtcState(machine.RTC().memory)
-        saved.load()
-        retry.failed(saved, LinkError.code, 0)
-        saved.set("btn", 1)
-        saved.save()
+        supply.spare()
         self._rest()
 
     def _rest(self) -> None:
@@ -240,8 +240,7 @@ class GasMeter:
             getattr(told, what)(*arguments)
         except JournalError as e:
             self._state.set("error", e.code)
-        for name in ("roles.gas_tamper", "events"):
-            forget("node." + name)
+        forget("node.roles.gas_tamper node.events")
 
 
 def _month(slot: int) -> int:

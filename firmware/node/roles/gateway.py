@@ -27,7 +27,10 @@ _PASS_S = const(600)  # within so long a session has begun and is over
 _DONE, _BAD_ARGUMENTS, _NOT_MINE = const(0), const(5), const(7)
 _PART = const(250)  # ms of each second of `awake_s` that polling may take in one cycle
 # One text: each name of a list would stay in the heap.
-_FORGOTTEN = "passing sense.subdevice wire.modbus wire.dlt645 wire.cjt188 sense.bus"
+_FORGOTTEN = (
+    "node.passing node.sense.subdevice node.sense.bus"
+    " node.wire.modbus node.wire.dlt645 node.wire.cjt188"
+)
 
 
 class Gateway:
@@ -35,7 +38,9 @@ class Gateway:
 
     mains = True
 
-    def __init__(self, config: dict, state, journal, key: str = "slot", mute: tuple = ()) -> None:
+    def __init__(
+        self, config: dict, state, journal, kept=None, key: str = "slot", mute: tuple = ()
+    ) -> None:
         self._config = config
         self._devices = config["devices"]
         self._state = state
@@ -51,6 +56,16 @@ class Gateway:
         self.session: "tuple | None" = None
         self._until = 0
         self._beats = None
+        if kept is not None:
+            self._misses, self._later, self._left, self._asked = kept[:4]
+            self._search, self.session, self._until, self._beats = kept[4:]
+
+    def leave(self) -> tuple:
+        """The devices can wait; who waits for what stays known."""
+        return (
+            self._misses, self._later, self._left, self._asked,
+            self._search, self.session, self._until, self._beats,
+        )  # fmt: skip
 
     def start(self, beats) -> None:
         """Beat (node/heartbeats.py) with each poll that comes to its end."""
@@ -71,8 +86,7 @@ class Gateway:
         try:
             await passing.serve(door, self._config["pins"], session, left_ms)
         finally:
-            for name in _FORGOTTEN.split():
-                forget("node." + name)
+            forget(_FORGOTTEN)
 
     async def poll(self, now: int) -> None:
         """Ask who is due, as far as a quarter of the wake's cap goes; what is left comes next."""
@@ -99,8 +113,7 @@ class Gateway:
                 self._judge(clock.now())
         finally:
             bus.close()
-            for name in _FORGOTTEN.split():
-                forget("node." + name)
+            forget(_FORGOTTEN)
 
     def sense(self, now: int, reason: int, quality: int) -> None:
         """Nothing but what `poll` does."""

@@ -28,12 +28,20 @@ class Lamppost:
 
     mains = True
 
-    def __init__(self, config: dict, state, journal) -> None:
+    def __init__(self, config: dict, state, journal, kept=None) -> None:
         pins = config["pins"]
         self._config = config
         self._state = state
         self._journal = journal
         self._grid = Grid(config["sample_s"], state, journal)
+        self._supply = AnalogInput(
+            pins["supply"], config["low_uv"], config["high_uv"], config["full_scale"]
+        )
+        if kept is not None:
+            self._lamp, self._planned, self._since, self._until, self._blinks = kept[:5]
+            self._wanted_now, self._measured, self._misses, self._asked = kept[5:9]
+            self._stale, self._line, self._mute, self._beats = kept[9:]
+            return
         if config.get("lamp_driver") == "dali":
             from node.sense.dali import Dali
 
@@ -43,9 +51,6 @@ class Lamppost:
             from node.sense.luminaire import Luminaire
 
             self._lamp = Luminaire(pins["relay"], pins["dim"])
-        self._supply = AnalogInput(
-            pins["supply"], config["low_uv"], config["high_uv"], config["full_scale"]
-        )
         self._planned = 0  # permille, from _since on; until _until nothing changes
         self._since = self._until = 0
         self._blinks = 0  # until then
@@ -57,6 +62,14 @@ class Lamppost:
         self._line = None  # a Gateway, while it has devices to ask
         self._mute: tuple = ({}, {})  # what it knows of those that do not answer
         self._beats = None
+
+    def leave(self) -> tuple:
+        """The lamp burns on as it does."""
+        return (
+            self._lamp, self._planned, self._since, self._until, self._blinks,
+            self._wanted_now, self._measured, self._misses, self._asked,
+            self._stale, self._line, self._mute, self._beats,
+        )  # fmt: skip
 
     def start(self, beats) -> None:
         """Beat (node/heartbeats.py) with each poll and each look at the lamp that ends."""
@@ -184,7 +197,7 @@ class Lamppost:
 
         if self._state.get("dslot") is None:  # the newest record is of the lamp, not of the line
             self._state.set("dslot", -1)
-        return Gateway(self._config, self._state, self._journal, "dslot", self._mute)
+        return Gateway(self._config, self._state, self._journal, None, "dslot", self._mute)
 
     def _drive(self, now: int) -> None:
         dim = self._wanted(now)

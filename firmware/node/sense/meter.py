@@ -21,8 +21,6 @@ async def read(config: dict, state, again: bool) -> dict:
         pass
     finally:
         bus.close()
-        for name in ("meter", "subdevice", "bus"):
-            forget("node.sense." + name)
-        for name in ("modbus", "dlt645", "cjt188"):
-            forget("node.wire." + name)
+        forget("node.sense.meter node.sense.subdevice node.sense.bus")
+        forget("node.wire.modbus node.wire.dlt645 node.wire.cjt188")
     return dict(found)

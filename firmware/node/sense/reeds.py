@@ -47,8 +47,7 @@ class Reeds:
         from node.sense import ulp
 
         ulp.load(self._config, self._setting, _MAGIC << 16 | mark, place)
-        for name in ("ulp", "ulpcode"):
-            forget("node.sense." + name)
+        forget("node.sense.ulp node.sense.ulpcode")
 
     def arm(self, pulses: int) -> list:
         """End deep sleep after so many pulses (0: not for those), and for a magnet or reverse

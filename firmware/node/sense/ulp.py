@@ -55,7 +55,7 @@ def load(config: dict, setting: int, magic: int, place: int) -> None:
     for n in range(1, _FIELDS):
         machine.mem32[_WORDS + 4 * n] = fields[n]
     for n in range(16):
-        machine.mem32[_WORDS + 4 * (_TABLE + n)] = int(_STEPS[kind][n], 16)
+        machine.mem32[_WORDS + 4 * (_TABLE + n)] = int(_STEPS[kind][n : n + 1], 16)
     machine.mem32[_WORDS] = magic
     ulp.set_wakeup_period(0, (setting & 0xFF) * 1000)
     ulp.run(0)

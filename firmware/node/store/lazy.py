@@ -39,5 +39,4 @@ class LazyJournal:
         if self._journal is not None:
             self._state.set("depth", self._journal.depth)
             self._journal = None
-            for name in ("journal", "segments", "segment", "ledger"):
-                forget("node.store." + name)
+            forget("node.store.journal node.store.segments node.store.segment node.store.ledger")

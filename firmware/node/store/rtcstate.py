@@ -9,6 +9,7 @@ import struct
 
 from micropython import const
 
+from node.modules import named
 from node.wire import cbor
 
 COLD = const(0)  # nothing there: power was lost
@@ -49,7 +50,7 @@ class RtcState:
             return CORRUPT
         if not isinstance(values, dict):
             return CORRUPT
-        self._values = values
+        self._values = named(values)
         return WARM
 
     def get(self, key: "int | str", default=None):

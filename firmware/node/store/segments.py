@@ -183,8 +183,8 @@ def epoch_of(names) -> int:
 
 def _parse(name: str) -> "tuple[int, int]":
     """(priority, first) that `name` tells if it is a segment's; it is if it formats back."""
-    if len(name) == _NAME_LENGTH and name[0] in "012":
-        return int(name[0]), _hex(name[9:])
+    if len(name) == _NAME_LENGTH and name[:1] in "012":
+        return int(name[:1]), _hex(name[9:])
     return 0, 0
 
 

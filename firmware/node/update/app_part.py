@@ -4,7 +4,8 @@ boot on (slots.py).
 
 import os
 
-from node.update import Later, Refused, image, slots
+from node.update import image, slots
+from node.update.ends import Later, Refused
 from node.wire import release
 
 

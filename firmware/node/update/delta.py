@@ -7,7 +7,7 @@ A patch is detools' of type sequential without compression (detools 0.53), withi
 import deflate
 from micropython import const
 
-from node.update import Refused
+from node.update.ends import Refused
 from node.wire import release
 
 _CHUNK = const(512)

@@ -7,7 +7,8 @@ import os
 
 from micropython import const
 
-from node.update import Later, Refused, delta
+from node.update import delta
+from node.update.ends import Later, Refused
 from node.wire import release
 
 _CHUNK = const(512)

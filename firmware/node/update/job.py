@@ -16,7 +16,7 @@ import os
 from micropython import const
 
 from node import fleetkey
-from node.update import Later, Refused
+from node.update.ends import Later, Refused
 from node.wire import cbor, release
 from node.wire.uplink import ReportError
 

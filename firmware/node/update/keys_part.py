@@ -5,7 +5,7 @@ import hashlib
 import esp32
 
 from node.config import NAMESPACE
-from node.update import Later, Refused
+from node.update.ends import Later, Refused
 from node.wire import release, trust
 from node.wire.uplink import ReportError
 

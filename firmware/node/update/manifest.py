@@ -8,7 +8,8 @@ import hashlib
 import sys
 from collections import namedtuple
 
-from node.update import Refused, pss
+from node.update import pss
+from node.update.ends import Refused
 from node.wire import release, trust
 from node.wire.uplink import ReportError
 

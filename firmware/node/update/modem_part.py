@@ -9,7 +9,7 @@ from node import clock, config
 from node.errors import AtError, LinkError
 from node.link import writing
 from node.modules import forget
-from node.update import Later, Refused
+from node.update.ends import Later, Refused
 from node.wire import release
 
 _TRIES = const(3)

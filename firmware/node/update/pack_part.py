@@ -8,7 +8,7 @@ import esp32
 
 from node import config
 from node.modules import forget
-from node.update import Later, Refused
+from node.update.ends import Later, Refused
 from node.wire import release
 
 _REFUSED = "refn"  # in NVS: the newest item that was refused, or taken back

@@ -49,7 +49,8 @@ def manifest_of(job):
 
 async def converse(link, left_ms: int) -> None:
     """Let the component that is put in force beside the open link go on."""
-    from node.update import Later, Refused, job
+    from node.update import job
+    from node.update.ends import Later, Refused
 
     held = job.load()
     if held is None or held.stage != release.INSTALLING:

@@ -6,8 +6,9 @@ import hashlib
 
 from micropython import const
 
-from node.update import Later, Refused, delta, slots
+from node.update import delta, slots
 from node.update.blocks import kept, scan
+from node.update.ends import Later, Refused
 from node.wire import release
 
 _PATH = "/update/blocks"

@@ -8,9 +8,10 @@ import time
 from micropython import const
 
 from node import clock
-from node.update import Later, Refused, manifest, parts, slots
 from node.update import job as jobs
+from node.update import manifest, parts, slots
 from node.update.blocks import Taker
+from node.update.ends import Later, Refused
 from node.wire import release
 from node.wire.uplink import ReportError
 

@@ -24,32 +24,47 @@ def head(major: int, n: int) -> bytes:
 
 def encode(value: object, depth: int = 0) -> bytes:
     """Bytes of `value`; CborError for a type or a size outside the subset."""
+    out = bytearray()
+    _put(out, value, depth)
+    return bytes(out)
+
+
+def _put(out: bytearray, value: object, depth: int) -> None:
+    # Into one buffer: a list of the parts of a large map takes many times what the map takes.
     if value is None:
-        return b"\xf6"
-    if value is True:
-        return b"\xf5"
-    if value is False:
-        return b"\xf4"
-    if isinstance(value, int):
-        return head(0, value) if value >= 0 else head(1, -1 - value)
-    if isinstance(value, (bytes, bytearray)):
-        return head(2, len(value)) + bytes(value)
-    if isinstance(value, str):
+        out += b"\xf6"
+    elif value is True:
+        out += b"\xf5"
+    elif value is False:
+        out += b"\xf4"
+    elif isinstance(value, int):
+        out += head(0, value) if value >= 0 else head(1, -1 - value)
+    elif isinstance(value, (bytes, bytearray)):
+        out += head(2, len(value))
+        out += value
+    elif isinstance(value, str):
         raw = value.encode()
-        return head(3, len(raw)) + raw
-    if depth == MAX_DEPTH:
+        out += head(3, len(raw))
+        out += raw
+    elif depth == MAX_DEPTH:
         raise CborError("nested over depth 4")
-    if isinstance(value, (list, tuple)):
-        return head(4, len(value)) + b"".join([encode(item, depth + 1) for item in value])
-    if isinstance(value, dict):
-        pairs = []
-        for key, item in value.items():
+    elif isinstance(value, (list, tuple)):
+        out += head(4, len(value))
+        for item in value:
+            _put(out, item, depth + 1)
+    elif isinstance(value, dict):
+        keys = []
+        for key in value:
             if key is True or key is False or not isinstance(key, (int, str)):
                 raise CborError("map key is neither int nor str")
-            pairs.append((encode(key), encode(item, depth + 1)))
-        pairs.sort()
-        return head(5, len(pairs)) + b"".join([k + v for k, v in pairs])
-    raise CborError("type outside the subset")
+            keys.append(encode(key))
+        keys.sort()
+        out += head(5, len(keys))
+        for raw in keys:
+            out += raw
+            _put(out, value[_item(raw, 0, 0)[0]], depth + 1)
+    else:
+        raise CborError("type outside the subset")
 
 
 def decode(data: bytes) -> object:

@@ -15,6 +15,7 @@ from micropython import const
 _CAP = const(5000)  # us
 _JOIN = const(128)  # bytes
 boot_us = 0  # virtual time at which this boot began
+ahead = 0  # ms by which asyncio's time lies ahead of that since this boot
 sinks = {}  # UART number -> callable(bytes)
 edges = {}  # pin number -> callable(bytes: the flags)
 nets = {}  # socket's number -> callable(bytes: its state)
@@ -91,6 +92,11 @@ def since_boot():
     return now() - boot_us
 
 
+def ticks():
+    """Milliseconds for asyncio."""
+    return ahead + since_boot() // 1000
+
+
 def stale():
     """Whether more than 1 ms of real time passed since the board last answered."""
     return utime.ticks_us() - _real > 1000
@@ -122,6 +128,12 @@ def sleep_until(until):
         idle(until)
         if stamp() >= until:
             return
+
+
+def cut():
+    """The power failed in the middle of what is done to the flash."""
+    call(_ops.CUT, flash.counters())
+    halt()
 
 
 def halt():

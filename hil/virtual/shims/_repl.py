@@ -14,7 +14,11 @@ import _stdio
 import machine
 from micropython import const
 
-_A, _B, _C, _D, _E = const(1), const(2), const(3), const(4), const(5)
+_A = const(1)
+_B = const(2)
+_C = const(3)
+_D = const(4)
+_E = const(5)
 _WINDOW = const(128)  # bytes of raw paste between two grants
 _OURS = ("machine", "esp32", "network", "socket", "select", "time", "run", "flashdev", "vfs")
 _OPEN, _CLOSE = "([{", ")]}"

@@ -29,12 +29,16 @@ def module(name):
 
 
 def load(module_name, name):
-    """Find `name` for the `__getattr__` of a module: class Pin of `machine` is in _machine_pin."""
-    if name in lacks:
+    """Find `name` for the `__getattr__` of a module: class Pin of `machine` is in _machine_pin,
+    what is no class of its own in _machine_more.
+    """
+    if name in lacks or name.startswith("_"):
         raise AttributeError(name)
-    try:
-        value = getattr(module("_%s_%s" % (module_name, name.lower())), name)
-    except ImportError:
-        raise AttributeError(name)
-    setattr(sys.modules[module_name], name, value)
-    return value
+    for part in (name.lower(), "more"):
+        try:
+            value = getattr(module("_%s_%s" % (module_name, part)), name)
+            setattr(sys.modules[module_name], name, value)
+            return value
+        except ImportError:
+            pass
+    raise AttributeError(name)

@@ -1,12 +1,19 @@
 """`esp32` of the virtual board; its signatures are those of the ESP32 port."""
 
-import _link
-import _ops
 import _rom
 from micropython import const
 
 _LAZY = const(0)
 if _LAZY:  # for who reads: the VM takes them by __getattr__
+    from _esp32_more import (  # noqa: F401  # noqa: F401
+        gpio_deep_sleep_hold,
+        mcu_temperature,
+        raw_temperature,
+        wake_on_ext0,
+        wake_on_ext1,
+        wake_on_gpio,
+        wake_on_ulp,
+    )
     from _esp32_nvs import NVS  # noqa: F401
     from _esp32_partition import Partition  # noqa: F401
     from _esp32_pcnt import PCNT  # noqa: F401
@@ -14,54 +21,7 @@ if _LAZY:  # for who reads: the VM takes them by __getattr__
 
 WAKEUP_ALL_LOW = False
 WAKEUP_ANY_HIGH = True
-_taken = None  # by EXT0 or by the ULP: MicroPython has not both at once
 
 
 def __getattr__(name):
     return _rom.load("esp32", name)
-
-
-def _wake(source, pins, level):
-    numbers = bytes([pin._number for pin in pins])
-    fit = _link.hello()["chip"]["rtc_pins"] if numbers else ()
-    for number in numbers:
-        if number not in fit:
-            raise ValueError("invalid pin")
-    _link.call(_ops.WAKE, bytes((source, 1 if level else 0)) + numbers)
-
-
-def _take(what, wanted):
-    global _taken  # noqa: PLW0603
-    if _taken not in (None, what):
-        raise ValueError("no resources")
-    _taken = what if wanted else None
-
-
-def wake_on_ext0(pin=None, level=WAKEUP_ALL_LOW):
-    _take("ext0", pin is not None)
-    _wake(_ops.EXT0, () if pin is None else (pin,), level)
-
-
-def wake_on_ext1(pins=None, level=WAKEUP_ALL_LOW):
-    _wake(_ops.EXT1, pins or (), level)
-
-
-def wake_on_gpio(pins=None, level=WAKEUP_ALL_LOW):
-    _wake(_ops.GPIO, pins or (), level)
-
-
-def wake_on_ulp(wake):
-    _take("ulp", wake)
-    _link.call(_ops.ULP_WAKE, bytes((1 if wake else 0,)))
-
-
-def raw_temperature():
-    return 77  # degrees Fahrenheit, 25 degrees Celsius
-
-
-def mcu_temperature():
-    return 25  # degrees Celsius
-
-
-def gpio_deep_sleep_hold(enable):
-    return None

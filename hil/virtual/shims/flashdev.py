@@ -8,7 +8,7 @@ import struct
 
 BLOCK = 4096
 MODES = ("clean", "half-page", "half-erase")
-_PIECE = b"\xff" * 256  # what is erased at a time: a chip's flash takes no heap for it
+_PIECE = b"\xff" * 64  # what is erased at a time: a chip's flash takes no heap for it
 
 _COUNT, _SIZE, _ERASE = 4, 5, 6  # MP_BLOCKDEV_IOCTL_*
 _EIO = 5

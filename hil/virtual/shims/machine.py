@@ -12,6 +12,15 @@ if _LAZY:  # for who reads: the VM takes them by __getattr__
     from _machine_adc import ADC  # noqa: F401
     from _machine_i2c import I2C  # noqa: F401
     from _machine_mem32 import mem32  # noqa: F401
+    from _machine_more import (  # noqa: F401  # noqa: F401
+        disable_irq,
+        enable_irq,
+        freq,
+        idle,
+        lightsleep,
+        soft_reset,
+        unique_id,
+    )
     from _machine_pin import Pin  # noqa: F401
     from _machine_pwm import PWM  # noqa: F401
     from _machine_rtc import RTC  # noqa: F401
@@ -29,7 +38,6 @@ TIMER_WAKE = 4
 ULP_WAKE = 6
 
 _booted = (0, 0, b"")  # reset cause, wake reason, MAC: set by the bootstrap
-_frequency = 160000000
 
 
 def __getattr__(name):
@@ -52,18 +60,10 @@ def reset():
     _restart(HARD_RESET)
 
 
-def soft_reset():
-    _restart(SOFT_RESET)
-
-
 def deepsleep(time_ms=0):
     _counters()
     _link.call(_ops.SLEEP, struct.pack("<Bq", 1, time_ms))
     _link.halt()
-
-
-def lightsleep(time_ms=0):
-    _link.call(_ops.SLEEP, struct.pack("<Bq", 0, time_ms))
 
 
 def reset_cause():
@@ -76,25 +76,3 @@ def wake_reason():
 
 def unique_id():
     return _booted[2]
-
-
-def freq(hz=None):
-    global _frequency  # noqa: PLW0603
-    if hz is None:
-        return _frequency
-    if hz not in (20000000, 40000000, 80000000, 160000000, 240000000):
-        raise ValueError("frequency must be 20MHz, 40MHz, 80Mhz, 160MHz or 240MHz")
-    _frequency = hz
-    return None
-
-
-def idle():
-    _link.sleep_until(_link.now() + 1000)
-
-
-def disable_irq():
-    return 0
-
-
-def enable_irq(state=0):
-    return None

@@ -1,8 +1,12 @@
 """`time` as on the ESP32: epoch 2000, whole seconds, ticks that wrap at 2^30, in virtual time."""
 
 import _link
-import utime
+import _rom
 from micropython import const
+
+_LAZY = const(0)
+if _LAZY:  # for who reads: the VM takes them by __getattr__
+    from _time_more import gmtime, localtime, mktime, ticks_cpu, time_ns  # noqa: F401
 
 _MASK = const((1 << 30) - 1)
 _HALF = const(1 << 29)
@@ -11,15 +15,16 @@ _EPOCH = const(946684800)  # 2000-01-01 in seconds since 1970
 rtc_us = 0  # RTC minus board time; `machine.RTC().datetime` sets it
 
 
+def __getattr__(name):
+    return _rom.load("time", name)
+
+
 def ticks_ms():
     return _link.since_boot() // 1000 & _MASK
 
 
 def ticks_us():
     return _link.since_boot() & _MASK
-
-
-ticks_cpu = ticks_us
 
 
 def ticks_add(ticks, delta):
@@ -45,22 +50,5 @@ def sleep(seconds):
     sleep_us(int(seconds * 1000000))
 
 
-def time_ns():
-    return (_link.now() + rtc_us - _EPOCH * 1000000) * 1000
-
-
 def time():
     return (_link.now() + rtc_us) // 1000000 - _EPOCH
-
-
-def gmtime(secs=None):
-    return utime.gmtime((time() if secs is None else int(secs)) + _EPOCH)[:8]
-
-
-localtime = gmtime  # the chip knows no time zones
-
-
-def mktime(local_time):
-    if not 8 <= len(local_time) <= 9:
-        raise TypeError("mktime needs a tuple of length 8 or 9 (%d given)" % len(local_time))
-    return int(utime.mktime(tuple(local_time[:6]) + (0, 0, 0))) - _EPOCH

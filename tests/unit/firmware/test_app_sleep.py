@@ -6,6 +6,7 @@ from typing import Any
 
 import esp32
 import pytest
+from firmware_modules import forget, fresh
 
 BUTTON, COVER = 6, 12
 
@@ -27,27 +28,17 @@ def test_a_button_that_is_held_does_not_end_it(
 
     machine.Pin, machine.EXT1_WAKE, machine.deepsleep = Pin, 3, lambda *_: None
     monkeypatch.setitem(sys.modules, "machine", machine)
-    loaded = {name: each for name, each in sys.modules.items() if name.startswith("node.")}
     monkeypatch.setattr(esp32, "WAKEUP_ANY_HIGH", True, raising=False)
     woken: list[int] = []
     monkeypatch.setattr(
         esp32, "wake_on_ext1", lambda pins, _: woken.extend(pin.number for pin in pins),
         raising=False,
     )  # fmt: skip
-    for name in ("node.app", "node.cycle"):
-        sys.modules.pop(name, None)
-    try:
-        from node.app import App
-
-        app: Any = object.__new__(App)
-        app.role = types.SimpleNamespace(arm=lambda: [Pin(COVER)])
-        app.config = {"pins": {"button": BUTTON}}
-        app.state = types.SimpleNamespace(save=lambda: None)
-        app.cycle = types.SimpleNamespace(energy=types.SimpleNamespace(rest=lambda: None))
-        app._sleep(None)
-    finally:
-        for name in [name for name in sys.modules if name.startswith("node.")]:
-            if name not in loaded:
-                del sys.modules[name]
-        sys.modules.update(loaded)
+    forget("cycle")
+    app = object.__new__(fresh("app").App)
+    app.role = types.SimpleNamespace(arm=lambda: [Pin(COVER)])
+    app.config = {"pins": {"button": BUTTON}}
+    app.state = types.SimpleNamespace(save=lambda: None)
+    app.cycle = types.SimpleNamespace(energy=types.SimpleNamespace(rest=lambda: None))
+    app._sleep(None)
     assert woken == armed

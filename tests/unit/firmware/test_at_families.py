@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from at_stream import Scripted
 from modem_bench import Bench, Echo, jumping
-from node.errors import AttachRefused, AtTimeout, SocketError
+from node.errors import AtTimeout, SocketError
 from node.link.modems import open_modem
 from node.link.modems.sim7080 import Sim7080
+from node.link.registration import AttachRefused
 from twin_play import NASTY, UdpEcho
 
 from hil.virtual.modem import ModemTwin

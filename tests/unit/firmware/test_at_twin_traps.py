@@ -14,8 +14,9 @@ import pytest
 from at_stream import Scripted
 from modem_bench import Bench, Echo, jumping
 from naive_driver import KeepingNaiveModem, NaiveEc200, NaiveModem, WakingNaiveModem
-from node.errors import AtError, AttachRefused, AttachTimeout, AtTimeout, ModemMute, SocketError
+from node.errors import AtError, AtTimeout, ModemMute, SocketError
 from node.link.modems import open_modem
+from node.link.registration import AttachRefused, AttachTimeout
 from node.link.timers import decode_t3324, decode_t3412
 from node.wire import receipt
 from trap import Chunked, Kit, Naive, Prompting, Real, springs

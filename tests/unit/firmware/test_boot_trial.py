@@ -10,6 +10,7 @@ import cycle_rig
 import esp32
 import pytest
 from cycle_rig import CONFIG, Board
+from firmware_modules import forget
 from node.store.rtcstate import WARM, RtcState
 from node.wire import cbor
 
@@ -32,8 +33,7 @@ def board(monkeypatch: pytest.MonkeyPatch) -> Iterator[Board]:
         machine.WDT = lambda timeout: None
         machine.RTC = lambda memory=made._rtc: types.SimpleNamespace(memory=memory)
         machine.reset = reset
-        for name in ("app", "health", "configure", "roles", "store.lazy"):
-            monkeypatch.delitem(sys.modules, f"node.{name}", raising=False)
+        forget("app", "health", "configure", "roles", "store.lazy")
         yield made
 
 
@@ -45,7 +45,7 @@ def app(monkeypatch: pytest.MonkeyPatch, cause: int, opened: Any = None) -> Any:
     """A boot for `cause`; its role is `opened()`."""
     module = importlib.import_module("node.app")
     sys.modules["machine"].reset_cause = lambda: cause  # type: ignore[attr-defined]
-    monkeypatch.setattr(module, "open_role", lambda *_: (opened or cycle_rig.Role)())
+    monkeypatch.setattr(module, "Role", lambda *_: (opened or cycle_rig.Role)())
     return module.App()
 
 

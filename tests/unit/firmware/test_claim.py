@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from node import claim, config
-from node.errors import ClaimRefused, ConfigError, LinkError
+from node.claim import ClaimRefused
+from node.errors import ConfigError, LinkError
 from node.wire import cbor, nodeid
 from node.wire import claim as wire
 from numbers_rig import PowerCut

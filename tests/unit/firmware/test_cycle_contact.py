@@ -8,7 +8,8 @@ import cycle_rig
 import esp32
 import pytest
 from cycle_rig import BUTTON, Board
-from node.errors import AttachTimeout, CoapError
+from node.errors import CoapError
+from node.link.registration import AttachTimeout
 from node.wire import cbor, receipt, uplink
 
 APPLIED, HANDLED, REFUSED = uplink.APPLIED, uplink.HANDLED, uplink.REFUSED

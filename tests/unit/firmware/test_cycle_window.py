@@ -10,7 +10,7 @@ from typing import Any
 import cycle_rig
 import pytest
 from cycle_rig import CONFIG, NOW, TIMER, Board
-from node.errors import AttachTimeout
+from node.link.registration import AttachTimeout
 
 DAY = 86400
 MIDNIGHT = NOW - NOW % DAY

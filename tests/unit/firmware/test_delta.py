@@ -6,7 +6,8 @@ import pytest
 import update_rig as rig
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from node.update import Refused, delta
+from node.update import delta
+from node.update.ends import Refused
 from node.wire import release
 
 CHUNK = st.tuples(st.integers(0, 3000), st.integers(0, 1200))

@@ -1,13 +1,12 @@
 """When a drainage point samples and reports, and which commands are its; pins are stand-ins."""
 
-import importlib
 import sys
 import types
-from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import esp32
 import pytest
+from firmware_modules import fresh
 
 NOW = 1_780_300_800
 EXT0, TIMER = 2, 4
@@ -36,7 +35,7 @@ class State(dict[str, Any]):
 
 
 @pytest.fixture
-def drainage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def drainage(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The module, with its chip's stand-ins."""
     machine: Any = types.ModuleType("machine")
     machine.Pin, machine.EXT0_WAKE, machine.wake_reason = Pin, EXT0, lambda: TIMER
@@ -44,13 +43,8 @@ def drainage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setattr(esp32, "WAKEUP_ANY_HIGH", True, raising=False)
     monkeypatch.setattr(esp32, "wake_on_ext0", lambda pin, level: None, raising=False)
     Pin.levels = {}
-    for name in ("node.roles.drainage", "node.clock"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    clock = importlib.import_module("node.clock")
-    monkeypatch.setattr(clock, "now", lambda: NOW)
-    yield importlib.import_module("node.roles.drainage")
-    sys.modules.pop("node.roles.drainage")
-    sys.modules.pop("node.clock")
+    monkeypatch.setattr(fresh("clock"), "now", lambda: NOW)
+    return fresh("roles.drainage")
 
 
 class Point:

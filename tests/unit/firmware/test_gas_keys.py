@@ -22,9 +22,9 @@ def asked(tree: ast.AST) -> Iterator[str]:
 def kept() -> set[str]:
     tree = ast.parse((NODE / COUNTING[0]).read_text())
     for node in ast.walk(tree):
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_KEPT":
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "_MINE":
             return set(ast.literal_eval(node.value))
-    raise AssertionError("roles/gas_meter.py has no _KEPT")
+    raise AssertionError("roles/gas_meter.py has no _MINE")
 
 
 @pytest.mark.parametrize("path", COUNTING)

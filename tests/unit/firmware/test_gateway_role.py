@@ -8,6 +8,7 @@ import types
 from typing import Any
 
 import pytest
+from firmware_modules import forget, fresh
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from node.store.rtcstate import RtcState
@@ -54,8 +55,7 @@ class World:
         self.asked: list[tuple[int, int]] = []
         self.lines: list[Any] = []
         monkeypatch.setitem(sys.modules, "machine", types.ModuleType("machine"))
-        for name in ("node.roles.gateway", "node.sense.search"):
-            monkeypatch.delitem(sys.modules, name, raising=False)
+        forget("sense.search")
         bus: Any = types.ModuleType("node.sense.bus")
         bus.EVEN, bus.NO_PARITY = 1, 0
         bus.BusTimeout = type("BusTimeout", (Exception,), {})
@@ -76,7 +76,7 @@ class World:
         clock = importlib.import_module("node.clock")
         monkeypatch.setattr(clock, "now", lambda: self.now)
         monkeypatch.setattr(clock, "is_set", lambda: True)
-        self._module = importlib.import_module("node.roles.gateway")
+        self._module = fresh("roles.gateway")
         # What it forgets is not loaded again in here.
         monkeypatch.setattr(self._module, "forget", lambda name: None)
         self.memory = b""

@@ -1,11 +1,11 @@
 """Who called on a chip that tells only that one of its pins did."""
 
-import importlib
 import sys
 import types
 from typing import Any
 
 import pytest
+from firmware_modules import fresh
 
 SENSOR, BUTTON = 2, 3
 WAKE, KEY, PULSE = 1, 5, 4
@@ -41,9 +41,4 @@ def test_a_pulse_is_not_the_button(
     machine: Any = types.ModuleType("machine")
     machine.Pin, machine.EXT0_WAKE, machine.EXT1_WAKE = Pin, SENSOR, BUTTON
     monkeypatch.setitem(sys.modules, "machine", machine)
-    monkeypatch.delitem(sys.modules, "node.sense.gpiowake", raising=False)
-    gpiowake = importlib.import_module("node.sense.gpiowake")
-    try:
-        assert gpiowake.reason(pins) == who
-    finally:
-        sys.modules.pop("node.sense.gpiowake")
+    assert fresh("sense.gpiowake").reason(pins) == who

@@ -1,7 +1,6 @@
 """Of what a node died, how its supply failed, and what of it the fleet hears."""
 
 import binascii
-import importlib
 import sys
 import traceback
 import types
@@ -13,6 +12,7 @@ import cycle_rig
 import esp32
 import pytest
 from cycle_rig import Board
+from firmware_modules import fresh
 from node.errors import CoapError
 from node.store.rtcstate import COLD, WARM
 from node.wire import receipt
@@ -50,8 +50,7 @@ def fails(text: str) -> Exception:
 
 
 def health() -> Any:
-    sys.modules.pop("node.health", None)  # it may hold another test's machine
-    return importlib.import_module("node.health")
+    return fresh("health")  # else it may hold another test's machine
 
 
 def values(board: Board) -> list[dict[int, int]]:

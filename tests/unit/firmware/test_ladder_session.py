@@ -3,10 +3,10 @@
 import importlib
 import sys
 import types
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from firmware_modules import fresh
 from modem_bench import jumping
 from node.errors import AtError, ConfigError, LinkError, ModemMute, SocketError
 from scripted_modem import Pin, ScriptedModem
@@ -48,7 +48,7 @@ class Door:
 
 
 @pytest.fixture
-def board(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def board(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The session module on a board whose UART is a scripted modem; `pins` that it made."""
     machine: Any = types.ModuleType("machine")
     machine.modem = ScriptedModem(
@@ -65,7 +65,6 @@ def board(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     machine.Pin = make
     make.OUT = 3  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "machine", machine)
-    monkeypatch.delitem(sys.modules, "node.link.session", raising=False)
     door: Any = types.ModuleType("node.link.door")
 
     async def open_door(session: Any, bearer: Any) -> Door:
@@ -77,15 +76,8 @@ def board(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     door.open_door = open_door
     monkeypatch.setitem(sys.modules, "node.link.door", door)
     Door.log = []
-    loaded = {name: each for name, each in sys.modules.items() if name.startswith("node.link.")}
-    machine.session = importlib.import_module("node.link.session")
-    yield machine
-    # What the session forgot is back for other tests, which hold these very modules.
-    sys.modules.pop("node.link.session", None)
-    for name, each in loaded.items():
-        sys.modules[name] = each
-        package, _, last = name.rpartition(".")
-        setattr(sys.modules[package], last, each)
+    machine.session = fresh("link.session")
+    return machine
 
 
 def contact(board: Any, state: Memory, **config: Any) -> tuple[Any, Any]:
@@ -177,7 +169,7 @@ def line(board: Any, monkeypatch: pytest.MonkeyPatch) -> Line:
     module.open_bearer = open_bearer
     monkeypatch.setitem(sys.modules, "node.link.line", module)
     bearers = importlib.import_module("node.link.bearers")
-    monkeypatch.setitem(bearers.BEARERS, "line", "line")
+    monkeypatch.setitem(bearers.BEARERS, "line", "node.link.line")
     return made
 
 

@@ -1,18 +1,16 @@
 """A manhole's float and cover that flap, and events whose sensor or threshold is gone."""
 
-import importlib
 import sys
 import types
-from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import pytest
+from firmware_modules import forget, fresh
 from node.wire import cbor
 
 NOW = 1_780_300_800
 MOVED, WET, H2S, SUPPLY, RAIN = 24, 25, 26, 28, 29
 PINS = {"level": 1, "supply": 2, "h2s": 3, "cover": 12, "water": 21}
-MODULES = ("roles.manhole", "events", "sense.plausible", "sense.analog")
 
 
 class Wires:
@@ -56,7 +54,7 @@ class Point:
 
 
 @pytest.fixture
-def manhole(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def manhole(monkeypatch: pytest.MonkeyPatch) -> Any:
     machine: Any = types.ModuleType("machine")
 
     class Pin:
@@ -80,14 +78,10 @@ def manhole(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     machine.Pin, machine.ADC = Pin, ADC
     Wires.high, Wires.microvolts = set(), {1: 1_000_000, 2: 1_200_000, 3: 600_000}
     monkeypatch.setitem(sys.modules, "machine", machine)
-    held = {name: sys.modules.pop(f"node.{name}", None) for name in MODULES}
-    module = importlib.import_module("node.roles.manhole")
+    forget("events", "sense.plausible", "sense.analog")
+    module = fresh("roles.manhole")
     module.__dict__["time"] = types.SimpleNamespace(sleep_ms=lambda ms: None)
-    yield module
-    for name, each in held.items():
-        sys.modules.pop(f"node.{name}", None)
-        if each is not None:
-            sys.modules[f"node.{name}"] = each
+    return module
 
 
 def flap(point: Point, pin: int, times: int = 100) -> list[tuple[int, int]]:

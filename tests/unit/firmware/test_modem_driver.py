@@ -8,16 +8,9 @@ from typing import Any
 
 import pytest
 from modem_bench import Bench, Echo, jumping
-from node.errors import (
-    AttachRefused,
-    AttachTimeout,
-    ConfigError,
-    LinkError,
-    ModemMute,
-    NodeError,
-    SocketError,
-)
+from node.errors import ConfigError, LinkError, ModemMute, NodeError, SocketError
 from node.link.modems import open_modem
+from node.link.registration import AttachRefused, AttachTimeout
 
 from hil.virtual.modem import ModemTwin, State
 from hil.virtual.modem.bc660k import Bc660k

@@ -7,7 +7,7 @@ from typing import Any
 import esp32
 import pytest
 from fota_rig import NEW, Node, play
-from node.update import Refused
+from node.update.ends import Refused
 from node.wire import release
 
 from hil.virtual.modem.fota import FotaOptions

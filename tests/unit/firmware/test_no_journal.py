@@ -11,6 +11,7 @@ from typing import Any
 import cycle_rig
 import pytest
 from cycle_rig import CONFIG, NOW, TIMER, Board
+from firmware_modules import forget, fresh
 from meter_rig import SECOND, Meter
 from node.errors import JournalError
 from node.wire import uplink
@@ -174,23 +175,15 @@ class Log:
 
 
 @pytest.fixture
-def drainage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def drainage(monkeypatch: pytest.MonkeyPatch) -> Any:
     machine: Any = types.ModuleType("machine")
     machine.Pin, machine.ADC, machine.EXT0_WAKE = Pin, Adc, 2
     machine.wake_reason = lambda: TIMER
-    names = ("clock", "roles.drainage", "roles.manhole", "sense.analog", "events")
-    held = {name: sys.modules.pop(f"node.{name}", None) for name in names}
     monkeypatch.setitem(sys.modules, "machine", machine)
     monkeypatch.setattr(time, "sleep_ms", lambda ms: None, raising=False)
-    clock = importlib.import_module("node.clock")
-    monkeypatch.setattr(clock, "now", lambda: NOW)
-    yield importlib.import_module("node.roles.drainage")
-    for name, module in held.items():
-        sys.modules.pop(f"node.{name}", None)
-        if module is not None:
-            sys.modules[f"node.{name}"] = module
-            package, _, last = f"node.{name}".rpartition(".")
-            setattr(sys.modules[package], last, module)
+    forget("roles.manhole", "sense.analog", "events")
+    monkeypatch.setattr(fresh("clock"), "now", lambda: NOW)
+    return fresh("roles.drainage")
 
 
 def point(module: Any, journal: Any, **state: Any) -> Any:

@@ -6,8 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from node.errors import AttachRefused
 from node.link import ladder, oscore, oscore_server
+from node.link.registration import AttachRefused
 from node.wire import cbor, claim, coap, command, nodeid, receipt, release, report, uplink
 
 from fleet.updates import requests

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from modem_bench import jumping
-from node.errors import AtError, AttachRefused, AttachTimeout, LinkError
+from node.errors import AtError, LinkError
 from node.link.modem import Modem
 from node.link.modems import open_modem
-from node.link.registration import parse
+from node.link.registration import AttachRefused, AttachTimeout, parse
 from scripted_modem import ScriptedModem
 
 SEARCHING = "+CEREG: 3,2\nOK"

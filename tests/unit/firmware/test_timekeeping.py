@@ -1,7 +1,6 @@
 """Whose time a node takes, and that nobody puts it back behind what the fleet has signed."""
 
 import asyncio
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +8,7 @@ import cycle_rig
 import esp32
 import pytest
 from cycle_rig import NOW, Board
+from firmware_modules import fresh
 from hypothesis import given
 from hypothesis import strategies as st
 from node.errors import SocketError
@@ -21,16 +21,11 @@ CLOCK = 1084
 
 @pytest.fixture
 def board(monkeypatch: pytest.MonkeyPatch) -> Iterator[Board]:
-    for made in cycle_rig.boards(monkeypatch):
-        sys.modules.pop("node.timekeeping", None)
-        yield made
+    yield from cycle_rig.boards(monkeypatch)
 
 
 def timekeeping() -> Any:
-    sys.modules.pop("node.timekeeping", None)
-    import importlib
-
-    return importlib.import_module("node.timekeeping")
+    return fresh("timekeeping")
 
 
 def network(board: Board, seconds: int | None) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from firmware_modules import fresh, restored
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,16 +16,9 @@ from hil.virtual.sensors.ultrasonic import frame
 @pytest.fixture(scope="module")
 def ultrasonic() -> Iterator[Any]:
     """The module; its `machine` is not asked for frames."""
-    before = sys.modules.get("machine")
-    sys.modules["machine"] = types.ModuleType("machine")
-    from node.sense import ultrasonic as module
-
-    yield module
-    sys.modules.pop("node.sense.ultrasonic")
-    if before is None:
-        del sys.modules["machine"]
-    else:
-        sys.modules["machine"] = before
+    with restored():
+        sys.modules["machine"] = types.ModuleType("machine")
+        yield fresh("sense.ultrasonic")
 
 
 def test_the_frame_of_the_data_sheet(ultrasonic: Any) -> None:

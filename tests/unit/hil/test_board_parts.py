@@ -175,7 +175,7 @@ def test_bytecode_is_cached_by_content_and_errors_name_the_file(tmp_path: Path) 
     assert first["/main.py"] == b"print(2)\n"
     image = first["/a.romfs"]
     assert image[:3] == b"\xd2\xcd\x31"
-    assert b"app.mpy" in image
+    assert b".mpy" in image
     made = list((tmp_path / "out").iterdir())
     assert slots.build(source, tmp_path / "out") == first
     assert list((tmp_path / "out").iterdir()) == made

@@ -205,8 +205,9 @@ def complaint_about(path: Path) -> str:
 
 def errors() -> set[str]:
     """The names of the driver's errors."""
-    tree = ast.parse((firmware_dir() / "node" / "errors.py").read_text())
-    return {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
+    files = [firmware_dir() / "node" / name for name in ("errors.py", "link/registration.py")]
+    trees = [ast.parse(path.read_text()) for path in files]
+    return {node.name for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)}
 
 
 @pytest.mark.parametrize("path", shipped(), ids=lambda path: path.stem)
