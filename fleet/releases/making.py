@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fleet.flashing import runtime
-from fleet.releases import content, sbom, target
+from fleet.releases import content, flat, sbom, slots, target
 from fleet.releases.bundle import Bundle
 from fleet.releases.errors import BundleError
 from fleet.releases.target import Target
@@ -78,7 +78,7 @@ def make(firmware: Path, out: Path, order: Order) -> Bundle:
     except ReportError as e:
         raise BundleError(f"such a release cannot be: {e}") from None
     made = Bundle(raw, (), components, "")
-    made = made._replace(sbom=sbom.document(made))
+    made = made._replace(sbom=sbom.document(made, flat.names(slots.read_sources(firmware))))
     content.check(made)
     return made
 

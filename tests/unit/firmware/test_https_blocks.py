@@ -209,11 +209,12 @@ def test_it_takes_the_place_of_the_door(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(https.stored, "credentials", lambda: {"ca": 1, "cert": 2, "key": 3})
 
-    def wrap(*given: Any) -> Stream:
+    def secure(*given: Any) -> Stream:
         log.append(given)
         return Stream(served)
 
-    monkeypatch.setattr(https, "wrap", wrap)
+    monkeypatch.setattr(https, "credentials", lambda *given: given)
+    monkeypatch.setattr(https, "secure", secure)
     for before, bearer in (([Door("mqtt")], "modem"), ([Door("ppp"), Door("mqtt")], "ppp")):
         Link.opened = list(before)
         made: Any = asyncio.run(https.instead(Link))
@@ -221,7 +222,7 @@ def test_it_takes_the_place_of_the_door(monkeypatch: pytest.MonkeyPatch) -> None
         assert log == [
             ("close", "mqtt"),
             ("connect", bearer, "fleet.test", 8444),
-            ("socket", "fleet.test", 1, 2, 3, 90_000),
+            ("socket", "fleet.test", (1, 2, 3), 90_000),
         ]
         log.clear()
 

@@ -14,7 +14,8 @@ import pytest
 import update_rig as rig
 from chip_asyncio import wait_for_ms
 from node import config
-from node.errors import AtError, AttachTimeout, SocketError
+from node.errors import AtError, SocketError
+from node.link.registration import AttachTimeout
 from node.wire import cbor, command, receipt, release
 from numbers_rig import PowerCut
 from update_rig import BOARD, NEW, OLD, Board, Offer

@@ -10,8 +10,10 @@ import pytest
 
 from fleet.paths import firmware_dir
 from fleet.registry import modules
-from fleet.releases import borrow, flat, slots
+from fleet.releases import borrow, flat, rescue, romfs, slots, target
+from fleet.releases.target import Target
 
+DATA = {"digest", "release"}
 SLOT = {
     "node/__init__.py": '"""Nothing of its own."""\n',
     "node/main.py": (
@@ -85,6 +87,52 @@ def test_the_firmware_s_modules_all_have_names_of_the_vm() -> None:
     assert set(whole) <= set(names)
     assert len(set(names.values())) == len(names)
     assert set(names.values()) <= set(borrow.lent())
+
+
+def test_one_module_more_leaves_nearly_all_others_their_names() -> None:
+    sources = slots.read_sources(firmware_dir())
+    before = flat.names(sources)
+    for path in ("node/aaa.py", "node/link/zzz.py"):
+        after = flat.names({**sources, path: "VALUE = 1\n"})
+        moved = [one for one, name in before.items() if after[one] != name]
+        assert len(moved) <= 8, moved
+
+
+def test_a_module_is_called_the_same_in_every_image() -> None:
+    out = slots.cache_dir() / "node"
+    meter, lamp = (
+        target.image(firmware_dir(), out, Target(role)) for role in ("gas-meter", "lamppost")
+    )
+    in_meter, in_lamp, in_rescue = (
+        {
+            modules.name(binascii.crc32(name.removesuffix(".mpy").encode()))
+            for name in romfs.read(image)
+            if "/" not in name and name not in DATA
+        }
+        for image in (meter, lamp, rescue.build(firmware_dir(), out)[rescue.FILE])
+    )
+    assert {"node.clock", "node.link.at"} <= in_meter & in_lamp & in_rescue
+    assert in_meter - in_lamp >= {"node.roles.gas_meter"}
+    assert in_lamp - in_meter >= {"node.roles.lamppost"}
+    assert all(name.startswith("node.") for name in in_meter | in_lamp | in_rescue)
+
+
+def test_what_an_image_lacks_is_imported_by_its_name_and_not_forgotten() -> None:
+    plain = {
+        "node/one.py": (
+            "from node.part.three import VALUE\n"
+            "def go():\n"
+            "    forget('node.part.two node.part.three')\n"
+            "    return __import__('node.part.two')\n"
+        ),
+        "node/part/three.py": SLOT["node/part/three.py"],
+    }
+    places = flat.names(SLOT)
+    text = flat.flatten(plain, places, {"node.one"}).sources["node/one.py"]
+    two, three = places["node/part/two.py"], places["node/part/three.py"]
+    assert f"from {three} import VALUE" in text
+    assert f"forget('{three}')" in text
+    assert f"__import__('{two}')" in text
 
 
 def test_a_crash_record_s_module_is_found_by_its_flat_name() -> None:
