@@ -29,7 +29,7 @@ _DONE = const(5)
 words = ["", "-", "good"]  # the pointer with which this life began
 
 
-def choose() -> "list[str]":
+def choose():
     """[slot to run, the one before or "-", "good", "trial", "runtime" or "bad"]: the pointer.
 
     A slot is complete: nothing outside it and the runtime is on the path.
@@ -106,43 +106,38 @@ def rescue(why: Exception) -> None:
     sys.path[:] = [mount("rescue/rescue"), ".frozen"]
 
 
-def tried(what: str, *more):
-    """What trial.py says to `what`. It is in the heap for that moment only."""
+def tried(name: str, *more):
+    """What trial.py says to `name`. It is in the heap for that moment only."""
     path = sys.path[:]
     sys.path[:] = ["", ".frozen"]
     try:
         import trial
 
-        return getattr(trial, what)(*more)
+        return getattr(trial, name)(*more)
     finally:
         sys.path[:] = path
         sys.modules.pop("trial", None)
 
 
-def settle() -> None:
-    """The runtime may stay: else the bootloader takes it for one on trial that has failed."""
-    try:
-        esp32.Partition.mark_app_valid_cancel_rollback()
-    except OSError:
-        pass  # a bootloader that never goes back
-
-
-def start() -> "list[str]":
+def start():
     """Put the slot of the pointer on the path, or the one before; the pointer then."""
-    pointer = choose()
-    if pointer[2] != "good":
-        pointer = tried("begin", pointer)
+    words = choose()
+    if words[2] != "good":
+        words = tried("start", words)
     elif machine.reset_cause() != machine.DEEPSLEEP_RESET:
-        settle()
+        try:  # the runtime may stay: else the bootloader takes it for one on trial that has failed
+            esp32.Partition.mark_app_valid_cancel_rollback()
+        except OSError:
+            pass  # a bootloader that never goes back
     while True:
         try:
-            sys.path[:] = [mount(pointer[0]), ".frozen"]
-            return pointer
+            sys.path[:] = [mount(words[0]), ".frozen"]
+            return words
         except Exception as e:  # it is missing or damaged
-            if pointer[2] == "good":
+            if words[2] == "good":
                 raise
             sys.print_exception(e)
-            pointer = tried("failed", pointer)
+            words = tried("failed", words)
 
 
 def run() -> None:
@@ -156,7 +151,7 @@ def run() -> None:
         sys.print_exception(e)
         machine.deepsleep(_CRASH_SLEEP_MS)
     # What is done with leaves the heap. The rest main.py may need: a slot may fail to import.
-    for name in ("choose", "settle", "start", "run"):
+    for name in ("choose", "start", "run"):
         del globals()[name]
 
 

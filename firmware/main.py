@@ -19,15 +19,10 @@ def introduce() -> None:
         sys.print_exception(e)
 
 
-def _on_trial() -> bool:
-    # boot.py's names are here too.
-    return globals()["words"][2] != "good"
-
-
-def _tried(what: str) -> bool:
+def _tried(name: str) -> bool:
     # Whether trial.py has done it; whatever goes wrong with that stops nothing else.
     try:
-        globals()["tried"](what, globals()["words"])
+        globals()["tried"](name, globals()["words"])
     except Exception as e:
         sys.print_exception(e)
         return False
@@ -39,6 +34,7 @@ def load():
 
     A slot on trial that cannot be has failed: the one before runs after a reset.
     """
+    trial = globals()["words"][2] != "good"  # boot.py's names are here too
     try:
         from node import main
     except Exception as e:
@@ -46,14 +42,14 @@ def load():
             file = getattr(sys.modules[name], "__file__", "")
             if file.startswith("/rom/") or name == "node":
                 del sys.modules[name]
-        if _on_trial():
+        if trial:
             sys.print_exception(e)
             if _tried("failed"):
                 machine.reset()
         globals()["rescue"](e)
         from node import main
     done = ["install", "mount", "rescue", "load"]
-    if not _on_trial():
+    if not trial:
         done += ["tried", "_tried"]
     for name in done:
         del globals()[name]  # what is done with leaves the heap
@@ -74,7 +70,7 @@ def run() -> None:
         load().run()
     except Exception as e:  # whatever the slot does wrong, the supervisor must outlive it
         sys.print_exception(e)
-        if _on_trial():
+        if globals()["words"][2] != "good":
             _tried("crashed")
         if type(e).__name__ == "ConfigError" and cause not in (
             machine.DEEPSLEEP_RESET,

@@ -39,7 +39,7 @@ def point(words: "list[str]") -> None:
     os.rename("/slot.new", "/slot")
 
 
-def begin(words: "list[str]") -> "list[str]":
+def start(words: "list[str]") -> "list[str]":
     """The pointer with which this boot goes on, at each boot where it does not say good."""
     kind = words[2]
     if kind == "runtime":

@@ -24,7 +24,7 @@ def _epoch() -> int:
     return int.from_bytes(os.urandom(4), "big")
 
 
-def pointer() -> str:
+def chosen() -> str:
     # "good", or what is on trial (node/update/slots.py); read at each wake.
     try:
         with open("/slot") as file:
@@ -56,7 +56,7 @@ class App:
         self.cycle = Cycle(
             self.config, self.state, self.journal, self.role, self._link, self._voucher()
         )
-        if pointer() in ("trial", "runtime"):
+        if chosen() in ("trial", "runtime"):
             self.cycle.on_trial = True
             self.state.set("urgent", _AT_ONCE)  # each contact is tried again within 8 h (retry.py)
 
@@ -117,7 +117,7 @@ class App:
             if self.cycle.reboot:
                 machine.reset()
             if not self.role.mains:
-                if pointer() == "runtime":
+                if chosen() == "runtime":
                     self._unproved()
                 self._sleep(until)
             if self.cycle.reconfigured:

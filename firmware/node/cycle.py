@@ -2,6 +2,7 @@
 
 import asyncio
 import binascii
+import os
 import time
 
 import machine
@@ -31,6 +32,7 @@ _AT_ONCE = const(2)  # of RTC `urgent`: somebody waits for it, or a valve closes
 _SENSE = const(1)  # phases of power/energy.py
 _SEND = const(3)
 _LISTEN = const(4)
+_NO_ENTRY = const(2)  # ENOENT
 _NOT_CONFIRMED = const(3)  # why an update goes back: wire/release.py
 _SELFTEST = const(6)
 _L_CONTACT_FAILED = const(2)  # wire/logcode.py
@@ -92,7 +94,10 @@ class Cycle:
         if self.on_trial and self._heard:
             self._prove()
         if self._talked and self._state.get("upd") != 0:
-            self._update()
+            if self._state.get("upd") is None and not _has_files():
+                self._state.set("upd", 0)
+            else:
+                self._update()
 
     def _prove(self) -> None:
         # Sense, store, link and receipt went well with what is on trial: it stays. Without a
@@ -331,9 +336,9 @@ class Cycle:
             if session:
                 await self._role.converse(door, self._left_ms(2 * _CLOSE_MS))
             if fetches and not items:  # items may be in a hurry; and https.py shuts the door
-                from node.update import fetch
+                from node.update import fetching
 
-                await fetch.go_on(self._state, link, door, self._left_ms(_CLOSE_MS + _SPARE_MS))
+                await fetching.go_on(self._state, link, door, self._left_ms(_CLOSE_MS + _SPARE_MS))
         finally:
             door = None  # what it holds is not needed to shut the link down
             await link.close()
@@ -546,3 +551,11 @@ class Cycle:
         if self._voucher and self.reconfigured:  # whoever provisions it waits for its first report
             self._voucher = None
             self._state.set("next_report", 0)
+
+
+def _has_files() -> bool:
+    # Whether there is anything of an update: what goes on with one is much to load.
+    try:
+        return bool(os.listdir("/update"))
+    except OSError as e:
+        return e.errno != _NO_ENTRY

@@ -58,6 +58,16 @@ def booted(state, kept: int) -> None:
             state.set("crash", [0, binascii.crc32(state.get("mute", b"")), 0, 0, cause])
             happened(state, _E_CRASH)
         state.set("mute", b"")
+    if state.get("fota") is None and not _has("fota"):
+        state.set("fota", 0)  # link/writing.py need not look whether a modem writes its firmware
+
+
+def _has(key: str) -> bool:
+    try:
+        esp32.NVS(NAMESPACE).get_blob(key, bytearray(64))
+    except OSError:
+        return False
+    return True
 
 
 def happened(state, code: int) -> None:

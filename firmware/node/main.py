@@ -12,7 +12,7 @@ import sys  # noqa: E402
 import machine  # noqa: E402
 from micropython import const  # noqa: E402
 
-from node.app import App, pointer  # noqa: E402
+from node.app import App, chosen  # noqa: E402
 from node.errors import ConfigError  # noqa: E402
 
 _PATIENT = const(3)  # crashes in a row with a minute between them; then it is no chance
@@ -30,7 +30,7 @@ def run() -> None:
         from node import health
 
         crashes = health.crashed(e)
-        if crashes > _PATIENT and pointer() == "good":  # else the supervisor is to know
+        if crashes > _PATIENT and chosen() == "good":  # else the supervisor is to know
             sys.print_exception(e)
             machine.deepsleep(min(_SLEEP_MS << crashes - _PATIENT, _SLEEP_MOST_MS))
         raise  # the supervisor shows it, and sleeps a minute

@@ -108,10 +108,10 @@ async def _contact(values: dict, state, items: list, cap_ms: int) -> None:
                 items.append(item)
                 done = item[0]
         if waits:
-            from node.update import fetch
+            from node.update import fetching
 
             left_ms = cap_ms - time.ticks_diff(time.ticks_ms(), began)
-            await fetch.go_on(state, link, door, left_ms - _SPARE_MS)
+            await fetching.go_on(state, link, door, left_ms - _SPARE_MS)
     except uplink.ReportError as e:
         raise DeliverTimeout("no receipt: %s" % e)
     finally:

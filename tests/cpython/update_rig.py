@@ -336,7 +336,7 @@ class Board:
         esp32.flash.reset()
         words = self.files.kept.get("/slot", b"a - good").decode().split()
         if words[2] != "good":
-            words = self._tried(words, "begin")
+            words = self._tried(words, "start")
         while True:
             found = self.files.kept.get(f"/{words[0]}.romfs", b"")
             rest = found[36:]

@@ -110,9 +110,9 @@ async def test_sabotage_without_the_supervisor_s_look_a_runtime_that_sleeps_stay
     tmp_path: Path,
 ) -> None:
     boot = (Path(__file__).parents[2] / "firmware" / "boot.py").read_bytes()
-    guard = b'if pointer[2] != "good":\n        pointer = tried'
+    guard = b'if words[2] != "good":\n        words = tried'
     assert guard in boot
-    files = {"/boot.py": boot.replace(guard, b"if False:\n        pointer = tried")}
+    files = {"/boot.py": boot.replace(guard, b"if False:\n        words = tried")}
     async with rig(tmp_path, APP % "machine.deepsleep(60_000)", "pass", files=files) as r:
         write(tmp_path, OTA_1, version())
         await r.board.run_until(lambda: r.lines.count(STAYS) > 3)

@@ -157,7 +157,7 @@ class Runtimes(Told):
     def sources(self) -> Path:
         copy = self._folder / "sleeps"
         shutil.copytree(firmware_dir(), copy)
-        changed("app.py", 'if pointer() == "runtime":', "if False:")(copy)
+        changed("app.py", 'if chosen() == "runtime":', "if False:")(copy)
         return copy
 
     def publish(self, sequence: int, *, crashes: bool) -> None:

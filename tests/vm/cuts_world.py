@@ -11,7 +11,7 @@ from cuts_chip import (
     mounted, ota, unmount,
 )  # fmt: skip
 from node.store.journal import Journal
-from node.update import blocks, job, restore, runtime_part, slots, work
+from node.update import job, pieces, restore, runtime_part, slots, work
 from node.wire import release, uplink
 
 # What is loaded when it is needed must be here before the flash stands at `/`.
@@ -183,7 +183,7 @@ class World:
         into = None
         if held.direct[1]:
             into = runtime_part.put(held.direct[0], held.direct[1], held.assignment.size)
-        taker = blocks.Taker("/update/blocks", held.assignment.size, held.direct, into)
+        taker = pieces.Taker("/update/blocks", held.assignment.size, held.direct, into)
         size = 1024
         while True:
             first, bits = taker.missing(size, 0, end, 4)

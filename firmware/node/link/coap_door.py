@@ -84,13 +84,13 @@ class CoapDoor:
         self._end = time.ticks_add(time.ticks_ms(), deadline_ms)
         came = []
 
-        def took(index: int, data: bytes) -> None:
+        def write(index: int, data: bytes) -> None:
             came.append(index)
             take(index, data)
 
         path = (b"u", b"%d" % number)
         try:
-            return await coapblocks.pick(self._ask, path, size, first, missing, took)
+            return await coapblocks.pick(self._ask, path, size, first, missing, write)
         except DeliverTimeout:
             if came:
                 return 0

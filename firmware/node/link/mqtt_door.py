@@ -27,8 +27,6 @@ class MqttDoor:
     def __init__(self, modem, config: dict) -> None:
         self._modem = modem
         self._config = config
-        # Over NB-IoT a block that is lost is to cost little; over Cat 1 its frame is.
-        self.BLOCK = 512 if getattr(modem, "RELEASE", False) else 1024
         self._receipts = "k1/%s/down/receipt" % config["node"]
         self._reports = "k1/%s/up/report" % config["node"]
         self._socket = None
@@ -108,6 +106,13 @@ class MqttDoor:
             return await wanted.ask(self._mqtt, topic, size, deadline_ms)
         finally:
             self._update = None
+
+    @property
+    def BLOCK(self) -> int:  # noqa: N802  of every door
+        """The size of a block that suits it."""
+        from node.link import mqttblocks
+
+        return mqttblocks.size(self._modem)
 
     async def say(self, payload: bytes, deadline_ms: int) -> None:
         """To whoever talks to the bus through this door; MqttError when it is lost."""

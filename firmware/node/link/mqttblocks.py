@@ -10,6 +10,14 @@ from node.wire import cbor
 _SILENCE_MS = const(20_000)  # then nothing more comes of what was asked for
 
 
+def size(modem) -> int:
+    """Of a block, in bytes: on NB-IoT one that is lost is to cost little, on Cat 1 its frame."""
+    try:
+        return 512 if modem.RELEASE else 1024
+    except AttributeError:
+        return 1024  # another bearer
+
+
 class Wanted:
     """Which blocks of update `number` are awaited: see node.link.door. `woken` is set when
     something came, or the connection is lost.

@@ -45,7 +45,7 @@ def act(job, component) -> str:
         slots.activate(job.assignment.sequence)
     except OSError:
         raise Later
-    return "reboot"
+    return "restart"
 
 
 def standing(job, component) -> str:

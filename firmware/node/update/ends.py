@@ -5,7 +5,7 @@ class Refused(Exception):
     """The job ends: `result` and `detail` of its item, wire/release.py."""
 
     def __init__(self, result: int, detail: int = 0) -> None:
-        super().__init__("update: result %d, detail %d" % (result, detail))
+        super().__init__(result, detail)
         self.result = result
         self.detail = detail
 

@@ -88,8 +88,8 @@ class Job:
         return bytes(data)
 
     def reader(self, first: int, end: int):
-        """A blocks.Reader of bytes of the stream."""
-        from node.update.blocks import Reader
+        """A pieces.Reader of bytes of the stream."""
+        from node.update.pieces import Reader
 
         try:
             return Reader(FOLDER + _NAME[1], self.assignment.size, first, end, self.direct)

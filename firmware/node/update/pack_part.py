@@ -44,7 +44,7 @@ def act(job, component) -> str:
     finally:
         forget("node.configure")
         forget("node.schema")
-    return "reboot"
+    return "restart"
 
 
 def standing(job, component) -> str:

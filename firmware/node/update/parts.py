@@ -5,7 +5,7 @@ Each is a module with
     check(job): Refused where it cannot be installed here, before anything is fetched
     begin(job): what an earlier job left behind of it is gone
     prepare(job, component, late): build and check it, without anything coming in force by it
-    act(job, component) -> str: put it in force. "done"; "reboot": it is on trial from the next
+    act(job, component) -> str: put it in force. "done"; "restart": it is on trial from the next
         boot on; "contact": its `async converse(job, component, link, left_ms)` goes on beside the
         open link in each contact until `standing` is "done"
     standing(job, component) -> str: "done"; "trial": it runs, and waits for the fleet to
@@ -58,10 +58,10 @@ async def converse(link, left_ms: int) -> None:
     try:
         several = ordered(manifest_of(held))
         component = several[held.place]
-        part = of(component.kind)
-        talk = getattr(part, "converse", None)
-        if talk is not None:
-            await talk(held, component, link, left_ms)
+        if component.kind == release.MODEM:
+            from node.update import modem_part
+
+            await modem_part.converse(held, component, link, left_ms)
     except Refused as e:
         try:
             held.move(job.ENDED, e.result, 100 * held.stage + e.detail)

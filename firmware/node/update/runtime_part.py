@@ -7,8 +7,8 @@ import hashlib
 from micropython import const
 
 from node.update import delta, slots
-from node.update.blocks import kept, scan
 from node.update.ends import Later, Refused
+from node.update.pieces import kept, scan
 from node.wire import release
 
 _PATH = "/update/blocks"
@@ -44,7 +44,7 @@ class _Flash:
 
 
 def put(first: int, end: int, size: int):
-    """What a blocks.Taker calls with (offset, data) of a stream of `size` bytes, of which `first`
+    """What a pieces.Taker calls with (offset, data) of a stream of `size` bytes, of which `first`
     to `end` are the image.
     """
     flash = _Flash()
@@ -94,7 +94,7 @@ def act(job, component) -> str:
         if e.args[0] < 0:  # ESP_ERR_OTA_VALIDATE_FAILED: the chip does not take it
             raise Refused(release.WRONG_RUNTIME)
         raise Later
-    return "reboot"
+    return "restart"
 
 
 def standing(job, component) -> str:

@@ -10,8 +10,8 @@ from micropython import const
 from node import clock
 from node.update import job as jobs
 from node.update import manifest, parts, slots
-from node.update.blocks import Taker
 from node.update.ends import Later, Refused
+from node.update.pieces import Taker
 from node.wire import release
 from node.wire.uplink import ReportError
 
@@ -23,7 +23,7 @@ _LATER_S = const(900)
 _WEAK_S = const(21600)
 _E_BATTERY_LOW = const(9)  # wire/quantity.py
 _SPARE_MS = const(3_000)
-_FULL = const(9)  # of fetch.py: storage took no more
+_FULL = const(9)  # of fetching.py: storage took no more
 _DAMAGED = const(8)
 _OF_KEYS = range(20, 27)  # schema/__init__.py: the detail is the CRC-32 of a key
 
@@ -229,7 +229,7 @@ def _install(job, m) -> bool:
         if not standing:
             job.begin()
             acted = part.act(job, component)
-            if acted == "reboot":
+            if acted == "restart":
                 job.move(release.CONFIRMING, job.place)
                 return True
             if acted != "done":

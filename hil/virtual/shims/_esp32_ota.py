@@ -6,6 +6,8 @@ import binascii
 import hashlib
 import struct
 
+import _link
+
 _ENTRY = "<I20sII"
 _FAIL = -1
 _NOT_FOUND = 0x105
@@ -44,11 +46,11 @@ def _write(device, number, sequence, state):
     device.writeblocks(number, struct.pack(_ENTRY, sequence, b"\xff" * 20, state, crc), 0)
 
 
-def _otadata(find):
-    rows = find(1, 0)
-    if not rows:
-        raise OSError(-_NOT_FOUND)
-    return rows[0]._blocks()
+def _otadata():
+    for row in _link.hello()["partitions"]:
+        if row[:2] == [1, 0]:
+            return _link.flash.part(row[2], row[3])
+    raise OSError(-_NOT_FOUND)
 
 
 def set_boot(part, find):
@@ -57,7 +59,7 @@ def set_boot(part, find):
         raise OSError(-_INVALID_ARG)
     if not validates(part._blocks(), part._row[3]):
         raise OSError(_VALIDATE_FAILED)
-    device = _otadata(find)
+    device = _otadata()
     found = _entries(device)
     active = _active(found)
     count = len([row for row in find(0) if row._row[1] >= 0x10])
@@ -70,9 +72,9 @@ def set_boot(part, find):
     _write(device, 1 - active, sequence, _NEW)
 
 
-def mark_valid(find):
+def mark_valid():
     """What runs works: the bootloader does not go back."""
-    device = _otadata(find)
+    device = _otadata()
     found = _entries(device)
     active = _active(found)
     if active is None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from node.update.blocks import Reader, Taker, kept, scan
+from node.update.pieces import Reader, Taker, kept, scan
 
 SIZES = st.sampled_from([256, 512, 1024, 4096])
 

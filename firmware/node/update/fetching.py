@@ -6,7 +6,7 @@ import time
 
 from micropython import const
 
-from node.update.blocks import Taker
+from node.update.pieces import Taker
 
 _PATH = "/update/blocks"
 _ACCEPTED = const(1)  # wire/release.py
