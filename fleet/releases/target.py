@@ -62,7 +62,7 @@ def families(target: Target) -> tuple[str, ...]:
 def sources(firmware: Path, target: Target, script: str = "") -> dict[str, str]:
     """The modules of the target's image by path. BuildError, or a refusal of `check`."""
     choice = closure.Choice(check(target).role, families(target))
-    return closure.modules(
+    return slots.needed(
         slots.read_sources(firmware), slots.outsiders(firmware, script), choice, schema.ROLES
     )
 

@@ -70,3 +70,7 @@ class Partition:
             raise OSError(2)
         other = subtypes[(subtypes.index(self._row[1]) + 1) % len(subtypes)]
         return self.find(_APP, other)[0]
+
+    @classmethod
+    def mark_app_valid_cancel_rollback(cls):
+        _rom.module("_esp32_ota").mark_valid()

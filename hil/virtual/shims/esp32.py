@@ -15,7 +15,7 @@ if _LAZY:  # for who reads: the VM takes them by __getattr__
         wake_on_ulp,
     )
     from _esp32_nvs import NVS  # noqa: F401
-    from _esp32_partition import Partition  # noqa: F401
+    from _esp32_parts import Partition  # noqa: F401
     from _esp32_pcnt import PCNT  # noqa: F401
     from _esp32_ulp import ULP  # noqa: F401
 

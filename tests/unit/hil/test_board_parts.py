@@ -167,12 +167,13 @@ def test_bytecode_is_cached_by_content_and_errors_name_the_file(tmp_path: Path) 
     source = tmp_path / "fw"
     (source / "node").mkdir(parents=True)
     (source / "boot.py").write_text("print(1)\n")
-    (source / "main.py").write_text("print(2)\n")
+    (source / "main.py").write_text("from node import main\n")
     (source / "trial.py").write_text("print(3)\n")
+    (source / "node" / "main.py").write_text("from node import app\n")
     (source / "node" / "app.py").write_text("x = [1]\n")
     first = slots.build(source, tmp_path / "out")
     assert first["/boot.py"] == b"print(1)\n"
-    assert first["/main.py"] == b"print(2)\n"
+    assert first["/main.py"] == b"from node import main\n"
     image = first["/a.romfs"]
     assert image[:3] == b"\xd2\xcd\x31"
     assert b".mpy" in image
