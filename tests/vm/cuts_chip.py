@@ -181,7 +181,7 @@ sys.modules["machine"] = machine
 sys.modules["esp32"] = esp32
 import _esp32_ota as ota  # noqa: F401  for who imports this
 import _vfs
-from _esp32_partition import Partition
+from _esp32_parts import Partition
 
 esp32.Partition = Partition
 sys.modules["vfs"] = _vfs

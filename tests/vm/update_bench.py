@@ -28,7 +28,7 @@ def _read(name):
 def _job():
     from node.update import job
 
-    job.FOLDER = FOLDER
+    job.load.__globals__["FOLDER"] = FOLDER  # the module itself has another name
     found = job.load()
     assert found is not None
     return found

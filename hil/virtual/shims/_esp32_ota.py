@@ -48,7 +48,7 @@ def _write(device, number, sequence, state):
 
 def _otadata():
     for row in _link.hello()["partitions"]:
-        if row[:2] == [1, 0]:
+        if row[0] == 1 and not row[1]:
             return _link.flash.part(row[2], row[3])
     raise OSError(-_NOT_FOUND)
 
