@@ -8,6 +8,7 @@ import ast
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from fleet.errors import Refusal
 from fleet.releases.borrow import identifiers, lent
 from fleet.releases.names import pool
 
@@ -21,7 +22,7 @@ class Flat(NamedTuple):
     names: dict[str, str]
 
 
-class FlatError(ValueError):
+class FlatError(Refusal, ValueError):
     """A module imports in a way that has no flat form; the text names path and line."""
 
 
