@@ -128,7 +128,7 @@ async def test_a_configuration_that_ends_each_life_at_its_boot_is_taken_back(
     town: Town, dies: str, sabotaged: bool
 ) -> None:
     """A role that hangs or fails in its constructor makes no contact that could judge it."""
-    opens = "        self._litres = kept"
+    opens = "        self._litres = mine"
     ends = f"        if values['long_use_s'] == 7777:\n            {dies}\n"
     edits = [("roles/gas_meter.py", opens, ends + opens)]
     if sabotaged:

@@ -17,7 +17,7 @@ from hil.virtual.shims import _ops
 from hil.virtual.vmrun import End
 
 _MODULES = (
-    *("__init__", "errors", "store/__init__", "store/numbers", "store/rtcstate"),
+    *("__init__", "errors", "modules", "store/__init__", "store/numbers", "store/rtcstate"),
     *("wire/__init__", "wire/cbor"),
 )
 _COUNTED = {_ops.NVS_GET, _ops.NVS_SET, _ops.NVS_COMMIT, _ops.MEMORY_SET}

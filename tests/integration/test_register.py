@@ -110,6 +110,23 @@ async def test_a_cut_with_a_warning_loses_no_pulse(meter: Make) -> None:
     assert m.of(GAP) == []
 
 
+async def test_a_supply_that_fails_amid_a_contact_loses_no_pulse(meter: Make) -> None:
+    pulses = steady(START + HOUR, START + 3 * HOUR, 20)
+    m = meter(pulses)
+    await m.until(START + 2 * HOUR + 1234 * SECOND)
+    boots = m.board.life.boots
+    m.board.press(PINS["button"])
+    await m.board.run_until(lambda: m.board.state == "awake")
+    await m.board.run_for(SECOND)
+    assert m.board.state == "awake", "it talks"
+    await m.warned_cut()
+    assert m.board.life.boots == boots + 2, "the contact ended, and the next life wrote"
+    m.board.power_on()
+    await m.until(START + 5 * HOUR)
+    assert m.of(GAS)[-1][1:] == (GOOD, counted(pulses, START + 5 * HOUR))
+    assert m.of(GAP) == []
+
+
 async def test_without_a_warning_the_gap_is_flagged_and_bounded(meter: Make) -> None:
     pulses = steady(START + HOUR, START + 3 * HOUR, 60)
     m = meter(pulses)

@@ -43,7 +43,8 @@ async def shake(config, modem):
     credentials = (load("ca"), load("cert"), load("key"))
     payload = load("payload")
     try:
-        stream = tls.wrap(socket, config["host"], *credentials, config["deadline_ms"])
+        context = tls.credentials(*credentials)
+        stream = tls.secure(socket, config["host"], context, config["deadline_ms"])
         try:
             await stream.write(payload)
             answer = await stream.readexactly(len(payload))

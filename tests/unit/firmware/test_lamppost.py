@@ -249,6 +249,21 @@ def test_a_pole_that_leans_is_told_and_one_that_sways_is_not(pole: Make) -> None
     assert 70 <= p.journal.values()[Q["tilt"]] <= 80
 
 
+def test_put_away_for_a_contact_and_opened_again_it_goes_on(pole: Make) -> None:
+    p = pole(NIGHT)
+    p.wake()
+    p.role.command(command.DIM, [300, 600], p.now)
+    due = p.role.due(p.now)
+    kept = p.role.leave()
+    assert p.lamp.light == 300, "it burns on while nobody looks"
+    p.role = type(p.role)(p.config, p.state, p.journal, kept)
+    assert (p.lamp.light, p.role.due(p.now)) == (300, due)
+    p.wake(599)
+    assert p.lamp.light == 300
+    p.wake(1)
+    assert p.lamp.light == 1000
+
+
 def test_a_new_upright_is_taken_where_the_configuration_counts_on(pole: Make) -> None:
     p = pole()
     p.tilt.turn(130, 0, 991)
