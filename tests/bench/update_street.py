@@ -134,12 +134,16 @@ class Street:
         self.database.close()
         await self.fleet.stop()
 
+    def sources(self) -> Path:
+        """What OLD is made of."""
+        return firmware_dir()
+
     def versions(self) -> dict[int, Callable[[Path], None]]:
         """What is another in each release behind OLD, by its sequence."""
         return {NEW: lambda sources: another(sources, self._table)}
 
     def _publish(self) -> None:
-        sources = firmware_dir()
+        sources = self.sources()
         made = {OLD: _bundle(sources, OLD)}
         self._image = made[OLD].components[release.APPLICATION]
         for sequence, change in self.versions().items():

@@ -4,15 +4,22 @@ version that works, and the fleet knows why, without a person.
 
 import asyncio
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import release_rig
 from littlefs import LittleFS, LittleFSError
+from release_rig import EXPIRY, METER
 from updates_rig import roll_out
 
 from fleet.flashing import partitions
 from fleet.flashing.runtime import HARDENED
+from fleet.paths import firmware_dir
+from fleet.registry.operations import now_us
+from fleet.releases import intake, making, slots, store
+from hil.virtual import runtime_image
 from hil.virtual.modem.nbiot import NbIotLink
 from hil.virtual.scenes import SECOND
 from tests.bench.update_street import NEW, OLD, House, Street
@@ -38,20 +45,8 @@ RUN = "        self._sensed = self._talked = False\n"
 OPEN = '        """Wake the modem and attach; LinkError says why not."""\n'
 
 
-class Ends(Street):
-    """Versions that crash, cannot be imported and reach nobody, beside one that is good."""
-
-    bad = True
-
-    def versions(self) -> dict[int, Callable[[Path], None]]:
-        if not self.bad:
-            return super().versions()
-        return {
-            **super().versions(),
-            CRASHES: changed("cycle.py", RUN, RUN + "        raise RuntimeError\n"),
-            BROKEN: changed("cycle.py", "\nclass Cycle", "\nraise ImportError\n\n\nclass Cycle"),
-            DEAF: changed("link/session.py", OPEN, OPEN + "        raise LinkError\n"),
-        }
+class Told(Street):
+    """What a fleet offers to one node, and what it hears."""
 
     async def offered(self, house: House, sequence: int) -> None:
         """The node has reported, and the release is offered to it."""
@@ -74,9 +69,21 @@ class Ends(Street):
         )
         return sequence
 
-    async def pointer(self, house: House, word: str) -> None:
-        """Until the node's console says that it runs so."""
-        await self._until(house, lambda: word in house.node.board.console_tail)
+
+class Ends(Told):
+    """Versions that crash, cannot be imported and reach nobody, beside one that is good."""
+
+    bad = True
+
+    def versions(self) -> dict[int, Callable[[Path], None]]:
+        if not self.bad:
+            return super().versions()
+        return {
+            **super().versions(),
+            CRASHES: changed("cycle.py", RUN, RUN + "        raise RuntimeError\n"),
+            BROKEN: changed("cycle.py", "\nclass Cycle", "\nraise ImportError\n\n\nclass Cycle"),
+            DEAF: changed("link/session.py", OPEN, OPEN + "        raise LinkError\n"),
+        }
 
 
 @pytest.fixture
@@ -138,6 +145,58 @@ async def test_a_destroyed_superblock_ends_in_a_reinstalled_node(street: Ends) -
         await street.ends(house, "succeeded")
         assert street.runs(house) == NEW
         assert _slot(house) == b"a - good"
+    finally:
+        await street.close()
+
+
+class Runtimes(Told):
+    """A runtime that is good, and one that crashes at its start; the application of OLD sleeps on
+    whatever runtime it runs, since its guard is gone.
+    """
+
+    def sources(self) -> Path:
+        copy = self._folder / "sleeps"
+        shutil.copytree(firmware_dir(), copy)
+        changed("app.py", 'if pointer() == "runtime":', "if False:")(copy)
+        return copy
+
+    def publish(self, sequence: int, *, crashes: bool) -> None:
+        """A release with that runtime and nothing else."""
+        path = self._folder / f"runtime {sequence}.bin"
+        path.write_bytes(runtime_image.app("esp32s3", "1.28.1", size=60_000, crashes=crashes))
+        order = making.Order(METER, sequence, EXPIRY, application=False, runtime=path)
+        made = making.make(firmware_dir(), slots.cache_dir() / "node", order)
+        made = release_rig.signed(made, release_rig.keys().release)
+        with self.database.begin() as session:
+            row = intake.add(session, made, "Li Wei", now_us())
+            store.promote(session, row.sequence, "Li Wei", now_us())
+
+
+async def test_a_runtime_that_crashes_or_sleeps_unconfirmed_is_gone_and_the_fleet_knows(
+    tmp_path: Path,
+) -> None:
+    street = Runtimes(tmp_path, seed=6, table=200)
+    try:
+        await street.open(2)
+        street.publish(NEW + 4, crashes=True)
+        street.publish(NEW + 5, crashes=False)
+        crashes, sleeps = street.houses
+        sleeps.node.twin.link = NbIotLink(144.0)
+
+        async def crashed() -> str:
+            await street.offered(crashes, NEW + 4)
+            return await street.ends(crashes, "rolled-back")
+
+        async def slept() -> str:
+            await street.offered(sleeps, NEW + 5)
+            board = sleeps.node.board
+            await board.run_until(lambda: board.life.resets["hard"] > 0, 300)
+            sleeps.node.twin.network.set_coverage(False)
+            await board.run_until(lambda: board.life.resets["hard"] > 1, 300)
+            sleeps.node.twin.network.set_coverage(True)
+            return await street.ends(sleeps, "rolled-back")
+
+        assert await asyncio.gather(crashed(), slept()) == ["bootloader", "slept"]
     finally:
         await street.close()
 

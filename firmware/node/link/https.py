@@ -35,8 +35,8 @@ async def instead(link):
     LinkError as for a door's `open`.
     """
     await link.opened.pop().close()
-    for name in ("mqtt_door", "mqtt"):
-        forget("node.link." + name)
+    forget("node.link.mqtt_door")
+    forget("node.link.mqtt")
     door = Https(link.opened[-1] if link.opened else link.modem, link.config)
     link.opened.append(door)
     await door.open()

@@ -106,8 +106,6 @@ class Session:
                 await self.opened.pop().close()
         finally:
             # Done with: putting a modem to sleep takes as much room as waking it.
-            for (
-                name
-            ) in "coap_door coap oscore coapblocks mqtt_door mqttblocks mqtt https tls".split():  # noqa: SIM905
+            for name in "coap_door coap oscore coapblocks mqtt_door mqtt https tls".split():  # noqa: SIM905
                 forget("node.link." + name)
             await self.modem.sleep()

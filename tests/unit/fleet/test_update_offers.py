@@ -85,7 +85,7 @@ def test_components_go_in_the_order_in_which_a_node_does_them(city: City) -> Non
     assert node.job is not None
     shape = [(kind, form) for kind, form, _size, _base in node.job[1].parts]
     assert shape == [
-        (PACK, release.PLAIN), (MODEM, release.FETCHED), (RUNTIME_PART, release.DEFLATED),
+        (PACK, release.PLAIN), (MODEM, release.FETCHED), (RUNTIME_PART, release.PLAIN),
         (APPLICATION, release.DEFLATED),
     ]  # fmt: skip
 
