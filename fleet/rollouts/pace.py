@@ -1,5 +1,5 @@
 """How many offers may go out now: a rate that grows with success, and no more in flight than what
-has gone well allows. Pure functions.
+has proved to go well allows. Pure functions.
 """
 
 from typing import NamedTuple
@@ -36,9 +36,12 @@ def grown(budget: Budget, plan: Plan, good: int, now_us: int) -> Budget:
     )
 
 
-def room(plan: Plan, good: int, flying: int) -> int:
-    """How many more may be in flight: the canary's size and as many as have gone well.
+def room(plan: Plan, proved: int, flying: int) -> int:
+    """How many more may be in flight: the canary's size and as many as have gone well of those
+    that were offered so long ago that a failure would be known.
 
-    So the worst that a bad release can do grows only behind what a good one has shown.
+    So the worst that a bad release can do grows only behind what a good one has shown. Success
+    is known within a day, a loss after some: all that went well would double the offers
+    several times before the first loss is seen.
     """
-    return max(0, plan.canary + good - flying)
+    return max(0, plan.canary + proved - flying)

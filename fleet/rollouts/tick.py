@@ -295,9 +295,8 @@ class _Round:
             return 0
         tally = self._tally()
         budget = pace.grown(pace.Budget(row.budget, row.budget_us), self._plan, tally.good, now)
-        count = min(
-            budget.thousandths // 1000, pace.room(self._plan, tally.good, tally.open), most
-        )
+        room = pace.room(self._plan, self._ripe(0).good, tally.open)
+        count = min(budget.thousandths // 1000, room, most)
         offered, more = 0, False
         if count > 0:
             offered, more = offering.offer_some(

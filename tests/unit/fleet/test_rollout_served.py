@@ -75,7 +75,7 @@ def test_from_the_start_to_the_end(served: Served) -> None:
     served.start(canary=1, stages=(100,), retries=0)
     served.tick()
     assert served.counts() == {"offered": 1, "scheduled": 3}
-    for _ in range(3):
+    for _ in range(5):  # one at a time: nothing has been out for long enough to prove itself
         for taker in served.takers:
             if taker.job is None:
                 taker.report()
