@@ -23,7 +23,10 @@ class Chip:
     written in whole units of 16 bytes. Power may fail at any of it."""
 
     def __init__(self) -> None:
-        self.flash = {"ota_0": bytearray(b"\xe9".ljust(SIZE, b"\xff")), "ota_1": bytearray(b"\xff" * SIZE)}
+        self.flash = {
+            "ota_0": bytearray(b"\xe9".ljust(SIZE, b"\xff")),
+            "ota_1": bytearray(b"\xff" * SIZE),
+        }
         self.running = self.boots = "ota_0"
         self.pending = False  # the bootloader goes back unless it is told that all is well
         self.operations = 0
