@@ -35,8 +35,8 @@ LAYOUTS: dict[str, dict[str, Any]] = {
     "odd": {"vfs": 61, "romfs": 7, "rescue": 13},
 }
 SCENES = (
-    "full", "delta", "confirm", "revert", "unimportable", "lost", "damaged", "runtime",
-    "runtime_back",
+    "full", "delta", "confirm", "revert", "unimportable", "lost", "misread", "unbooted",
+    "damaged", "runtime", "runtime_back",
 )  # fmt: skip
 MEMORY = 2 * 4096 * 850
 _MAIN = "import world\nPAD = %r\ndef run():\n    world.run(%r)\n"

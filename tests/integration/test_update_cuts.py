@@ -42,6 +42,8 @@ def test_five_cuts_in_a_row_neither(world: Path, scene: str) -> None:
         ("head with its block", "full", "mixed slot"),
         ("supervisor first", "lost", "does not outlive"),
         ("no look for boot.py", "lost", "does not outlive"),
+        ("formatted unseen", "misread", "lost a record"),
+        ("marked unseen", "runtime_back", "the new runtime runs"),
         ("nobody counts", "revert", "does not end"),
         ("runtime kept unconfirmed", "runtime", "it ended with 55"),
     ],
