@@ -3,7 +3,10 @@ and it has one life to be confirmed in.
 """
 
 import random
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import esp32
@@ -13,6 +16,7 @@ from node.wire import release
 from numbers_rig import PowerCut
 from update_rig import NEW, OLD, Board, Offer
 
+ROOT = Path(__file__).parents[3]
 SECTOR = 4096
 SIZE = 16 * SECTOR
 VERSION = rig.RUNTIME + 1
@@ -267,3 +271,16 @@ def test_one_that_begins_amid_a_unit_is_refused(board: Board, chip: Chip) -> Non
     board.give(Offer(rig.manifest(*both), parts))
     assert board.go() == [(1, release.MALFORMED, 100)]
     assert not board.fleet.asked
+
+
+def test_one_of_real_size_comes_in_blocks_of_nb_iot_with_a_node_s_heap(tmp_path: Path) -> None:
+    """1.4 MB in blocks of 512 bytes, on the VM with its modules as sources: what is kept of it in
+    the file is the envelope, the heads and the last bytes.
+    """
+    vm = Path(sys.executable).with_name("micropython")
+    script = ROOT / "tests" / "vm" / "runtime_whole.py"
+    command = [str(vm), "-X", "heapsize=110k", str(script), str(ROOT), str(tmp_path)]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    word, size = ran.stdout.split()
+    assert word == "whole", ran.stderr
+    assert int(size) < 12_000
