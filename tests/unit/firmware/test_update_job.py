@@ -170,6 +170,7 @@ async def broken(*_: object) -> int:
 def test_a_server_of_blocks_that_fails_makes_no_contact_a_failed_one(
     board: Board, monkeypatch: pytest.MonkeyPatch, blocks: Any
 ) -> None:
+    rig.sabotage("update/fetching.py", "_LEAST_MS = const(5_000)", "_LEAST_MS = const(50)")
     board.give(rig.offer())
     board.wake()
     monkeypatch.setattr(board.fleet, "blocks", blocks)
