@@ -6,7 +6,7 @@ import machine
 from micropython import const
 
 _CRASH_SLEEP_MS = const(60_000)
-_HOUR_S = const(3600)
+_HOUR_MS = const(3_600_000)
 _SERVICE_MS = const(300_000)  # awake at the prompt, for a technician who provisions the node
 
 
@@ -33,7 +33,7 @@ async def _watch(asyncio, words) -> None:
     # Beside an application that is on trial and never sleeps: else it could stay so for ever.
     hours = 0
     while words[2] != "good":
-        await asyncio.sleep(_HOUR_S)
+        await asyncio.sleep_ms(_HOUR_MS)
         hours += 1
         if _tried("tick", hours):
             machine.reset()

@@ -6,7 +6,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from trial_rig import rig
+from trial_rig import Rig, rig
 
 from fleet.paths import firmware_dir
 
@@ -24,6 +24,11 @@ machine.deepsleep(3600_000)
 """
 BACK_CRASHED, BACK_IMPORT, BACK_NETWORK = "back (2, 1)", "back (2, 2)", "back (2, 3)"
 HOURLY = "machine.deepsleep(3600_000)"
+
+
+async def lived(r: Rig, what: str, times: int) -> None:
+    """Until it ran so often."""
+    await r.board.run_until(lambda: r.ran.count(what) >= times)
 
 
 async def test_one_that_crashes_is_back_after_three_lives(tmp_path: Path) -> None:
@@ -140,7 +145,7 @@ async def test_one_whose_lives_end_before_their_contact_does_is_back(
     new = "sys.exit()" if ends == "ends by itself" else "while True: time.sleep(1)"
     async with rig(tmp_path, OLD, new, head="import time\n") as r:
         for lives in range(1, 10):
-            await r.board.run_until(lambda n=lives: r.ran.count("new b a trial") >= n)
+            await lived(r, "new b a trial", lives)
             if ends == "browns out":
                 await r.board.power_cut()
                 r.board.power_on()
@@ -152,7 +157,7 @@ async def test_power_that_fails_between_contacts_takes_nothing_back(tmp_path: Pa
     new = "slots.contact()\nwhile True: time.sleep(1)"
     async with rig(tmp_path, OLD, new, head="import time\n") as r:
         for lives in range(1, 16):
-            await r.board.run_until(lambda lives=lives: len(r.ran) > lives)
+            await lived(r, "new b a trial", lives)
             await r.board.run_for(5_000_000)
             await r.board.power_cut()
             r.board.power_on()
