@@ -2,6 +2,7 @@
 and it has one life to be confirmed in.
 """
 
+import importlib
 import random
 import subprocess
 import sys
@@ -284,3 +285,30 @@ def test_one_of_real_size_comes_in_blocks_of_nb_iot_with_a_node_s_heap(tmp_path:
     word, size = ran.stdout.split()
     assert word == "whole", ran.stderr
     assert int(size) < 12_000
+
+
+def test_a_pointer_that_cannot_be_written_costs_the_application_nothing(board: Board) -> None:
+    """The file system is full behind a runtime that went back: what runs makes room."""
+
+    def full(what: str, path: str, _data: bytes) -> None:
+        if what == "before rename" and path == "/slot":
+            raise OSError(28, "ENOSPC")
+
+    board.files.kept["/slot"] = b"a - runtime"
+    board.nvs["trial"] = b"ota_1 101 1 1 0"
+    board.files.hook = full
+    board.boot(2)
+    slots = importlib.import_module("node.update.slots")
+    assert not slots.give_up(release.NOT_CONFIRMED), "else it would reset for ever"
+    board.files.hook = lambda _what, _path, _data: None
+    board.boot(2)
+    assert board.files.kept["/slot"] == b"a - good"
+    assert slots.rolled() == (101, release.BOOTLOADER)
+
+
+def test_one_that_gave_up_with_none_before_it_does_not_run_again(board: Board) -> None:
+    board.files.kept["/slot"] = b"a - trial"
+    board.nvs["trial"] = b"a 100 0 0 0 0 0 0 6 0"
+    with pytest.raises(rig.Bricked, match="no slot starts"):
+        board.boot(2)
+    assert board.files.kept["/slot"] == b"a - bad"
