@@ -15,6 +15,7 @@ from fleet.errors import Refusal
 from fleet.paths import firmware_dir
 from fleet.releases import deltas, diff, intake, proof, target, workshop
 from fleet.releases.tables import Delta
+from fleet.updates.parts import deflated
 from fleet.wire import release
 
 BASE = target.image_digest(small_image(7))[:8]
@@ -100,7 +101,7 @@ def test_one_that_fails_says_why(database: Database, monkeypatch: pytest.MonkeyP
 
 
 def test_without_detools_they_wait(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workshop, "_can", lambda: False)
+    monkeypatch.setattr(workshop, "can", lambda: False)
     assert workshop.make_all(database) == 0
     assert only(database).state == "preparing"
     with pytest.raises(Refusal, match="kapok"):
@@ -111,13 +112,13 @@ def changed(patch: bytes, at: int) -> bytes:
     """A patch whose inside differs by one bit."""
     inside = bytearray(zlib.decompress(patch))
     inside[at] ^= 1
-    return diff.pack(bytes(inside))
+    return deflated(bytes(inside))
 
 
 def test_a_patch_that_makes_something_else_is_not_proved() -> None:
     """Each proof by itself: that of detools, and the firmware's own code on the VM."""
     old, new = small_image(7, app=bytes(3000)), small_image(8, app=bytes(2999) + b"\1")
-    patch = diff.pack(diff._sequential(old, new))
+    patch = deflated(diff._sequential(old, new))
     diff.prove(old, new, patch)
     for at in range(0, 60, 7):
         bad = changed(patch, at)
