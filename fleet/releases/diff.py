@@ -69,15 +69,15 @@ def _applied(base: bytes, patch: bytes) -> bytes:
 
 
 def main(arguments: list[str]) -> int:
-    """Exit code 0 with the patch in its file; 1, or PASSING where memory or room was short, with the
-    reason on standard error.
+    """Exit code 0 with the patch in its file; 1, or PASSING where memory or room was short, with
+    the reason on standard error.
     """
     os.nice(_NICE)
     base, new, patch = map(Path, arguments)
     try:
         patch.write_bytes(make(base.read_bytes(), new.read_bytes()))
     except (OSError, MemoryError, proof.KilledError) as e:
-        sys.stderr.write(f"{e or type(e).__name__}\n")
+        sys.stderr.write(f"{str(e) or type(e).__name__}\n")
         return PASSING
     except Refusal as e:
         sys.stderr.write(f"{e}\n")
