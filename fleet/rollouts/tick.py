@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from fleet.db.base import Database
-from fleet.releases import store
+from fleet.releases import deltas, store, workshop
 from fleet.rollouts import (
     clearing,
     counting,
@@ -32,6 +32,7 @@ from fleet.rollouts.plan import Plan
 from fleet.rollouts.states import Actor
 from fleet.rollouts.tables import Rollout, RolloutCohort, RolloutGroup, Update
 from fleet.updates import deadlines
+from fleet.wire import release as wire
 
 SECOND_US = 1_000_000
 DAY_US = 24 * HOUR_US
@@ -39,6 +40,7 @@ NEXT_US = 2 * SECOND_US  # until a rollout that made offers is looked at again
 IDLE_US = 10 * SECOND_US  # and one that waits for news
 MOST_OFFERS = 1000  # of one rollout in one tick
 _AT_ONCE = 500  # offers that are taken back in one transaction
+DELTAS_US = 900 * SECOND_US  # that a release's deltas are waited for at most
 _ROLES = {"": "gas-meter"}  # a release for every role: by the slowest
 
 
@@ -168,7 +170,9 @@ class _Round:
             self._open(1)
         self._take_late()
         started = row.started_us if row.started_us is not None else now
-        if now - started > self._plan.days * DAY_US and self._let_go():
+        over = "too-late" if now - started > self._plan.days * DAY_US else ""
+        over = over or ("expired" if self._expiry_us() <= now else "")
+        if over and self._let_go(over):
             row.due_us = now
             return 0
         for _ in self._groups:
@@ -274,16 +278,21 @@ class _Round:
         }  # fmt: skip
         events.note(self._session, row.id, self._now, "stopped", detail=detail)
 
-    def _let_go(self) -> int:
+    def _expiry_us(self) -> int:
+        manifest = wire.decode(store.release(self._session, self._row.sequence).manifest)
+        return int(manifest.expiry) * SECOND_US
+
+    def _let_go(self, reason: str) -> int:
         """Its time is over: what nobody was offered never is."""
         return clearing.end_scheduled(
-            self._session, self._row.id, states.REMOVED, Actor.FLEET, "too-late", self._now
+            self._session, self._row.id, states.REMOVED, Actor.FLEET, reason, self._now
         )
 
     def _take_late(self) -> None:
         row = self._row
-        if self._plan.late and self._now - row.joined_us >= joiners.EVERY_US:
-            what = target.aim(self._session, row.sequence)
+        due = self._plan.late and self._now - row.joined_us >= joiners.EVERY_US
+        if due and self._expiry_us() > self._now:
+            what = target.aim(self._session, row.sequence, self._now)
             if joined := joiners.join(self._session, row, what, self._now):
                 events.note(self._session, row.id, self._now, "joined", detail={"nodes": joined})
 
@@ -292,6 +301,10 @@ class _Round:
         opens = now if row.urgent else self._plan.opens_us(now)
         if opens > now:
             row.due_us, row.why = opens, "window"
+            return 0
+        # Else the canary would get whole images, and prove another path than all others take.
+        if deltas.awaited(self._session, row.sequence, now - DELTAS_US) and workshop.can():
+            row.due_us, row.why = now + IDLE_US, "delta"
             return 0
         tally = self._tally()
         budget = pace.grown(pace.Budget(row.budget, row.budget_us), self._plan, tally.good, now)
