@@ -28,8 +28,10 @@ def update_text(state: str, lang: str) -> str:
 
 def reason_text(reason: str, lang: str) -> str:
     """Why it is in that state; a key that nobody knows stays as it is."""
-    key = f"reason.{reason}"
-    return texts.say(key, lang) if key in texts.known() else reason
+    for kind in ("reason", "progress"):
+        if f"{kind}.{reason}" in texts.known():
+            return texts.say(f"{kind}.{reason}", lang)
+    return reason
 
 
 def event_text(event: Event, lang: str) -> str:

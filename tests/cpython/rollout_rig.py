@@ -14,7 +14,7 @@ from fleet.identity.token_tables import NodeHmacKey
 from fleet.registry import operations as registry
 from fleet.registry.tables import Terminal
 from fleet.releases.tables import PROMOTED, Release
-from fleet.rollouts import creating, lifecycle, moves, states, tick
+from fleet.rollouts import creating, lifecycle, moves, retrying, states, tick
 from fleet.rollouts.creating import Made, Wanted
 from fleet.rollouts.plan import Plan
 from fleet.rollouts.states import Actor
@@ -28,7 +28,7 @@ SECOND_US = 1_000_000
 LI, WANG = "Li Wei", "Wang Fang"
 CLOCKS = (
     "fleet.rollouts.creating.now_us", "fleet.rollouts.lifecycle.now_us",
-    "fleet.registry.operations.now_us",
+    "fleet.rollouts.retrying.now_us", "fleet.registry.operations.now_us",
 )  # fmt: skip
 
 
@@ -146,6 +146,10 @@ class Fleet:
         with self.database.begin() as session:
             row = lifecycle.find(session, name)
             return getattr(lifecycle, act)(session, row, by, **more)
+
+    def retry(self, name: str = "one", by: str = LI) -> int:
+        """A person has the failed ones tried again."""
+        return retrying.retry(self.database, name, by)
 
     def tick(self, after_s: float = 60) -> tick.Ticked:
         """Time passes, and what is due is done."""

@@ -94,7 +94,7 @@ def test_retry_takes_the_failed_alone_and_goes_on(fleet: Fleet) -> None:
     assert fleet.row().state == lifecycle.STOPPED
     with pytest.raises(RolloutError, match="kapok rollout retry"):
         fleet.do("resume")
-    assert fleet.do("retry") == 3
+    assert fleet.retry() == 3
     assert fleet.row().state == lifecycle.RUNNING
     fleet.tick()
     assert sorted(fleet.open_ids()) == sorted(ids[1:4])
