@@ -29,14 +29,14 @@ def cancel_some(session: Session, offerer: Offerer, row: Rollout, now_us: int) -
     _over(session, row, lifecycle.CANCELED, now_us)
 
 
-def take_back_some(session: Session, offerer: Offerer, row: Rollout, now_us: int) -> None:
-    """Of one that was stopped or paused: what no node has taken yet waits again."""
+def take_back_some(
+    session: Session, offerer: Offerer, row: Rollout, now_us: int, reason: str = "stopped"
+) -> None:
+    """What no node has taken yet waits again; once nothing is left the rollout is due no more."""
     flying = _flying(session, row.id, [states.OFFERED])
     row.due_us = now_us if flying else None
     if flying:
-        offering.take_back(
-            session, offerer, flying, states.SCHEDULED, Actor.FLEET, "stopped", now_us
-        )
+        offering.take_back(session, offerer, flying, states.SCHEDULED, Actor.FLEET, reason, now_us)
 
 
 def finish(session: Session, row: Rollout, now_us: int) -> None:

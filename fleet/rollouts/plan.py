@@ -8,6 +8,7 @@ from typing import Any
 from fleet.rollouts import windows
 from fleet.rollouts.errors import RolloutError
 from fleet.rollouts.states import MOST_ATTEMPTS
+from fleet.rollouts.windows import Window
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,14 @@ class Plan:
 
     def opens_us(self, now_us: int) -> int:
         """When offers may go out next, us."""
-        parsed = [windows.parse(each) for each in self.windows]
-        return windows.opens_us(parsed, windows.zone(self.zone), now_us)
+        return windows.opens_us(self._windows(), windows.zone(self.zone), now_us)
+
+    def shortest_s(self) -> int:
+        """How long the shortest window is open; 0: there is none."""
+        return min(map(windows.length_s, self._windows()), default=0)
+
+    def _windows(self) -> list[Window]:
+        return [windows.parse(each) for each in self.windows]
 
 
 _BOUNDS: dict[str, tuple[int, int]] = {

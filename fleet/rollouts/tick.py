@@ -169,11 +169,19 @@ class _Round:
             if joined := joiners.join(self._session, row, what, self._now):
                 events.note(self._session, row.id, self._now, "joined", detail={"nodes": joined})
 
+    def _close_window(self) -> None:
+        """Nodes that come by often enough get theirs within it, or at the next one."""
+        opens = self._row.due_us
+        if self._known.contact_s() <= self._plan.shortest_s():
+            ending.take_back_some(self._session, self._offerer, self._row, self._now, "window")
+            self._row.due_us = self._row.due_us or opens
+
     def _offer(self, most: int) -> int:
         row, now = self._row, self._now
         opens = now if row.urgent else self._plan.opens_us(now)
         if opens > now:
             row.due_us, row.why = opens, "window"
+            self._close_window()
             return 0
         tally = self._known.tally()
         budget = pace.grown(pace.Budget(row.budget, row.budget_us), self._plan, tally.good, now)

@@ -99,7 +99,8 @@ class Weighing:
 
     def _ripe(self, from_hour: int) -> Cohorts:
         """What was offered so long ago that a node should have come and been done."""
-        until = self._now // HOUR_US - self._patience_hours()
+        # A trial takes its time where reports are frequent, too.
+        until = self._now // HOUR_US - max(24, self.contact_s() // 3600)
         sums = [
             func.coalesce(func.sum(getattr(RolloutCohort, name)), 0) for name in Cohorts._fields
         ]
@@ -111,10 +112,10 @@ class Weighing:
         ).one()  # fmt: skip
         return Cohorts._make(found)
 
-    def _patience_hours(self) -> int:
+    def contact_s(self) -> int:
+        """How long until a node of the release's role has been in contact for sure."""
         role = store.release(self._session, self._row.sequence).role
-        # A trial takes its time where reports are frequent, too.
-        return max(24, deadlines.contact_s(_ROLES.get(role, role)) // 3600)
+        return deadlines.contact_s(_ROLES.get(role, role))
 
     def _is_any_left(self) -> bool:
         """Whether anything is scheduled, to be tried again, or in flight."""

@@ -14,6 +14,16 @@ def state_text(state: str, why: str, lang: str) -> str:
     return f"{said}: {texts.say(f'rollout-why.{why}', lang)}" if why else said
 
 
+def picture_text(key: str, lang: str, **values: object) -> str:
+    """A line of a picture of rollouts."""
+    return texts.say(f"rollout-picture.{key}", lang, values)
+
+
+def headings(keys: str, lang: str) -> list[str]:
+    """Of a table, by the names of its columns."""
+    return [texts.say(f"rollout-heading.{key}", lang) for key in keys.split()]
+
+
 def group_text(name: str, lang: str) -> str:
     """A group's name."""
     kind, _, number = name.partition("-")

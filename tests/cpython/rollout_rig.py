@@ -22,6 +22,7 @@ from fleet.rollouts.tables import Rollout, RolloutCount, RolloutGroup, Update
 from fleet.updates.tables import Running
 from fleet.wire import release as wire
 
+FAST: dict[str, Any] = {"per_minute": 1000, "most_per_minute": 1000, "sample": 10}
 HOUR_US = 3600 * 1_000_000
 DAY_US = 24 * HOUR_US
 SECOND_US = 1_000_000
@@ -155,6 +156,15 @@ class Fleet:
         """Time passes, and what is due is done."""
         self.now += int(after_s * SECOND_US)
         return tick.tick(self.database, self.offers, self.now)
+
+    def play(self, ends: str = states.SUCCEEDED, rounds: int = 40) -> None:
+        """Ticks, and every offer ends so."""
+        for _ in range(rounds):
+            self.tick()
+            self.move(self.open_ids(), ends)
+            if self.row().state == lifecycle.FINISHED:
+                break
+        self.check()
 
     def row(self, name: str = "one") -> Rollout:
         with self.database.read() as session:

@@ -269,3 +269,12 @@ def test_and_or_and_not_are_those_of_sets(shared: Town, data: st.DataObject) -> 
     """Of what is not known, too: a comparison with it is false, and its opposite true."""
     tree = data.draw(trees)
     assert set(shared.names(written(tree))) == meant(tree, shared, {})
+
+
+@pytest.mark.parametrize("made", ["area = 4401", "area in (4401, 4403)"])
+def test_an_area_ends_behind_every_digit_in_every_collation(made: str) -> None:
+    """With a language's collation PostgreSQL has ":" before digits, and 440106001 beyond it."""
+    compiled = statement.chosen(made, NOW).compile()
+    ends = [value for value in compiled.params.values() if not str(value).isdecimal()]
+    assert {end[:-1] for end in ends if str(end).startswith("44")} >= {"4401"}
+    assert all(end[-1].isalpha() for end in ends)
