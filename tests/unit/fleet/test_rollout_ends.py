@@ -153,9 +153,9 @@ def test_what_failed_for_the_last_time_is_waited_for_by_nobody(fleet: Fleet) -> 
     assert fleet.updates(Update.due_us.is_not(None)) == []
 
 
-def stuck(fleet: Fleet, count: int, canary: int = 10, **plan: int) -> None:
+def stuck(fleet: Fleet, count: int, days: int = 90) -> None:
     """All of a canary but so many succeed; those cannot be offered."""
-    fleet.create(canary=canary, **FAST, **plan)
+    fleet.create(canary=10, days=days, **FAST)
     mine = fleet.updates(Update.group_no == 1)
     fleet.offers.refused = {row.node_id for row in mine[:count]}
     fleet.do("start")

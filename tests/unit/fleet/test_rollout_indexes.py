@@ -10,6 +10,7 @@ from rollout_rig import FAST, Fleet
 from sqlalchemy import event, text
 
 from fleet.rollouts import clearing, filling, lifecycle, listing, states
+from fleet.rollouts.states import Actor
 from fleet.rollouts.tables import Update
 
 
@@ -80,7 +81,7 @@ def test_a_retry_and_pages_and_what_clears_up_walk_over_nothing(fleet: Fleet) ->
         with fleet.database.begin() as session:
             clearing.drop_unmade(session, 99)
             clearing.end_scheduled(
-                session, row.id, states.CANCELED, rig.Actor.PERSON, "canceled", fleet.now
+                session, row.id, states.CANCELED, Actor.PERSON, "canceled", fleet.now
             )
 
     assert scans(fleet, drop) == []
