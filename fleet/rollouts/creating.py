@@ -53,7 +53,7 @@ def create(
     plan = plans.check(wanted.plan)
     now = now_us()
     with database.read() as session:
-        what = target.aim(session, wanted.sequence)
+        what = target.aim(session, wanted.sequence, now)
         _unused(session, wanted)
     grounds = target.grounds(what, wanted.query, now)
     node_ids, cells = filling.choose(database, grounds)

@@ -73,7 +73,7 @@ def start(session: Session, row: Rollout, person: str) -> None:
             f"rollout {row.name} waits for a second person: kapok rollout approve {row.name}"
         )
     expect(row, "started", READY)
-    target.aim(session, row.sequence)  # it may have been revoked since
+    target.aim(session, row.sequence, now_us())  # it may have been revoked since
     check_slot(session, row)
     row.state, row.why, row.started_us = RUNNING, "", now_us()
     row.due_us = row.started_us
@@ -108,7 +108,7 @@ def resume(session: Session, row: Rollout, person: str) -> None:
             f"them again, kapok rollout cancel {row.name} ends it"
         )
     expect(row, "resumed", PAUSED)
-    target.aim(session, row.sequence)
+    target.aim(session, row.sequence, now_us())
     row.state, row.why, row.due_us = RUNNING, "", now_us()
     events.note(session, row.id, now_us(), "resumed", who)
 

@@ -62,7 +62,7 @@ def _some(session: Session, row: Rollout, who: str, *, is_first: bool) -> tuple[
 
 
 def _go_on(session: Session, row: Rollout, now_us: int) -> None:
-    target.aim(session, row.sequence)
+    target.aim(session, row.sequence, now_us)
     if row.state == lifecycle.FINISHED:
         lifecycle.check_slot(session, row)
         _open_last(session, row)

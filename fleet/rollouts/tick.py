@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from fleet.db.base import Database
-from fleet.releases import store
+from fleet.releases import deltas, store, workshop
 from fleet.rollouts import (
     clearing,
     ending,
@@ -32,6 +32,7 @@ SECOND_US = 1_000_000
 NEXT_US = 2 * SECOND_US  # until a rollout that made offers is looked at again
 IDLE_US = 10 * SECOND_US  # and one that waits for news
 MOST_OFFERS = 1000  # of one rollout in one tick
+DELTAS_US = 900 * SECOND_US  # that a release's deltas are waited for at most
 
 
 class Ticked(NamedTuple):
@@ -165,7 +166,7 @@ class _Round:
         row = self._row
         due = self._plan.late and self._now - row.joined_us >= joiners.EVERY_US
         if due and not self._known.over:
-            what = target.aim(self._session, row.sequence)
+            what = target.aim(self._session, row.sequence, self._now)
             if joined := joiners.join(self._session, row, what, self._now):
                 events.note(self._session, row.id, self._now, "joined", detail={"nodes": joined})
 
@@ -182,6 +183,10 @@ class _Round:
         if opens > now:
             row.due_us, row.why = opens, "window"
             self._close_window()
+            return 0
+        # Else the canary would get whole images, and prove another path than all others take.
+        if deltas.awaited(self._session, row.sequence, now - DELTAS_US) and workshop.can():
+            row.due_us, row.why = now + IDLE_US, "delta"
             return 0
         tally = self._known.tally()
         budget = pace.grown(pace.Budget(row.budget, row.budget_us), self._plan, tally.good, now)

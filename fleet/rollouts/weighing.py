@@ -13,13 +13,16 @@ from fleet.rollouts.gate import Cohorts, Stage, Sum, Verdict
 from fleet.rollouts.plan import Plan
 from fleet.rollouts.tables import Rollout, RolloutCohort, RolloutGroup, Update
 from fleet.updates import deadlines
+from fleet.wire import release as wire
 
 DAY_US = 24 * HOUR_US
 _ROLES = {"": "gas-meter"}  # a release for every role: by the slowest
 
 
 class Weighing:
-    """Of a rollout of which a group is open."""
+    """Of a rollout of which a group is open. `over`: why nothing that was not offered is any more,
+    the key of a text; empty: it still is.
+    """
 
     def __init__(self, session: Session, row: Rollout, now_us: int) -> None:
         self._session = session
@@ -35,17 +38,13 @@ class Weighing:
             )
         )
         self._counts = counting.of_rollout(session, row.id)
+        self._release = store.release(session, row.sequence)
+        self.over = self._why_over()
 
     @property
     def group(self) -> RolloutGroup:
         """The open one."""
         return self.groups[self._row.group_no - 1]
-
-    @property
-    def over(self) -> str:
-        """Why nothing that was not offered is any more, the key of a text; empty: it still is."""
-        started = self._now if self._row.started_us is None else self._row.started_us
-        return "too-late" if self._now - started > self.plan.days * DAY_US else ""
 
     @property
     def is_last(self) -> bool:
@@ -112,9 +111,16 @@ class Weighing:
         ).one()  # fmt: skip
         return Cohorts._make(found)
 
+    def _why_over(self) -> str:
+        started = self._now if self._row.started_us is None else self._row.started_us
+        if self._now - started > self.plan.days * DAY_US:
+            return "too-late"
+        expiry_s = int(wire.decode(self._release.manifest).expiry)
+        return "expired" if expiry_s * 1_000_000 <= self._now else ""
+
     def contact_s(self) -> int:
         """How long until a node of the release's role has been in contact for sure."""
-        role = store.release(self._session, self._row.sequence).role
+        role = self._release.role
         return deadlines.contact_s(_ROLES.get(role, role))
 
     def _is_any_left(self) -> bool:

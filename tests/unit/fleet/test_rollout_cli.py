@@ -288,7 +288,7 @@ def test_whatever_is_said_has_a_text() -> None:
     for reason in (*offering.LATER_US, "gone", "newer", "stopped", "retry", "too-late", "again",
                    "canceled", "silent", "slow", "urgent", "window"):  # fmt: skip
         assert f"reason.{reason}" in known
-    for why in ("trip", "errors", "silent", "window", "revoked", "too-late"):
+    for why in ("trip", "errors", "silent", "window", "revoked", "too-late", "expired", "delta"):
         assert f"rollout-why.{why}" in known
     for kind in ("created", "approved", "started", "paused", "resumed", "retried", "group",
                  "stopped", "revoked", "joined", "canceled", *lifecycle.OVER):  # fmt: skip
