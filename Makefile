@@ -49,6 +49,9 @@ system compiler:
 demo: .venv/.demo
 	@.venv/bin/kapok demo $(ARGS)
 
+# The hundreds of programs that tests start find our modules compiled.
+test: export PYTHONDONTWRITEBYTECODE :=
+test: export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/pycache
 test: system .venv/.dev typings/.done
 	@$(PY) -m pytest -n 2 --dist worksteal $(ARGS)
 

@@ -201,6 +201,18 @@ def test_the_status_is_told_once_a_day(board: Board) -> None:
     assert [hour for hour, each in enumerate(told, 1) if each] == [24, 48]
 
 
+def test_what_runs_is_told_with_what_is_news_and_not_every_day(board: Board) -> None:
+    board.wake()
+    assert uplink.RUNTIME in board.status()
+    board.now += 86_400
+    board.wake()
+    assert board.status()
+    assert uplink.RUNTIME not in board.status()
+    board.state.set("failed", 3)
+    board.wake()
+    assert uplink.RUNTIME in board.status()
+
+
 def test_the_status_is_told_at_once_where_something_is_news(board: Board) -> None:
     board.wake()
     board.wake()

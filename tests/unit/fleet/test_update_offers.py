@@ -162,3 +162,10 @@ def test_an_assignment_of_another_node_or_number_is_forged(city: City) -> None:
     assert other.take(1, payload) == command.FORGED
     assert node.take(2, payload) == command.FORGED
     assert node.take(1, payload) == command.DONE
+
+
+def test_a_release_that_expired_is_not_offered(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("updates_rig.now_us", lambda: 2_000_000_000 * 1_000_000)
+    assert city.roll_out() == []
