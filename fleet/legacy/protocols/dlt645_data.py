@@ -51,7 +51,9 @@ def read(control: int, data: bytes, at: int) -> Content:
     if function not in _FUNCTIONS or function == 0:
         return {}, (), (f"control {control:02X}: not in the standard",)
     if not answers and control & 0x60:
-        raise FrameError(_NAME, at - 2, f"control {control:02X}: a request is no error and no part")
+        raise FrameError(
+            _NAME, at - 2, f"control {control:02X}: a request is no error and no part"
+        )
     if control & 0x40:
         return _refusal(function, data, at)
     lengths = (_TOLD if answers else _ASKED).get(function)
@@ -100,7 +102,7 @@ def _read_data(function: int, answers: bool, data: bytes, at: int) -> Content:
             told = f"{len(body)} bytes of {item.name}: {item.size} expected"
             raise FrameError(_NAME, at - 1, told)
         return fields, (), ("a part of a block: join the parts before it is read",)
-    if not body or len(body) != item.size and not item.block:
+    if not body or (len(body) != item.size and not item.block):
         raise FrameError(_NAME, at - 1, f"{len(body)} bytes of {item.name}: {item.size} expected")
     readings: list[Value] = []
     notes: list[str] = []

@@ -107,7 +107,7 @@ def _energy(first: int, second: int, tariff: int, when: int) -> Item | None:
         if start <= second < start + len(_PHASE_ENERGIES):
             name, unit = _PHASE_ENERGIES[second - start]
             told = (f"phase {phase} {name}", unit)
-    if told is None or tariff > 0x3F and tariff != 0xFF or when > 12 and when != 0xFF:
+    if told is None or (tariff > 0x3F and tariff != 0xFF) or (when > 12 and when != 0xFF):
         return None
     what, unit = told
     part = "total" if tariff == 0 else "all tariffs" if tariff == 0xFF else f"tariff {tariff}"
@@ -142,7 +142,9 @@ def _freeze(second: int, what: int, back: int) -> Item | None:
     if what in _ENERGIES and 1 <= what <= 8:
         told, unit = _ENERGIES[what]
         how = SIGNED if told in _SIGNED_ENERGIES else NUMBER
-        return Item(_key("energy", told, "frozen"), f"{told} energy, {name}", how, 4, 2, unit, True)
+        return Item(
+            _key("energy", told, "frozen"), f"{told} energy, {name}", how, 4, 2, unit, True
+        )
     return None
 
 

@@ -53,7 +53,10 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Frame(ABC):
-    """A frame that was understood. `notes` tell what was let pass though the standard has it not."""
+    """A frame that was understood.
+
+    `notes`, which all have, tell what was let pass though the standard has it not.
+    """
 
     @abstractmethod
     def as_json(self) -> dict[str, Any]:

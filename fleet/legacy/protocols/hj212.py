@@ -47,7 +47,7 @@ class Packet(Frame):
 
     @property
     def version(self) -> str:
-        """"2005", "2017", or "V2" and so on for a later standard."""
+        """ "2005", "2017", or "V2" and so on for a later standard."""
         number = (self.flag or 0) >> 2
         return {0: "2005", 1: "2017"}.get(number, f"V{number}")
 

@@ -45,7 +45,9 @@ def parse(data: bytes) -> tuple[Head, str, list[str]]:
     if not sign:
         raise FrameError(_NAME, _HEAD, "no CP=&& in the data")
     if not cp.endswith("&&"):
-        raise FrameError(_NAME, _HEAD + len(data), "CP does not end with && at the end of the data")
+        raise FrameError(
+            _NAME, _HEAD + len(data), "CP does not end with && at the end of the data"
+        )
     cp = cp[:-2]
     if "&&" in cp:
         at = len(text[: text.index("&&", len(before) + 5)].encode())
@@ -120,7 +122,7 @@ def _fields(text: str) -> tuple[Head, list[str]]:
         else:
             raise FrameError(_NAME, at, f"no name=value before CP: {part[:40]!r}")
         at += len(part.encode()) + 1
-    if [name for name in fields] != [name for name in _ORDER if name in fields]:
+    if list(fields) != [name for name in _ORDER if name in fields]:
         notes.append("fields in another order")
     return _whole(fields, extra, notes)
 

@@ -72,9 +72,7 @@ def _joined(parts: list[Packet]) -> Packet:
             groups.append(group)
     notes = tuple(dict.fromkeys(note for part in parts for note in part.notes))
     flag = None if parts[0].flag is None else parts[0].flag & ~2
-    return replace(
-        parts[0], groups=tuple(groups), flag=flag, pnum=None, pno=None, notes=notes
-    )
+    return replace(parts[0], groups=tuple(groups), flag=flag, pnum=None, pno=None, notes=notes)
 
 
 def _data_time(packet: Packet) -> str | None:
