@@ -19,6 +19,8 @@ class FrameError(Refusal):
     """The bytes are no frame of the protocol: one line, with the byte where that shows."""
 
     def __init__(self, protocol: str, offset: int, what: str) -> None:
+        # What a frame says must not move a terminal's cursor, nor break the line.
+        what = "".join(sign if sign.isprintable() else "?" for sign in what)
         super().__init__(f"{protocol}: byte {offset}: {what}")
         self.protocol, self.offset, self.what = protocol, offset, what
 
