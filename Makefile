@@ -14,7 +14,7 @@ STUBS := micropython-esp32-stubs==1.29.0.post1 micropython-stdlib-stubs==1.29.0.
 .PHONY: demo test lint types bench bench-thread bench-heap bench-modems bench-scenarios bench-bytes \
   bench-coap bench-oscore bench-twilight bench-alarms bench-flash bench-update bench-rollouts measure \
   soak soak-trace soak-fuzz soak-coap soak-bitflips soak-bundles soak-claims soak-unplug soak-valve \
-  soak-register soak-update-nodes soak-cuts wheel system compiler clean
+  soak-register soak-update-nodes soak-cuts soak-legacy wheel system compiler clean
 
 .venv/bin/python:
 	@python3 -m venv .venv || { rm -rf .venv; \
@@ -163,9 +163,13 @@ soak-update-nodes: system .venv/.dev
 soak-cuts: .venv/.dev
 	@$(DRIVERS) $(PY) -m tests.bench.cuts $(ARGS)
 
+# A million damaged frames for each codec of legacy protocols, none slower than 50 ms.
+soak-legacy: .venv/.dev
+	@$(PY) -m tests.bench.legacy_fuzz $(ARGS)
+
 # Everything that is too long for every run.
 soak: soak-trace soak-fuzz soak-bitflips soak-bundles soak-claims soak-unplug soak-valve \
-  soak-register soak-cuts soak-coap soak-update-nodes bench-thread
+  soak-register soak-cuts soak-legacy soak-coap soak-update-nodes bench-thread
 
 wheel: .venv/.dev
 	@$(PY) -m build --wheel --outdir dist . >/dev/null && ls dist/*.whl

@@ -19,6 +19,7 @@ _KINDS = {
     0x10: "cold water", 0x11: "hot water", 0x12: "drinking water", 0x13: "reclaimed water",
     0x20: "heat", 0x21: "cooling", 0x30: "gas", 0x40: "electricity", 0xAA: "any",
 }  # fmt: skip
+_STRANGE = "not in the standard"
 _RANGES = ((0x10, "water"), (0x20, "heat"), (0x30, "gas"), (0x40, "other"))
 FUNCTIONS = {
     0x01: "read data", 0x03: "read address", 0x04: "write data", 0x09: "read key version",
@@ -85,6 +86,8 @@ def decode(frame: bytes, variant: str | None = None) -> MeterFrame:
     notes = []
     if not all(pair.isdigit() or pair == "AA" for pair in _pairs(address)):
         notes.append("address: not only decimal digits")
+    if kind_name(kind) == _STRANGE:
+        notes.append(f"meter type {kind:02X}: {_STRANGE}")
     if not control & 0x80 and control == wire.WRITE and len(data) > MAX_WRITE:
         raise FrameError(NAME, start + 10, f"{len(data)} bytes to write: {MAX_WRITE} at most")
     content, readings, more = cjt188_data.read(kind, control, data, start + 11)
@@ -99,6 +102,7 @@ def encode(frame: MeterFrame) -> bytes:
 def answer(frame: MeterFrame) -> bytes | None:
     """None: it is the meter that answers."""
     del frame
+    return None
 
 
 def values(frame: MeterFrame) -> list[Value]:
@@ -136,7 +140,7 @@ def kind_name(kind: int) -> str:
     for first, name in _RANGES:
         if first <= kind < first + 0x10:
             return name
-    return "not in the standard"
+    return _STRANGE
 
 
 def _pairs(address: str) -> list[str]:

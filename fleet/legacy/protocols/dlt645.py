@@ -86,6 +86,7 @@ def encode(frame: MeterFrame) -> bytes:
 def answer(frame: MeterFrame) -> bytes | None:
     """None: it is the meter that answers."""
     del frame
+    return None
 
 
 def values(frame: MeterFrame) -> list[Value]:

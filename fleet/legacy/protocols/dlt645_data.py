@@ -159,8 +159,8 @@ def _act(function: int, answers: bool, data: bytes, at: int) -> Content:
     elif function == 0x15:
         fields["new_address"] = data[::-1].hex().upper()
     elif function == 0x16:
-        minute, hour, day, month = (f"{byte:02X}" for byte in data)
-        fields["freeze_at"] = f"{month}-{day} {hour}:{minute}"  # 99 stands for every
+        digits = data[::-1].hex().upper()  # 99 stands for every
+        fields["freeze_at"] = f"{digits[:2]}-{digits[2:4]} {digits[4:6]}:{digits[6:]}"
     elif function == 0x17:
         fields["speed"] = _SPEEDS.get(data[0], 0)
     elif function == 0x18:

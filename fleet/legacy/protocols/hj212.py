@@ -15,7 +15,6 @@ NAME = "hj212"
 MODBUS_CRC = "modbus-crc"
 VARIANTS = (MODBUS_CRC,)
 MAX_DATA, OVERHEAD = 1024, 12
-_EMPTY_CP = len(b"CP=&&&&")
 
 Groups = tuple[tuple[tuple[str, str], ...], ...]
 
@@ -140,9 +139,9 @@ def decode(frame: bytes, variant: str | None = None) -> Packet:
 
 def encode(packet: Packet) -> bytes:
     """The bytes of it; ValueError where the data would be longer than 1,024 bytes."""
-    parts = [("QN", packet.qn), ("ST", packet.st), ("CN", packet.cn), ("PW", packet.pw)]
-    parts += [("MN", packet.mn), ("Flag", packet.flag), ("PNUM", packet.pnum)]  # type: ignore[list-item]
-    parts += [("PNO", packet.pno), *packet.extra]  # type: ignore[list-item]
+    parts: list[tuple[str, str | int | None]] = [("QN", packet.qn), ("ST", packet.st)]
+    parts += [("CN", packet.cn), ("PW", packet.pw), ("MN", packet.mn), ("Flag", packet.flag)]
+    parts += [("PNUM", packet.pnum), ("PNO", packet.pno), *packet.extra]
     items = ";".join(",".join(f"{k}={v}" for k, v in group) for group in packet.groups)
     head = "".join(f"{name}={value};" for name, value in parts if value is not None)
     data = f"{head}CP=&&{items}&&".encode()
@@ -163,8 +162,10 @@ def answer(packet: Packet) -> bytes | None:
     flag = (packet.flag or 0) & ~3
     made = Packet("91", cn, packet.mn, (), packet.qn, packet.pw, flag, variant=packet.variant)
     if flag == 0:
-        told = [(("QN", packet.qn),)] if packet.qn else []
-        groups: Groups = (*told, (("CN", packet.cn),))  # type: ignore[assignment]
+        told: list[tuple[tuple[str, str], ...]] = [(("CN", packet.cn),)]
+        if packet.qn:
+            told.insert(0, (("QN", packet.qn),))
+        groups = tuple(told)
         made = Packet("91", cn, packet.mn, groups, None, packet.pw, flag, variant=packet.variant)
     return encode(made)
 

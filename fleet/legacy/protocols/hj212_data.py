@@ -73,7 +73,7 @@ def groups(cp: str, at: int) -> tuple[tuple[tuple[tuple[str, str], ...], ...], l
         notes.append("a ; at the end of CP")
         pieces.pop()
     for piece in pieces:
-        pairs = []
+        pairs: list[tuple[str, str]] = []
         for pair in _cut(piece, ","):
             name, sign, value = pair.partition("=")
             if name != name.strip():

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from fleet.legacy.protocols.hj212 import Groups, Packet
+from fleet.legacy.protocols.hj212 import MAX_DATA, OVERHEAD, Groups, Packet, encode
 from fleet.legacy.protocols.hj212_data import MAX_CP
 
 MAX_PARTS = 256  # packets of one message that are kept
@@ -15,6 +15,8 @@ def split(packet: Packet, limit: int = MAX_CP) -> list[Packet]:
     Each begins with the data time, as in table C.49 of the standard. One packet stays as it is;
     ValueError where a single item is longer.
     """
+    bare = replace(packet, groups=(), pnum=9999, pno=9999)
+    limit = min(limit, MAX_DATA - (len(encode(bare)) - OVERHEAD))
     if _size(packet.groups) <= limit:
         return [packet]
     first = [group for group in packet.groups if group and group[0][0] == "DataTime"][:1]
@@ -44,7 +46,7 @@ class Assembler:
         """The message that this packet makes whole, or the packet itself when it has no number.
 
         None while others are missing. A packet that comes again takes the place of the first; one
-        with another data time begins a new message.
+        with another data time begins a new message. More than MAX_PARTS are never joined.
         """
         if packet.pnum is None or packet.pno is None or packet.pnum == 1:
             return packet

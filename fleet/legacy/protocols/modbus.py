@@ -75,6 +75,7 @@ def encode(frame: ModbusFrame) -> bytes:
 def answer(frame: ModbusFrame) -> bytes | None:
     """None: it is the device that answers."""
     del frame
+    return None
 
 
 def values(frame: ModbusFrame) -> list[Value]:

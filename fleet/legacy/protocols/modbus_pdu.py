@@ -121,8 +121,8 @@ def _reading(function: int, pdu: bytes, variant: str | None) -> Told:
         bits = tuple(bool(byte >> place & 1) for byte in data for place in range(8))
         return Told(REPLY, {"bytes": len(data), "raw": data.hex().upper()}, bits=bits)
     registers = _registers(data, 0)
-    fields = {"bytes": len(data), "registers": [value for _, value in registers]}
-    return Told(REPLY, fields | {"raw": data.hex().upper()}, registers)
+    reply: dict[str, Any] = {"bytes": len(data), "registers": [value for _, value in registers]}
+    return Told(REPLY, reply | {"raw": data.hex().upper()}, registers)
 
 
 def _single(function: int, pdu: bytes) -> Told:

@@ -138,7 +138,8 @@ def values(message: Message) -> list[Value]:
 def length(head: bytes) -> int:
     """How many bytes the frame that begins so has, 0 while that cannot be told yet."""
     if not START.startswith(head[:2]):
-        raise FrameError(NAME, 0, "does not begin with 7E7E")
+        ascii_coded = ": coded in ASCII, which is not read" if head[:1] == b"\x01" else ""
+        raise FrameError(NAME, 0, f"does not begin with 7E7E{ascii_coded}")
     if len(head) < _AT_BODY:
         return 0
     if head[_AT_LENGTH] >> 4 not in (0, 8):

@@ -252,6 +252,7 @@ def _take_number(
             told.readings.append(Value(key, texts[-1] or "", unit, when, name=name))
     if None in texts:
         told.notes.append(f"{key}: missing")
-    element = {"id": f"{code:02X}", "definition": f"{definition:02X}", "key": key, "name": name}
-    element |= {"values": texts} if many else {"value": texts[0]}  # type: ignore[dict-item]
-    told.elements.append(element | {"unit": unit, "time": iso(told.observed)})  # type: ignore[operator]
+    element: dict[str, Any] = {"id": f"{code:02X}", "definition": f"{definition:02X}"}
+    element |= {"key": key, "name": name}
+    element |= {"values": texts} if many else {"value": texts[0]}
+    told.elements.append(element | {"unit": unit, "time": iso(told.observed)})
