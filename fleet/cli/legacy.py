@@ -18,8 +18,7 @@ class _Sysexits(click.RichCommand):
         try:
             return super().make_context(*args, **extra)
         except click.UsageError as e:
-            e.exit_code = EX_USAGE
-            raise
+            raise BadCall(e.format_message(), e.ctx) from None
 
 
 class BadFrame(click.ClickException):
