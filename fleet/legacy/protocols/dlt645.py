@@ -30,6 +30,11 @@ class MeterFrame(Frame):
     notes: tuple[str, ...] = ()
 
     @property
+    def sender(self) -> str:
+        """The meter's address."""
+        return self.address
+
+    @property
     def answers(self) -> bool:
         """Whether a meter speaks: D7 of the control code."""
         return bool(self.control & 0x80)

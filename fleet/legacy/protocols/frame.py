@@ -31,7 +31,8 @@ class Value:
 
     `key` is the protocol's own name of it, `value` an exact number as decimal text ("0.26") or a
     word ("open"), `unit` empty where there is none, `time` when it was measured as far as the
-    frame says, aware; `quality` good, estimated or suspect; `name` for people.
+    frame says, aware; `quality` good, estimated or suspect; `name` for people;
+    `source` the station it is of, in protocols whose frames may have several.
     """
 
     key: str
@@ -40,6 +41,7 @@ class Value:
     time: datetime | None = None
     quality: str = GOOD
     name: str = ""
+    source: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The same as a JSON object; the time as ISO 8601 with its offset, or null."""
@@ -50,6 +52,7 @@ class Value:
             "unit": self.unit,
             "time": iso(self.time),
             "quality": self.quality,
+            "source": self.source,
         }
 
 
@@ -59,6 +62,11 @@ class Frame(ABC):
 
     `notes`, which all have, tell what was let pass though the standard has it not.
     """
+
+    @property
+    @abstractmethod
+    def sender(self) -> str:
+        """Who says it, or who is asked: meter, device or station, as the protocol writes it."""
 
     @abstractmethod
     def as_json(self) -> dict[str, Any]:

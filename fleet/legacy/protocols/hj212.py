@@ -40,6 +40,11 @@ class Packet(Frame):
     notes: tuple[str, ...] = field(default=())
 
     @property
+    def sender(self) -> str:
+        """The device's MN."""
+        return self.mn
+
+    @property
     def wants_answer(self) -> bool:
         """Bit A of the flag."""
         return bool((self.flag or 0) & 1)
@@ -87,7 +92,7 @@ class Packet(Frame):
             },
             "pnum": self.pnum,
             "pno": self.pno,
-            **dict(self.extra),
+            "extra": dict(self.extra),
             "cp": [dict(group) for group in self.groups],
             "data_time": iso(hj212_data.stamp(self.get("DataTime") or "")),
         }

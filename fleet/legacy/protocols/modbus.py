@@ -32,6 +32,11 @@ class ModbusFrame(Frame):
     bits: tuple[bool, ...] = ()
     notes: tuple[str, ...] = field(default=())
 
+    @property
+    def sender(self) -> str:
+        """The device's address on its line."""
+        return str(self.address)
+
     def as_json(self) -> dict[str, Any]:
         """All fields by name."""
         check = wire.crc(bytes((self.address,)) + self.pdu)

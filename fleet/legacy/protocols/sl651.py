@@ -39,6 +39,11 @@ class Message(Frame):
     readings: tuple[Value, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def sender(self) -> str:
+        """The station in the head; those in the body may be others, behind a relay."""
+        return self.station
+
     def as_json(self) -> dict[str, Any]:
         """All fields by name."""
         frame = encode(self)

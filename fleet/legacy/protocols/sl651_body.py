@@ -137,7 +137,7 @@ def _report(function: int, reader: Reader, body: Body) -> None:
         body.content["station_class"] = told.classes[0]
     if len(told.stations) > 1:
         body.content["observed_stations"] = told.stations
-        body.notes.append("several stations: their readings follow one another")
+        body.notes.append("several stations: each reading names its own")
     body.content["observation_time"] = iso(told.times[0]) if told.times else None
     body.content["elements"] = told.elements
     body.readings, body.notes = told.readings, [*body.notes, *told.notes]

@@ -61,6 +61,11 @@ class Report:
     step: timedelta | None = None
 
     @property
+    def station(self) -> str:
+        """The station that counts for what comes next."""
+        return self.stations[-1] if self.stations else ""
+
+    @property
     def observed(self) -> datetime | None:
         """The observation time that counts for what comes next."""
         return self.times[-1] if self.times else None
@@ -217,7 +222,7 @@ def _take_series(code: int, data: bytes, at: int, told: Report) -> None:
         text = decimal_text(int.from_bytes(piece, "big"), decimals)
         series.append(text)
         when = told.observed + place * _FIVE_MINUTES if told.observed else None
-        told.readings.append(Value(key, text, unit, when, name=name))
+        told.readings.append(Value(key, text, unit, when, name=name, source=told.station))
     told.elements.append(
         {"id": f"{code:02X}", "key": key, "name": name, "values": series, "unit": unit}
         | {"time": iso(told.observed)}
@@ -249,7 +254,9 @@ def _take_number(
             when = told.observed
             if many and when is not None and told.step is not None:
                 when += place * told.step
-            told.readings.append(Value(key, texts[-1] or "", unit, when, name=name))
+            told.readings.append(
+                Value(key, texts[-1] or "", unit, when, name=name, source=told.station)
+            )
     if None in texts:
         told.notes.append(f"{key}: missing")
     element: dict[str, Any] = {"id": f"{code:02X}", "definition": f"{definition:02X}"}

@@ -29,11 +29,11 @@ def read(data: str) -> Packet:
 @st.composite
 def packets(draw: st.DrawFn) -> Packet:
     factors = draw(st.lists(NAMES, unique=True, max_size=5))
-    groups = [(("DataTime", "20160801080000"),)]
+    groups: list[tuple[tuple[str, str], ...]] = [(("DataTime", "20160801080000"),)]
     groups += [
         ((f"{one}-Rtd", draw(NUMBERS)), (f"{one}-Flag", draw(st.sampled_from("NFMSDCTB"))))
         for one in factors
-    ]  # type: ignore[misc]
+    ]
     numbered = draw(st.booleans())
     return Packet(
         st=draw(st.sampled_from(["31", "32", "91", "A0"])),
@@ -163,8 +163,8 @@ def test_answers() -> None:
 
 @given(st.integers(1, 120), st.randoms(use_true_random=False))
 def test_split_data_is_joined_in_any_order(count: int, chance: object) -> None:
-    groups = [(("DataTime", "20160801080000"),)]
-    groups += [((f"w{n:05}-Avg", f"{n}.5"), (f"w{n:05}-Flag", "N")) for n in range(count)]  # type: ignore[list-item]
+    groups: list[tuple[tuple[str, str], ...]] = [(("DataTime", "20160801080000"),)]
+    groups += [((f"w{n:05}-Avg", f"{n}.5"), (f"w{n:05}-Flag", "N")) for n in range(count)]
     whole = Packet("32", "2061", MN, tuple(groups), QN, "123456", 5)
     parts = hj212_packets.split(whole)
     assert all(len(hj212.encode(part)) <= 1036 for part in parts)

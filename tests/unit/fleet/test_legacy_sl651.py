@@ -51,6 +51,14 @@ def test_a_frame_of_a_function_of_its_maker_goes_round(
     assert sl651.encode(message) == raw
 
 
+def test_each_reading_names_its_station() -> None:
+    other = STATION.replace("12345678", "87654321")
+    level = "48 F0F0 2611260815 39 23 00000127 "
+    told = read(0x32, STATION + level + other + level)
+    assert [one.source for one in told.readings] == ["0012345678", "0087654321"]
+    assert told.content["observed_stations"] == ["0012345678", "0087654321"]
+
+
 def test_a_series_of_a_time_step() -> None:
     body = STATION + "48 F0F0 2611260800 0418 000100 39 1B 000001 FFFFFF FF0001 000003"
     body = body.replace("FF0001", "001000")
