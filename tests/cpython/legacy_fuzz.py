@@ -119,6 +119,10 @@ def _hj212(data: bytes) -> bytes:
 
 
 def _sl651(data: bytes) -> bytes:
+    if data[:1] == b"\x01":
+        size = b"%03X" % max(len(data) - 29, 0)
+        text = data[:20] + size[-3:] + data[23:-4]
+        return text + b"%04X" % crc.modbus(text)
     body = bytearray(data[:-2])
     if len(body) > 15:
         size = len(body) - 15

@@ -1,4 +1,4 @@
-"""SL 651-2014: frames of hydrological stations, coded HEX/BCD, in both directions.
+"""SL 651-2014: frames of hydrological stations, coded HEX/BCD or in ASCII, in both directions.
 
 A frame is found by its length: a serial number or a value may be 7E7E.
 """
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from fleet.legacy.protocols import crc, sl651_body
+from fleet.legacy.protocols import crc, sl651_ascii, sl651_body
 from fleet.legacy.protocols import sl651_words as words
 from fleet.legacy.protocols.frame import Frame, FrameError, Value, iso, moment
 from fleet.legacy.protocols.streams import Splitter as _Splitter
@@ -38,6 +38,7 @@ class Message(Frame):
     content: dict[str, Any] = field(default_factory=dict)
     readings: tuple[Value, ...] = ()
     notes: tuple[str, ...] = ()
+    ascii: bool = False
 
     @property
     def sender(self) -> str:
@@ -49,13 +50,14 @@ class Message(Frame):
         frame = encode(self)
         return {
             "protocol": NAME,
+            "coding": "ASCII" if self.ascii else "HEX/BCD",
             "direction": "up" if self.up else "down",
             "centre": self.centre,
             "station": self.station,
             "password": f"{self.password:04X}",
             "function": f"{self.function:02X}",
             "function_name": words.FUNCTIONS.get(self.function, "not in the standard"),
-            "length": len(frame) - OVERHEAD,
+            "length": len(frame) - (sl651_ascii.OVERHEAD if self.ascii else OVERHEAD),
             "packet": {"number": self.part[0], "of": self.part[1]} if self.part else None,
             "serial": self.serial,
             "send_time": iso(self.sent),
@@ -63,7 +65,7 @@ class Message(Frame):
             "end": f"{self.end:02X}",
             "end_name": words.ENDS[self.end],
             "more_follows": self.end == words.ETB,
-            "crc": frame[-2:].hex().upper(),
+            "crc": frame[-4:].decode() if self.ascii else frame[-2:].hex().upper(),
             "values": [value.as_json() for value in self.readings],
             "notes": list(self.notes),
         }
@@ -78,19 +80,25 @@ def decode(frame: bytes, variant: str | None = None) -> Message:
     if size < len(frame):
         raise FrameError(NAME, size, f"{len(frame) - size} bytes behind the frame")
     judge(frame)
-    up, header, body, part = _parts(frame)
+    text = frame[:1] == sl651_ascii.SOH
+    up, header, body, part = sl651_ascii.parts(frame) if text else _parts(frame)
     centre, station, password, function = header
-    at = _AT_BODY + (3 if part else 0)
-    read = sl651_body.read(function, up, body, at, part, frame[-3] == words.ETB)
+    end = frame[-5] if text else frame[-3]
+    at = (24 + (6 if part else 0)) if text else _AT_BODY + (3 if part else 0)
+    read_body = sl651_ascii.read if text else sl651_body.read
+    read = read_body(function, up, body, at, part, end == words.ETB)
     notes = [] if up is False or centre else ["centre 0: 1 to 255 in the standard"]
     return Message(
-        up, centre, station, password, function, body, frame[-3], part, read.serial, read.sent,
-        read.content, tuple(read.readings), (*notes, *read.notes),
+        up, centre, station, password, function, body, end, part, read.serial, read.sent,
+        read.content, tuple(read.readings), (*notes, *read.notes), text,
     )  # fmt: skip
 
 
 def encode(message: Message) -> bytes:
     """The bytes of it; ValueError where the body would be longer than 4,095 bytes."""
+    head = (message.centre, message.station, message.password, message.function)
+    if message.ascii:
+        return sl651_ascii.wrap(message.up, head, message.body, message.end, message.part)
     station = bytes.fromhex(message.station)
     address = (
         bytes((message.centre,)) + station if message.up else station + bytes((message.centre,))
@@ -129,9 +137,11 @@ def reply(message: Message, end: int, at: datetime | None = None) -> Message:
     """The frame down with the serial number of `message`."""
     sent = at or message.sent or EPOCH
     body = (message.serial or 0).to_bytes(2, "big") + sl651_body.time_bytes(sent, 6)
+    if message.ascii:
+        body = body.hex().upper().encode()
     return Message(
         False, message.centre, message.station, message.password, message.function, body, end,
-        None, message.serial, sent,
+        None, message.serial, sent, ascii=message.ascii,
     )  # fmt: skip
 
 
@@ -142,9 +152,10 @@ def values(message: Message) -> list[Value]:
 
 def length(head: bytes) -> int:
     """How many bytes the frame that begins so has, 0 while that cannot be told yet."""
+    if head[:1] == sl651_ascii.SOH:
+        return sl651_ascii.length(head)
     if not START.startswith(head[:2]):
-        ascii_coded = ": coded in ASCII, which is not read" if head[:1] == b"\x01" else ""
-        raise FrameError(NAME, 0, f"does not begin with 7E7E{ascii_coded}")
+        raise FrameError(NAME, 0, "does not begin with 7E7E, nor with 01")
     if len(head) < _AT_BODY:
         return 0
     if head[_AT_LENGTH] >> 4 not in (0, 8):
@@ -159,6 +170,9 @@ def length(head: bytes) -> int:
 
 def judge(frame: bytes) -> None:
     """Nothing, when the end and the CRC of a frame of the right length agree; FrameError else."""
+    if frame[:1] == sl651_ascii.SOH:
+        sl651_ascii.judge(frame)
+        return
     up = frame[_AT_LENGTH] >> 4 == 0
     end = frame[-3]
     if end not in (words.UP_ENDS if up else words.DOWN_ENDS):
@@ -172,7 +186,8 @@ def judge(frame: bytes) -> None:
 
 def splitter() -> _Splitter:
     """Cuts what a station sends into frames; `flush` it when the line was silent for a while."""
-    return _Splitter(START, OVERHEAD + MAX_BODY, length, judge)
+    longest = sl651_ascii.OVERHEAD + MAX_BODY
+    return _Splitter((START, sl651_ascii.SOH), longest, length, judge)
 
 
 def _parts(

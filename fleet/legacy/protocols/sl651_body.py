@@ -19,9 +19,10 @@ from fleet.legacy.protocols.sl651_elements import (
     step,
 )
 
-_REPORTS = (0x30, 0x31, 0x32, 0x33, 0x34, 0x36, 0x37, 0x38, 0x3A, 0x44)
-_MANUAL = (0x35, 0x39)
-_SERIES = (0x31, 0x38)
+REPORTS = (0x30, 0x31, 0x32, 0x33, 0x34, 0x36, 0x37, 0x38, 0x3A, 0x44)
+MANUAL = (0x35, 0x39)
+SERIES = (0x31, 0x38)
+BARE = (words.KEEP_ALIVE,)
 _SETTINGS = (0x40, 0x41, 0x42, 0x43)
 _NAMES_ONLY = (0x38, 0x3A, 0x41, 0x43)  # down: identifiers without data
 
@@ -86,7 +87,7 @@ def _up(function: int, reader: Reader, body: Body) -> None:
         body.content["raw"] = reader.take(reader.left, "the rest").hex().upper()
         body.notes.append(f"function {function:02X}: not in the standard")
         return
-    if function in _REPORTS or function in _MANUAL:
+    if function in REPORTS or function in MANUAL:
         _report(function, reader, body)
         return
     told = Report()
@@ -128,8 +129,8 @@ def _down(function: int, reader: Reader, body: Body) -> None:
 
 
 def _report(function: int, reader: Reader, body: Body) -> None:
-    told = report(reader, uniform=function in _SERIES)
-    if function in _REPORTS and not told.stations:
+    told = report(reader, uniform=function in SERIES)
+    if function in REPORTS and not told.stations:
         raise FrameError(NAME, reader.start + 8, "no station's F1F1 in a report")
     if told.stations:
         body.content["observed_station"] = told.stations[0]

@@ -254,9 +254,8 @@ def _take_number(
             when = told.observed
             if many and when is not None and told.step is not None:
                 when += place * told.step
-            told.readings.append(
-                Value(key, texts[-1] or "", unit, when, name=name, source=told.station)
-            )
+            text = texts[-1] or ""
+            told.readings.append(Value(key, text, unit, when, name=name, source=told.station))
     if None in texts:
         told.notes.append(f"{key}: missing")
     element: dict[str, Any] = {"id": f"{code:02X}", "definition": f"{definition:02X}"}

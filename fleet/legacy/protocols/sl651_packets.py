@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
-from fleet.legacy.protocols import sl651_body
+from fleet.legacy.protocols import sl651_ascii, sl651_body
 from fleet.legacy.protocols import sl651_words as words
 from fleet.legacy.protocols.frame import FrameError
 from fleet.legacy.protocols.sl651 import Message, encode
@@ -76,6 +76,8 @@ def answer(last: Message, whole: Message | None, missing: list[int], at: datetim
     serial = whole.serial if whole and whole.serial is not None else 0
     number = missing[0] if missing else last.part[1]
     body = serial.to_bytes(2, "big") + sl651_body.time_bytes(at, 6)
+    if last.ascii:
+        body = body.hex().upper().encode()
     end = words.NAK if missing else words.EOT
     return encode(replace(last, up=False, body=body, end=end, part=(number, last.part[1])))
 
@@ -83,7 +85,8 @@ def answer(last: Message, whole: Message | None, missing: list[int], at: datetim
 def _joined(parts: list[Message]) -> Message:
     data = b"".join(part.body for part in parts)
     first = parts[0]
-    read = sl651_body.read(first.function, True, data, 17, None, False)
+    read_body = sl651_ascii.read if first.ascii else sl651_body.read
+    read = read_body(first.function, True, data, 17, None, False)
     return replace(
         first, body=data, part=None, end=words.ETX, serial=read.serial, sent=read.sent,
         content=read.content, readings=tuple(read.readings), notes=tuple(read.notes),

@@ -20,12 +20,18 @@ class Splitter:
     """
 
     def __init__(
-        self, starts: bytes, longest: int, length: Length, judge: Judge, between: bytes = b""
+        self,
+        starts: bytes | tuple[bytes, ...],
+        longest: int,
+        length: Length,
+        judge: Judge,
+        between: bytes = b"",
     ) -> None:
-        """`starts`: the bytes that every frame begins with, none where it has no such mark;
+        """`starts`: the bytes that a frame begins with, none where it has no such mark;
         `longest`: bytes of the longest frame; `between`: bytes that may stand between two frames.
         """
-        self._starts, self._longest, self._between = starts, longest, between
+        self._starts = (starts,) if isinstance(starts, bytes) else starts
+        self._longest, self._between = longest, between
         self._length, self._judge = length, judge
         self._held = bytearray()
         self._lost = bytearray()
@@ -52,11 +58,12 @@ class Splitter:
 
     def _step(self, out: list[bytes | Garbage]) -> bool:
         """One frame or some garbage moved away; False when more bytes are needed."""
-        start = self._held.find(self._starts)
+        places = [self._held.find(one) for one in self._starts]
+        start = min((place for place in places if place >= 0), default=-1)
         if start < 0:
             # The last bytes may be the beginning of a start that goes on.
-            keep = len(self._starts) - 1
-            while keep and not self._starts.startswith(bytes(self._held[-keep:])):
+            keep = max(map(len, self._starts)) - 1
+            while keep and not self._begins(bytes(self._held[-keep:])):
                 keep -= 1
             self._drop(len(self._held) - keep, "no start")
             return False
@@ -74,6 +81,9 @@ class Splitter:
         out.append(frame)
         del self._held[:size]
         return True
+
+    def _begins(self, head: bytes) -> bool:
+        return any(one.startswith(head) for one in self._starts)
 
     def _drop(self, count: int, why: str) -> None:
         if count <= 0:

@@ -104,7 +104,7 @@ def test_its_frame_is_strict() -> None:
         bad[place] = byte
         with pytest.raises(FrameError, match=why):
             sl651.decode(bytes(bad))
-    with pytest.raises(FrameError, match="coded in ASCII, which is not read"):
+    with pytest.raises(FrameError, match="hexadecimal digits only"):
         sl651.decode(b"\x01" + TEST)
     with pytest.raises(FrameError, match="is no time"):
         sl651.decode(sl651.encode(Message(True, 1, "00" * 5, 0, 0x2F, bytes(8), 3)))
@@ -181,3 +181,67 @@ def test_a_lost_packet_is_asked_for_again() -> None:
         whole = joiner.take(part)
     done = sl651.decode(sl651_packets.answer(last, whole, [], SENT) or b"")
     assert (done.end, done.part) == (0x04, (len(parts), len(parts)))
+
+
+def ascii_frame(function: int, text: str, *, up: bool = True) -> bytes:
+    raw = ("0003261126081530" + text).encode()
+    end = 3 if up else 5
+    return sl651.encode(Message(up, 1, "0012345678", 0x1234, function, raw, end, ascii=True))
+
+
+def test_the_same_in_ascii() -> None:
+    text = "ST 0012345678 H TT 2611260815 PJ 0.5 Z -0.127 VT M "
+    message = sl651.decode(ascii_frame(0x30, text))
+    assert (message.serial, message.sent, message.ascii) == (3, SENT, True)
+    assert [(one.key, one.value, one.unit) for one in message.readings] == [
+        ("PJ", "0.5", "mm"),
+        ("Z", "-0.127", "m"),
+    ]
+    assert message.notes == ("VT: missing",)
+    answered = sl651.answer(message)
+    assert answered is not None
+    assert answered[:1] == b"\x01"
+    told = sl651.decode(answered)
+    assert (told.up, told.serial, told.end, told.body) == (False, 3, 0x1B, b"0003261126081530")
+    split = sl651.splitter()
+    frames = [ascii_frame(0x30, text), TEST, answered]
+    assert split.feed(b"".join(frames)) == frames
+
+
+def test_a_series_in_ascii_has_a_value_of_each_element_at_a_time() -> None:
+    text = "ST 0012345678 H TT 2611260800 DRH01 Z VA 1.5 0.30 M 0.31 "
+    message = sl651.decode(ascii_frame(0x31, text))
+    assert [(one.key, one.value, one.time and one.time.hour) for one in message.readings] == [
+        ("Z", "1.5", 8),
+        ("VA", "0.30", 8),
+        ("VA", "0.31", 9),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("TT 2611260815 Z 0.1 ", "no station's ST"),
+        ("ST 0012345678 H TT 2613260815 ", "is no time"),
+        ("ST 0012345678 H XX 1 ", "no identifier: 'XX'"),
+        ("ST 0012345678 H Z 1e5 ", "Z 1e5: no number"),
+        ("ST 0012345678 H Z ", "Z is missing"),
+        ("ST 00123 H ", "has 10 digits"),
+        ("ST 0012345678 H DRP 00 ", "DRP has 24 hexadecimal digits"),
+    ],
+)
+def test_what_no_station_says_in_ascii(text: str, why: str) -> None:
+    with pytest.raises(FrameError, match=why):
+        sl651.decode(ascii_frame(0x32, text))
+
+
+@given(st.binary(min_size=1, max_size=600), st.integers(20, 200))
+def test_a_picture_in_ascii_is_joined(picture: bytes, limit: int) -> None:
+    text = b"0003261126081530ST 0012345678 H TT 2611260815 PIC " + picture
+    whole = Message(True, 1, "0012345678", 0x1234, 0x36, text, 3, ascii=True)
+    joiner = sl651_packets.Assembler()
+    last = None
+    for part in sl651_packets.split(whole, limit):
+        last = joiner.take(sl651.decode(sl651.encode(part)))
+    assert last is not None
+    assert last.content["elements"][0]["bytes"] == len(picture)
