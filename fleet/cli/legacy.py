@@ -18,16 +18,16 @@ class _Sysexits(click.RichCommand):
         try:
             return super().make_context(*args, **extra)
         except click.UsageError as e:
-            raise BadCall(e.format_message(), e.ctx) from None
+            raise _BadCall(e.format_message(), e.ctx) from None
 
 
-class BadFrame(click.ClickException):
+class _BadFrame(click.ClickException):
     """The bytes are no frame."""
 
     exit_code = EX_DATAERR
 
 
-class BadCall(click.UsageError):
+class _BadCall(click.UsageError):
     """What stands for the bytes is no hexadecimal text."""
 
     exit_code = EX_USAGE
@@ -61,7 +61,7 @@ def decode(protocol: str, variant: str | None, text: tuple[str, ...]) -> None:
     chosen = codec(protocol)
     if variant is not None and variant not in chosen.VARIANTS:
         known = ", ".join(chosen.VARIANTS) or "none"
-        raise BadCall(f"--variant {variant}: {protocol} has {known}")
+        raise _BadCall(f"--variant {variant}: {protocol} has {known}")
     joined = sys.stdin.read() if text == ("-",) else " ".join(text)
     data = _plain(joined) if protocol == "hj212" else None
     if data is None:
@@ -69,7 +69,7 @@ def decode(protocol: str, variant: str | None, text: tuple[str, ...]) -> None:
     try:
         frame = chosen.decode(data, variant)
     except FrameError as e:
-        raise BadFrame(str(e)) from None
+        raise _BadFrame(str(e)) from None
     say_json(frame.as_json())
 
 
@@ -80,8 +80,8 @@ def _bytes(text: str) -> bytes:
     except ValueError:
         pass
     if len(digits) % 2 and all(digit in "0123456789abcdefABCDEF" for digit in digits):
-        raise BadCall(f"HEX has {len(digits)} digits: two for each byte")
-    raise BadCall("HEX has something else than hexadecimal digits and blanks")
+        raise _BadCall(f"HEX has {len(digits)} digits: two for each byte")
+    raise _BadCall("HEX has something else than hexadecimal digits and blanks")
 
 
 def _plain(text: str) -> bytes | None:

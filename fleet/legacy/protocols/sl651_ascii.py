@@ -12,7 +12,8 @@ from fleet.legacy.protocols import crc
 from fleet.legacy.protocols import sl651_words as words
 from fleet.legacy.protocols.frame import FrameError, Value, decimal_text, iso
 from fleet.legacy.protocols.sl651_body import BARE, MANUAL, REPORTS, SERIES, Body
-from fleet.legacy.protocols.sl651_elements import NAME, Report, bcd_time, state
+from fleet.legacy.protocols.sl651_elements import Report
+from fleet.legacy.protocols.sl651_numbers import NAME, bcd_time, state
 
 SOH = b"\x01"
 MAX_TEXT, OVERHEAD = 0xFFF, 29
@@ -20,6 +21,7 @@ _AT_LENGTH, _AT_START, _AT_BODY = 19, 23, 24
 _HEX = re.compile(rb"[0-9A-Fa-f]*")
 _NUMBER = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,7})?")
 _STEP = re.compile(r"DR([DHN])([0-9]{2})")
+_RAW = re.compile(rb"(?:(?<= )|\A)(RGZS|PIC) ")
 _SERIES = re.compile(r"DRP|DRZ[1-8]")
 _UNITS = {"D": "days", "H": "hours", "N": "minutes"}
 Head = tuple[int, str, int, int]
@@ -113,14 +115,15 @@ def read(
 
 def _report(function: int, data: bytes, at: int, body: Body, more: bool) -> None:
     told = Report()
-    for name, key in ((b"RGZS ", "manual values"), (b"PIC ", "picture")):
-        before, sign, rest = data.partition(name)
-        if sign:
-            data = before
-            one: dict[str, Any] = {"key": name.decode().strip(), "name": key}
-            is_text = name == b"RGZS "
-            shown = {"text": rest.decode("ascii", "replace")} if is_text else {"bytes": len(rest)}
-            told.elements.append(one | shown)
+    raw = _RAW.search(data)  # the first of them: a picture may hold any bytes
+    if raw:
+        rest, data = data[raw.end() :], data[: raw.start()]
+        if raw[1] == b"PIC":
+            shown: dict[str, Any] = {"key": "PIC", "name": "picture", "bytes": len(rest)}
+        else:
+            text = rest.decode("ascii", "replace")
+            shown = {"key": "RGZS", "name": "manual values", "text": text}
+        told.elements.append(shown)
     text = data.decode("ascii", "replace")
     if text and not text.endswith(" "):
         if not more:

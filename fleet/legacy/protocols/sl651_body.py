@@ -7,17 +7,8 @@ from typing import Any
 from fleet.legacy.protocols import sl651_settings as settings
 from fleet.legacy.protocols import sl651_words as words
 from fleet.legacy.protocols.frame import BEIJING, FrameError, Value, iso
-from fleet.legacy.protocols.sl651_elements import (
-    NAME,
-    Reader,
-    Report,
-    bcd_time,
-    identifier,
-    report,
-    state,
-    station,
-    step,
-)
+from fleet.legacy.protocols.sl651_elements import Report, identifier, report, station
+from fleet.legacy.protocols.sl651_numbers import NAME, Reader, bcd_time, state, step
 
 REPORTS = (0x30, 0x31, 0x32, 0x33, 0x34, 0x36, 0x37, 0x38, 0x3A, 0x44)
 MANUAL = (0x35, 0x39)

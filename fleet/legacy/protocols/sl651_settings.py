@@ -4,7 +4,8 @@ from typing import Any
 
 from fleet.legacy.protocols import sl651_words as words
 from fleet.legacy.protocols.frame import FrameError, decimal_text
-from fleet.legacy.protocols.sl651_elements import NAME, Reader, identifier, number
+from fleet.legacy.protocols.sl651_elements import identifier
+from fleet.legacy.protocols.sl651_numbers import NAME, Reader, number
 
 _BASIC = {
     0x01: "centres", 0x02: "station", 0x03: "password", 0x04: "centre 1, main channel",
