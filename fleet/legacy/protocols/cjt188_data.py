@@ -77,7 +77,7 @@ def read(kind: int, control: int, data: bytes, at: int) -> Content:
         return {**fields, "status": status(data[3:5])}, (), ()
     if item in (0x8103, 0x8104, 0xA011, 0xA012) and len(data) == 4:
         return {**fields, "day": _number(data[3:4], at + 3)}, (), ()
-    return {**fields, "rest": data[3:].hex().upper()}, (), ()
+    return fields | ({"rest": data[3:].hex().upper()} if len(data) > 3 else {}), (), ()
 
 
 def item_name(item: int) -> str:

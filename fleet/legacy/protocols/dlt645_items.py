@@ -46,6 +46,14 @@ _LINES = {
     0x09: ("current_distortion", NUMBER, 2, 2, "%", ("", "a", "b", "c")),
 }
 _OTHERS = {
+    0x00900100: Item("energy_left", "energy left", NUMBER, 4, 2, "kWh"),
+    0x00900101: Item("energy_overdrawn", "energy overdrawn", NUMBER, 4, 2, "kWh"),
+    0x00900200: Item("money_left", "money left", NUMBER, 4, 2, "CNY"),
+    0x00900201: Item("money_overdrawn", "money overdrawn", NUMBER, 4, 2, "CNY"),
+    0x03110000: Item("power_failures", "power failures", NUMBER, 3),
+    0x03300000: Item("programmings", "times that the meter was programmed", NUMBER, 3),
+    0x03300100: Item("clearings", "times that the meter was cleared", NUMBER, 3),
+    0x03300D00: Item("cover_openings", "times that the cover was opened", NUMBER, 3),
     0x02800001: Item("neutral_current", "neutral current", SIGNED, 3, 3, "A"),
     0x02800002: Item("frequency", "frequency of the grid", NUMBER, 2, 2, "Hz"),
     0x02800003: Item("active_power_mean", "mean active power of a minute", SIGNED, 3, 4, "kW"),
@@ -88,6 +96,8 @@ def find(identifier: int) -> Item | None:
     """What DI3..DI0 as one number holds, None where this table does not know it."""
     first, second = identifier >> 24, identifier >> 16 & 0xFF
     tariff, when = identifier >> 8 & 0xFF, identifier & 0xFF
+    if identifier in _OTHERS:
+        return _OTHERS[identifier]
     if first in (0x00, 0x01):
         return _energy(first, second, tariff, when)
     if first == 0x02 and second in _LINES and when == 0:
@@ -98,7 +108,7 @@ def find(identifier: int) -> Item | None:
         return Item(f"state_word_{when}", f"running state word {when}", BITS, 2)
     if identifier == 0x040005FF:
         return Item("state_word", "running state words", BITS, 2, block=True)
-    return _OTHERS.get(identifier)
+    return None
 
 
 def _energy(first: int, second: int, tariff: int, when: int) -> Item | None:

@@ -99,6 +99,8 @@ def test_a_frame_of_an_electricity_meter_goes_round(
         (0x91, "02010004 301508", "clock", "08:15:30"),
         (0x91, "00FF0102 2022222322 23", "voltage_2", "232.2 V"),
         (0x91, "00000101 500100 3008251126", "forward_active_max_demand_total", "0.0150 kW"),
+        (0x91, "00029000 50341200", "money_left", "1234.50 CNY"),
+        (0x91, "00001103 120000", "power_failures", "12"),
         (0x92, "00010000 26000000 01", None, None),
     ],
 )
