@@ -1,4 +1,4 @@
-"""`kapok migrate`: the group, and its commands by name; a command's module is loaded when called."""
+"""`kapok migrate`: the group, and its commands by name, each loaded when it is called."""
 
 import importlib
 from typing import Any
