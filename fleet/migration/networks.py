@@ -1,4 +1,4 @@
-"""When networks end, and what modems can: both come in as sheets, both are asked by the planner."""
+"""When networks end, and what modems can: both come in as sheets, and the planner asks them."""
 
 import re
 from collections.abc import Iterator
@@ -94,7 +94,8 @@ def _model(line: Line) -> TacModel:
         raise MigrationError(f"bearers {line.get('bearers')[:24]!r}: of {', '.join(BEARERS)}")
     if module not in _MODULES:
         raise MigrationError(f"module {module[:24]!r}: socket or soldered")
+    ordered = " ".join(each for each in BEARERS if each in bearers)
     return TacModel(
-        tac=tac, model=line.get("model")[:64], bearers=" ".join(b for b in BEARERS if b in bearers),
+        tac=tac, model=line.get("model")[:64], bearers=ordered,
         module=module, configured_by=line.get("configured_by")[:24],
     )  # fmt: skip
