@@ -28,7 +28,7 @@ def plan(
     print_rules: bool,
     as_json: bool,
 ) -> None:
-    """Plan a programme, or plan it anew: a bearer, a path and one line of reason for each terminal.
+    """Plan a programme, or plan it anew: for each terminal a bearer, a path and a line of reason.
 
     Terminals whose migration is under way stay as they are. Items that change lose their wave.
 

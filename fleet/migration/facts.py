@@ -149,7 +149,7 @@ def _rate(kbit: int | None) -> str:
 def _evidence(found: Coverage | None, operator: str, zh: bool) -> str:
     if found is None:
         return "未勘测" if zh else "no survey"
-    whose = "" if found.operator == operator else f" ({found.operator})"
+    whose = f" ({found.operator})" if found.operator not in ("", operator) else ""
     sure = ""
     if found.confidence == "low":
         sure = "，可信度低" if zh else ", low confidence"

@@ -66,7 +66,7 @@ class Rules:
     cells: Mapping[str, Any]
 
     def path(self, name: str) -> Path_:
-        """By its name, which is there: an item of an older file has it no more, and costs nothing."""
+        """By its name; one that an item has of an older file, and this has not, costs nothing."""
         return next(
             (each for each in self.paths if each.name == name), Path_(name, Every(), "all", 0, 0)
         )
@@ -94,9 +94,8 @@ def read(text: str, name: str = "rules") -> Rules:
     except tomllib.TOMLDecodeError as e:
         raise MigrationError(f"{name} is no TOML: {e}") from None
     except KeyError as e:
-        raise MigrationError(
-            f"{name}: {e.args[0]} is missing: take kapok's own as a model"
-        ) from None
+        why = f"{e.args[0]} is missing: take kapok's own as a model"
+        raise MigrationError(f"{name}: {why}") from None
     except (TypeError, AttributeError, ValueError) as e:
         if isinstance(e, MigrationError):
             raise
