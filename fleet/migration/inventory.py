@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from fleet.db.base import Database
@@ -69,7 +69,7 @@ def _all(
         twice.note(chunk)
     for chunk in chunks(map(entries.read, sheet)):
         with transaction(database) as session:
-            told = [*_chunk(session, chunk, twice, sheet.name)]
+            told = _chunk(session, chunk, twice, sheet.name)
         yield from told
 
 
@@ -80,19 +80,26 @@ def chunks(items: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
         yield chunk
 
 
-def _chunk(session: Session, chunk: list[Entry], twice: Twice, name: str) -> Iterator[Told]:
+def _chunk(session: Session, chunk: list[Entry], twice: Twice, name: str) -> list[Told]:
     known = Known(session, chunk)
     for entry in chunk:
         _weigh_repeats(entry, twice)
-        if entry.refused is None:
-            known.weigh(entry)
+    known.weigh(chunk)
+    taken = [entry for entry in chunk if entry.refused is None]
+    fresh = {entry.number for entry in taken if entry.number not in known.legacy}
+    _add(session, known, [entry for entry in taken if entry.number in fresh])
+    changed = [entry for entry in taken if entry.number in fresh or _is_news(known, entry)]
+    _write(session, known, changed, name)
+    news = {entry.number for entry in changed}
+    told = []
+    for entry in chunk:
+        faults, outcome = tuple(entry.faults), SAME
         if entry.refused is not None:
-            told = (entry.refused, *entry.faults)
-            yield Told(entry.line.number, entry.number, REFUSED, told)
-            continue
-        outcome = _take(session, known, entry, f"{name}:{entry.line.number}"[-120:])
-        yield Told(entry.line.number, entry.number, outcome, tuple(entry.faults))
-    session.flush()
+            faults, outcome = (entry.refused, *faults), REFUSED
+        elif entry.number in news:
+            outcome = ADDED if entry.number in fresh else CHANGED
+        told.append(Told(entry.line.number, entry.number, outcome, faults))
+    return told
 
 
 def _weigh_repeats(entry: Entry, twice: Twice) -> None:
@@ -122,88 +129,95 @@ def _numbers(lines: list[int]) -> str:
     return ", ".join(map(str, lines[:3])) + more
 
 
-def _take(session: Session, known: Known, entry: Entry, source: str) -> str:
-    row = known.legacy.get(entry.number)
-    if row is None:
-        row = _add(session, known, entry)
-        outcome = ADDED
-    else:
-        outcome = SAME if row.digest == entry.digest else CHANGED
+def _is_news(known: Known, entry: Entry) -> bool:
+    """Whether the line, or what stands against it, is not what came in before."""
+    row = known.legacy[entry.number]
     terminal = known.terminals[row.terminal_id]
-    before = [(terminal.imei, terminal.iccid), *sorted(known.faults.get(row.terminal_id, ()))]
-    for name, value in entry.values.items():
-        setattr(row, name, value)
-    if before[0] != (entry.imei or None, entry.iccid or None):
-        terminal.imei, terminal.iccid = entry.imei or None, entry.iccid or None
-        session.flush()  # one may give up what the next one takes
-    terminal.area_code, terminal.role = entry.area, entry.kind
-    asset = known.assets[entry.asset][0]
-    asset.kind = entry.kind
-    if entry.latitude_e7 is not None:
-        asset.latitude_e7, asset.longitude_e7 = entry.latitude_e7, entry.longitude_e7
-    faults = dict(entry.faults)
-    if outcome == SAME and before != [(terminal.imei, terminal.iccid), *sorted(faults)]:
-        outcome = CHANGED  # the line is the same: what stood against it is not
-    if outcome != SAME:
-        row.source, row.digest, row.imported_us = source, entry.digest, now_us()
-        session.execute(
-            delete(InventoryFault).where(InventoryFault.terminal_id == row.terminal_id)
-        )
-        for code, detail in faults.items():
-            session.add(
-                InventoryFault(
-                    terminal_id=row.terminal_id, code=code, detail=detail[:200], source=source,
-                    at_us=now_us(),
-                )
-            )  # fmt: skip
-    known.holds(terminal)
-    return outcome
+    before = (row.digest, terminal.imei, terminal.iccid, known.faults.get(row.terminal_id, set()))
+    codes = {code for code, _ in entry.faults}
+    return before != (entry.digest, entry.imei or None, entry.iccid or None, codes)
 
 
-def _add(session: Session, known: Known, entry: Entry) -> LegacyTerminal:
+def _add(session: Session, known: Known, fresh: list[Entry]) -> None:
+    """Areas, sites, assets and terminals of new lines, where there are none; a flush of each."""
     now = now_us()
-    _place(session, known, entry)
-    free = legacy_ids.candidates(entry.number)
-    terminal_id = next(each for each in free if session.get(Terminal, each) is None)
-    terminal = Terminal(
-        id=terminal_id, kind="legacy", role=entry.kind, state="active", area_code=entry.area,
-        added_us=now,
-    )  # fmt: skip
-    session.add(terminal)
+    areas = {entry.area: entry.area_name for entry in fresh if entry.area not in known.areas}
+    session.add_all(Area(code=code, name=name) for code, name in areas.items())
     session.flush()
-    row = LegacyTerminal(
-        terminal_id=terminal_id, number=entry.number, source="", digest="", imported_us=now
-    )
-    session.add(row)
-    asset = known.assets[entry.asset][0]
-    session.add(
-        Installation(
-            terminal_id=terminal_id, asset_id=asset.id, from_us=now, open_for=terminal_id,
-            register_offset=0,
+    homeless = [entry for entry in fresh if not known.assets.get(entry.asset)]
+    keys = dict.fromkeys((entry.area, entry.site) for entry in homeless)
+    sites = {key: Site(area_code=key[0], name=key[1]) for key in keys if key not in known.sites}
+    session.add_all(sites.values())
+    session.flush()
+    known.sites.update({key: site.id for key, site in sites.items()})
+    for entry in homeless:
+        site_id = known.sites[entry.area, entry.site]
+        known.assets[entry.asset] = [Asset(site_id=site_id, kind=entry.kind, name=entry.asset)]
+    session.add_all(known.assets[entry.asset][0] for entry in homeless)
+    session.flush()
+    ids = _ids(session, [entry.number for entry in fresh])
+    for entry in fresh:
+        terminal = Terminal(
+            id=ids[entry.number], kind="legacy", role=entry.kind, state="active",
+            area_code=entry.area, added_us=now,
+        )  # fmt: skip
+        known.terminals[terminal.id] = terminal
+        known.legacy[entry.number] = LegacyTerminal(
+            terminal_id=terminal.id, number=entry.number, imported_us=now
         )
-    )  # fmt: skip
-    known.legacy[entry.number], known.terminals[terminal_id] = row, terminal
-    known.at[terminal_id] = asset.id
-    known.served[asset.id] = [terminal_id]
-    return row
-
-
-def _place(session: Session, known: Known, entry: Entry) -> None:
-    """Area, site and asset of a line, made where there are none."""
-    if entry.area not in known.areas:
-        session.add(Area(code=entry.area, name=entry.area_name))
-        session.flush()
-        known.areas.add(entry.area)
-    if known.assets.get(entry.asset):
-        return
-    key = (entry.area, entry.site)
-    if key not in known.sites:
-        site = Site(area_code=entry.area, name=entry.site)
-        session.add(site)
-        session.flush()
-        known.sites[key] = site.id
-    asset = Asset(site_id=known.sites[key], kind=entry.kind, name=entry.asset)
-    session.add(asset)
+    session.add_all(known.terminals[ids[entry.number]] for entry in fresh)
     session.flush()
-    known.assets[entry.asset] = [asset]
-    known.areas_of[asset.id] = entry.area
+    session.add_all(
+        Installation(
+            terminal_id=ids[entry.number], asset_id=known.assets[entry.asset][0].id, from_us=now,
+            open_for=ids[entry.number], register_offset=0,
+        )
+        for entry in fresh
+    )  # fmt: skip
+
+
+def _ids(session: Session, numbers: list[str]) -> dict[str, str]:
+    """A free id for each number of a terminal."""
+    several = {number: legacy_ids.candidates(number) for number in numbers}
+    first = [ids[0] for ids in several.values()]
+    used = set(session.scalars(select(Terminal.id).where(Terminal.id.in_(first))))
+    found: dict[str, str] = {}
+    for number, ids in several.items():
+        free = ids[0] if ids[0] not in used else None
+        # One in a million numbers: its hash is another's, too.
+        found[number] = free or next(
+            each for each in ids if each not in used and session.get(Terminal, each) is None
+        )
+        used.add(found[number])
+    return found
+
+
+def _write(session: Session, known: Known, changed: list[Entry], name: str) -> None:
+    now = now_us()
+    for entry in changed:  # one may give up a number that another one takes
+        terminal = known.terminals[known.legacy[entry.number].terminal_id]
+        terminal.imei = terminal.imei if terminal.imei == entry.imei else None
+        terminal.iccid = terminal.iccid if terminal.iccid == entry.iccid else None
+    session.flush()
+    ids = [known.legacy[entry.number].terminal_id for entry in changed]
+    session.execute(delete(InventoryFault).where(InventoryFault.terminal_id.in_(ids)))
+    for entry in changed:
+        row = known.legacy[entry.number]
+        terminal, asset = known.terminals[row.terminal_id], known.assets[entry.asset][0]
+        terminal.imei, terminal.iccid = entry.imei or None, entry.iccid or None
+        terminal.area_code, terminal.role, asset.kind = entry.area, entry.kind, entry.kind
+        if entry.latitude_e7 is not None:
+            asset.latitude_e7, asset.longitude_e7 = entry.latitude_e7, entry.longitude_e7
+        for column, value in entry.values.items():
+            setattr(row, column, value)
+        source = f"{name}:{entry.line.number}"[-120:]
+        row.source, row.digest, row.imported_us = source, entry.digest, now
+        session.add(row)
+        session.add_all(
+            InventoryFault(
+                terminal_id=row.terminal_id, code=code, detail=detail[:200], source=source,
+                at_us=now,
+            )
+            for code, detail in dict(entry.faults).items()
+        )  # fmt: skip
+    session.flush()

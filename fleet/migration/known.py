@@ -11,11 +11,10 @@ TAC = 8  # digits of an IMEI that tell its type
 
 
 class Known:
-    """Read in a few statements for a chunk of lines; kept up to date while they are taken in.
+    """Read in a few statements for a chunk of lines; what they add is kept here, too.
 
     `legacy`: by number; `assets`: by name, more than one where a name is not unique; `at`:
-    terminal -> asset that it serves now; `served`: asset -> terminals; `owners`: IMEI or ICCID ->
-    terminal.
+    terminal -> asset that it serves now; `served`: asset -> terminals.
     """
 
     def __init__(self, session: Session, chunk: list[Entry]) -> None:
@@ -37,9 +36,12 @@ class Known:
             )
         )
         self.terminals = {row.id: row for row in rows}
-        self.owners: dict[str, str] = {}
-        for row in self.terminals.values():
-            self.holds(row)
+        self._owners = {
+            text: row.id
+            for row in self.terminals.values()
+            for text in (row.imei, row.iccid)
+            if text
+        }
         self.areas = set(session.scalars(select(Area.code)))
         self._places(session, names, taken)
         self._installed(session, ids)
@@ -95,43 +97,49 @@ class Known:
             self.at[terminal_id] = asset_id
             self.served.setdefault(asset_id, []).append(terminal_id)
 
-    def holds(self, terminal: Terminal) -> None:
-        """Remember whose the terminal's numbers are now; what it had before is free."""
-        self.owners = {n: owner for n, owner in self.owners.items() if owner != terminal.id}
-        for text in (terminal.imei, terminal.iccid):
-            if text:
-                self.owners[text] = terminal.id
+    def weigh(self, chunk: list[Entry]) -> None:
+        """Refuse lines, or take out of them, what the registry holds otherwise."""
+        for entry in chunk:
+            if entry.refused is None:
+                self._weigh_place(entry)
+        taken = [entry for entry in chunk if entry.refused is None]
+        for entry in taken:
+            row = self.legacy.get(entry.number)
+            if row is not None:  # what it does not claim any more is free
+                terminal = self.terminals[row.terminal_id]
+                for had, has in ((terminal.imei, entry.imei), (terminal.iccid, entry.iccid)):
+                    if had and had != has:
+                        self._owners.pop(had, None)
+        for entry in taken:
+            self._weigh_numbers(entry)
+            self._weigh_tac(entry)
+            if entry.values.get("sim_lock") == "bound":
+                why = "the card is bound to this IMEI: have the operator unbind it before a visit"
+                entry.faults.append(("sim-bound", why))
 
-    def weigh(self, entry: Entry) -> None:
-        """Refuse the line, or take out of it, what the registry holds otherwise."""
-        row = self.legacy.get(entry.number)
-        mine = row.terminal_id if row is not None else None
+    def _weigh_place(self, entry: Entry) -> None:
         if entry.area not in self.areas and not entry.area_name:
             why = f"area {entry.area} is unknown: kapok area add {entry.area} NAME, or area_name"
             entry.refused = ("area", why)
             return
-        self._weigh_asset(entry, mine)
-        if entry.refused is not None:
-            return
+        row = self.legacy.get(entry.number)
+        self._weigh_asset(entry, row.terminal_id if row is not None else None)
+
+    def _weigh_numbers(self, entry: Entry) -> None:
+        row = self.legacy.get(entry.number)
+        mine = row.terminal_id if row is not None else None
         for name in ("imei", "iccid"):
-            owner = self.owners.get(getattr(entry, name))
+            owner = self._owners.get(getattr(entry, name))
             if owner is not None and owner != mine:
                 why = f"{name} {getattr(entry, name)} is in terminal {owner}"
                 entry.faults.append((f"{name}-taken", f"{why}: correct one of the two"))
                 setattr(entry, name, "")
         address = entry.values.get("address")
-        other = (
-            self._addresses.get((str(entry.values.get("protocol")), str(address)))
-            if address
-            else None
-        )
+        key = (str(entry.values.get("protocol")), str(address))
+        other = self._addresses.get(key) if address else None
         if other is not None and other != entry.number:
             entry.faults.append(("address-taken", f"address {address} is of terminal {other}"))
             entry.values["address"] = None
-        self._weigh_tac(entry)
-        if entry.values.get("sim_lock") == "bound":
-            why = "the card is bound to this IMEI: have the operator unbind it before a visit"
-            entry.faults.append(("sim-bound", why))
 
     def _weigh_asset(self, entry: Entry, mine: str | None) -> None:
         several = self.assets.get(entry.asset, [])

@@ -62,7 +62,7 @@ def _chunk(session: Session, chunk: list[Line], source: str) -> Iterator[Taken]:
     known = set(
         session.scalars(select(RadioSample.digest).where(RadioSample.digest.in_(list(rows))))
     )
-    for digest, (row, number) in rows.items():
+    for digest, (_, number) in rows.items():
         yield Taken(number, "known" if digest in known else "new", "")
     session.add_all(row for digest, (row, _) in rows.items() if digest not in known)
     session.flush()

@@ -1,7 +1,7 @@
 """Coverage of each site: measured there, or by its neighbours; and how sure that is.
 
 What is measured at a place counts by its worse quarter, since a meter has no better day to wait
-for. A node's own coverage level goes before its RSRP: the thresholds between levels are the cell's.
+for. A modem's own coverage level goes before its RSRP: the limits of the levels are the cell's.
 """
 
 import math
@@ -178,11 +178,17 @@ def _results(
         if mine is None or mine.confidence == LOW:
             at = positions.get(site_id)
             others = by_neighbours(grid.near(at, site_id), limits) if at is not None else None
-            # One reading of its own is worth more than few from farther away.
-            if others is not None and (mine is None or others.confidence != LOW):
+            # Few readings of its own go before few others, and before many where they are worse.
+            if others is not None and (mine is None or _outdoes(others, mine)):
                 mine = others
         if mine is not None:
             yield site_id, mine
+
+
+def _outdoes(others: Result, mine: Result) -> bool:
+    if others.confidence == LOW:
+        return False
+    return (NONE if mine.ecl is None else mine.ecl) <= (NONE if others.ecl is None else others.ecl)
 
 
 def _positions(session: Session) -> dict[int, Position]:
