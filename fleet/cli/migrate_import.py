@@ -92,7 +92,9 @@ def _lines(told: Any, report: Path | None, limit: int) -> dict[str, Any]:
         if file:
             file.close()
     return {
-        "lines": outcomes.total(), **outcomes, "faults": dict(sorted(codes.items())),
+        "lines": outcomes.total(),
+        **{name: outcomes[name] for name in ("added", "changed", "same", "refused")},
+        "faults": dict(sorted(codes.items())),
         "shown": shown,
     }  # fmt: skip
 

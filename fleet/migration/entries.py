@@ -56,8 +56,9 @@ class Entry:
 
     @property
     def digest(self) -> str:
-        """Of all that the line says; another order of columns is the same."""
-        said = "\n".join(f"{name}={text}" for name, text in sorted(self.line.cells.items()))
+        """Of all that the line says; other columns that are empty, or another order, are the same."""
+        cells = sorted(self.line.cells.items())
+        said = "\n".join(f"{name}={text}" for name, text in cells if text)
         return hashlib.sha256(said.encode()).hexdigest()
 
 

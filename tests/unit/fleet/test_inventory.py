@@ -207,18 +207,19 @@ def workbook(path: Path, rows: list[list[Any]]) -> Path:
     rel = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
     package = "http://schemas.openxmlformats.org/package/2006"
     office = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+    sheet = "worksheets/s.xml"
     parts = {
         "[Content_Types].xml": f'<Types xmlns="{package}/content-types">'
         '<Default Extension="rels" '
         'ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
         f'<Override PartName="/xl/workbook.xml" ContentType="{office}.sheet.main+xml"/>'
-        f'<Override PartName="/xl/worksheets/s.xml" ContentType="{office}.worksheet+xml"/></Types>',
+        f'<Override PartName="/xl/{sheet}" ContentType="{office}.worksheet+xml"/></Types>',
         "_rels/.rels": f'<Relationships xmlns="{package}/relationships"><Relationship Id="r1" '
         f'Type="{rel}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
         "xl/workbook.xml": f'<workbook xmlns="{main}" xmlns:r="{rel}"><sheets>'
         '<sheet name="s" sheetId="1" r:id="r1"/></sheets></workbook>',
         "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{package}/relationships">'
-        f'<Relationship Id="r1" Type="{rel}/worksheet" Target="worksheets/s.xml"/></Relationships>',
+        f'<Relationship Id="r1" Type="{rel}/worksheet" Target="{sheet}"/></Relationships>',
         "xl/worksheets/s.xml": f'<worksheet xmlns="{main}"><sheetData>{cells}</sheetData>'
         "</worksheet>",
     }
@@ -253,9 +254,7 @@ def test_a_workbook_keeps_15_digits_of_a_number_and_what_lost_more_is_told(
         (b"\x81\xff\xfe,\x00", "neither UTF-8 nor GB 18030"),
     ],
 )
-def test_what_is_no_inventory_is_refused_in_one_line(
-    raw: bytes, why: str, tmp_path: Path
-) -> None:
+def test_what_is_no_inventory_is_refused_in_one_line(raw: bytes, why: str, tmp_path: Path) -> None:
     path = tmp_path / "t.bin"
     path.write_bytes(raw)
     with pytest.raises(MigrationError, match=why) as refused:
