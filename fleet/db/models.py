@@ -9,7 +9,9 @@ from fleet.db.base import Base
 from fleet.identity import tables as identity
 from fleet.identity import token_tables as tokens
 from fleet.migration import guards as ledger_guards
+from fleet.migration import inventory_tables as inventory
 from fleet.migration import ledger_tables as ledger
+from fleet.migration import survey_tables as survey
 from fleet.migration import swap_tables as swaps
 from fleet.migration import tables as migration
 from fleet.registry import health_tables as health
@@ -30,6 +32,7 @@ __all__ = [
     "desired",
     "health",
     "identity",
+    "inventory",
     "ledger",
     "ledger_guards",
     "migration",
@@ -37,6 +40,7 @@ __all__ = [
     "releases",
     "rollouts",
     "sub_devices",
+    "survey",
     "swaps",
     "telemetry",
     "tokens",

@@ -25,6 +25,7 @@ REVISIONS = (
     "0013",
     "0014",
     "0015",
+    "0016",
 )  # of fleet/db/migrations/versions, oldest first
 
 

@@ -1,1 +1,1 @@
-"""Migrations of 2G/3G terminals: inventory, survey, plan, waves, and the proof that no bill is lost."""
+"""Migrations of 2G/3G terminals: inventory, survey, plan, waves, and what proves every bill."""

@@ -50,9 +50,7 @@ def adopt(
     wants = []
     for asset_id, register in keys:
         meaning = check(meanings.get(asset_id, plain(register)), register)
-        wants.append(
-            Want(asset_id, register, terminals[asset_id], meaning, since_us, desk.now_us)
-        )
+        wants.append(Want(asset_id, register, terminals[asset_id], meaning, since_us, desk.now_us))
     openings = []
     adopted = []
     for want, reads in zip(wants, fetch(desk.session, wants), strict=True):
@@ -64,9 +62,7 @@ def adopt(
         first = reads[0]
         raw = check_raw(first.raw, want.meaning)
         start = (index or {}).get(want.asset_id, scaled(raw, want.meaning, want.register))
-        opening = Opening(
-            want.terminal_id, FIRST, NONE, want.meaning, first.at_us, raw, start
-        )
+        opening = Opening(want.terminal_id, FIRST, NONE, want.meaning, first.at_us, raw, start)
         evidence_id = desk.note(
             "segment", {"register": want.register, "number": 0,
                         **ledger.said(opening, first.at_us, start)},

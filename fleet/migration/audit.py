@@ -33,9 +33,7 @@ class Audit(NamedTuple):
         """With the breach's names."""
         said = {**self._asdict(), "ok": self.breach is None, "breach": None}
         if self.breach is not None:
-            said["breach"] = {
-                **self.breach._asdict(), "means": INVARIANTS[self.breach.invariant]
-            }
+            said["breach"] = {**self.breach._asdict(), "means": INVARIANTS[self.breach.invariant]}
         return said
 
 

@@ -213,9 +213,7 @@ def _back(
     assert former is not None  # noqa: S101  # _old_want refused it
     meaning = ledger.meaning_of(former)
     if typed is not None:
-        return by_dials(
-            standing, new, typed, BACK, most_per_day, (item.old_terminal_id, meaning)
-        )
+        return by_dials(standing, new, typed, BACK, most_per_day, (item.old_terminal_id, meaning))
     reached = ledger.counted(former, former.total or 0)
     anchor = Anchor(former.last_us or 0, former.last_raw or 0, reached)
     candidate = Candidate(item.old_terminal_id, meaning, anchor, old)

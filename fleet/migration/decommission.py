@@ -36,9 +36,7 @@ def decommission(desk: Desk, item_ids: Sequence[int]) -> list[int]:
     """Let the old terminals of settled items go, once none of them may be rolled back any more.
     What is let go already is left as it is.
     """
-    items = [
-        item for item in moves.find(desk, item_ids) if item.state != states.DECOMMISSIONED
-    ]
+    items = [item for item in moves.find(desk, item_ids) if item.state != states.DECOMMISSIONED]
     for item in items:
         moves.expect(item, states.SETTLED)
         moves.check(desk, item, states.DECOMMISSIONED)
@@ -64,9 +62,7 @@ def decommission(desk: Desk, item_ids: Sequence[int]) -> list[int]:
             "sim_cancel_asked": terminal.iccid is not None, "revoked": revoked,
             "alias": terminal.imei or terminal.id,
         }  # fmt: skip
-        evidence_id = desk.note(
-            "decommission", body, item_id=item.id, asset_id=item.asset_id
-        )
+        evidence_id = desk.note("decommission", body, item_id=item.id, asset_id=item.asset_id)
         rows.append(_row(item, terminal, revoked, desk.now_us, evidence_id))
     desk.store_evidence()
     if rows:

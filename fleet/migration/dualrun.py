@@ -213,9 +213,7 @@ def _row(item: MigrationItem, put: Put, standing: Standing | None) -> dict[str, 
     register, meaning = None, None
     if standing is not None:
         register = standing.segment.register
-        default = (
-            ledger.meaning_of(standing.segment) if put.mode == SAME else plain(register)
-        )
+        default = ledger.meaning_of(standing.segment) if put.mode == SAME else plain(register)
         meaning = check(put.meaning or default, register)
     shape: dict[str, object] = (
         dict.fromkeys(Meaning._fields) if meaning is None else meaning._asdict()
@@ -302,7 +300,10 @@ def _compare(
             break
         low, high = shadow[place][1], shadow[ahead][1]
         if not low - tolerance <= index <= high + tolerance:
-            return False, f"apart at {when} us: the old one counted {index}, the new {low} to {high}"
+            return (
+                False,
+                f"apart at {when} us: the old one counted {index}, the new {low} to {high}",
+            )
         compared.append(when)
     span_s = (compared[-1] - swap.at_us) // US if compared else 0
     if len(compared) < limits.compared or span_s < limits.dual_s:
@@ -329,9 +330,7 @@ def _alone(
 ) -> tuple[bool, str]:
     """The old one is gone, or is the new one: it must be heard, long enough and without gaps."""
     times = [swap.at_us, *(read.at_us for read in reads if read.at_us > swap.at_us)]
-    gap_s = max(
-        (b - a for a, b in zip(times, [*times[1:], now_us], strict=True)), default=0
-    ) // US
+    gap_s = max((b - a for a, b in zip(times, [*times[1:], now_us], strict=True)), default=0) // US
     span_s = (times[-1] - swap.at_us) // US
     if gap_s > limits.gap_s:
         return False, f"apart: {gap_s} s without a reading"

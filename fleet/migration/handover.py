@@ -80,9 +80,7 @@ def hand_over(
     if segment.to_us is not None:
         return _reopen(old, new, kind)
     of_old = [
-        state
-        for state in steps(old.start(), old_reads, segment.modulus)
-        if state.at_us <= now_us
+        state for state in steps(old.start(), old_reads, segment.modulus) if state.at_us <= now_us
     ]
     start = Walked(0, new.anchor.at_us, new.anchor.raw)
     of_new = {state.at_us: state for state in steps(start, new.reads, new.meaning.modulus)}
@@ -132,14 +130,10 @@ def by_dials(
         raise LedgerError(f"what does the dial of {terminal_id} show? --initial N")
     raw = check_raw(typed.new_raw, meaning)
     base = counted(segment, state.total)
-    return Handover(
-        closing, Opening(terminal_id, kind, TYPED, meaning, typed.at_us, raw, base)
-    )
+    return Handover(closing, Opening(terminal_id, kind, TYPED, meaning, typed.at_us, raw, base))
 
 
-def checked(
-    old: Standing, old_reads: Sequence[Read], typed: Typed, most_per_day: int
-) -> Walked:
+def checked(old: Standing, old_reads: Sequence[Read], typed: Typed, most_per_day: int) -> Walked:
     """The billed counter at a typed dial; LedgerError for one that its readings contradict."""
     segment = old.segment
     meaning = meaning_of(segment)

@@ -89,7 +89,9 @@ def _segments(session: Session, asset_ids: Sequence[int]) -> Iterator[Breach]:
         elif clock:
             yield Breach("I6", *where, f"{named} has another clock or counter, without an event")
         elif same:
-            yield Breach("I1", *where, f"{named} begins anew on the same terminal, without an event")
+            yield Breach(
+                "I1", *where, f"{named} begins anew on the same terminal, without an event"
+            )
         elif turn:
             yield Breach("I6", *where, f"{named} ended at a counter that its turns do not give")
 

@@ -167,9 +167,7 @@ def index_at(session: Session, asset_id: int, register: int, at_us: int) -> int 
         .order_by(BillLine.number.desc()).limit(1)
     )  # fmt: skip
     start = start_of(segment, line)
-    want = Want(
-        asset_id, register, segment.terminal_id, meaning_of(segment), start.at_us, at_us
-    )
+    want = Want(asset_id, register, segment.terminal_id, meaning_of(segment), start.at_us, at_us)
     (reads,) = fetch(session, [want])
     index = index_of(segment, line, walk(start, reads, segment.modulus))
     return index if segment.end_index is None else min(index, segment.end_index)

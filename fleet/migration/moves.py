@@ -52,9 +52,7 @@ def check(desk: Desk, item: MigrationItem, to: str) -> None:
     if not states.may(desk.actor, item.state, to):
         may = states.who_may(item.state, to)
         who = f"only {' or '.join(may)} does that" if may else "nobody does that"
-        raise LedgerError(
-            f"item {item.id} ({item.old_terminal_id}): {item.state} to {to}: {who}"
-        )
+        raise LedgerError(f"item {item.id} ({item.old_terminal_id}): {item.state} to {to}: {who}")
     late = item.deadline_us is not None and desk.now_us > item.deadline_us
     if to == states.ROLLED_BACK and late:
         raise LedgerError(

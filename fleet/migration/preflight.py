@@ -19,14 +19,15 @@ SPARE: Final = "spare"  # what is put in is on the shelf
 KEYS: Final = "keys"  # the new terminal is provisioned
 CHECKS: Final = (SIM_UNBOUND, WHITELIST, FIRMWARE, SPARE, KEYS)
 
-# Words in a path's name -> what it needs; a path may have several.
-_NEEDS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
-    ("sim", (SIM_UNBOUND, WHITELIST)),
-    ("module", (SIM_UNBOUND, FIRMWARE, SPARE)),
-    ("replace", (WHITELIST, FIRMWARE, SPARE, KEYS)),
-    ("terminal", (WHITELIST, FIRMWARE, SPARE, KEYS)),
-    ("gateway", (WHITELIST, SPARE, KEYS)),
-)
+# Path (rules.toml) -> what it needs; what is not here needs nothing.
+_NEEDS: Final[dict[str, tuple[str, ...]]] = {
+    "configuration": (WHITELIST,),
+    "esim-profile": (SIM_UNBOUND, WHITELIST),
+    "sim-swap": (SIM_UNBOUND, WHITELIST, SPARE),
+    "module-swap": (SIM_UNBOUND, FIRMWARE, SPARE),
+    "replacement": (WHITELIST, FIRMWARE, SPARE, KEYS),
+    "gateway-bridge": (WHITELIST, SPARE, KEYS),
+}
 
 
 class Standing(NamedTuple):
@@ -39,8 +40,7 @@ class Standing(NamedTuple):
 
 def needs(path: str) -> tuple[str, ...]:
     """The checks of a path."""
-    found = [name for word, names in _NEEDS if word in path for name in names]
-    return tuple(dict.fromkeys(found))
+    return _NEEDS.get(path, ())
 
 
 def note(desk: Desk, item_ids: Sequence[int], name: str, said: str, *, passed: bool) -> None:
@@ -95,9 +95,7 @@ def make_ready(
     for item in items:
         moves.check(desk, item, states.READY)
     metered = registers_of(desk, [item.asset_id for item in items])
-    terminals = {
-        item.asset_id: item.old_terminal_id for item in items if item.asset_id in metered
-    }
+    terminals = {item.asset_id: item.old_terminal_id for item in items if item.asset_id in metered}
     adopt(desk, terminals, meanings or {})
     moves.move(desk, items, states.READY, {})
     for item in items:

@@ -24,7 +24,9 @@ _CLOCK = ("clock_shift_s", "modulus")
 _UNIT = ("unit", "decimals", "step")
 
 
-def breaches(session: Session, asset_ids: Sequence[int], checked: Counter[str]) -> Iterator[Breach]:
+def breaches(
+    session: Session, asset_ids: Sequence[int], checked: Counter[str]
+) -> Iterator[Breach]:
     """Of these assets, asset by asset."""
     segments: dict[ledger.Key, list[RegisterSegment]] = defaultdict(list)
     for segment in session.scalars(
@@ -163,7 +165,9 @@ def _ended(
     last_us, last_raw = segment.last_us or 0, segment.last_raw or 0
     typed = following is not None and following.pair == TYPED
     if not (typed or _is_there(segment, last_us, last_raw, reads, dials)):
-        yield Breach("I3", *where, f"{named} ends with a reading of {last_us} us that is not there")
+        yield Breach(
+            "I3", *where, f"{named} ends with a reading of {last_us} us that is not there"
+        )
 
 
 def _billed(
@@ -195,7 +199,9 @@ def _billed(
     checked["I4"] += 1
     gap_us = _gap(line, segments, reads)
     if line.quality == billing.GOOD and gap_us > line.policy_us:
-        yield Breach("I4", *where, f"{named} is no estimate, yet {gap_us} us are without a reading")
+        yield Breach(
+            "I4", *where, f"{named} is no estimate, yet {gap_us} us are without a reading"
+        )
 
 
 def _gap(

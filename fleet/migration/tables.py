@@ -1,4 +1,4 @@
-"""Tables of migration programmes: what is to be done, and each terminal's part. Times are us UTC."""
+"""Tables of programmes: what is to be done, and each terminal's part. Times are us UTC."""
 
 from sqlalchemy import (
     BigInteger,

@@ -148,7 +148,11 @@ class Town:
         with self.database.begin() as session:
             session.add(
                 Terminal(
-                    id=terminal_id, kind=kind, role=role, state="active", area_code=rig.AREA,
+                    id=terminal_id,
+                    kind=kind,
+                    role=role,
+                    state="active",
+                    area_code=rig.AREA,
                     added_us=self.now,
                 )
             )

@@ -1,0 +1,42 @@
+"""`kapok migrate`: the group, and its commands by name, each loaded when it is called."""
+
+import importlib
+from typing import Any
+
+import rich_click as click
+
+COMMANDS = {
+    "import": ("fleet.cli.migrate_import", "import_"),
+    "plan": ("fleet.cli.migrate_plan", "plan"),
+    "show": ("fleet.cli.migrate_show", "show"),
+    "survey": ("fleet.cli.migrate_survey", "survey"),
+    "waves": ("fleet.cli.migrate_waves", "waves"),
+    "what-if": ("fleet.cli.migrate_what_if", "what_if"),
+}
+
+
+class _Lazy(click.RichGroup):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[cmd_name]
+        return getattr(importlib.import_module(module), attribute)
+
+
+@click.group(cls=_Lazy)
+def migrate() -> None:
+    """Move 2G/3G terminals to NB-IoT, Cat1 or 5G, and never lose a bill.
+
+    \b
+    import    what there is: terminals, their networks' last days, models by TAC
+    survey    what coverage each site has, and how sure that is
+    plan      where each terminal moves, how, and why, by rules that are data
+    waves     when, by the networks' last days, crews, access and billing
+    what-if   several rules or crews side by side; nothing is kept
+    show      a programme, its items, costs and cells; faults of the inventory
+
+    Example: kapok migrate import terminals.xlsx && kapok migrate plan gas --area 4401
+    """
