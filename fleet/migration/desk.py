@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from sqlalchemy.orm import Session
 
 from fleet.db.base import Database
+from fleet.errors import Refusal
 from fleet.migration import invariants
 from fleet.migration.breaches import BrokenInvariant
 from fleet.migration.evidence import Chain
@@ -46,7 +47,7 @@ class Desk:
         self._chain.write()
 
     def done(self, asset_ids: Sequence[int]) -> None:
-        """Store what is noted; BrokenInvariant where an invariant of these assets does not hold."""
+        """Store what is noted; BrokenInvariant where one of these assets breaks one."""
         self._chain.write()
         self.session.flush()
         breach = invariants.first(self.session, asset_ids)
@@ -67,6 +68,26 @@ class Office:
     def desk(self, session: Session, actor: Actor, person: str = "") -> Desk:
         """In a transaction of the caller's."""
         return Desk(session, self.signer, actor, person, self._clock())
+
+    def all_or_each(
+        self, ids: Sequence[int], actor: Actor, person: str,
+        act: Callable[[Desk, Sequence[int]], list[T]],
+    ) -> tuple[list[T], list[tuple[int, str]]]:  # fmt: skip
+        """As `each`; where a part is refused its items are done one by one. What was done, and of
+        each refused one the reason.
+        """
+        done: list[T] = []
+        refused: list[tuple[int, str]] = []
+        for part in parts(ids):
+            try:
+                done += self.each(part, actor, person, act)
+            except Refusal:
+                for one in part:
+                    try:
+                        done += self.each([one], actor, person, act)
+                    except Refusal as e:
+                        refused.append((one, str(e)))
+        return done, refused
 
     def each(
         self, ids: Sequence[int], actor: Actor, person: str,

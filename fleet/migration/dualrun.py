@@ -148,7 +148,9 @@ def judge(desk: Desk, item_ids: Sequence[int]) -> list[Verdict]:
 
 def meaning_of(swap: MigrationSwap) -> Meaning:
     """How the new terminal's register is read."""
-    assert swap.unit is not None and swap.decimals is not None and swap.step is not None  # noqa: S101
+    assert swap.unit is not None
+    assert swap.decimals is not None
+    assert swap.step is not None
     return Meaning(swap.unit, swap.decimals, swap.modulus, swap.clock_shift_s or 0, swap.step)
 
 
@@ -302,7 +304,7 @@ def _compare(
         if not low - tolerance <= index <= high + tolerance:
             return (
                 False,
-                f"apart at {when} us: the old one counted {index}, the new {low} to {high}",
+                f"apart at {when} us: old counted {index}, new {low} to {high}",
             )
         compared.append(when)
     span_s = (compared[-1] - swap.at_us) // US if compared else 0

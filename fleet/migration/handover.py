@@ -169,7 +169,8 @@ def checked(old: Standing, old_reads: Sequence[Read], typed: Typed, most_per_day
 def _reopen(old: Standing, new: Candidate, kind: str) -> Handover:
     """A retired register goes on where it ended."""
     segment = old.segment
-    assert segment.to_us is not None and segment.end_index is not None  # noqa: S101
+    assert segment.to_us is not None
+    assert segment.end_index is not None
     state = Walked(segment.total or 0, segment.last_us or 0, segment.last_raw or 0)
     return Handover(
         Closing(segment.to_us, segment.end_index, state),

@@ -61,7 +61,9 @@ def _segments(session: Session, asset_ids: Sequence[int]) -> Iterator[Breach]:
     )
     missing = and_(one.number > 0, before.id.is_(None))
     query = (
-        select(one, missing, back, off_time, off_index, unit_changed, clock_changed, silent, turned)
+        select(
+            one, missing, back, off_time, off_index, unit_changed, clock_changed, silent, turned
+        )
         .outerjoin(before, follows)
         .where(
             one.asset_id.in_(asset_ids),
@@ -89,9 +91,7 @@ def _segments(session: Session, asset_ids: Sequence[int]) -> Iterator[Breach]:
         elif clock:
             yield Breach("I6", *where, f"{named} has another clock or counter, without an event")
         elif same:
-            yield Breach(
-                "I1", *where, f"{named} begins anew on the same terminal, without an event"
-            )
+            yield Breach("I1", *where, f"{named} begins anew on its terminal, without an event")
         elif turn:
             yield Breach("I6", *where, f"{named} ended at a counter that its turns do not give")
 

@@ -14,7 +14,7 @@ MOST = 100  # characters
 
 
 def terminal(session: Session, scanned: str) -> Terminal:
-    """The terminal that a scan is of; LedgerError. The plates of old terminals carry their IMEI."""
+    """The terminal that a scan is of; LedgerError. Plates of old terminals carry their IMEI."""
     text = scanned.strip()
     if not 0 < len(text) <= MOST or not text.isprintable():
         raise LedgerError("a scan is the text of a label, an IMEI, or a terminal's id")

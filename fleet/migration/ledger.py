@@ -1,4 +1,4 @@
-"""The continuity ledger: which terminal's register an asset is billed by, and its index at a time."""
+"""The continuity ledger: by which terminal's register an asset is billed, and its index."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple

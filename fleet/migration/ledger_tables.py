@@ -112,7 +112,9 @@ class RegisterSegment(Base):
         CheckConstraint("to_us IS NULL OR to_us >= from_us", name="time"),
         CheckConstraint("first_us <= from_us", name="first"),
         CheckConstraint("end_index IS NULL OR end_index >= start_index", name="index"),
-        CheckConstraint("to_us IS NULL OR to_us > from_us OR end_index = start_index", name="zero"),
+        CheckConstraint(
+            "to_us IS NULL OR to_us > from_us OR end_index = start_index", name="zero"
+        ),
         CheckConstraint(
             "(to_us IS NULL) = (end_index IS NULL) AND (to_us IS NULL) = (closed_by IS NULL)"
             " AND (to_us IS NULL) = (last_raw IS NULL) AND (to_us IS NULL) = (last_us IS NULL)"

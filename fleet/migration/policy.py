@@ -1,4 +1,4 @@
-"""A programme's times: how long a dual run is, which gap is an estimate, until when one may go back."""
+"""A programme's times: how long a dual run is, which gap is an estimate, how long one may go back."""
 
 from typing import NamedTuple
 
@@ -38,7 +38,8 @@ def keep(session: Session, programme_id: int, policy: Policy) -> None:
         raise LedgerError(f"there is no programme id:{programme_id}: kapok migrate show")
     for name, value, least, most in (
         ("dual_s", policy.dual_s, 0, 400 * DAY_S), ("compared", policy.compared, 1, 10_000),
-        ("gap_s", policy.gap_s, 60, 400 * DAY_S), ("rollback_s", policy.rollback_s, 0, 400 * DAY_S),
+        ("gap_s", policy.gap_s, 60, 400 * DAY_S),
+        ("rollback_s", policy.rollback_s, 0, 400 * DAY_S),
         ("most_per_day", policy.most_per_day, 1, 10**12),
     ):  # fmt: skip
         if not least <= value <= most:

@@ -1,4 +1,4 @@
-"""What must be so before anybody drives out: checks by path, and the step from planned to ready."""
+"""What must be so before anybody drives out: checks by path, and from planned to ready."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple

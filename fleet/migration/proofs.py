@@ -2,6 +2,7 @@
 what their evidence says, and indices what the stored readings come to.
 """
 
+import itertools
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -194,7 +195,7 @@ def _billed(
     if line.reason == billing.BETWEEN:
         if line.to_index < least:
             yield Breach("I2", *where, f"{named} ends at {line.to_index}, under {least}")
-    elif line.to_index != least and line.to_index != segment.end_index:
+    elif line.to_index not in (least, segment.end_index):
         yield Breach("I2", *where, f"{named} ends at {line.to_index}, its reading says {least}")
     checked["I4"] += 1
     gap_us = _gap(line, segments, reads)
@@ -216,7 +217,7 @@ def _gap(
             times |= {read.at_us for read in reads[segment.id]}
             times |= {segment.from_us, segment.last_us or segment.from_us}
     inside = sorted(at_us for at_us in times if line.from_us <= at_us <= line.to_us)
-    return max((b - a for a, b in zip(inside, inside[1:], strict=False)), default=0)
+    return max((b - a for a, b in itertools.pairwise(inside)), default=0)
 
 
 def _shows(segment: RegisterSegment, meaning: Meaning, total: int, raw: int) -> bool:

@@ -1,6 +1,7 @@
 """What a terminal's raw register means: units, decimals, counters that begin anew. Integers only.
 
-`index = base + scaled(turns of the counter included)`; a reading that went back counts for nothing.
+The index is a base and what was counted since, turns of the counter included; a reading that went
+back counts for nothing.
 """
 
 from collections.abc import Iterable

@@ -10,7 +10,7 @@ from typing import Final
 
 
 class Actor(StrEnum):
-    """Who moves: the fleet by itself (gates, clocks), a technician by an act, an office's person."""
+    """Who moves: the fleet by itself (gates, clocks), a technician's act, a person's word."""
 
     FLEET = "fleet"
     TECHNICIAN = "technician"

@@ -2,6 +2,7 @@
 deaths at any statement. What is billed is what flowed, to the last litre.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from fleet.migration.states import Actor
 
 # Each litre is told by dials of 1 litre; what flows is in steps that the coarsest dial shows.
 STEP = 100
+LIVES = int(os.environ.get("KAPOK_LIVES", "40"))  # make soak-ledger plays more
 SHAPES = (
     (LITRES, 1),
     (Meaning("m3", 1, step=1), 100),  # tenths of a cubic metre
@@ -93,7 +95,7 @@ class Life:
                 town.roll_back(place)
             self._gone()
         elif name == "freeze":
-            self._killed(number, lambda: self._freeze())
+            self._killed(number, self._freeze)
         elif name == "settle":
             town.settle(place)
         elif name == "twice":
@@ -183,7 +185,7 @@ def town(tmp_path: Path) -> Iterator[Town]:
 
 @given(st.integers(0, len(SHAPES) - 1), st.lists(step, max_size=14))
 @hypothesis_settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture],
+    max_examples=LIVES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture],
     phases=(Phase.explicit, Phase.generate),  # a life takes long: none is made shorter
 )  # fmt: skip
 def test_what_is_billed_is_what_flowed(

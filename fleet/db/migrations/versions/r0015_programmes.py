@@ -442,8 +442,8 @@ _RULES = (
     ("register_segments", "stays", "DELETE", "1 = 1", _NEVER.format(what="a segment")),
     (
         "register_segments", "kept", "UPDATE",
-        f"OLD.to_us IS NOT NULL OR COALESCE(NEW.modulus, 0) <> COALESCE(OLD.modulus, 0)"
-        f" OR {_CHANGED}",
+        (f"OLD.to_us IS NOT NULL OR COALESCE(NEW.modulus, 0) <> COALESCE(OLD.modulus, 0)"
+        f" OR {_CHANGED}"),
         "a segment is only ended, once",
     ),
     (
@@ -469,10 +469,14 @@ def _guards(dialect: str) -> list[str]:
             )
         else:
             made += [
-                f"CREATE FUNCTION {table}_{name}() RETURNS trigger AS $$ BEGIN IF {condition}"
-                f" THEN RAISE EXCEPTION '{text}'; END IF; RETURN NEW; END $$ LANGUAGE plpgsql",
-                f"CREATE TRIGGER {table}_{name} BEFORE {when} ON {table} FOR EACH ROW"
-                f" EXECUTE FUNCTION {table}_{name}()",
+                (
+                    f"CREATE FUNCTION {table}_{name}() RETURNS trigger AS $$ BEGIN IF {condition}"
+                    f" THEN RAISE EXCEPTION '{text}'; END IF; RETURN NEW; END $$ LANGUAGE plpgsql"
+                ),
+                (
+                    f"CREATE TRIGGER {table}_{name} BEFORE {when} ON {table} FOR EACH ROW"
+                    f" EXECUTE FUNCTION {table}_{name}()"
+                ),
             ]
     return made
 
