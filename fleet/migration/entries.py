@@ -56,7 +56,7 @@ class Entry:
 
     @property
     def digest(self) -> str:
-        """Of all that the line says; other columns that are empty, or another order, are the same."""
+        """Of all that the line says; empty columns and another order make no difference."""
         cells = sorted(self.line.cells.items())
         said = "\n".join(f"{name}={text}" for name, text in cells if text)
         return hashlib.sha256(said.encode()).hexdigest()
