@@ -4,7 +4,14 @@ from typing import Any
 
 import rich_click as click
 
-from fleet.cli.common import database, json_option, one_line_errors, say_json, say_table
+from fleet.cli.common import (
+    data_folder,
+    database,
+    json_option,
+    one_line_errors,
+    say_json,
+    say_table,
+)
 
 
 @click.command()
@@ -13,6 +20,7 @@ from fleet.cli.common import database, json_option, one_line_errors, say_json, s
 @click.option("--wave", type=click.IntRange(1), help="Items of this wave.")
 @click.option("--bearer", default="", help="Items of this bearer, such as NB-IoT.")
 @click.option("--terminal", default="", help="One terminal, and how each rule was answered.")
+@click.option("--apn", default="", help="With --terminal: what its plug-in would send, with this.")
 @click.option("--cells", is_flag=True, help="Load of the NB-IoT cells.")
 @click.option("--after", type=click.IntRange(0), default=0, help="Items behind this id.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
@@ -24,6 +32,7 @@ def show(
     wave: int | None,
     bearer: str,
     terminal: str,
+    apn: str,
     cells: bool,
     after: int,
     limit: int,
@@ -44,7 +53,7 @@ def show(
         if terminal:
             subject, steps = scheduling.steps(session, programme, terminal)
             item = wave_list.items(session, programme, number=terminal)
-            _terminal(terminal, subject, steps, item, as_json)
+            _terminal(terminal, steps, item, _sends(subject, item, apn), as_json)
         elif cells:
             found = scheduling.loads(session, programme)
             if as_json:
@@ -95,15 +104,31 @@ def _items(found: list[Any], as_json: bool) -> None:
         click.echo(f"    {one.because}")
 
 
+def _sends(subject: Any, found: list[Any], apn: str) -> list[Any]:
+    """What its plug-in would send, where configuration is its path and an APN is given."""
+    from fleet.migration import plugins
+
+    name = subject.model.configured_by if subject is not None and subject.model else ""
+    if not apn or not name or not any(one.path == "configuration" for one in found):
+        return []
+    known = plugins.load(data_folder())
+    if name not in known:
+        raise click.ClickException(f"plug-in {name} is unknown: of {', '.join(known)}")
+    return plugins.steps(known[name], found[0].bearer, {"apn": apn})
+
+
 def _terminal(
-    number: str, subject: Any, steps: list[Any], found: list[Any], as_json: bool
+    number: str, steps: list[Any], found: list[Any], sends: list[Any], as_json: bool
 ) -> None:
-    if subject is None and not found:
+    if not steps and not found:
         raise click.ClickException(f"terminal {number[:40]!r} is no part of this programme")
     if as_json:
         items = [one.as_json() for one in found]
-        say_json({"terminal": number, "items": items, "rules": [one._asdict() for one in steps]})
+        say_json({"terminal": number, "items": items, "rules": [one._asdict() for one in steps],
+                  "sends": [one._asdict() for one in sends]})  # fmt: skip
         return
     _items(found, as_json=False)
     for one in steps:
         click.echo(f"  {'yes' if one.holds else 'no '}  {one.name} -> {one.bearer}: {one.when}")
+    for one in sends:
+        click.echo(f"  {one.by}: {one.send}  -> {one.expects}")

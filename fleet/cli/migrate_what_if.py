@@ -1,5 +1,6 @@
 """`kapok migrate what-if`: several rules and crews side by side."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def what_if(
         return
     bearers = [each for each in rules.TARGETS if any(each in one.bearers for one in found)]
     rows = [[each, *(str(one.bearers.get(each, 0)) for one in found)] for each in bearers]
-    for title, cell in (
+    lines: tuple[tuple[str, Callable[[Any], str]], ...] = (
         ("differs", lambda one: str(one.differs)),
         ("visits", lambda one: str(one.visits)),
         ("hours", lambda one: hours(one.minutes)),
@@ -55,6 +56,6 @@ def what_if(
         ("cells", lambda one: str(one.cells)),
         ("overloaded cells", lambda one: str(one.overloaded)),
         ("busiest cell", lambda one: f"{one.busiest_permille / 10:.1f} %"),
-    ):
-        rows.append([title, *(cell(one) for one in found)])
+    )
+    rows += [[title, *(cell(one) for one in found)] for title, cell in lines]
     say_table(f"what if, {name}", ["", *(one.name for one in found)], rows)

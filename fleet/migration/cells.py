@@ -99,7 +99,7 @@ def of_nodes(session: Session, scope: str) -> list[Demand]:
         .group_by(Coverage.operator, Coverage.cell, Coverage.ecl, Site.area_code)
     )  # fmt: skip
     return [
-        Demand(operator, cell or named(area), ecl, 1, True)
+        Demand(operator, cell or named(area), ecl or 0, 1, True)
         for operator, cell, ecl, area, count in rows
         for _ in range(count)
     ]

@@ -53,26 +53,24 @@ def schedule(session: Session, programme: MigrationProgramme, settings: WaveSett
             MigrationItem.path, MigrationItem.state,
         ).where(MigrationItem.programme_id == programme.id)
     )  # fmt: skip
-    items = {terminal: rest for terminal, *rest in rows}
-    open_ = {terminal: one for terminal, one in items.items() if one[3] == PLANNED}
-    found = waves.make(
-        [
-            *works(
-                (
-                    (one[0], subject, Choice(one[1], one[2], "", ""))
-                    for subject in planner.subjects(session, programme.scope)
-                    if (one := open_.get(subject.row.terminal_id)) is not None
-                ),
-                chosen,
-            )
-        ],
-        settings,
+    planned: dict[str, tuple[int, Choice]] = {}
+    under_way = 0
+    for terminal_id, identifier, bearer, path, state in rows:
+        if state == PLANNED:
+            planned[terminal_id] = identifier, Choice(bearer, path, "", "")
+        else:
+            under_way += 1
+    numbered = (
+        (planned[subject.row.terminal_id][0], subject, planned[subject.row.terminal_id][1])
+        for subject in planner.subjects(session, programme.scope)
+        if subject.row.terminal_id in planned
     )
+    found = waves.make([*works(numbered, chosen)], settings)
     _keep(session, programme, found)
     kept = {**json.loads(programme.settings), "waves": wave_settings.dumps(settings)}
     programme.settings, programme.waved_us = json.dumps(kept), now_us()
     session.flush()
-    return made(found, len(items) - len(open_))
+    return made(found, under_way)
 
 
 def made(found: Waves, under_way: int) -> Made:

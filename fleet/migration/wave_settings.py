@@ -88,7 +88,7 @@ def dumps(settings: WaveSettings) -> dict[str, Any]:
 def loads(raw: Mapping[str, Any]) -> WaveSettings:
     """As it was kept; what a later Kapok knew more is left out."""
     known = {field.name for field in fields(WaveSettings)}
-    kept = {
+    kept: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value
         for key, value in raw.items()
         if key in known

@@ -163,7 +163,7 @@ def _why(settings: WaveSettings) -> str:
 
 def _remotely(queue: _Queue, settings: WaveSettings, frozen: bool) -> list[Work]:
     able = ((place, one) for place, one in queue.rest() if not (frozen and one.billed))
-    done = []
+    done: list[Work] = []
     for place, one in islice(able, settings.remote):
         queue.done(place)
         done.append(one)
@@ -173,7 +173,8 @@ def _remotely(queue: _Queue, settings: WaveSettings, frozen: bool) -> list[Work]
 def _crew_day(queue: _Queue, settings: WaveSettings, day: int, frozen: bool) -> list[Work]:
     """What one crew does on a day: always the next that it can do without a long wait."""
     window = settings.window()
-    clock, area, done = window.begin, "", []
+    done: list[Work] = []
+    clock, area = window.begin, ""
     weekday = (day + 3) % 7  # 1970-01-01 was a Thursday
     while True:
         found = None

@@ -81,6 +81,26 @@ def test_waves_and_cells_are_shown(city: Path) -> None:
     assert "canary" not in cli_rig.out(city, "migrate", "show", "gas")
 
 
+def test_a_configuration_shows_what_its_plug_in_would_send(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    cli_rig.out(data, "init")
+    tac = {"tac": "86722304", "model": "BG96", "bearers": "2g nb", "configured by": "quectel-nb"}
+    rig.write(tmp_path / "tacs.csv", [tac])
+    rig.write(tmp_path / "t.csv", [rig.line(1, **{"sim bearers": "GPRS NB-IoT"}), rig.line(2)])
+    rig.write(tmp_path / "log.csv", [rig.heard(terminal="T1"), rig.heard(terminal="T2")])
+    cli_rig.out(data, "migrate", "import", tmp_path / "t.csv", "--tacs", tmp_path / "tacs.csv")
+    cli_rig.out(data, "migrate", "survey", tmp_path / "log.csv", "--area", rig.AREA)
+    cli_rig.out(data, "migrate", "plan", "gas", "--area", rig.AREA)
+    said = cli_rig.out_json(data, "migrate", "show", "gas", "--terminal", "T1", "--apn", "cmnbiot")
+    assert said["items"][0]["path"] == "configuration"
+    assert said["sends"][0]["send"] == 'AT+CGDCONT=1,"IP","cmnbiot"'
+    other = cli_rig.out_json(data, "migrate", "show", "gas", "--terminal", "T2", "--apn", "x")
+    assert (other["items"][0]["path"], other["sends"]) == ("replacement", [])
+    assert "connection: AT+QCFG" in cli_rig.out(
+        data, "migrate", "show", "gas", "--terminal", "T1", "--apn", "cmnbiot"
+    )
+
+
 def test_what_if_compares_and_keeps_nothing(city: Path, tmp_path: Path) -> None:
     before = cli_rig.out(city, "migrate", "show", "gas", "--items", "--json")
     own = rules.load().text.replace("bytes_day > 10000", "bytes_day > 2000")

@@ -17,6 +17,7 @@ from fleet.migration.cells import Demand
 from fleet.migration.inventory_tables import LegacyTerminal
 from fleet.migration.survey import Heard, Place, Result
 from fleet.migration.survey_tables import Coverage, RadioSample
+from fleet.registry import operations as registry
 from fleet.registry.tables import Asset, Installation, Terminal
 from fleet.telemetry import operations as telemetry
 
@@ -173,7 +174,7 @@ def test_a_measurement_that_cannot_be_is_refused(
 
 def test_what_our_own_nodes_report_comes_in_by_itself(database: Database, tmp_path: Path) -> None:
     (node,) = fleet_rig.add_nodes(database, 1, "gas-meter")
-    now = samples.now_us()
+    now = registry.now_us()
     with database.begin() as session:
         row = session.get_one(Terminal, node)
         row.iccid, row.area_code = "89860300000000000001", rig.AREA
