@@ -16,6 +16,7 @@ from fleet.cli.common import (
 
 @click.command()
 @click.argument("name", required=False)
+@click.option("--faults", is_flag=True, help="What is wrong in the inventory, of all areas.")
 @click.option("--items", is_flag=True, help="Each terminal: bearer, path and why.")
 @click.option("--wave", type=click.IntRange(1), help="Items of this wave.")
 @click.option("--bearer", default="", help="Items of this bearer, such as NB-IoT.")
@@ -28,6 +29,7 @@ from fleet.cli.common import (
 @one_line_errors
 def show(
     name: str | None,
+    faults: bool,
     items: bool,
     wave: int | None,
     bearer: str,
@@ -46,6 +48,9 @@ def show(
     from fleet.migration import planner, scheduling, summary, wave_list
 
     with database() as db, db.read() as session:
+        if faults:
+            _faults(fault_list.faults(session, limit), as_json)
+            return
         if name is None:
             _programmes(wave_list.programmes(session), as_json)
             return
@@ -67,6 +72,14 @@ def show(
             total = summary.of(session, programme)
             waves = wave_list.waves(session, programme)
             _programme(name, programme.scope, total, waves, as_json)
+
+
+def _faults(found: list[Any], as_json: bool) -> None:
+    if as_json:
+        say_json([one._asdict() for one in found])
+    else:
+        rows = [[one.terminal, one.area, one.code, one.detail, one.source] for one in found]
+        say_table("faults", ["terminal", "area", "fault", "detail", "source"], rows)
 
 
 def _programmes(found: list[tuple[str, str, int]], as_json: bool) -> None:

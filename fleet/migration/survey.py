@@ -94,8 +94,7 @@ def by_neighbours(near: Sequence[tuple[int, Place]], limits: Mapping[str, Any]) 
             # Each place counts once, by its own worse quarter.
             heard = [_typical(place.heard) for place in inside]
             enough = len(inside) >= limits["neighbours"] and radius == radii[0]
-            farthest = max(distance for distance, _ in near if distance <= radius)
-            return _result(heard, NEIGHBOURS, len(inside), farthest, MEDIUM if enough else LOW)
+            return _result(heard, NEIGHBOURS, len(inside), radius, MEDIUM if enough else LOW)
     return None
 
 

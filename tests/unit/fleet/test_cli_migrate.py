@@ -41,6 +41,7 @@ def test_an_import_tells_every_line_and_ends_with_1_where_one_is_refused(
 ) -> None:
     lines = [rig.line(1), rig.line(900, imei="1"), rig.line(901, kind="rocket")]
     lines[0] = rig.city(60)[0]
+    assert cli_rig.out_json(city, "migrate", "show", "--faults") == []
     rig.write(tmp_path / "more.csv", lines)
     done = cli_rig.run(
         city, "migrate", "import", tmp_path / "more.csv", "--dry-run", "--report",

@@ -62,7 +62,7 @@ def test_fourteen_neighbours_within_80_m_say_ecl_1(database: Database, tmp_path:
     street(database, tmp_path, 15, step_m=10)
     lines = [rig.heard(terminal=f"T{n}", ecl=1) for n in range(1, 16) if n != 8]
     rig.measure(database, tmp_path, lines)
-    assert told(found(database, "T8")) == (1, "neighbours", 14, 70, "medium")
+    assert told(found(database, "T8")) == (1, "neighbours", 14, 80, "medium")
     rig.plan(database)
     with database.read() as session:
         programme = planner.get(session, "gas")
@@ -97,10 +97,10 @@ def test_farther_and_fewer_neighbours_are_less_sure(database: Database, tmp_path
     street(database, tmp_path, 12, step_m=50)
     lines = [rig.heard(terminal=f"T{n}") for n in (3, 4, 5, 6)]
     rig.measure(database, tmp_path, lines)
-    assert told(found(database, "T2")) == (1, "neighbours", 4, 200, "low")
+    assert told(found(database, "T2")) == (1, "neighbours", 4, 300, "low")
     assert told(found(database, "T12")) == (1, "neighbours", 1, 300, "low")
     one = found(database, "T1")
-    assert told(one) == (1, "neighbours", 4, 250, "low")
+    assert told(one) == (1, "neighbours", 4, 300, "low")
 
 
 def test_nothing_near_is_unknown_and_no_service_is_none(
@@ -238,7 +238,7 @@ def test_no_neighbour_is_no_result() -> None:
     assert survey.by_neighbours([(301, Place(1, None, ()))], LIMITS) is None
     heard = (Heard(1, -112, 2, "c9", False),)
     assert survey.by_neighbours([(10, Place(1, None, heard))], LIMITS) == Result(
-        1, -112, 2, "c9", "neighbours", 1, 10, "low"
+        1, -112, 2, "c9", "neighbours", 1, 300, "low"
     )
 
 
