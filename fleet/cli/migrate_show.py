@@ -45,7 +45,7 @@ def show(
     Example: kapok migrate show gas-tianhe --items --bearer NB-IoT
     """
     from fleet.migration import cells as loads
-    from fleet.migration import planner, scheduling, summary, wave_list
+    from fleet.migration import fault_list, planner, scheduling, summary, wave_list
 
     with database() as db, db.read() as session:
         if faults:
