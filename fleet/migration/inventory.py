@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from fleet.db.base import Database
@@ -19,9 +19,8 @@ from fleet.migration.inventory_tables import InventoryFault, LegacyTerminal
 from fleet.migration.known import Known
 from fleet.migration.sheets import Sheet
 from fleet.migration.twice import Twice
-from fleet.registry import legacy_ids
+from fleet.registry import legacy
 from fleet.registry.operations import now_us
-from fleet.registry.tables import Area, Asset, Installation, Site, Terminal
 
 CHUNK = 500  # lines of one transaction: others must write, too
 ADDED, CHANGED, SAME, REFUSED = "added", "changed", "same", "refused"
@@ -73,10 +72,10 @@ def _all(
         yield from told
 
 
-def chunks(items: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
+def chunks(items: Iterable[T]) -> Iterator[list[T]]:
     """Lists of so many, the last one of what is left."""
     rest = iter(items)
-    while chunk := list(islice(rest, size)):
+    while chunk := list(islice(rest, CHUNK)):
         yield chunk
 
 
@@ -139,75 +138,23 @@ def _is_news(known: Known, entry: Entry) -> bool:
 
 
 def _add(session: Session, known: Known, fresh: list[Entry]) -> None:
-    """Areas, sites, assets and terminals of new lines, where there are none; a flush of each."""
-    now = now_us()
-    areas = {entry.area: entry.area_name for entry in fresh if entry.area not in known.areas}
-    session.add_all(Area(code=code, name=name) for code, name in areas.items())
-    session.flush()
-    homeless = [entry for entry in fresh if not known.assets.get(entry.asset)]
-    keys = dict.fromkeys((entry.area, entry.site) for entry in homeless)
-    sites = {key: Site(area_code=key[0], name=key[1]) for key in keys if key not in known.sites}
-    session.add_all(sites.values())
-    session.flush()
-    known.sites.update({key: site.id for key, site in sites.items()})
-    for entry in homeless:
-        site_id = known.sites[entry.area, entry.site]
-        known.assets[entry.asset] = [Asset(site_id=site_id, kind=entry.kind, name=entry.asset)]
-    session.add_all(known.assets[entry.asset][0] for entry in homeless)
-    session.flush()
-    ids = _ids(session, [entry.number for entry in fresh])
-    for entry in fresh:
-        terminal = Terminal(
-            id=ids[entry.number], kind="legacy", role=entry.kind, state="active",
-            area_code=entry.area, added_us=now,
-        )  # fmt: skip
+    arrivals = [
+        legacy.Arrival(e.number, e.kind, e.asset, e.site, e.area, e.area_name) for e in fresh
+    ]
+    there = {name: several[0] for name, several in known.assets.items()}
+    for number, (terminal, asset) in legacy.add(session, arrivals, there).items():
         known.terminals[terminal.id] = terminal
-        known.legacy[entry.number] = LegacyTerminal(
-            terminal_id=terminal.id, number=entry.number, imported_us=now
-        )
-    session.add_all(known.terminals[ids[entry.number]] for entry in fresh)
-    session.flush()
-    session.add_all(
-        Installation(
-            terminal_id=ids[entry.number], asset_id=known.assets[entry.asset][0].id, from_us=now,
-            open_for=ids[entry.number], register_offset=0,
-        )
-        for entry in fresh
-    )  # fmt: skip
-
-
-def _ids(session: Session, numbers: list[str]) -> dict[str, str]:
-    """A free id for each number of a terminal."""
-    several = {number: legacy_ids.candidates(number) for number in numbers}
-    first = [ids[0] for ids in several.values()]
-    used = set(session.scalars(select(Terminal.id).where(Terminal.id.in_(first))))
-    found: dict[str, str] = {}
-    for number, ids in several.items():
-        free = ids[0] if ids[0] not in used else None
-        # One in a million numbers: its hash is another's, too.
-        found[number] = free or next(
-            each for each in ids if each not in used and session.get(Terminal, each) is None
-        )
-        used.add(found[number])
-    return found
+        known.assets[asset.name] = [asset]
+        known.legacy[number] = LegacyTerminal(terminal_id=terminal.id, number=number)
 
 
 def _write(session: Session, known: Known, changed: list[Entry], name: str) -> None:
     now = now_us()
-    for entry in changed:  # one may give up a number that another one takes
-        terminal = known.terminals[known.legacy[entry.number].terminal_id]
-        terminal.imei = terminal.imei if terminal.imei == entry.imei else None
-        terminal.iccid = terminal.iccid if terminal.iccid == entry.iccid else None
-    session.flush()
+    legacy.correct(session, [_said(known, entry) for entry in changed])
     ids = [known.legacy[entry.number].terminal_id for entry in changed]
     session.execute(delete(InventoryFault).where(InventoryFault.terminal_id.in_(ids)))
     for entry in changed:
         row = known.legacy[entry.number]
-        terminal, asset = known.terminals[row.terminal_id], known.assets[entry.asset][0]
-        terminal.imei, terminal.iccid = entry.imei or None, entry.iccid or None
-        terminal.area_code, terminal.role, asset.kind = entry.area, entry.kind, entry.kind
-        if entry.latitude_e7 is not None:
-            asset.latitude_e7, asset.longitude_e7 = entry.latitude_e7, entry.longitude_e7
         for column, value in entry.values.items():
             setattr(row, column, value)
         source = f"{name}:{entry.line.number}"[-120:]
@@ -221,3 +168,12 @@ def _write(session: Session, known: Known, changed: list[Entry], name: str) -> N
             for code, detail in dict(entry.faults).items()
         )  # fmt: skip
     session.flush()
+
+
+def _said(known: Known, entry: Entry) -> legacy.Said:
+    terminal = known.terminals[known.legacy[entry.number].terminal_id]
+    position = None
+    if entry.latitude_e7 is not None and entry.longitude_e7 is not None:
+        position = entry.latitude_e7, entry.longitude_e7
+    asset = known.assets[entry.asset][0]
+    return legacy.Said(terminal, asset, entry.kind, entry.area, entry.imei, entry.iccid, position)

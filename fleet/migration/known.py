@@ -43,7 +43,7 @@ class Known:
             if text
         }
         self.areas = set(session.scalars(select(Area.code)))
-        self._places(session, names, taken)
+        self._places(session, names)
         self._installed(session, ids)
         self.faults: dict[str, set[str]] = {}
         for terminal_id, code in session.execute(
@@ -66,7 +66,7 @@ class Known:
             row.tac: row for row in session.scalars(select(TacModel).where(TacModel.tac.in_(tacs)))
         }
 
-    def _places(self, session: Session, names: set[str], taken: list[Entry]) -> None:
+    def _places(self, session: Session, names: set[str]) -> None:
         self.assets: dict[str, list[Asset]] = {}
         self.areas_of: dict[int, str] = {}
         for asset, area in session.execute(
@@ -76,13 +76,6 @@ class Known:
         ):
             self.assets.setdefault(asset.name, []).append(asset)
             self.areas_of[asset.id] = area
-        sites = {entry.site for entry in taken}
-        rows = session.execute(
-            select(Site.area_code, Site.name, Site.id)
-            .where(Site.name.in_(sites))
-            .order_by(Site.id.desc())
-        )
-        self.sites = {(area, name): site_id for area, name, site_id in rows}
 
     def _installed(self, session: Session, ids: list[str]) -> None:
         assets = [asset.id for several in self.assets.values() for asset in several]

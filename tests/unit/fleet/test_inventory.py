@@ -84,6 +84,22 @@ def test_a_dry_run_says_the_same_and_keeps_nothing(database: Database, tmp_path:
     assert said == list(inventory.bring_in(database, sheet))
 
 
+def test_a_run_that_was_cut_is_run_again(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inventory, "CHUNK", 3)
+    lines = [rig.line(n) for n in range(10)] + [rig.line(11, imei=rig.imei(2))]
+    sheet = Sheet(rig.write(tmp_path / "t.csv", lines), "terminals", entries.NEEDED)
+    cut = inventory.bring_in(database, sheet)
+    assert [next(cut).outcome for _ in range(4)] == ["added"] * 4
+    cut.close()
+    told = list(inventory.bring_in(database, sheet))
+    assert [one.outcome for one in told] == ["same"] * 6 + ["added"] * 5
+    assert {one.outcome for one in inventory.bring_in(database, sheet)} == {"same"}
+    with database.read() as session:
+        assert len(session.scalars(select(Asset)).all()) == 11
+
+
 def test_two_lines_that_claim_one_number_both_lose_it(database: Database, tmp_path: Path) -> None:
     """Nobody here knows which of the two is right."""
     told = rig.bring(
