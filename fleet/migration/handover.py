@@ -169,11 +169,9 @@ def checked(old: Standing, old_reads: Sequence[Read], typed: Typed, most_per_day
 def _reopen(old: Standing, new: Candidate, kind: str) -> Handover:
     """A retired register goes on where it ended."""
     segment = old.segment
-    assert segment.to_us is not None
-    assert segment.end_index is not None
     state = Walked(segment.total or 0, segment.last_us or 0, segment.last_raw or 0)
     return Handover(
-        Closing(segment.to_us, segment.end_index, state),
+        Closing(segment.to_us or 0, segment.end_index or 0, state),
         Opening(
             new.terminal_id, kind, DIALS, new.meaning, new.anchor.at_us, new.anchor.raw,
             new.anchor.index,
