@@ -99,7 +99,7 @@ def ready(
                 ids, Actor.PERSON, by,
                 lambda desk, some: preflight.note(
                     desk, some, check_name, failed, passed=not failed
-                ) or [],
+                ),
             )  # fmt: skip
 
         def make(desk: Any, some: Any) -> list[int]:

@@ -91,6 +91,7 @@ def install(desk: Desk, puts: Sequence[Put]) -> list[int]:
     switch(desk, switches)
     if rows:
         desk.session.execute(insert(MigrationSwap), rows)
+    moves.end_orders(desk, items, "done")
     moves.move(
         desk, items, states.INSTALLED,
         {item.id: by_item[item.id]._asdict() | {"meaning": None} for item in items},
