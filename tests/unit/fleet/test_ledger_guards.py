@@ -13,7 +13,8 @@ from ledger_rig import HOUR, Stop, Town, dies_at, keys
 from fleet.db import migrate
 from fleet.migration import audit, dualrun, guards, handover, invariants, ledger, moves, states
 from fleet.migration.breaches import BrokenInvariant, LedgerError
-from fleet.migration.handover import Closing, Handover, Opening, Typed
+from fleet.migration.handover import Handover, Typed
+from fleet.migration.ledger import Closing, Opening
 from fleet.migration.states import Actor
 from fleet.settings import CONFIG, load
 
@@ -138,11 +139,11 @@ def test_the_database_takes_no_second_billed_terminal(town: Town) -> None:
     cut_over(town)
     columns = [row[1] for row in rig.query(town.path, "PRAGMA table_info(register_segments)")]
     kept = ", ".join(name for name in columns if name not in ("id", "number", "previous"))
-    text = refused(
-        town,
-        f"INSERT INTO register_segments (number, previous, {kept}) SELECT number + 1, number, {kept}"
-        " FROM register_segments WHERE to_us IS NULL",
+    statement = (
+        f"INSERT INTO register_segments (number, previous, {kept}) SELECT number + 1, number,"  # noqa: S608
+        f" {kept} FROM register_segments WHERE to_us IS NULL"
     )
+    text = refused(town, statement)
     assert "UNIQUE" in text or "FOREIGN KEY" in text
 
 
