@@ -6,12 +6,18 @@ from typing import Any
 import rich_click as click
 
 COMMANDS = {
+    "audit": ("fleet.cli.migrate_audit", "audit"),
+    "cutover": ("fleet.cli.migrate_moves", "cutover"),
+    "decommission": ("fleet.cli.migrate_moves", "decommission"),
     "import": ("fleet.cli.migrate_import", "import_"),
+    "ledger": ("fleet.cli.migrate_ledger", "ledger"),
     "plan": ("fleet.cli.migrate_plan", "plan"),
+    "rollback": ("fleet.cli.migrate_moves", "rollback"),
     "show": ("fleet.cli.migrate_show", "show"),
     "survey": ("fleet.cli.migrate_survey", "survey"),
     "waves": ("fleet.cli.migrate_waves", "waves"),
     "what-if": ("fleet.cli.migrate_what_if", "what_if"),
+    "work": ("fleet.cli.migrate_work", "work"),
 }
 
 
@@ -36,6 +42,12 @@ def migrate() -> None:
     plan      where each terminal moves, how, and why, by rules that are data
     waves     when, by the networks' last days, crews, access and billing
     what-if   several rules or crews side by side; nothing is kept
+    work      orders for technicians, also without a network
+    ledger    by which terminal each asset is billed; the parity gate; bills
+    cutover   bill the new terminals that count as the old ones do
+    rollback  bill the old ones again, until the deadline
+    decommission  let old terminals go, with signed evidence
+    audit     prove that no bill was lost
     show      a programme, its items, costs and cells; faults of the inventory
 
     Example: kapok migrate import terminals.xlsx && kapok migrate plan gas --area 4401

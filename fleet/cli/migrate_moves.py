@@ -1,10 +1,16 @@
 """`kapok migrate cutover|rollback|decommission`: which terminal is billed, and which is let go."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import rich_click as click
 
 from fleet.cli import migrate_office
 from fleet.cli.common import json_option, one_line_errors, say_json
 from fleet.cli.migrate_office import item_option, person_option, wave_option
+
+if TYPE_CHECKING:
+    from fleet.migration.decommission import Asked
 
 
 @click.command()
@@ -37,7 +43,7 @@ def cutover(
         ready = migrate_office.those(opened, (states.PARITY,), wave, ())
         ready = [one for one in ready if not item_ids or one in item_ids]
         moved, refused = opened.office.all_or_each(ready, Actor.PERSON, by, moves.cut_over)
-    done = [{"item": one.item_id, "index": one.index} for one in moved]
+    done = [{"item": one.item_id, "index": one.at_index} for one in moved]
     migrate_office.say(done, waits + refused, "cut over", as_json)
 
 
@@ -79,7 +85,7 @@ def rollback(
         moved, refused = opened.office.all_or_each(
             ids, Actor.PERSON, by, lambda desk, some: roll_back(desk, some, reason, typed)
         )
-    done = [{"item": one.item_id, "index": one.index} for one in moved]
+    done = [{"item": one.item_id, "index": one.at_index} for one in moved]
     migrate_office.say(done, refused, "rolled back", as_json)
     if refused:
         raise click.ClickException(f"{len(refused)} item(s) refused; the others are rolled back")
@@ -141,14 +147,12 @@ def decommission(
     migrate_office.say(done, waits + refused, "decommissioned", as_json)
 
 
-def _pending(asked: "list[object]", as_json: bool) -> None:
+def _pending(asked: "Sequence[Asked]", as_json: bool) -> None:
     from fleet.cli.common import iso, say_table
-    from fleet.migration.decommission import Asked
 
-    rows = [one for one in asked if isinstance(one, Asked)]
     if as_json:
-        say_json([one._asdict() for one in rows])
+        say_json([one._asdict() for one in asked])
         return
     headings = ["item", "terminal", "SIM to cancel", "alias to forget", "asked"]
-    said = [[str(r.item_id), r.terminal_id, r.iccid, r.alias, iso(r.at_us)] for r in rows]
+    said = [[str(r.item_id), r.terminal_id, r.iccid, r.alias, iso(r.at_us)] for r in asked]
     say_table("not confirmed yet", headings, said)

@@ -23,7 +23,7 @@ class Adopted(NamedTuple):
     asset_id: int
     register: int
     terminal_id: str
-    index: int
+    at_index: int
 
 
 def registers_of(desk: Desk, asset_ids: Sequence[int]) -> dict[int, int]:

@@ -38,7 +38,7 @@ class _Reached(NamedTuple):
     """Where a register stood at the end of a period."""
 
     to_us: int
-    index: int
+    end_index: int
     state: Walked
     segment_no: int
     gap_us: int
@@ -143,7 +143,7 @@ def _row(one: Standing, reached: _Reached, policy_us: int, freeze_id: int) -> di
         "previous": number - 1 if number else None,
         "from_us": first.from_us if line is None else line.to_us, "to_us": reached.to_us,
         "from_index": first.start_index if line is None else line.to_index,
-        "to_index": reached.index, "quality": ESTIMATED if reached.reason else GOOD,
+        "to_index": reached.end_index, "quality": ESTIMATED if reached.reason else GOOD,
         "reason": reached.reason, "gap_us": reached.gap_us, "policy_us": policy_us,
         "segment_no": reached.segment_no, "read_us": reached.state.at_us,
         "read_raw": reached.state.raw, "total": reached.state.total, "freeze_id": freeze_id,

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import func, select
 
 from fleet.migration import dualrun, ledger, moves, policy, states
+from fleet.migration.adopting import registers_of
 from fleet.migration.breaches import LedgerError
 from fleet.migration.desk import Desk
 from fleet.migration.dualrun import BESIDE, INSTEAD, SAME
@@ -34,7 +35,7 @@ class Moved(NamedTuple):
 
     item_id: int
     state: str
-    index: int | None
+    at_index: int | None
 
 
 def cut_over(desk: Desk, item_ids: Sequence[int]) -> list[Moved]:
@@ -106,6 +107,7 @@ def roll_back(
     switch(desk, switches)
     _places_back(desk, items, there)
     moves.end_swaps(desk, items)
+    moves.end_orders(desk, items, "void")
     indices = {item_id: made.closing.end_index for _, made, item_id in switches if item_id}
     nothing = dict.fromkeys((item.id for item in items), None)
     moves.move(
@@ -158,7 +160,7 @@ def _those(desk: Desk, item_ids: Sequence[int], wanted: str, *others: str) -> li
 
 
 def _standings(desk: Desk, items: Sequence[MigrationItem]) -> dict[int, Standing]:
-    registers = dualrun.registers_of(desk, [item.asset_id for item in items])
+    registers = registers_of(desk, [item.asset_id for item in items])
     found = ledger.standings(desk.session, list(registers))
     return {
         item.id: found[item.asset_id, registers[item.asset_id]]
@@ -185,7 +187,7 @@ def _over(
 def _retired(standing: Standing, reads: Sequence[Read]) -> Handover:
     last = walk(standing.start(), reads, standing.segment.modulus)
     at_us = max(last.at_us, standing.boundary_us)
-    return Handover(ledger.Closing(at_us, standing.index(last), last), None)
+    return Handover(ledger.Closing(at_us, standing.reached(last), last), None)
 
 
 def _is_on_new(item: MigrationItem, standing: Standing) -> bool:

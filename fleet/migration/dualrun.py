@@ -91,6 +91,7 @@ def install(desk: Desk, puts: Sequence[Put]) -> list[int]:
     switch(desk, switches)
     if rows:
         desk.session.execute(insert(MigrationSwap), rows)
+    moves.end_orders(desk, items, "done")
     moves.move(
         desk, items, states.INSTALLED,
         {item.id: by_item[item.id]._asdict() | {"meaning": None} for item in items},
@@ -148,10 +149,9 @@ def judge(desk: Desk, item_ids: Sequence[int]) -> list[Verdict]:
 
 def meaning_of(swap: MigrationSwap) -> Meaning:
     """How the new terminal's register is read."""
-    assert swap.unit is not None
-    assert swap.decimals is not None
-    assert swap.step is not None
-    return Meaning(swap.unit, swap.decimals, swap.modulus, swap.clock_shift_s or 0, swap.step)
+    return Meaning(
+        swap.unit or "", swap.decimals or 0, swap.modulus, swap.clock_shift_s or 0, swap.step or 1
+    )
 
 
 def candidate_reads(

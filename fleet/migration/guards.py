@@ -50,26 +50,31 @@ def create(dialect: str) -> list[str]:
     for table, name, when, condition, text in _RULES:
         if dialect == "sqlite":
             made.append(
-                f"CREATE TRIGGER {table}_{name} BEFORE {when} ON {table} WHEN {condition}"
+                f"CREATE TRIGGER IF NOT EXISTS {table}_{name} BEFORE {when} ON {table}"
+                f" WHEN {condition}"
                 f" BEGIN SELECT RAISE(ABORT, '{text}'); END"
             )
         else:
             made += [
                 (
-                    f"CREATE FUNCTION {table}_{name}() RETURNS trigger AS $$ BEGIN IF {condition}"
+                    f"CREATE OR REPLACE FUNCTION {table}_{name}() RETURNS trigger AS $$ BEGIN IF {condition}"
                     f" THEN RAISE EXCEPTION '{text}'; END IF; RETURN NEW; END $$ LANGUAGE plpgsql"
                 ),
                 (
-                    f"CREATE TRIGGER {table}_{name} BEFORE {when} ON {table} FOR EACH ROW"
+                    f"CREATE OR REPLACE TRIGGER {table}_{name} BEFORE {when} ON {table} FOR EACH ROW"
                     f" EXECUTE FUNCTION {table}_{name}()"
                 ),
             ]
     return made
 
 
+def _ddl(statement: str) -> DDL:
+    return DDL(statement)  # type: ignore[no-untyped-call]
+
+
 for _dialect in ("sqlite", "postgresql"):
     for _statement in create(_dialect):
         # Whichever table is made last: by then all are there.
         event.listen(
-            BillLine.metadata, "after_create", DDL(_statement).execute_if(dialect=_dialect)
+            BillLine.metadata, "after_create", _ddl(_statement).execute_if(dialect=_dialect)
         )

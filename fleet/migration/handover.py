@@ -29,11 +29,11 @@ NONE: Final = "none"  # the first segment, and the end of a retired register
 
 
 class Anchor(NamedTuple):
-    """A terminal showed `raw` at a true time, when the asset's index was `index`."""
+    """A terminal showed `raw` at a true time, when the asset's index was `at_index`."""
 
     at_us: int
     raw: int
-    index: int
+    at_index: int
 
 
 class Candidate(NamedTuple):
@@ -87,7 +87,7 @@ def hand_over(
     for state in reversed(of_old):
         both = of_new.get(state.at_us)
         if both is not None and state.at_us >= old.boundary_us:
-            index = old.index(state)
+            index = old.reached(state)
             return Handover(
                 Closing(state.at_us, index, state),
                 Opening(
@@ -101,12 +101,12 @@ def hand_over(
         raise LedgerError(
             f"{new.terminal_id} was tied to the asset at a time to come: is the clock right?"
         )
-    index = old.index(last)
+    index = old.reached(last)
     return Handover(
         Closing(at_us, index, last),
         Opening(
             new.terminal_id, kind, DIALS, new.meaning, new.anchor.at_us, new.anchor.raw,
-            new.anchor.index,
+            new.anchor.at_index,
         ),
     )  # fmt: skip
 
@@ -120,7 +120,7 @@ def by_dials(
     if segment.to_us is not None:
         raise LedgerError(f"asset id:{segment.asset_id} is retired: nothing of it is billed")
     state = checked(old, old_reads, typed, most_per_day)
-    index = old.index(state)
+    index = old.reached(state)
     # A visit that is told late: what is billed meanwhile stays, the new one goes on behind it.
     closing = Closing(max(typed.at_us, old.boundary_us), index, state)
     if new is None:
@@ -169,13 +169,11 @@ def checked(old: Standing, old_reads: Sequence[Read], typed: Typed, most_per_day
 def _reopen(old: Standing, new: Candidate, kind: str) -> Handover:
     """A retired register goes on where it ended."""
     segment = old.segment
-    assert segment.to_us is not None
-    assert segment.end_index is not None
     state = Walked(segment.total or 0, segment.last_us or 0, segment.last_raw or 0)
     return Handover(
-        Closing(segment.to_us, segment.end_index, state),
+        Closing(segment.to_us or 0, segment.end_index or 0, state),
         Opening(
             new.terminal_id, kind, DIALS, new.meaning, new.anchor.at_us, new.anchor.raw,
-            new.anchor.index,
+            new.anchor.at_index,
         ),
     )  # fmt: skip

@@ -55,7 +55,7 @@ class Standing(NamedTuple):
         """From where its readings are to be walked."""
         return start_of(self.segment, self.line)
 
-    def index(self, walked: Walked) -> int:
+    def reached(self, walked: Walked) -> int:
         """The asset's index where its counter stands so."""
         return index_of(self.segment, self.line, walked)
 

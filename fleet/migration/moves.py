@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 from fleet.migration import states
 from fleet.migration.breaches import LedgerError
 from fleet.migration.desk import Desk
-from fleet.migration.swap_tables import MigrationSwap
+from fleet.migration.swap_tables import MigrationSwap, WorkOrder
 from fleet.migration.tables import MigrationItem
 
 
@@ -89,4 +89,17 @@ def end_swaps(desk: Desk, items: Sequence[MigrationItem]) -> None:
         update(MigrationSwap)
         .where(MigrationSwap.open_for.in_([item.id for item in items]))
         .values(open_for=None)
+    )
+
+
+def end_orders(desk: Desk, items: Sequence[MigrationItem], state: str) -> None:
+    """Jobs of these items that are not done are `done` by another way, or `void`."""
+    desk.session.flush()
+    desk.session.execute(
+        update(WorkOrder)
+        .where(
+            WorkOrder.item_id.in_([item.id for item in items]),
+            WorkOrder.state.in_(("open", "started")),
+        )
+        .values(state=state, done_us=desk.now_us)
     )

@@ -1,4 +1,4 @@
-"""A programme's times: how long a dual run is, which gap is an estimate, how long one may go back."""
+"""A programme's times: how long a dual run is, which gap is an estimate, until when to go back."""
 
 from typing import NamedTuple
 

@@ -43,8 +43,8 @@ def needs(path: str) -> tuple[str, ...]:
     return _NEEDS.get(path, ())
 
 
-def note(desk: Desk, item_ids: Sequence[int], name: str, said: str, *, passed: bool) -> None:
-    """Somebody has looked; the newest word counts."""
+def note(desk: Desk, item_ids: Sequence[int], name: str, said: str, *, passed: bool) -> list[int]:
+    """Somebody has looked; the newest word counts. The items."""
     if name not in CHECKS:
         raise LedgerError(f"no such check: {name[:20]!r}; one of {', '.join(CHECKS)}")
     items = moves.find(desk, item_ids)
@@ -58,6 +58,7 @@ def note(desk: Desk, item_ids: Sequence[int], name: str, said: str, *, passed: b
         desk.note("preflight", {"check": name, "passed": passed, "said": said[:100]},
                   item_id=item.id, asset_id=item.asset_id)  # fmt: skip
     desk.done([item.asset_id for item in items])
+    return [item.id for item in items]
 
 
 def standing(desk: Desk, item_ids: Sequence[int]) -> dict[int, Standing]:

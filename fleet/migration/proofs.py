@@ -92,7 +92,7 @@ def _facts(
     session: Session, segments: Sequence[RegisterSegment]
 ) -> dict[int, tuple[str, dict[str, Any]]]:
     ids = {one.evidence_id for one in segments} | {one.closed_by or 0 for one in segments}
-    found = {}
+    found: dict[int, tuple[str, dict[str, Any]]] = {}
     wanted = sorted(ids)
     for start in range(0, len(wanted), 500):
         rows = session.execute(
@@ -152,7 +152,7 @@ def _evident(
 
 def _ended(
     segment: RegisterSegment, following: RegisterSegment | None, reads: Sequence[Read],
-    dials: set[tuple[int, int, int]], checked: Counter[str],
+    dials: set[tuple[int, int, int | None]], checked: Counter[str],
 ) -> Iterator[Breach]:  # fmt: skip
     """A segment's end is what its last reading comes to, and that reading is there."""
     if segment.to_us is None or segment.total is None or segment.end_index is None:
@@ -173,7 +173,7 @@ def _ended(
 
 def _billed(
     line: BillLine, segments: dict[int, RegisterSegment], reads: dict[int, list[Read]],
-    dials: set[tuple[int, int, int]], checked: Counter[str],
+    dials: set[tuple[int, int, int | None]], checked: Counter[str],
 ) -> Iterator[Breach]:  # fmt: skip
     where = (line.asset_id, line.register)
     named = f"bill line {line.number}"
@@ -227,7 +227,7 @@ def _shows(segment: RegisterSegment, meaning: Meaning, total: int, raw: int) -> 
 
 def _is_there(
     segment: RegisterSegment, at_us: int, raw: int, reads: Sequence[Read],
-    dials: set[tuple[int, int, int]],
+    dials: set[tuple[int, int, int | None]],
 ) -> bool:  # fmt: skip
     """Whether something that was seen says so: a reading, a visit, or the segment's beginning."""
     if (at_us, raw) == (segment.first_us, segment.first_raw):

@@ -109,7 +109,8 @@ def scaled(counts: int, meaning: Meaning, register: int) -> int:
     """Raw counts in the register's own scale, rounded down."""
     _name, unit, decimals = QUANTITIES[register]
     power = _UNITS[meaning.unit][1] - meaning.decimals - (_UNITS[unit][1] - decimals)
-    return counts * 10**power if power >= 0 else counts // 10**-power
+    factor: int = 10 ** abs(power)
+    return counts * factor if power >= 0 else counts // factor
 
 
 def step_of(meaning: Meaning, register: int) -> int:

@@ -35,7 +35,7 @@ def test_a_terminal_goes_from_planned_to_decommissioned(town: Town) -> None:
     (verdict,) = town.judge()
     assert verdict.passed, verdict.text
     (moved,) = town.cut_over()
-    assert moved.index == town.flowed[town.assets[0]]
+    assert moved.at_index == town.flowed[town.assets[0]]
     assert [s.terminal_id for s in town.segments()] == [old, new]
     town.days(3, old, new)
     (line,) = town.freeze()

@@ -13,7 +13,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from ledger_rig import DAY, GAS, HOUR, LITRES, QUICK, Stop, Town, dies_at, keys
 
-from fleet.migration import adopting, audit, billing, dualrun, ledger, preflight, states
+from fleet.migration import adopting, audit, billing, ledger, preflight, states
+from fleet.migration.handover import Typed
 from fleet.migration.scaling import Meaning
 from fleet.migration.states import Actor
 
@@ -23,13 +24,13 @@ LIVES = int(os.environ.get("KAPOK_LIVES", "40"))  # make soak-ledger plays more
 SHAPES = (
     (LITRES, 1),
     (Meaning("m3", 1, step=1), 100),  # tenths of a cubic metre
-    (Meaning("L", 0, modulus=100_000), 1),  # five digits, begin anew each 100 m3
+    (Meaning("L", 0, modulus=300_000), 1),  # begins anew each 300 m3, soon
     (Meaning("m3", 3, clock_shift_s=-8 * 3600), 1),  # its clock is eight hours ahead
-    (Meaning("m3", 1, modulus=10_000, clock_shift_s=90), 100),
+    (Meaning("m3", 1, modulus=5_000, clock_shift_s=90), 100),
 )
 
 step = st.one_of(
-    st.tuples(st.just("flow"), st.integers(0, 300)),
+    st.tuples(st.just("flow"), st.integers(0, 60)),
     st.tuples(st.just("days"), st.integers(1, 4)),
     st.tuples(st.just("silence"), st.integers(1, 4)),
     st.tuples(st.just("install"), st.integers(0, len(SHAPES) * 4 - 1)),
@@ -49,7 +50,8 @@ class Life:
     def __init__(self, town: Town, shape: int) -> None:
         self.town = town
         meaning, litres = SHAPES[shape]
-        town.add_asset(meaning, litres)
+        since = 0 if meaning.modulus is None else 1_000_000 - (meaning.modulus - 30) * litres
+        town.add_asset(meaning, litres, since)
         self.place = len(town.assets) - 1
         self.asset = town.assets[-1]
         self.old = town.old(self.place)
@@ -87,9 +89,7 @@ class Life:
             self._gone()
         elif name == "back by dials" and self.state() in states.IN_PLACE and self.new:
             if self._billed() == self.new:
-                typed = dualrun.Typed(
-                    town.now, town.raw(self.new, place), town.raw(self.old, place)
-                )
+                typed = Typed(town.now, town.raw(self.new, place), town.raw(self.old, place))
                 town.roll_back(place, typed=typed)
             else:
                 town.roll_back(place)

@@ -464,17 +464,18 @@ def _guards(dialect: str) -> list[str]:
     for table, name, when, condition, text in _RULES:
         if dialect == "sqlite":
             made.append(
-                f"CREATE TRIGGER {table}_{name} BEFORE {when} ON {table} WHEN {condition}"
+                f"CREATE TRIGGER IF NOT EXISTS {table}_{name} BEFORE {when} ON {table}"
+                f" WHEN {condition}"
                 f" BEGIN SELECT RAISE(ABORT, '{text}'); END"
             )
         else:
             made += [
                 (
-                    f"CREATE FUNCTION {table}_{name}() RETURNS trigger AS $$ BEGIN IF {condition}"
+                    f"CREATE OR REPLACE FUNCTION {table}_{name}() RETURNS trigger AS $$ BEGIN IF {condition}"
                     f" THEN RAISE EXCEPTION '{text}'; END IF; RETURN NEW; END $$ LANGUAGE plpgsql"
                 ),
                 (
-                    f"CREATE TRIGGER {table}_{name} BEFORE {when} ON {table} FOR EACH ROW"
+                    f"CREATE OR REPLACE TRIGGER {table}_{name} BEFORE {when} ON {table} FOR EACH ROW"
                     f" EXECUTE FUNCTION {table}_{name}()"
                 ),
             ]
