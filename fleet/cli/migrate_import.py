@@ -9,6 +9,7 @@ import rich_click as click
 
 from fleet.cli.common import database, json_option, one_line_errors, say_json, say_table
 
+_SHEETS = ("tacs", "sunsets", "meters")  # that come in whole
 _file = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 
@@ -16,6 +17,7 @@ _file = click.Path(path_type=Path, dir_okay=False, exists=True)
 @click.argument("path", type=_file, required=False, metavar="[TERMINALS]")
 @click.option("--sunsets", type=_file, help="Operator, bearer, area, day: when networks end.")
 @click.option("--tacs", type=_file, help="TAC, model, bearers, module: what modems can.")
+@click.option("--meters", type=_file, help="Meters behind DTUs: terminal, asset, kind, address.")
 @click.option("--dry-run", is_flag=True, help="Say what would come of it; keep nothing.")
 @click.option(
     "--report", type=click.Path(path_type=Path, dir_okay=False), help="Every line, as CSV."
@@ -28,6 +30,7 @@ def import_(
     path: Path | None,
     sunsets: Path | None,
     tacs: Path | None,
+    meters: Path | None,
     dry_run: bool,
     report: Path | None,
     limit: int,
@@ -41,34 +44,39 @@ def import_(
 
     Example: kapok migrate import terminals.xlsx --sunsets sunsets.csv --report report.csv
     """
-    from fleet.migration import entries, inventory, networks
+    from fleet.migration import behind, entries, inventory, networks
     from fleet.migration.sheets import Sheet
 
-    if path is None and sunsets is None and tacs is None:
-        raise click.UsageError("a file of terminals, --sunsets FILE or --tacs FILE")
+    if path is None and sunsets is None and tacs is None and meters is None:
+        raise click.UsageError("a file of terminals, --sunsets, --tacs or --meters FILE")
     said: dict[str, Any] = {}
     with database() as db:
-        for name, file, needed, take in (
-            ("tacs", tacs, networks.TAC_COLUMNS, networks.take_tacs),
-            ("sunsets", sunsets, networks.SUNSET_COLUMNS, networks.take_sunsets),
-        ):
-            if file is None:
-                continue
-            sheet = Sheet(file, name, needed)
-            with db.begin() as session:
-                taken = list(take(session, sheet))
-                if dry_run:
-                    session.rollback()
-            said[name] = {
-                "lines": len(taken),
-                "refused": [one._asdict() for one in taken if one.outcome == "refused"],
-            }
+        if tacs is not None:
+            sheet = Sheet(tacs, "tacs", networks.TAC_COLUMNS)
+            said["tacs"] = _whole(db, sheet, networks.take_tacs, dry_run)
+        if sunsets is not None:
+            sheet = Sheet(sunsets, "sunsets", networks.SUNSET_COLUMNS)
+            said["sunsets"] = _whole(db, sheet, networks.take_sunsets, dry_run)
         if path is not None:
             sheet = Sheet(path, "terminals", entries.NEEDED)
             run = inventory.rehearse if dry_run else inventory.bring_in
             said["terminals"] = _lines(run(db, sheet), report, limit)
+        if meters is not None:  # behind terminals that may have come with them
+            said["meters"] = _whole(
+                db, Sheet(meters, "meters", behind.NEEDED), behind.take, dry_run
+            )
     said["dry_run"] = dry_run
     _say(said, as_json)
+
+
+def _whole(db: Any, sheet: Any, take: Any, dry_run: bool) -> dict[str, Any]:
+    """A sheet in one transaction."""
+    with db.begin() as session:
+        taken = list(take(session, sheet))
+        if dry_run:
+            session.rollback()
+    refused = [one._asdict() for one in taken if one.outcome == "refused"]
+    return {"lines": len(taken), "refused": refused}
 
 
 def _lines(told: Any, report: Path | None, limit: int) -> dict[str, Any]:
@@ -105,12 +113,12 @@ def _inert(text: str) -> str:
 
 
 def _say(said: dict[str, Any], as_json: bool) -> None:
-    refused = sum(len(said[name]["refused"]) for name in ("tacs", "sunsets") if name in said)
+    refused = sum(len(said[name]["refused"]) for name in _SHEETS if name in said)
     refused += said.get("terminals", {}).get("refused", 0)
     if as_json:
         say_json(said)
     else:
-        for name in ("tacs", "sunsets"):
+        for name in _SHEETS:
             for one in said.get(name, {}).get("refused", []):
                 click.echo(f"{name}, line {one['line']}: {one['fault']}")
             if name in said:

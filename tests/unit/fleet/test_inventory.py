@@ -1,6 +1,7 @@
 """Inventories: what comes in, what is left out of a line and why, and that twice is once."""
 
 import zipfile
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from fleet.db.base import Database
-from fleet.migration import columns, entries, inventory, numbers
+from fleet.migration import behind, columns, entries, inventory, numbers
 from fleet.migration.errors import MigrationError
 from fleet.migration.inventory import Told
 from fleet.migration.inventory_tables import InventoryFault, LegacyTerminal, TacModel
@@ -19,6 +20,7 @@ from fleet.migration.sheets import LOST, Line, Sheet
 from fleet.registry import legacy_ids
 from fleet.registry.luhn import luhn
 from fleet.registry.operations import RegistryError, check_node_id
+from fleet.registry.sub_tables import SubDevice
 from fleet.registry.tables import Asset, Installation, Site, Terminal
 from fleet.wire.nodeid import ALPHABET
 
@@ -91,6 +93,7 @@ def test_a_run_that_was_cut_is_run_again(
     lines = [rig.line(n) for n in range(10)] + [rig.line(11, imei=rig.imei(2))]
     sheet = Sheet(rig.write(tmp_path / "t.csv", lines), "terminals", entries.NEEDED)
     cut = inventory.bring_in(database, sheet)
+    assert isinstance(cut, Generator)
     assert [next(cut).outcome for _ in range(4)] == ["added"] * 4
     cut.close()
     told = list(inventory.bring_in(database, sheet))
@@ -189,6 +192,28 @@ def test_a_type_that_cannot_do_what_the_line_says_is_told(
     (told,) = rig.bring(database, tmp_path, [rig.line(1, bearer="3g")])
     assert codes(told) == ["capability"]
     assert "M590" in told.faults[0][1]
+
+
+def test_meters_behind_a_dtu_are_assets_of_their_own(database: Database, tmp_path: Path) -> None:
+    rig.bring(database, tmp_path, [rig.line(1, kind="DTU"), rig.line(2)])
+    lines = [{"DTU": "T1", "表号": f"E{n}", "类型": "电表", "表地址": f"{n:012d}"} for n in (1, 2)]
+    wrong = [
+        {**lines[0], "DTU": "T9"}, {**lines[0], "表号": "E9"}, {**lines[0], "表地址": ""},
+        {**lines[0], "类型": "rocket"}, {**lines[0], "表号": "M2", "表地址": "77"},
+    ]  # fmt: skip
+    sheet = Sheet(rig.write(tmp_path / "m.csv", lines + wrong), "meters", behind.NEEDED)
+    with database.begin() as session:
+        told = list(behind.take(session, sheet))
+        assert [one.outcome for one in told] == ["taken"] * 2 + ["refused"] * 5
+        assert [one.outcome for one in behind.take(session, sheet)][:2] == ["same"] * 2
+        rows = session.execute(
+            select(SubDevice.number, SubDevice.address, Asset.name, Asset.kind)
+            .join(Asset, Asset.id == SubDevice.asset_id)
+            .order_by(SubDevice.number)
+        ).all()
+    assert [tuple(row) for row in rows] == [
+        (1, f"{1:012d}", "E1", "electricity-meter"), (2, f"{2:012d}", "E2", "electricity-meter")
+    ]  # fmt: skip
 
 
 def test_chinese_headings_and_words_in_gb18030_with_semicolons(
