@@ -57,12 +57,13 @@ def create(dialect: str) -> list[str]:
         else:
             made += [
                 (
-                    f"CREATE OR REPLACE FUNCTION {table}_{name}() RETURNS trigger AS $$ BEGIN IF {condition}"
+                    f"CREATE OR REPLACE FUNCTION {table}_{name}() RETURNS trigger AS $$"
+                    f" BEGIN IF {condition}"
                     f" THEN RAISE EXCEPTION '{text}'; END IF; RETURN NEW; END $$ LANGUAGE plpgsql"
                 ),
                 (
-                    f"CREATE OR REPLACE TRIGGER {table}_{name} BEFORE {when} ON {table} FOR EACH ROW"
-                    f" EXECUTE FUNCTION {table}_{name}()"
+                    f"CREATE OR REPLACE TRIGGER {table}_{name} BEFORE {when} ON {table}"
+                    f" FOR EACH ROW EXECUTE FUNCTION {table}_{name}()"
                 ),
             ]
     return made

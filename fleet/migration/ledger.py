@@ -224,6 +224,6 @@ def need(found: dict[Key, Standing], key: Key) -> Standing:
     standing = found.get(key)
     if standing is None:
         raise LedgerError(
-            f"asset id:{key[0]} is not in the ledger: kapok migrate ledger adopt PROGRAMME"
+            f"asset id:{key[0]} is not in the ledger: kapok migrate work ready PROGRAMME"
         )
     return standing
