@@ -97,6 +97,9 @@ port = 8444
 # token = "kapok"
 # label = "wrapping"
 # pin_file = "/etc/kapok/pin"
+# Evidence of migrations is signed by the file pki/evidence.key, or by an RSA-3072 key in a token:
+# [keys.evidence]
+# the same four keys
 """
 
 
@@ -106,7 +109,7 @@ class SettingsError(Refusal, ValueError):
 
 @dataclass(frozen=True)
 class Pkcs11:
-    """Where an AES key in a token is: library, labels of token and key, file of the PIN."""
+    """Where a key in a token is: library, labels of token and key, file of the PIN."""
 
     module: Path
     token: str
@@ -135,6 +138,7 @@ class Settings:
     `coap_port` None: no CoAP here; `enrol_port` and `updates_port` alike. `pkcs11` None: the key
     is the file `wrapping_key`. `enrol_defaults`: by area prefix, configuration of nodes.
     `limits`: how many nodes commands may reach. `one_account`: two persons may share one.
+    `evidence` None: what signs evidence is a file.
     """
 
     data: Path
@@ -158,6 +162,7 @@ class Settings:
     one_account: bool = False
     updates_host: str = "127.0.0.1"
     updates_port: int | None = 8444
+    evidence: Pkcs11 | None = None
 
     @property
     def database_url(self) -> "URL":
@@ -230,6 +235,7 @@ def load(
     names = broker_table.get("names", ["localhost", "127.0.0.1"])
     if not isinstance(names, list) or not names or not all(_is_host(name) for name in names):
         raise SettingsError(f"{path}: broker.names is a list of host names and IP addresses")
+    keys = _table(raw, "keys", ("pkcs11", "evidence"), path)
     control = _table(raw, "control", ("valve_per_minute", "other_per_minute", "one_account"), path)
     return Settings(
         data,
@@ -243,7 +249,7 @@ def load(
         _external(broker or _text(broker_table, "address", "embedded", path)),
         _host(coap, "host", "127.0.0.1", path),
         _port_or_off(coap.get("port", 5683) if coap_port is None else coap_port, "coap.port"),
-        _pkcs11(_table(raw, "keys", ("pkcs11",), path), path),
+        _pkcs11(keys, "pkcs11", path),
         _reload(broker_table.get("reload"), path),
         _days(_table(raw, "identity", ("rotate_days",), path).get("rotate_days", 365), path),
         _host(enrol, "host", "127.0.0.1", path),
@@ -257,6 +263,7 @@ def load(
         _port_or_off(
             updates.get("port", 8444) if updates_port is None else updates_port, "updates.port"
         ),
+        _pkcs11(keys, "evidence", path),
     )
 
 
@@ -392,13 +399,15 @@ def _mail(raw: dict[str, Any], path: Path) -> Mail | None:
     )  # fmt: skip
 
 
-def _pkcs11(keys: dict[str, Any], path: Path) -> Pkcs11 | None:
-    if "pkcs11" not in keys:
+def _pkcs11(keys: dict[str, Any], which: str, path: Path) -> Pkcs11 | None:
+    if which not in keys:
         return None
     names = ("module", "token", "label", "pin_file")
-    table = _table(keys, "pkcs11", names, path)
+    table = _table(keys, which, names, path)
     for name in names:
         if name not in table:
-            raise SettingsError(f"{path}: keys.pkcs11 lacks {name!r}; it takes {', '.join(names)}")
+            raise SettingsError(
+                f"{path}: keys.{which} lacks {name!r}; it takes {', '.join(names)}"
+            )
     module, token, label, pin_file = (_text(table, name, "", path) for name in names)
     return Pkcs11(Path(module), token, label, path.parent / pin_file)

@@ -60,7 +60,7 @@ def do_or_queue(act: "Act", queue: Path | None, as_json: bool, hints: list[str])
     from fleet.registry import acts
 
     if queue is not None:
-        _append(queue, acts.encode(act).encode() + b"\n")
+        append(queue, acts.encode(act).encode() + b"\n")
         said: dict[str, Any] = {"id": act.id, "queued": str(queue)}
         text = f"queued in {queue}: kapok install --replay {queue} when the fleet is within reach"
     else:
@@ -84,7 +84,7 @@ def replay(path: Path, as_json: bool) -> None:
     results: list[dict[str, Any]] = []
     failed = 0
     with database() as db:
-        for number, line in _lines(path):
+        for number, line in lines(path):
             try:
                 act = acts.decode(line)
                 with db.begin() as session:
@@ -108,7 +108,7 @@ def _said(taken: "Taken") -> dict[str, Any]:
     return {key: value for key, value in taken._asdict().items() if key != "left"}
 
 
-def _append(path: Path, line: bytes) -> None:
+def append(path: Path, line: bytes) -> None:
     """Add a line that is on disk when this returns; a torn last line is cut off first."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     with os.fdopen(descriptor, "r+b") as file:
@@ -121,7 +121,7 @@ def _append(path: Path, line: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+def lines(path: Path) -> Iterator[tuple[int, bytes]]:
     from fleet.registry.acts import MAX_BYTES
     from fleet.registry.operations import RegistryError
 

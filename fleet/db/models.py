@@ -8,6 +8,12 @@ from fleet.control import tables as control
 from fleet.db.base import Base
 from fleet.identity import tables as identity
 from fleet.identity import token_tables as tokens
+from fleet.migration import guards as ledger_guards
+from fleet.migration import inventory_tables as inventory
+from fleet.migration import ledger_tables as ledger
+from fleet.migration import survey_tables as survey
+from fleet.migration import swap_tables as swaps
+from fleet.migration import tables as migration
 from fleet.registry import health_tables as health
 from fleet.registry import sub_tables as sub_devices
 from fleet.registry import tables as registry
@@ -26,10 +32,16 @@ __all__ = [
     "desired",
     "health",
     "identity",
+    "inventory",
+    "ledger",
+    "ledger_guards",
+    "migration",
     "registry",
     "releases",
     "rollouts",
     "sub_devices",
+    "survey",
+    "swaps",
     "telemetry",
     "tokens",
     "updates",

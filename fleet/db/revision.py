@@ -24,6 +24,8 @@ REVISIONS = (
     "0012",
     "0013",
     "0014",
+    "0015",
+    "0016",
 )  # of fleet/db/migrations/versions, oldest first
 
 

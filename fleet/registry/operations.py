@@ -153,8 +153,11 @@ def add_node(
 
 
 def _nodes() -> Select[Terminal, int]:
-    return select(Terminal, Installation.asset_id).outerjoin(
-        Installation, Installation.open_for == Terminal.id
+    # Terminals of other makers are no nodes: fleet.migration lists them.
+    return (
+        select(Terminal, Installation.asset_id)
+        .outerjoin(Installation, Installation.open_for == Terminal.id)
+        .where(Terminal.kind == "node")
     )
 
 

@@ -1,0 +1,1 @@
+"""Migrations of 2G/3G terminals: inventory, survey, plan, waves, and what proves every bill."""

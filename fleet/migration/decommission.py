@@ -1,0 +1,143 @@
+"""A terminal is let go: its keys are revoked, its SIM is to be cancelled, platforms forget it."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
+
+from fleet.identity.errors import IdentityError
+from fleet.identity.operations import revoke
+from fleet.identity.tables import Certificate
+from fleet.migration import moves, states
+from fleet.migration.breaches import LedgerError
+from fleet.migration.desk import Desk
+from fleet.migration.dualrun import SAME
+from fleet.migration.swap_tables import Decommissioned
+from fleet.migration.tables import MigrationItem
+from fleet.registry import beside
+from fleet.registry.beside import Place
+from fleet.registry.tables import Terminal
+
+PAGE = 1000
+
+
+class Asked(NamedTuple):
+    """What an operator or a platform has yet to confirm."""
+
+    item_id: int
+    terminal_id: str
+    iccid: str
+    alias: str
+    at_us: int
+
+
+def decommission(desk: Desk, item_ids: Sequence[int]) -> list[int]:
+    """Let the old terminals of settled items go, once none of them may be rolled back any more.
+    What is let go already is left as it is.
+    """
+    items = [item for item in moves.find(desk, item_ids) if item.state != states.DECOMMISSIONED]
+    for item in items:
+        moves.expect(item, states.SETTLED)
+        moves.check(desk, item, states.DECOMMISSIONED)
+        if item.deadline_us is not None and desk.now_us <= item.deadline_us:
+            raise LedgerError(
+                f"item {item.id} ({item.old_terminal_id}) may be rolled back until "
+                f"{item.deadline_us} us: only then its terminal is let go"
+            )
+    there = moves.swaps(desk, items)
+    gone = [item for item in items if there[item.id].mode != SAME or not item.new_terminal_id]
+    terminals = {
+        row.id: row
+        for row in desk.session.scalars(
+            select(Terminal).where(Terminal.id.in_([item.old_terminal_id for item in gone]))
+        )
+    }
+    rows = []
+    for item in gone:
+        terminal = terminals[item.old_terminal_id]
+        revoked = _revoke(desk.session, terminal.id)
+        body = {
+            "terminal": terminal.id, "imei": terminal.imei, "iccid": terminal.iccid,
+            "sim_cancel_asked": terminal.iccid is not None, "revoked": revoked,
+            "alias": terminal.imei or terminal.id,
+        }  # fmt: skip
+        evidence_id = desk.note("decommission", body, item_id=item.id, asset_id=item.asset_id)
+        rows.append(_row(item, terminal, revoked, desk.now_us, evidence_id))
+    desk.store_evidence()
+    if rows:
+        desk.session.execute(insert(Decommissioned), rows)
+    beside.leave(
+        desk.session, [Place(item.old_terminal_id, item.asset_id, desk.now_us) for item in gone]
+    )
+    beside.retire(desk.session, [item.old_terminal_id for item in gone])
+    moves.move(desk, items, states.DECOMMISSIONED, {})
+    desk.done([item.asset_id for item in items])
+    return [item.id for item in items]
+
+
+def asked(session: Session, after: int = 0, limit: int = PAGE) -> list[Asked]:
+    """Cancellations and aliases that nobody has confirmed, by item, those behind `after`."""
+    rows = session.scalars(
+        select(Decommissioned)
+        .where(
+            Decommissioned.item_id > after,
+            (Decommissioned.iccid.is_not(None) & Decommissioned.sim_confirmed_us.is_(None))
+            | Decommissioned.alias_confirmed_us.is_(None),
+        )
+        .order_by(Decommissioned.item_id)
+        .limit(min(limit, PAGE))
+    )
+    return [
+        Asked(
+            row.item_id, row.terminal_id,
+            (row.iccid or "") if row.sim_confirmed_us is None else "",
+            (row.alias or "") if row.alias_confirmed_us is None else "", row.at_us,
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def confirm(desk: Desk, what: str, text: str) -> int:
+    """The operator has cancelled a SIM (what: sim, text: ICCID), or a platform an alias; how many
+    items that was of. LedgerError for one that nobody asked for.
+    """
+    column, at = {
+        "sim": (Decommissioned.iccid, "sim_confirmed_us"),
+        "alias": (Decommissioned.alias, "alias_confirmed_us"),
+    }[what]
+    rows = list(desk.session.scalars(select(Decommissioned).where(column == text)))
+    if not rows:
+        raise LedgerError(f"no terminal with {what} {text[:24]!r} was let go")
+    fresh = [row for row in rows if getattr(row, at) is None]
+    for row in fresh:
+        desk.note(f"{what}-confirmed", {what: text}, item_id=row.item_id)
+    ids = [row.item_id for row in fresh]
+    desk.session.execute(
+        update(Decommissioned).where(Decommissioned.item_id.in_(ids)).values({at: desk.now_us})
+    )
+    desk.done([])
+    return len(fresh)
+
+
+def _revoke(session: Session, terminal_id: str) -> int:
+    """How many certificates of it were revoked: none, where it never had one."""
+    had = session.scalar(
+        select(Certificate.serial).where(Certificate.subject == terminal_id).limit(1)
+    )
+    if had is None:
+        return 0
+    try:
+        return len(revoke(session, terminal_id, "cessation-of-operation"))
+    except IdentityError as e:
+        raise LedgerError(str(e)) from None
+
+
+def _row(
+    item: MigrationItem, terminal: Terminal, revoked: int, now_us: int, evidence_id: int
+) -> dict[str, Any]:
+    return {
+        "item_id": item.id, "terminal_id": terminal.id, "at_us": now_us, "iccid": terminal.iccid,
+        "sim_confirmed_us": None, "alias": terminal.imei or terminal.id,
+        "alias_confirmed_us": None, "revoked": revoked, "evidence_id": evidence_id,
+    }  # fmt: skip

@@ -1,0 +1,81 @@
+"""Triggers: what is on record is never changed, for whoever writes to the database.
+
+The migration has the same texts; a test holds both to each other.
+"""
+
+from sqlalchemy import DDL, event
+
+from fleet.migration.ledger_tables import BillLine
+
+_NEVER = "{what} is on record: it is never changed"
+# Of a segment only its end may be added, once.
+_FIXED = (
+    "asset_id", "register", "number", "terminal_id", "kind", "pair", "from_us", "unit",
+    "decimals", "clock_shift_s", "step", "first_us", "first_raw", "base_index", "start_index",
+    "evidence_id",
+)  # fmt: skip
+_CHANGED = " OR ".join(f"NEW.{name} <> OLD.{name}" for name in _FIXED)
+_BILLED = (
+    "EXISTS (SELECT 1 FROM bill_lines l WHERE l.asset_id = NEW.asset_id"
+    " AND l.register = NEW.register AND (l.to_us > NEW.to_us OR l.to_index > NEW.end_index))"
+)
+# Table, name, event, condition, text.
+_RULES = (
+    ("evidence", "kept", "UPDATE", "1 = 1", _NEVER.format(what="evidence")),
+    ("evidence", "stays", "DELETE", "1 = 1", _NEVER.format(what="evidence")),
+    ("bill_lines", "kept", "UPDATE", "1 = 1", _NEVER.format(what="a bill line")),
+    ("bill_lines", "stays", "DELETE", "1 = 1", _NEVER.format(what="a bill line")),
+    ("register_segments", "stays", "DELETE", "1 = 1", _NEVER.format(what="a segment")),
+    (
+        "register_segments", "kept", "UPDATE",
+        (f"OLD.to_us IS NOT NULL OR COALESCE(NEW.modulus, 0) <> COALESCE(OLD.modulus, 0)"
+        f" OR {_CHANGED}"),
+        "a segment is only ended, once",
+    ),
+    (
+        "register_segments", "billed", "UPDATE", f"NEW.to_us IS NOT NULL AND {_BILLED}",
+        "a segment does not end before what is billed",
+    ),
+)  # fmt: skip
+
+
+def names() -> list[str]:
+    """Of all triggers."""
+    return [f"{table}_{name}" for table, name, *_ in _RULES]
+
+
+def create(dialect: str) -> list[str]:
+    """The statements that make them."""
+    made = []
+    for table, name, when, condition, text in _RULES:
+        if dialect == "sqlite":
+            made.append(
+                f"CREATE TRIGGER IF NOT EXISTS {table}_{name} BEFORE {when} ON {table}"
+                f" WHEN {condition}"
+                f" BEGIN SELECT RAISE(ABORT, '{text}'); END"
+            )
+        else:
+            made += [
+                (
+                    f"CREATE OR REPLACE FUNCTION {table}_{name}() RETURNS trigger AS $$"
+                    f" BEGIN IF {condition}"
+                    f" THEN RAISE EXCEPTION '{text}'; END IF; RETURN NEW; END $$ LANGUAGE plpgsql"
+                ),
+                (
+                    f"CREATE OR REPLACE TRIGGER {table}_{name} BEFORE {when} ON {table}"
+                    f" FOR EACH ROW EXECUTE FUNCTION {table}_{name}()"
+                ),
+            ]
+    return made
+
+
+def _ddl(statement: str) -> DDL:
+    return DDL(statement)  # type: ignore[no-untyped-call]
+
+
+for _dialect in ("sqlite", "postgresql"):
+    for _statement in create(_dialect):
+        # Whichever table is made last: by then all are there.
+        event.listen(
+            BillLine.metadata, "after_create", _ddl(_statement).execute_if(dialect=_dialect)
+        )
