@@ -175,6 +175,7 @@ class BillLine(Base):
     read_raw: Mapped[int] = mapped_column(BigInteger)
     total: Mapped[int] = mapped_column(BigInteger)
     freeze_id: Mapped[int] = mapped_column(ForeignKey("bill_freezes.id"), index=True)
+    evidence_id: Mapped[int] = mapped_column(ForeignKey("evidence.id"), index=True)
 
     __table_args__ = (
         UniqueConstraint("asset_id", "register", "number", name="uq_bill_lines_number"),
