@@ -49,8 +49,7 @@ def behind(town: Town, *statements: str) -> None:
         connection.execute("PRAGMA ignore_check_constraints=ON")
         for name in guards.names():
             connection.execute(f"DROP TRIGGER IF EXISTS {name}")
-        for index in ("uq_register_segments_open", "uq_register_segments_terminal"):
-            connection.execute(f"DROP INDEX IF EXISTS {index}")
+        connection.execute("DROP INDEX IF EXISTS uq_register_segments_open")
         for statement in statements:
             connection.execute(statement)
 

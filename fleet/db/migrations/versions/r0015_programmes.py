@@ -214,14 +214,6 @@ def _ledger() -> None:
         sqlite_where=sa.text("to_us IS NULL"),
         postgresql_where=sa.text("to_us IS NULL"),
     )
-    op.create_index(
-        "uq_register_segments_terminal",
-        "register_segments",
-        ["terminal_id", "register"],
-        unique=True,
-        sqlite_where=sa.text("to_us IS NULL"),
-        postgresql_where=sa.text("to_us IS NULL"),
-    )
     op.create_table(
         "bill_freezes",
         sa.Column("id", sa.Integer(), nullable=False),
