@@ -100,6 +100,7 @@ def _breaches(
             seen["lines"] += _count(session, BillLine, part)
     with database.read() as session:
         yield from proofs.states(session, programme_id, checked)
+        yield from proofs.frozen(session, checked)
 
 
 def _count(

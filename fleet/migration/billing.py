@@ -1,6 +1,8 @@
 """Bill lines: at a moment, what each register has used since the last one. Written once."""
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import insert, select
@@ -10,12 +12,16 @@ from fleet.migration.breaches import LedgerError
 from fleet.migration.desk import Desk
 from fleet.migration.handover import steps
 from fleet.migration.ledger import Standing
-from fleet.migration.ledger_tables import BillFreeze, RegisterSegment
+from fleet.migration.ledger_tables import BillFreeze, BillLine, RegisterSegment
 from fleet.migration.policy import US, Policy
 from fleet.migration.reads import Want, fetch
 from fleet.migration.scaling import Read, Walked
 
 GOOD, ESTIMATED = 0, 1
+SIGNED = (
+    "asset_id", "register", "number", "from_us", "to_us", "from_index", "to_index", "quality",
+    "reason", "gap_us", "policy_us", "segment_no", "read_us", "read_raw", "total",
+)  # fmt: skip
 GAP = "gap"  # the index is a reading's, but between two readings was too long a time
 BETWEEN = "between"  # the index is on the line between two readings
 SILENT = "silent"  # nothing was heard since: the last reading stands
@@ -82,11 +88,18 @@ def freeze(
         if row["to_us"] > row["from_us"]:  # a retired register's bill may be closed already
             rows.append(row)
     if rows:
-        from fleet.migration.ledger_tables import BillLine
-
-        desk.session.execute(insert(BillLine), rows)
+        body = {"to_us": to_us, "lines": len(rows), "digest": digest_of(rows)}
+        evidence_id = desk.note("freeze", body)
+        desk.store_evidence()
+        desk.session.execute(insert(BillLine), [{**r, "evidence_id": evidence_id} for r in rows])
     desk.done([row["asset_id"] for row in rows])
     return [Line(*(row[name] for name in Line._fields)) for row in rows]
+
+
+def digest_of(rows: Sequence[Mapping[str, Any]]) -> str:
+    """SHA-256, in hexadecimal, of all that these bill lines say."""
+    said = [[row[name] for name in SIGNED] for row in rows]
+    return hashlib.sha256(json.dumps(sorted(said)).encode()).hexdigest()
 
 
 def _unbilled(one: Standing, to_us: int) -> list[RegisterSegment]:

@@ -127,14 +127,11 @@ class RegisterSegment(Base):
     )  # fmt: skip
 
 
-# I3: one segment of an asset's register counts at a time, and a terminal's for one asset.
+# I3: one segment of an asset's register counts at a time. A terminal may serve several assets:
+# meters behind one transparent modem.
 Index(
     "uq_register_segments_open", RegisterSegment.asset_id, RegisterSegment.register, unique=True,
     sqlite_where=text("to_us IS NULL"), postgresql_where=text("to_us IS NULL"),
-)  # fmt: skip
-Index(
-    "uq_register_segments_terminal", RegisterSegment.terminal_id, RegisterSegment.register,
-    unique=True, sqlite_where=text("to_us IS NULL"), postgresql_where=text("to_us IS NULL"),
 )  # fmt: skip
 
 
@@ -175,6 +172,7 @@ class BillLine(Base):
     read_raw: Mapped[int] = mapped_column(BigInteger)
     total: Mapped[int] = mapped_column(BigInteger)
     freeze_id: Mapped[int] = mapped_column(ForeignKey("bill_freezes.id"), index=True)
+    evidence_id: Mapped[int] = mapped_column(ForeignKey("evidence.id"), index=True)
 
     __table_args__ = (
         UniqueConstraint("asset_id", "register", "number", name="uq_bill_lines_number"),

@@ -88,6 +88,27 @@ def states(session: Session, programme_id: int, checked: Counter[str]) -> Iterat
             yield Breach("E", asset_id, None, f"item {item_id} is {state}, on record {said}")
 
 
+def frozen(session: Session, checked: Counter[str]) -> Iterator[Breach]:
+    """Each bill that was closed has the lines that were signed then, and those alone."""
+    for fact in session.execute(
+        select(Evidence.id, Evidence.body).where(Evidence.kind == "freeze").order_by(Evidence.id)
+    ):
+        checked["I3"] += 1
+        columns = [getattr(BillLine, name) for name in billing.SIGNED]
+        rows = session.execute(select(*columns).where(BillLine.evidence_id == fact.id))
+        lines = [dict(zip(billing.SIGNED, row, strict=True)) for row in rows]
+        if billing.digest_of(lines) != json.loads(fact.body)["digest"]:
+            yield Breach("E", None, None, f"bill lines of fact {fact.id} are not those signed")
+    unsigned = session.execute(
+        select(BillLine.asset_id, BillLine.register, BillLine.number)
+        .outerjoin(Evidence, Evidence.id == BillLine.evidence_id)
+        .where(func.coalesce(Evidence.kind, "") != "freeze")
+        .limit(1)
+    )
+    for asset_id, register, number in unsigned:
+        yield Breach("E", asset_id, register, f"bill line {number} is not on record")
+
+
 def _facts(
     session: Session, segments: Sequence[RegisterSegment]
 ) -> dict[int, tuple[str, dict[str, Any]]]:

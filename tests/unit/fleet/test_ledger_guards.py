@@ -49,8 +49,7 @@ def behind(town: Town, *statements: str) -> None:
         connection.execute("PRAGMA ignore_check_constraints=ON")
         for name in guards.names():
             connection.execute(f"DROP TRIGGER IF EXISTS {name}")
-        for index in ("uq_register_segments_open", "uq_register_segments_terminal"):
-            connection.execute(f"DROP INDEX IF EXISTS {index}")
+        connection.execute("DROP INDEX IF EXISTS uq_register_segments_open")
         for statement in statements:
             connection.execute(statement)
 
@@ -107,9 +106,9 @@ def test_what_is_on_record_is_never_changed(town: Town, statement: str) -> None:
 COPIED = (
     "INSERT INTO bill_lines (asset_id, register, number, previous, from_us, to_us, from_index,"
     " to_index, quality, reason, gap_us, policy_us, segment_no, read_us, read_raw, total,"
-    " freeze_id) SELECT asset_id, register, {number}, {previous}, {from_us}, {to_us},"
+    " freeze_id, evidence_id) SELECT asset_id, register, {number}, {previous}, {from_us}, {to_us},"
     " {from_index}, {to_index}, {quality}, '', {gap_us}, policy_us, segment_no, read_us, read_raw,"
-    " total, freeze_id FROM bill_lines ORDER BY number DESC LIMIT 1"
+    " total, freeze_id, evidence_id FROM bill_lines ORDER BY number DESC LIMIT 1"
 )
 NEXT = {
     "number": "number + 1", "previous": "number", "from_us": "to_us", "to_us": "to_us + 1",
@@ -164,6 +163,7 @@ def test_the_database_takes_no_second_billed_terminal(town: Town) -> None:
         ("UPDATE register_segments SET modulus = 99999999 WHERE number = 1", "I6"),
         ("UPDATE register_segments SET last_raw = last_raw + 1 WHERE number = 0", "I6"),
         ("UPDATE register_segments SET decimals = 1 WHERE number = 1", "I7"),
+        ("UPDATE bill_lines SET gap_us = gap_us - 1 WHERE number = 1", "E"),
         ("UPDATE evidence SET person = 'Mallory' WHERE id = 3", "E"),
         ("DELETE FROM evidence WHERE id = 3", "E"),
         ("DELETE FROM evidence WHERE id = (SELECT max(id) FROM evidence)", "E"),

@@ -214,14 +214,6 @@ def _ledger() -> None:
         sqlite_where=sa.text("to_us IS NULL"),
         postgresql_where=sa.text("to_us IS NULL"),
     )
-    op.create_index(
-        "uq_register_segments_terminal",
-        "register_segments",
-        ["terminal_id", "register"],
-        unique=True,
-        sqlite_where=sa.text("to_us IS NULL"),
-        postgresql_where=sa.text("to_us IS NULL"),
-    )
     op.create_table(
         "bill_freezes",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -250,6 +242,11 @@ def _ledger() -> None:
         sa.Column("read_raw", sa.BigInteger(), nullable=False),
         sa.Column("total", sa.BigInteger(), nullable=False),
         sa.Column("freeze_id", sa.Integer(), nullable=False),
+        sa.Column(
+            "evidence_id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            nullable=False,
+        ),
         sa.CheckConstraint("(quality = 0) = (reason = '')", name=op.f("ck_bill_lines_reason")),
         sa.CheckConstraint(
             "(number = 0 AND previous IS NULL) OR (number > 0 AND previous = number - 1 AND previous IS NOT NULL)",
@@ -285,6 +282,9 @@ def _ledger() -> None:
             ["asset_id"], ["assets.id"], name=op.f("fk_bill_lines_asset_id_assets")
         ),
         sa.ForeignKeyConstraint(
+            ["evidence_id"], ["evidence.id"], name=op.f("fk_bill_lines_evidence_id_evidence")
+        ),
+        sa.ForeignKeyConstraint(
             ["freeze_id"], ["bill_freezes.id"], name=op.f("fk_bill_lines_freeze_id_bill_freezes")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_bill_lines")),
@@ -294,6 +294,7 @@ def _ledger() -> None:
         ),
         sa.UniqueConstraint("asset_id", "register", "number", name="uq_bill_lines_number"),
     )
+    op.create_index(op.f("ix_bill_lines_evidence_id"), "bill_lines", ["evidence_id"], unique=False)
     op.create_index(op.f("ix_bill_lines_freeze_id"), "bill_lines", ["freeze_id"], unique=False)
 
 
