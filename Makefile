@@ -53,7 +53,7 @@ demo: .venv/.demo
 test: export PYTHONDONTWRITEBYTECODE :=
 test: export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/pycache
 test: system .venv/.dev typings/.done
-	@$(PY) -m pytest -n 2 --dist worksteal $(ARGS)
+	@$(PY) -m pytest -n 3 --dist worksteal $(ARGS)
 
 lint: .venv/.dev
 	$(PY) -m ruff check .

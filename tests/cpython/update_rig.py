@@ -473,6 +473,10 @@ def _code(_loader: object, data: Any, path: Any, **_: Any) -> CodeType:
     return _compiled(text.encode(), str(path))
 
 
+def _not_cached(_loader: object, path: str) -> dict[str, Any]:
+    raise OSError(f"{path} is compiled anew")
+
+
 def boards(monkeypatch: pytest.MonkeyPatch) -> Iterator[Board]:
     """A board; the firmware's modules are loaded anew for it."""
     import chip_asyncio  # noqa: F401 - wait_for_ms
@@ -481,6 +485,8 @@ def boards(monkeypatch: pytest.MonkeyPatch) -> Iterator[Board]:
     _sabotaged.clear()
     # Every wake loads modules anew, which the cycle has forgotten: compiled once is enough.
     monkeypatch.setattr(SourceFileLoader, "source_to_code", _code)
+    # What is sabotaged must neither come out of Python's cache of bytecode nor go into it.
+    monkeypatch.setattr(SourceFileLoader, "path_stats", _not_cached)
     for name in [name for name in sys.modules if name.startswith("node.update")]:
         monkeypatch.delitem(sys.modules, name, raising=False)
     yield Board(monkeypatch)

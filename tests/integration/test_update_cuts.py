@@ -30,7 +30,7 @@ def test_a_cut_at_any_operation_of_an_update_bricks_and_mixes_and_loses_nothing(
     cuts = {scene: each["cuts"] for scene, each in done.items()}
     print(f"{layout}: {sum(cuts.values())} cuts: {cuts}")
     assert all(each["cuts"] >= 3 * each["operations"] // step for each in done.values())
-    assert sum(cuts.values()) > 2_500 // step  # 5,000 in the three layouts
+    assert sum(cuts.values()) > 2_400 // step  # 5,000 in the three layouts
 
 
 @pytest.mark.parametrize("scene", cuts_rig.SCENES)

@@ -35,12 +35,9 @@ def restore() -> None:
         vfs.VfsLfs2.mkfs(part, progsize=32, readsize=32, lookahead=32)
         files = _mounted(part)
     try:
-        for name in _FILES:
-            try:
-                os.stat("/vfs/" + name)
-            except OSError:
-                _copy("/" + name, "/vfs/new")
-                os.rename("/vfs/new", "/vfs/" + name)
+        for name in _FILES:  # what is there may be anything: boot.py was not, or could not be read
+            _copy("/" + name, "/vfs/new")
+            os.rename("/vfs/new", "/vfs/" + name)
     finally:
         vfs.umount("/vfs")
     vfs.umount("/")

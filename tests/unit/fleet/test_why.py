@@ -123,7 +123,7 @@ def test_a_time_at_which_it_is_looked_at_is_no_deadline(city: City) -> None:
 def test_of_a_rollout_that_is_paused_nothing_is_tried_again(city: City, state: str) -> None:
     city.roll_out()
     said = stand(city, "paused", state=state, reason="", attempts=1, due_us=DUE_US)
-    assert said.endswith("Waits for rollout first, which is paused: kapok rollout status first.\n")
+    assert said.endswith("Waits for rollout first (paused): kapok rollout status first.\n")
     zh = out(city.path.parent, "why", city.nodes[0], "--lang", "zh")
     assert "first（已暂停）" in zh
 
