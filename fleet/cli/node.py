@@ -52,7 +52,7 @@ def _as_json(found: Any) -> dict[str, Any]:
 
 @node.command()
 @click.argument("node_id")
-@click.option("--role", required=True, help="gas-meter, drainage, lamppost or gateway.")
+@click.option("--role", required=True, help="gas-meter, drainage, lamppost, gateway or survey.")
 @click.option("--area", required=True, help="Area code, such as 440106.")
 @click.option("--asset", default="", help="Name of what it measures; default: role and node id.")
 @click.option(

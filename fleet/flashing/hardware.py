@@ -119,7 +119,7 @@ class NodeType(_Strict):
     name: Name
     title: str
     board: Name
-    role: Literal["gas-meter", "drainage", "lamppost", "gateway"]
+    role: Literal["gas-meter", "drainage", "lamppost", "gateway", "survey"]
     modem: Name | None = None  # where the board has none of its own
     sensors: list[Sensor] = []
     supply: Supply | None = None  # None: from the mains

@@ -37,6 +37,7 @@ ROLE_PINS = {
     "drainage": ("level",),
     "lamppost": ("relay", "dim", "supply"),
     "gateway": ("bus_tx", "bus_rx"),
+    "survey": ("button",),
 }
 
 

@@ -13,7 +13,7 @@ from fleet.errors import Refusal
 from fleet.registry.tables import Area, Asset, Installation, Site, Terminal
 from fleet.wire import nodeid
 
-ROLES = ("gas-meter", "drainage", "lamppost", "gateway")
+ROLES = ("gas-meter", "drainage", "lamppost", "gateway", "survey")
 STATES = ("pending", "active", "quarantined", "revoked", "retired")  # pending: not claimed yet
 PAGE = 1000  # rows of any list at most
 _AREA = re.compile(r"[0-9]{2,12}")

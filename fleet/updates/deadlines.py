@@ -29,10 +29,12 @@ NBIOT = Bearer(goodput=25, contact_s=30, pause_s=900)
 CAT1 = Bearer(goodput=4_000, contact_s=60, pause_s=900)
 
 # Roles whose nodes live on a battery and a slow bearer; all others count as on the mains.
-_NBIOT_ROLES = ("gas-meter", "drainage")
+_NBIOT_ROLES = ("gas-meter", "drainage", "survey")
 # A node reports by its plan while nothing hurries it: the default plans of hw/nodes, the slowest
 # of each role, in s.
-_REPORT_S = {"gas-meter": DAY_S, "drainage": 21_600, "lamppost": 3_600, "gateway": 3_600}
+_REPORT_S = {
+    "gas-meter": DAY_S, "drainage": 21_600, "lamppost": 3_600, "gateway": 3_600, "survey": DAY_S,
+}  # fmt: skip
 _SLOWEST_REPORT_S = DAY_S
 
 MISSED_REPORTS = 3  # in a row, before a silent node is more than unlucky

@@ -11,6 +11,7 @@ async def signal(modem) -> dict:
     rssi_dbm (27.007 8.5); rsrp_dbm, rsrq_ddb in tenths of dB (TS 36.133, 9.1.4 and 9.1.7);
     snr_ddb in tenths of dB; ecl 0..2, the NB-IoT coverage enhancement level; of the serving cell
     cell (28 bits), tac, band, earfcn and pci. What the family's own command tells goes first.
+    Some tell more, which else is not there: plmn (as `network`) and radio (Modem.RADIO).
     """
     told = {"rssi_dbm": signal_quality(await modem.line("AT+CSQ", "+CSQ:"))}
     for key in _CELL:
@@ -46,6 +47,12 @@ def pick(line: str, names: str) -> dict:
         else:
             told[key] = whole(text)
     return told
+
+
+def network(mcc: str, mnc: str) -> "int | None":
+    """An operator's codes as one number, 1000 * MCC + MNC: firmware writes 460,00 and 460,0."""
+    high, low = whole(mcc), whole(mnc)
+    return None if high is None or low is None else 1000 * high + low
 
 
 def hexadecimal(text: str) -> "int | None":

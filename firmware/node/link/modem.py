@@ -75,6 +75,8 @@ class Modem:
     EDRX = False  # whether by eDRX (TS 24.301 5.3.12)
     RELEASE = False  # whether `release` of a datagram reaches the network
     PPP = False  # whether `dial` is possible
+    RADIO = 7  # <AcT> of 27.007: 7 LTE, 9 NB-IoT
+    BANDS = ""  # the command that tells and sets its bands (link/bands.py)
     IMEI = "AT+CGSN"
     ICCID = ("AT+QCCID", "+QCCID:")  # command, and what its answer begins with
     CLOCK = ("AT+CCLK?", "+CCLK:")

@@ -44,9 +44,8 @@ class Session:
         self.voucher = None  # the claim id of a node that has no identity yet
         self.opened = []  # what is to be closed before the modem sleeps, the last one first
 
-    async def open(self) -> None:
-        """Wake the modem and attach; LinkError says why not."""
-        config = self.config
+    async def wake(self) -> None:
+        """Bring the modem to where it takes commands; LinkError says why not."""
         if self.state.get("fota", 1):  # None: power came back, and NVS knows
             from node.link import writing
 
@@ -54,6 +53,11 @@ class Session:
             forget("node.link.writing")
         else:
             await self.modem.wake(self.state)
+
+    async def open(self) -> None:
+        """Wake the modem and attach; LinkError says why not."""
+        config = self.config
+        await self.wake()
         await self.modem.attach(config["apn"], config["attach_s"] * 1000)
         if config.get("tau_s"):
             from node.link import saving

@@ -38,6 +38,7 @@ class Role:
             self._role = None
             forget("node.roles.gas_meter node.roles.lamppost node.roles.gateway node.roles.grid")
             forget("node.roles.drainage node.store.register node.sense node.events")
+            forget("node.roles.survey")
 
 
 def _open(values: dict, state, journal, kept):
@@ -58,4 +59,8 @@ def _open(values: dict, state, journal, kept):
         from node.roles.gateway import Gateway
 
         return Gateway(values, state, journal, kept)
+    if name == "survey":
+        from node.roles.survey import Survey
+
+        return Survey(values, state, journal, kept)
     raise ConfigError("unknown role %r" % name)

@@ -5,7 +5,7 @@ list or a map; a default of None means that the key may be absent. Each role's k
 file of its name, `RULES`, with `check(values)` for what holds between keys.
 """
 
-ROLES = ("gas-meter", "drainage", "lamppost", "gateway")
+ROLES = ("gas-meter", "drainage", "lamppost", "gateway", "survey")
 FIXED = ("node", "role", "modem", "pins", "board")  # what a board is stays with the board
 NEEDED = FIXED[:4] + ("host", "port")
 
@@ -86,6 +86,8 @@ def _both(role: object) -> tuple:  # type: ignore[type-arg]
         from .lamppost import RULES, check
     elif role == "gateway":
         from .gateway import RULES, check
+    elif role == "survey":
+        from .survey import RULES, check
     else:
         raise SchemaError("role", INVALID, "unknown role %r" % (role,))
     known = dict(common.RULES)

@@ -67,6 +67,14 @@ QUANTITIES = {
     100: ("battery_voltage", "V", 3),
     101: ("rsrp", "dBm", 0),
     102: ("coverage_level", "", 0),
+    # What a survey node measured, beside 101 and 102: one record for each look at a cell.
+    103: ("rsrq", "dB", 1),
+    104: ("snr", "dB", 1),
+    105: ("operator", "", 0),  # MCC and MNC, 46011
+    106: ("radio", "", 0),  # <AcT> of 27.007: 7 LTE, 9 NB-IoT
+    107: ("band", "", 0),
+    108: ("cell", "", 0),
+    109: ("physical_cell", "", 0),
     # How long a day's wakes were in each phase; and charge where the board knows it.
     110: ("boot_time", "s", 3),
     111: ("sense_time", "s", 3),
@@ -81,6 +89,9 @@ QUANTITIES = {
     120: ("brown_outs", "", 0),
     121: ("flash_erases", "", 0),  # of the most worn sector, as far as the node can count
     122: ("resets", "", 0),
+    123: ("earfcn", "", 0),
+    124: ("tracking_area", "", 0),
+    125: ("refusal", "", 0),  # the operator is there, and takes no such terminal: its EMM cause
     # What became of an item: its number, a result (docs/protocol.md), and what that says more.
     900: ("item", "", 0),
     901: ("result", "", 0),

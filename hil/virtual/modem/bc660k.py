@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 from hil.virtual.modem.clock import written
 from hil.virtual.modem.family import Reply, Table, command
 from hil.virtual.modem.fotacommands import NbiotUpdating
-from hil.virtual.modem.grammar import Command, Op
+from hil.virtual.modem.grammar import Command, GrammarError, Op
 from hil.virtual.modem.nbpower import QuectelPowerSaving
 from hil.virtual.modem.quectel import DNS_FAILED, Quectel, Source
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hil.virtual.modem.engine import ModemTwin
 
 SLEEP_MODES = (0, 1, 2)
+BANDS = (1, 2, 3, 4, 5, 8, 12, 13, 17, 18, 19, 20, 25, 28, 66, 70, 85)
 
 
 class Bc660k(NbiotUpdating, Quectel, QuectelPowerSaving):
@@ -121,6 +122,19 @@ class Bc660k(NbiotUpdating, Quectel, QuectelPowerSaving):
         known = self.modem.network.time_known
         text = f"{written(self.modem.now_s())[2:]}{self.modem.zone}" if known else self.unset_clock
         return Reply((f"+CCLK: {text}",))
+
+    @command("+QBAND", Op.READ)
+    def _bands(self, _: Command) -> Reply:
+        bands = sorted(self.modem.surroundings.bands) or BANDS
+        return Reply((self.line("+QBAND", *bands),))
+
+    @command("+QBAND", Op.SET)
+    def _use_bands(self, command: Command) -> Reply:
+        count = command.number(0, 0, len(BANDS))
+        bands = frozenset(command.number(1 + at, 1, max(BANDS)) for at in range(count))
+        if len(command.args) != 1 + count or not bands <= set(BANDS):
+            raise GrammarError("+QBAND")
+        return Reply(then=lambda: self.modem.surroundings.restrict(bands))
 
     @command("+QENG", Op.SET)
     def _engineering(self, command: Command) -> Reply:

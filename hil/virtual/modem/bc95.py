@@ -7,7 +7,7 @@ import random
 from typing import TYPE_CHECKING, ClassVar
 
 from hil.virtual.modem.clock import written
-from hil.virtual.modem.family import Reply, Table, command
+from hil.virtual.modem.family import CommandError, Reply, Table, command
 from hil.virtual.modem.grammar import Command, GrammarError, Op, Style
 from hil.virtual.modem.neul import Neul
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hil.virtual.modem.engine import ModemTwin
 
 UNKNOWN = -32768
+BANDS = (3, 5, 8, 20, 28)
 
 
 class Bc95(Neul):
@@ -129,6 +130,21 @@ class Bc95(Neul):
     def _psm_told(self, _: Command) -> Reply:
         values = (1, int(self.modem.saving.in_psm)) if self.tells_psm else (0,)
         return Reply((self.line("+NPSMR", *values),))
+
+    @command("+NBAND", Op.READ)
+    def _bands(self, _: Command) -> Reply:
+        return Reply((self.line("+NBAND", *(sorted(self.modem.surroundings.bands) or BANDS)),))
+
+    @command("+NBAND", Op.SET)
+    def _use_bands(self, command: Command) -> Reply:
+        # The manual wants the radio off.
+        bands = frozenset(command.number(at, 1, 85) for at in range(len(command.args)))
+        if self.modem.radio or not bands or not bands <= set(BANDS):
+            raise CommandError()
+        every = bands == set(BANDS)
+        return Reply(
+            then=lambda: self.modem.surroundings.restrict(frozenset() if every else bands)
+        )
 
     @command("+NUESTATS", Op.EXECUTE)
     def _statistics(self, _: Command) -> Reply:

@@ -2,10 +2,12 @@
 
 import random
 from collections.abc import Mapping
+from itertools import cycle
 
 from hil.virtual.modem.air import Air, AirHooks
 from hil.virtual.modem.befall import actions
 from hil.virtual.modem.bridge import Bridge, BridgeHooks, Connection
+from hil.virtual.modem.cat1 import Cat1Link
 from hil.virtual.modem.cells import around
 from hil.virtual.modem.datagrams import Datagrams
 from hil.virtual.modem.delays import Delay
@@ -13,12 +15,14 @@ from hil.virtual.modem.energy import Ledger, Power
 from hil.virtual.modem.family import Family
 from hil.virtual.modem.fota import SOCKET, Fota
 from hil.virtual.modem.hosts import Hosts
+from hil.virtual.modem.nbiot import NbIotLink
 from hil.virtual.modem.network import Network, NetworkHooks, Stat
 from hil.virtual.modem.radio import Link, Signal, length_us
 from hil.virtual.modem.saving import Saving, SavingHooks
 from hil.virtual.modem.scenario import NBIOT, Scenario
 from hil.virtual.modem.sim import Sim
 from hil.virtual.modem.supply import Supply
+from hil.virtual.modem.surroundings import Surroundings, cells_of
 from hil.virtual.modem.timeline import Timeline
 from hil.virtual.modem.wire import Wire
 from hil.virtual.twin import UartPort
@@ -54,6 +58,11 @@ class Cellular:
         self.air = Air(port, rng, self.ledger, supply, scenario.air, self._air_hooks())
         cells = around(rng, power.technology == NBIOT)
         self.network = Network(port, self._rng, self._attach_delay_s, cells, self._network_hooks())
+        self.surroundings = Surroundings(
+            scenario.cells, self.network.serving, self._camp_elsewhere
+        )
+        if self.surroundings.given:
+            self._camp_elsewhere()
         self.network.refuse_first(scenario.refuse_first)
         if scenario.refuse is not None:
             self.network.refuse(scenario.refuse)
@@ -141,6 +150,18 @@ class Cellular:
         if share is not None:
             return "edrx", low + (paging - low) * share
         return "light_sleep", paging
+
+    def _camp_elsewhere(self) -> None:
+        # What it may take has changed: another operator, other bands.
+        found, nbiot = self.surroundings.best(), self.power.technology == NBIOT
+        if found is None:
+            self.network.camp(None, None)
+        elif self.surroundings.given:
+            loss_db = found.coupling_loss_db
+            self.link = NbIotLink(loss_db) if nbiot else Cat1Link(loss_db)
+            self.network.camp(cells_of(found, nbiot), found.refuse)
+        else:
+            self.network.camp(cycle((self.network.serving,)), self.scenario.refuse)
 
     def account(self) -> None:
         """ModemTwin's."""

@@ -9,13 +9,16 @@ from hil.virtual.modem.family import CommandError, Reply, Table, command
 from hil.virtual.modem.fotacommands import QuectelUpdating
 from hil.virtual.modem.grammar import Command, GrammarError, Op
 from hil.virtual.modem.quectel import DNS_FAILED, Quectel, Source
+from hil.virtual.modem.surroundings import HOME
 
 if TYPE_CHECKING:
     from hil.virtual.modem.engine import ModemTwin
 
+BANDS = (1, 3, 5, 8, 34, 38, 39, 40, 41)
 NOT_PROVIDED = 4  # +CME ERROR: operation not supported
 NO_SERVICE = 30
 NOT_SUBSCRIBED = 133  # requested service option not subscribed (27.007, 9.2.2.2)
+WRONG_PARAMETER = 50
 NO_DATA = 148  # unspecified error of the packet domain
 
 
@@ -23,6 +26,8 @@ class Ec200(Dialling, QuectelUpdating, Quectel):
     """Sockets need context 1 activated by QIACT; it sleeps only while DTR is high."""
 
     unset_clock = "80/01/06,00:00:21+00"
+    answers_late = True
+    old_bands = 0x93  # of 2G and 3G
     table: ClassVar[Table] = Table(
         name="ec200",
         model="EC200U",
@@ -171,6 +176,28 @@ class Ec200(Dialling, QuectelUpdating, Quectel):
         self.modem.urc("POWERED DOWN")
         self.modem.shut_down()
 
+    @command("+QCFG", Op.SET)
+    def _configure_module(self, command: Command) -> Reply:
+        if command.text(0).lower() != "band":
+            raise CommandError(NOT_PROVIDED)
+        around = self.modem.surroundings
+        if len(command.args) == 1:
+            mask = sum(1 << (band - 1) for band in sorted(around.bands) or BANDS)
+            return Reply((f'+QCFG: "band",0x{self.old_bands:x},0x{mask:x}',))
+        try:
+            # Neither 0x nor a third mask: EC200A refuses both.
+            old, mask = (int(text, 16) for text in command.args[1:])
+        except ValueError:
+            raise CommandError(WRONG_PARAMETER) from None
+        if "x" in "".join(command.args).lower():
+            raise CommandError(WRONG_PARAMETER)
+        bands = frozenset(band for band in BANDS if mask >> (band - 1) & 1)
+        if not bands:
+            raise CommandError(WRONG_PARAMETER)
+        self.old_bands = old
+        every = bands == set(BANDS)
+        return Reply(then=lambda: around.restrict(frozenset() if every else bands))
+
     @command("+QENG", Op.SET)
     def _engineering(self, command: Command) -> Reply:
         # EC2x AT manual: <SINR> in fifths of a dB above -20 dB.
@@ -183,4 +210,9 @@ class Ec200(Dialling, QuectelUpdating, Quectel):
         place = f"{cell.ci:X},{cell.pci},{cell.earfcn},{cell.band},3,3,{cell.tac:X}"
         sinr = max(0, min(250, 5 * (signal.snr_db + 20)))
         levels = f"{signal.rsrp_dbm},{signal.rsrq_db},{signal.rssi_dbm},{sinr},-"
-        return Reply((f'+QENG: "servingcell","{state}","LTE","FDD",460,11,{place},{levels}',))
+        found = self.modem.surroundings.best()
+        plmn = found.plmn if found is not None else HOME
+        if not self.modem.network.registered:
+            state = "LIMSRV"
+        whose = f"{plmn[:3]},{plmn[3:]}"
+        return Reply((f'+QENG: "servingcell","{state}","LTE","FDD",{whose},{place},{levels}',))

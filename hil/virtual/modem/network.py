@@ -82,6 +82,11 @@ class Network:
         return self.stat in (Stat.HOME, Stat.ROAMING)
 
     @property
+    def serving(self) -> Cell:
+        """The cell that it camps on, or would."""
+        return self._serving
+
+    @property
     def settled(self) -> bool:
         """Whether the modem is not searching at the moment."""
         return self.stat is not Stat.SEARCHING or self._timer is None
@@ -125,6 +130,21 @@ class Network:
             self._set(Stat.SEARCHING)
         elif not self.registered:
             self._search()
+
+    def camp(self, cells: Iterator[Cell] | None, refuse: int | None) -> None:
+        """Other cells from now on, None: there are none; `refuse` is how theirs answer. A modem
+        whose radio is on searches anew.
+        """
+        self._cancel()
+        self._between_cells = False
+        self._coverage = cells is not None
+        self._refuse = refuse
+        if cells is not None:
+            self._cells = cells
+            self._serving = next(cells)
+        if self.stat is not Stat.IDLE:
+            self._set(Stat.IDLE)
+            self.start()
 
     def refuse(self, cause: int | None) -> None:
         """From the next attach on the network refuses with this EMM cause; None: it accepts."""

@@ -3,9 +3,10 @@
 import random
 from typing import TYPE_CHECKING
 
+from hil.virtual.modem.choosing import Choosing
 from hil.virtual.modem.clock import written
 from hil.virtual.modem.family import CommandError, Reply, command
-from hil.virtual.modem.general import NO_SERVICE, General
+from hil.virtual.modem.general import NO_SERVICE
 from hil.virtual.modem.grammar import Command, GrammarError, Op
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ CONTEXTS = 16
 APN_MOST = 100
 
 
-class PacketDomain(General):
+class PacketDomain(Choosing):
     """CEREG with every <n>, CGATT, CGDCONT, CGPADDR and CCLK; APNs are kept in the module's flash.
 
     `time_update`: whether the network's time sets the clock (+CTZU).
@@ -47,6 +48,7 @@ class PacketDomain(General):
 
     def on_registration(self) -> None:
         """As Family.on_registration."""
+        self.on_choice()
         line = self.line("+CEREG", *self._registration())
         if self.registration_urc and line != self._told:
             self.modem.urc(line)

@@ -17,6 +17,7 @@ from hil.virtual.modem.radio import Link
 from hil.virtual.modem.saving import Grants
 from hil.virtual.modem.sim import SimOptions
 from hil.virtual.modem.supply import SupplyOptions
+from hil.virtual.modem.surroundings import Heard
 from hil.virtual.modem.tables import Table, TableError, read
 from hil.virtual.modem.timeline import ACTIONS, TRIGGERS, Event
 
@@ -59,6 +60,7 @@ class Scenario:
     supply: SupplyOptions = field(default_factory=SupplyOptions)
     line: LineFaults = field(default_factory=LineFaults)
     fota: FotaOptions = field(default_factory=FotaOptions)
+    cells: tuple[Heard, ...] = ()
     events: tuple[Event, ...] = ()
 
     def link(self, technology: str) -> Link:
@@ -109,6 +111,7 @@ def load(path: Path) -> Scenario:
         chatter=uart.number("chatter", 0.05, 0, 1),
         line=_line(uart),
         fota=_fota(top.table("fota")),
+        cells=tuple(_cell(table) for table in top.tables("cell")),
         events=tuple(_event(table) for table in top.tables("event")),
     )
     for table in (radio, udp, network, uart, top):
@@ -187,6 +190,20 @@ def _fota(table: Table) -> FotaOptions:
     )
     table.done()
     return options
+
+
+def _cell(table: Table) -> Heard:
+    heard = Heard(
+        plmn=table.text("operator", ""),
+        band=table.whole("band", 8, 1, 88),
+        coupling_loss_db=table.number("coupling_loss_db", nbiot.GOOD_DB, 60, 200),
+        name=table.text("name", ""),
+        refuse=table.maybe_whole("refuse", *EMM_CAUSES),
+    )
+    if not (heard.plmn.isascii() and heard.plmn.isdecimal() and 5 <= len(heard.plmn) <= 6):
+        raise table.fail("operator", "must be MCC and MNC, such as 46011")
+    table.done()
+    return heard
 
 
 def _event(table: Table) -> Event:

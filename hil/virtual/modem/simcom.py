@@ -7,12 +7,12 @@ from hil.virtual.modem.family import Reply, command
 from hil.virtual.modem.grammar import Command, GrammarError, Op
 from hil.virtual.modem.inbox import Inbox, Piece, regulate
 from hil.virtual.modem.packet import PacketDomain
+from hil.virtual.modem.surroundings import HOME
 
 if TYPE_CHECKING:
     from hil.virtual.modem.engine import ModemTwin
 
 HOST_MOST = 254
-PLMN = "460-04"
 
 
 class Simcom(PacketDomain):
@@ -77,7 +77,16 @@ class Simcom(PacketDomain):
         if cell is None:
             return None
         band = f"EUTRAN-BAND{cell.band}"
-        return (PLMN, f"0x{cell.tac:04X}", cell.ci, cell.pci, band, cell.earfcn)
+        found = self.modem.surroundings.best()
+        plmn = found.plmn if found is not None else HOME
+        return (
+            f"{plmn[:3]}-{plmn[3:]}",
+            f"0x{cell.tac:04X}",
+            cell.ci,
+            cell.pci,
+            band,
+            cell.earfcn,
+        )
 
     def host(self, command: Command, index: int) -> str:
         """A host name or an address."""

@@ -22,6 +22,8 @@ class Bc660k(Quectel):
     PSM = True
     EDRX = True
     RELEASE = True
+    RADIO = 9
+    BANDS = "AT+QBAND"
     IMEI = "AT+CGSN=1"
     CLOCK_UTC = True  # the clock runs in UTC, its zone is only told along
     FOTA = 'AT+QFOTADL="http://%s"'

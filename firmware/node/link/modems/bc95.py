@@ -45,6 +45,8 @@ class Bc95(Pulled):
     PSM = True
     EDRX = True
     RELEASE = True
+    RADIO = 9
+    BANDS = "AT+NBAND"
     WAKE_TRIES = 24  # 12 s: it takes commands within 10 s of a reset
     IMEI = "AT+CGSN=1"
     ICCID = ("AT+NCCID", "+NCCID:")

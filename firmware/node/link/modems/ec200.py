@@ -21,6 +21,7 @@ class Ec200(Quectel):
     RECV_COMMAS = 0
     WAKE_TRIES = 40  # 20 s: its UART answers about 12 s after power
     PPP = True
+    BANDS = 'AT+QCFG="band"'
     CLOCK = ("AT+QLTS=1", "+QLTS:")  # the network's time carried on, in UTC
     CLOCK_UTC = True
     FOTA = 'AT+QFOTADL="http://%s",1,50'  # it restarts by itself; 50 s of silence
@@ -71,6 +72,7 @@ class Ec200(Quectel):
             return {}
         told = cell.pick(line, "- - - - - - cell pci earfcn band - - tac rsrp rsrq")
         values = replies.fields(line)
+        told["plmn"] = cell.network(values[4], values[5])
         sinr = replies.whole(values[16]) if len(values) > 16 else None
         if sinr is not None and 0 <= sinr <= 250:
             told["snr_ddb"] = 2 * sinr - 200  # fifths of a dB above -20 dB (EC2x AT manual)

@@ -22,6 +22,7 @@ class Sim7080(Simcom):
     PSM = True
     EDRX = True
     RELEASE = True
+    RADIO = 9  # unless CPSI says CAT-M
     WAKE_TRIES = 24  # 12 s
     ICCID = ("AT+CCID", "")
     FOTA = 'AT+HTTPTOFS="http://%s","/fota/update.zip",300,5'  # 300 s, 5 tries; then AT+CFOTA=1

@@ -101,10 +101,14 @@ class Simcom(Pulled):
     async def _engine(self) -> dict:
         # System, operation mode, MCC-MNC, TAC, cell, PCI, band, EARFCN, two bandwidths, RSRQ,
         # RSRP, RSSI, SNR.
+        from node.link import cell
+
         values = replies.fields(await self.line("AT+CPSI?", "+CPSI:"))
         if len(values) < 14 or values[0][:3] != "LTE":
             return {}
         told = {
+            "radio": 9 if "NB" in values[0] else 7,
+            "plmn": cell.network(*(values[2] + "-").split("-")[:2]),
             "tac": _number(values[3]),
             "cell": _number(values[4]),
             "pci": _number(values[5]),
