@@ -28,12 +28,12 @@ def survey(
     """Take in measurements (CSV, XLSX) and say what coverage each site has, and how sure that is.
 
     A line has bearer, at, rsrp or ecl, and a terminal, an asset or a position; rsrp none is no
-    service. What the area's own nodes reported comes in by itself. Exit code 1 when a line was
-    refused; the others are in.
+    service. What the area's own nodes and survey nodes reported comes in by itself. Exit code 1
+    when a line was refused; the others are in.
 
     Example: kapok migrate survey modem-logs.csv --area 440106
     """
-    from fleet.migration import rules, samples, survey, survey_list
+    from fleet.migration import rules, samples, survey, survey_list, survey_nodes
     from fleet.migration.sheets import Sheet
 
     limits = rules.load(rules_file).coverage
@@ -48,11 +48,12 @@ def survey(
                     refused.append({"file": sheet.name, "line": one.line, "fault": one.fault})
         with db.begin() as session:
             outcomes["nodes"] = samples.of_nodes(session, area, limits["days"])
+            outcomes["surveys"] = survey_nodes.take(session, area, limits["days"])
             survey.compute(session, area, limits)
         with db.read() as session:
             found = survey_list.counts(session, area)
     if as_json:
-        said = {name: outcomes[name] for name in ("new", "known", "refused", "nodes")}
+        said = {name: outcomes[name] for name in ("new", "known", "refused", "nodes", "surveys")}
         say_json({**said, "faults": refused, "coverage": [one._asdict() for one in found]})
     else:
         for fault in refused[:50]:
@@ -61,7 +62,8 @@ def survey(
         say_table(f"coverage of area {area}", survey_list.HEADINGS, rows)
         click.echo(
             f"{outcomes['new']} new measurements, {outcomes['known']} known already,"
-            f" {outcomes['nodes']} of the area's nodes, {len(refused)} refused"
+            f" {outcomes['nodes']} of the area's nodes, {outcomes['surveys']} of survey nodes,"
+            f" {len(refused)} refused"
         )
     if refused:
         raise click.ClickException(f"{len(refused)} line(s) were refused: see above")

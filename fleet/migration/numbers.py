@@ -71,6 +71,11 @@ def operator_of(card: str) -> str:
     return _cards().get(card[:6], "")
 
 
+def operator_of_network(plmn: int) -> str:
+    """Whose network it is, by MCC and MNC; the number itself where it is nobody's here."""
+    return _networks().get(plmn, str(plmn)[:16])
+
+
 @cache
 def operators() -> dict[str, dict[str, str]]:
     """Their short names, and what people call them by language."""
@@ -82,6 +87,12 @@ def operators() -> dict[str, dict[str, str]]:
 def _cards() -> dict[str, str]:
     loaded = tomllib.loads(_OPERATORS.read_text(encoding="utf-8"))
     return {card: short for short, one in loaded.items() for card in one["cards"]}
+
+
+@cache
+def _networks() -> dict[int, str]:
+    loaded = tomllib.loads(_OPERATORS.read_text(encoding="utf-8"))
+    return {plmn: short for short, one in loaded.items() for plmn in one["networks"]}
 
 
 def _swapped(text: str) -> str:

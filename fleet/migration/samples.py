@@ -117,14 +117,15 @@ def _sample(line: Line, source: str, sites: dict[tuple[str, str], int]) -> Radio
         rsrp, ecl = _whole(line, "rsrp", -156, -20), _whole(line, "ecl", 0, 2)
         if rsrp is None and ecl is None:
             raise MigrationError(f"neither rsrp nor ecl; {NO_SERVICE} for rsrp is no service")
-    return _row(
+    return made(
         source, site_id, latitude, longitude, columns.word(line.get("operator"))[:16], bearer,
         _whole(line, "band", 1, 255), line.get("cell")[:20], rsrp, _whole(line, "snr", -40, 60),
         ecl, at_us,
     )  # fmt: skip
 
 
-def _row(source: str, *said: str | int | None) -> RadioSample:
+def made(source: str, *said: str | int | None) -> RadioSample:
+    """A row: site, latitude, longitude, operator, bearer, band, cell, RSRP, SNR, level, time."""
     names = (
         "site_id", "latitude_e7", "longitude_e7", "operator", "bearer", "band", "cell",
         "rsrp_dbm", "snr_db", "ecl", "at_us",
@@ -151,7 +152,7 @@ def of_nodes(session: Session, scope: str, days: int) -> int:
         select(level.terminal_id, level.asset_id, func.max(level.time_us).label("time_us"))
         .join(Terminal, Terminal.id == level.terminal_id)
         .where(
-            within(Terminal.area_code, scope), Terminal.kind == "node",
+            within(Terminal.area_code, scope), Terminal.kind == "node", Terminal.role != "survey",
             level.quantity == _LEVEL, level.time_us >= since_us, level.clock_off.is_(False),
         )
         .group_by(level.terminal_id, level.asset_id)
@@ -181,11 +182,16 @@ def of_nodes(session: Session, scope: str, days: int) -> int:
         if not 0 <= ecl <= 2:
             continue
         heard = rsrp if rsrp is not None and -156 <= rsrp <= -20 else None
-        row = _row(
+        row = made(
             LOG, site_id, None, None, numbers.operator_of(iccid or ""), "nb", None, "", heard,
             None, ecl, time_us,
         )  # fmt: skip
         found[row.digest] = row
+    return keep(session, found)
+
+
+def keep(session: Session, found: dict[str, RadioSample]) -> int:
+    """Those that are not known yet, by digest; how many."""
     new = 0
     for part in chunks(found.items()):
         wanted = [digest for digest, _ in part]

@@ -36,6 +36,7 @@ class Heard(NamedTuple):
     snr_db: int | None
     cell: str
     by_survey: bool
+    band: int | None = None
 
 
 class Place(NamedTuple):
@@ -85,6 +86,20 @@ def own(heard: Sequence[Heard], limits: Mapping[str, Any]) -> Result:
     return _result(heard, OWN, len(heard), 0, sure)
 
 
+def as_a_terminal(heard: Sequence[Heard]) -> tuple[Heard, ...]:
+    """What counts for one that chooses its band: a survey looks at each alone, and of those it has
+    looked at only the best one is where a terminal would be. Nothing on all bands stays nothing.
+    """
+    bands: dict[int, list[Heard]] = defaultdict(list)
+    for one in heard:
+        if one.by_survey and one.band is not None:
+            bands[one.band].append(one)
+    if len(bands) < 2:
+        return tuple(heard)
+    best = min(bands, key=lambda band: (*_badness(_typical(bands[band])), band))
+    return tuple(one for one in heard if not one.by_survey or one.band in (None, best))
+
+
 def by_neighbours(near: Sequence[tuple[int, Place]], limits: Mapping[str, Any]) -> Result | None:
     """Of (distance, place), the nearest first; None where there is none within the last radius."""
     radii: list[int] = limits["radii_m"]
@@ -99,7 +114,11 @@ def by_neighbours(near: Sequence[tuple[int, Place]], limits: Mapping[str, Any]) 
 
 
 def _typical(heard: Sequence[Heard]) -> Heard:
-    return _worse_quarter(heard, lambda one: (one.level, -(one.rsrp_dbm or 0)))
+    return _worse_quarter(heard, _badness)
+
+
+def _badness(one: Heard) -> tuple[int, int]:
+    return one.level, -(one.rsrp_dbm or 0)
 
 
 def _result(heard: Sequence[Heard], by: str, samples: int, radius: int, sure: str) -> Result:
@@ -211,19 +230,19 @@ def _places(
         select(
             RadioSample.site_id, RadioSample.latitude_e7, RadioSample.longitude_e7,
             RadioSample.operator, RadioSample.bearer, RadioSample.rsrp_dbm, RadioSample.snr_db,
-            RadioSample.ecl, RadioSample.cell, RadioSample.source,
+            RadioSample.ecl, RadioSample.cell, RadioSample.source, RadioSample.band,
         ).where(RadioSample.at_us >= since_us)
     )  # fmt: skip
-    for site_id, lat, lon, operator, bearer, rsrp, snr, ecl, cell, source in rows:
+    for site_id, lat, lon, operator, bearer, rsrp, snr, ecl, cell, source, band in rows:
         key: object = site_id if site_id is not None else (lat, lon)
-        heard = Heard(level(rsrp, ecl, limits), rsrp, snr, cell, source == SURVEY)
+        heard = Heard(level(rsrp, ecl, limits), rsrp, snr, cell, source == SURVEY, band)
         found[operator, bearer][key].append(heard)
     return {
         network: {
             key: Place(
                 key if isinstance(key, int) else None,
                 positions.get(key) if isinstance(key, int) else key,  # type: ignore[arg-type]
-                tuple(heard),
+                as_a_terminal(heard),
             )
             for key, heard in places.items()
         }

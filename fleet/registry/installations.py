@@ -5,7 +5,7 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from fleet.registry import acts, registers
+from fleet.registry import acts, guests, registers
 from fleet.registry.acts import Act, Install, Swap
 from fleet.registry.labels import LabelText
 from fleet.registry.operations import RegistryError, check_text, now_us
@@ -154,7 +154,7 @@ def _asset(session: Session, act: Install, node: Terminal) -> tuple[Asset, bool]
     if session.get(Area, area) is None:
         raise RegistryError(f"area {area[:20]!r} is unknown: kapok area add {area[:20]} NAME")
     if act.asset.startswith("id:"):
-        return _by_id(session, act.asset[3:], node), False
+        return _by_id(session, act.asset[3:], node)
     name = check_text(act.asset, "the asset's name")
     found = list(
         session.scalars(
@@ -166,7 +166,7 @@ def _asset(session: Session, act: Install, node: Terminal) -> tuple[Asset, bool]
         which = ", ".join(f"id:{asset.id}" for asset in found)
         raise RegistryError(f"several assets are named {name!r} in {area}: --asset {which}")
     if found:
-        return _fits(found[0], node), False
+        return _at(session, found[0], node)
     if name.isascii() and name.isdecimal() and session.get(Asset, _row_id(name)) is not None:
         raise RegistryError(
             f"no asset in {area} is named {name}, one has this id: --asset id:{name}"
@@ -180,22 +180,24 @@ def _asset(session: Session, act: Install, node: Terminal) -> tuple[Asset, bool]
     return asset, True
 
 
-def _by_id(session: Session, text: str, node: Terminal) -> Asset:
+def _by_id(session: Session, text: str, node: Terminal) -> tuple[Asset, bool]:
     is_number = text.isascii() and text.isdecimal()
     asset = session.get(Asset, _row_id(text)) if is_number else None
     if asset is None:
         raise RegistryError(f"there is no asset id:{text[:20]}: kapok node list shows them")
-    return _fits(asset, node)
+    return _at(session, asset, node)
 
 
 def _row_id(digits: str) -> int:
     return int(digits[:18])  # over 64 bits there is no row; and SQLite would overflow
 
 
-def _fits(asset: Asset, node: Terminal) -> Asset:
+def _at(session: Session, asset: Asset, node: Terminal) -> tuple[Asset, bool]:
+    if node.role == guests.ROLE:
+        return guests.spot(session, asset)
     if asset.kind != node.role:
         raise RegistryError(f"{asset.name} (id:{asset.id}) is a {asset.kind}, not a {node.role}")
-    return asset
+    return asset, False
 
 
 def _open(session: Session, node_id: str) -> Installation | None:
