@@ -15,12 +15,14 @@ from fleet.paths import firmware_dir
 from hil.fleet_process import FleetProcess
 from hil.provisioning import enrol
 from hil.virtual import scenes
+from hil.virtual.modem.surroundings import Heard
 from hil.virtual.node import VirtualNode, mac_of
 from hil.virtual.scenes import HOUR, SECOND, Scene
 from hil.virtual.stimulus import Adc, Level, Pulse
 
 START = 1_780_300_800 * SECOND  # 2026-06-01 08:00:00 UTC
 GAS, LEVEL, LAMP_ON, LAMP_DIM, SUPPLY = 1, 2, 3, 4, 5
+RSRP, ECL, OPERATOR, BAND = 101, 102, 105, 107
 ONE_CONTACT = {k: v for k, v in load_board("esp32s3-bc660k").pins.items() if k != "pulse2"}
 
 
@@ -295,3 +297,28 @@ async def test_two_nodes_at_once_do_not_mix(town: Town) -> None:
             1000 * (1 + i) <= value + 5 < 1000 * (2 + i)
             for _, value, _ in town.stored(node, LEVEL)
         )
+
+
+async def test_a_survey_node_walks_operators_and_bands_and_reports_at_once(town: Town) -> None:
+    scene = of(
+        "survey", "esp32s3-bc660k", [], operators=[46011, 46001], bands=[5, 8], looks=2,
+        survey_s=86_400, search_s=80, awake_s=600, report_s=604_800,
+    )  # fmt: skip
+    node = await town.node(scene)
+    node.twin.surroundings.put(
+        Heard("46011", 5, 128.0), Heard("46011", 8, 145.0), Heard("46001", 8, 135.0, refuse=11)
+    )
+    await town.until(node, lambda: len(town.stored(node, OPERATOR)) >= 7, 24)
+    looks: dict[int, dict[int, int]] = {}
+    for quantity in (OPERATOR, BAND, RSRP, ECL):
+        for at, value, quality in town.stored(node, quantity):
+            looks.setdefault(at, {})[quantity] = value
+            assert quality == 0
+    seen = [tuple(look.get(q) for q in (OPERATOR, BAND, RSRP, ECL)) for look in looks.values()]
+    assert seen == [
+        *[(46011, 5, -96, 0)] * 2, *[(46011, 8, -113, 1)] * 2,
+        (46001, 5, None, None), *[(46001, 8, -103, 0)] * 2,
+    ]  # fmt: skip
+    assert node.board.life.crashes == 0
+    assert node.board.life.resets["watchdog"] == 0
+    assert (node.twin.surroundings.manual, node.twin.surroundings.bands) == ("", frozenset())
