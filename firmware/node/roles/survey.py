@@ -114,7 +114,7 @@ class Survey:
             forget("node.link")
             self._keep(found)
 
-    async def _steps(self, modem, until: int, found: list) -> None:
+    async def _steps(self, modem, until, found: list) -> None:
         from node.link import walk
 
         operators, bands = self._config["operators"], self._config["bands"] or [0]
