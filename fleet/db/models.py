@@ -1,6 +1,7 @@
 """Every table, so that Base.metadata is complete: for migrations alone."""
 
 from fleet.alarms import tables as alarms
+from fleet.bridge import tables as bridges
 from fleet.clones import tables as clones
 from fleet.control import command_tables as commands
 from fleet.control import desired_tables as desired
@@ -26,6 +27,7 @@ from fleet.uplink import tables as uplink
 __all__ = [
     "Base",
     "alarms",
+    "bridges",
     "clones",
     "commands",
     "control",
