@@ -78,7 +78,7 @@ class DeadLetters:
         return len(fresh)
 
     def all(self) -> list[Letter]:
-        """Every letter, the oldest first. A line that is none is BridgeError: somebody wrote it."""
+        """Every letter, the oldest first. BridgeError for a line that is none."""
         with self._held():
             self._refresh()
             return list(self._read())

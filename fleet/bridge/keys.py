@@ -24,7 +24,7 @@ def load(path: Path) -> "Keys":
 
 
 class Keys:
-    """A table; `where` is its name in the file, empty for the outermost. `end` when all is read."""
+    """A table; `where` is its name, empty for the outermost. `end` it when all is read."""
 
     def __init__(self, raw: dict[str, Any], where: str, path: Path) -> None:
         self._raw, self._where, self.path = raw, where, path

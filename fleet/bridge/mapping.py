@@ -182,4 +182,3 @@ def _scale(table: Keys) -> Fraction:
     if not number.is_finite() or number == 0 or not -20 < number.adjusted() < 20:
         raise table.fault("scale", 'a number as text, such as "0.1"')
     return Fraction(number)
-

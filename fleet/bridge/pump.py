@@ -62,15 +62,13 @@ class Pump:
             dead += [letter(self._name, bad.row, bad.why, now) for bad in batch.bad]
             counts = counted(taken, len(batch.bad))
             self._letters.add(dead)
-            cursors.keep(
-                session, self._name, batch.cursor, counts, now if batch.is_last else None
-            )
+            cursors.keep(session, self._name, batch.cursor, counts, now if batch.is_last else None)
         return counts
 
 
 def take(session: Session, rows: Sequence[Row], rules: Rules, now: int) -> list[Taken]:
     """Rows become readings, in the caller's transaction; what became of each, in their order."""
-    said: list[Said | None | str] = [_said(row, rules) for row in rows]
+    said: list[Said | str | None] = [_said(row, rules) for row in rows]
     known = sources.find(session, (one.source for one in said if isinstance(one, Said)))
     told: list[Taken] = []
     arrivals: list[Arrival] = []
@@ -141,9 +139,8 @@ def retry(
     return total, left
 
 
-def _said(row: Row, rules: Rules) -> Said | None | str:
+def _said(row: Row, rules: Rules) -> Said | str | None:
     try:
         return mapper.read(row, rules)
     except Unmapped as e:
         return str(e)
-

@@ -29,18 +29,6 @@ class BridgeSource(Base):
     error: Mapped[str] = mapped_column(String(200), default="")
 
 
-class BridgeFile(Base):
-    """A file of a drop folder that is done, by what is in it."""
-
-    __tablename__ = "bridge_files"
-
-    source: Mapped[str] = mapped_column(ForeignKey("bridge_sources.name"), primary_key=True)
-    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
-    name: Mapped[str] = mapped_column(String(200))
-    lines: Mapped[int] = mapped_column(BigInteger)
-    done_us: Mapped[int] = mapped_column(BigInteger)
-
-
 class BridgeTarget(Base):
     """A platform that is told readings: those up to `cursor`, an id of theirs, are queued."""
 

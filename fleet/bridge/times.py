@@ -31,8 +31,8 @@ def is_form(form: str) -> bool:
     if form in COUNTS or form == "iso":
         return True
     try:
-        moment = datetime(2026, 11, 30, 8, 1, 2)  # noqa: DTZ001  # without a zone on purpose
-        return "%" in form and datetime.strptime(moment.strftime(form), form).year == 2026  # noqa: DTZ007
+        moment = datetime(2026, 11, 30, 8, 1, 2)  # without a zone on purpose
+        return "%" in form and datetime.strptime(moment.strftime(form), form).year == 2026
     except (ValueError, re.error):
         return False
 
@@ -56,7 +56,7 @@ def _iso(text: str) -> datetime:
 
 def _formed(text: str, form: str) -> datetime:
     try:
-        return datetime.strptime(text.strip(), form)  # noqa: DTZ007
+        return datetime.strptime(text.strip(), form)
     except ValueError:
         raise Unmapped(f"time {text[:40]!r} is not of the form {form}") from None
 

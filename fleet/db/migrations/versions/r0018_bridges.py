@@ -26,18 +26,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_bridge_sources")),
     )
     op.create_table(
-        "bridge_files",
-        sa.Column("source", sa.String(length=32), nullable=False),
-        sa.Column("digest", sa.String(length=64), nullable=False),
-        sa.Column("name", sa.String(length=200), nullable=False),
-        sa.Column("lines", sa.BigInteger(), nullable=False),
-        sa.Column("done_us", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["source"], ["bridge_sources.name"], name=op.f("fk_bridge_files_source_bridge_sources")
-        ),
-        sa.PrimaryKeyConstraint("source", "digest", name=op.f("pk_bridge_files")),
-    )
-    op.create_table(
         "bridge_targets",
         sa.Column("name", sa.String(length=32), nullable=False),
         sa.Column("kind", sa.String(length=8), nullable=False),
@@ -79,5 +67,4 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("bridge_messages")
     op.drop_table("bridge_targets")
-    op.drop_table("bridge_files")
     op.drop_table("bridge_sources")
