@@ -46,6 +46,13 @@ def at(session: Session, name: str) -> str:
     return session.get_one(BridgeSource, name).cursor
 
 
+def rewind(session: Session, name: str) -> None:
+    """Read it from its beginning again; BridgeError."""
+    if session.get(BridgeSource, name) is None:
+        raise BridgeError(f"there is no bridge {name[:40]!r}: kapok bridge list")
+    session.execute(update(BridgeSource).where(BridgeSource.name == name).values(cursor=""))
+
+
 def keep(session: Session, name: str, cursor: str, counts: Counts, read_us: int | None) -> None:
     """All before `cursor` is taken in. `read_us`: now, when nothing more was there."""
     row = session.get_one(BridgeSource, name)

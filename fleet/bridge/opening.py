@@ -1,10 +1,20 @@
 """A mapping's source, by its kind."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from fleet.bridge.deadletters import DeadLetters
 from fleet.bridge.mapping import Mapped
 from fleet.bridge.rows import Source
+
+
+def to_look_at(mapped: Mapped, most: int) -> Source:
+    """The connector for a look at up to so many rows; a broker keeps no session of it."""
+    if mapped.kind != "mqtt":
+        return source(replace(mapped, batch=most))
+    from fleet.bridge.sources.mqtt import MqttSource
+
+    return MqttSource(mapped.source, f"{mapped.name}-preview", most, is_kept=False)
 
 
 def source(mapped: Mapped) -> Source:

@@ -26,6 +26,11 @@ def reader(form: str, zone: ZoneInfo) -> Callable[[str], int]:
     return lambda text: _us(_formed(text, form), zone, text)
 
 
+def iso_text(us: int) -> str:
+    """Microseconds since 1970 as ISO 8601 UTC, to the microsecond where it has any."""
+    return (EPOCH + timedelta(microseconds=us)).isoformat().replace("+00:00", "Z")
+
+
 def is_form(form: str) -> bool:
     """Whether a form can be read at all."""
     if form in COUNTS or form == "iso":

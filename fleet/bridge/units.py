@@ -89,7 +89,7 @@ def scaled(number: Decimal, factor: Fraction, code: int, may_round: bool) -> int
         raise Unmapped(
             f"{number} is finer than {decimals} decimals of {QUANTITIES[code][0]}: round = true"
         )
-    value = round(exact)  # half to even
+    value: int = round(exact)  # half to even
     if abs(value) > MOST:
         raise Unmapped(f"{str(number)[:40]} is too large")
     return value

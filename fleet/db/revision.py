@@ -27,6 +27,7 @@ REVISIONS = (
     "0015",
     "0016",
     "0017",
+    "0018",
 )  # of fleet/db/migrations/versions, oldest first
 
 

@@ -76,9 +76,10 @@ class DatabaseSource:
         source = self._source()
         empty = or_(*(source.c[name].is_(None) for name in self._columns))
         with self._connected() as connection:
-            return connection.execute(
+            count: int = connection.execute(
                 select(func.count()).select_from(source).where(empty)
             ).scalar_one()
+        return count
 
     def _page(self, source: Table, kept: Key | None) -> tuple[Sequence[Any], bool]:
         columns = [source.c[name] for name in self._columns]
@@ -112,7 +113,8 @@ class DatabaseSource:
 
     def _fetched(self, query: Select[Any], most: int) -> Sequence[Any]:
         with self._connected() as connection:
-            return connection.execute(query.limit(most)).mappings().all()
+            rows: Sequence[Any] = connection.execute(query.limit(most)).mappings().all()
+        return rows
 
     def _key(self, row: Any) -> Key:
         return tuple(row[name] for name in self._columns)
@@ -120,7 +122,7 @@ class DatabaseSource:
     def _is_ahead(self, key: Key, kept: Key) -> bool:
         if isinstance(key[0], str):
             return True  # ordered by their database; nothing behind the cursor is read
-        return bool(key > kept)  # type: ignore[operator]
+        return bool(key > kept)
 
     def _connected(self) -> Any:
         assert self._engine is not None  # noqa: S101

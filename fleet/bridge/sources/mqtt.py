@@ -35,9 +35,12 @@ class _Arrived:
 
 
 class MqttSource:
-    """`batch` messages at a time. Connects at its first read, in a session that is kept."""
+    """`batch` messages at a time. Connects at its first read.
 
-    def __init__(self, table: Keys, name: str, batch: int) -> None:
+    `is_kept`: the broker keeps messages while we are away, and until we acknowledge them.
+    """
+
+    def __init__(self, table: Keys, name: str, batch: int, is_kept: bool = True) -> None:
         self._host = table.text("host", most=253)
         self._is_tls = table.is_on("tls", True)
         self._port = table.whole("port", 1, 65535, 8883 if self._is_tls else 1883)
@@ -47,10 +50,11 @@ class MqttSource:
         self._items = table.text("items", "")
         self._plain = table.one_of("payload", ("json", "text"), "json") == "text"
         ca = table.file("ca_file") if "ca_file" in table else None
+        prefix = table.text("client_id", "kapok", 60)
         # A session of its own for each bridge: two under one name would throw each other out.
         self._client = mqtt.Client(
-            CallbackAPIVersion.VERSION2, client_id=table.text("client_id", f"kapok-{name}"),
-            clean_session=False, manual_ack=True,
+            CallbackAPIVersion.VERSION2, client_id=f"{prefix}-{name}",
+            clean_session=not is_kept, manual_ack=True,
         )  # fmt: skip
         user, password = table.text("user", ""), table.secret("password")
         if user:
