@@ -82,7 +82,8 @@ def take(session: Session, rows: Sequence[Row], rules: Rules, now: int) -> list[
         if not why:
             places.append(place)
             arrivals.append(Arrival(one.source, one.values, now))
-    for place, stored in zip(places, intake.write(session, arrivals), strict=True):
+    written = intake.write(session, arrivals) if arrivals else []
+    for place, stored in zip(places, written, strict=True):
         lost = stored.kept or stored.refused
         told[place] = told[place]._replace(stored=stored, why=stored.why if lost else "")
     return told
