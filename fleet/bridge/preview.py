@@ -42,13 +42,12 @@ def look(database: Database, source: Source, rules: Rules, cursor: str, most: in
     batch = source.read(cursor)
     with database.begin() as session:
         taken = pump.take(session, batch.rows[:most], rules, now_us())
-        named = dict(
-            session.execute(
-                select(Installation.open_for, Asset.name)
-                .join(Asset, Asset.id == Installation.asset_id)
-                .where(Installation.open_for.in_([one.stored.terminal_id for one in taken]))
-            ).tuples()
+        rows = session.execute(
+            select(Installation.terminal_id, Asset.name)
+            .join(Asset, Asset.id == Installation.asset_id)
+            .where(Installation.open_for.in_([one.stored.terminal_id for one in taken]))
         )
+        named = {terminal_id: name for terminal_id, name in rows}  # noqa: C416
         session.rollback()
     seen = [_seen(one, named) for one in taken]
     seen += [_bad(batch, number) for number in range(min(len(batch.bad), most))]
@@ -58,7 +57,7 @@ def look(database: Database, source: Source, rules: Rules, cursor: str, most: in
     return Preview(seen, unread, missing)
 
 
-def _seen(one: Taken, named: dict[str | None, str]) -> Seen:
+def _seen(one: Taken, named: dict[str, str]) -> Seen:
     said, stored = one.said, one.stored
     if said is None:
         return Seen(one.row.place, "", "", "", (), "", "dead" if one.why else "skipped", one.why)

@@ -248,7 +248,7 @@ def test_while_nothing_is_taken_nothing_is_set_aside(
     assert goes(made, clock) == (3, 0)
 
 
-@pytest.mark.parametrize("statement", range(1, 46, 4))
+@pytest.mark.parametrize("statement", range(3, 40, 5))
 def test_a_process_that_dies_at_any_statement_tells_each_reading(
     database: Database, tmp_path: Path, clock: Clock, bureau: Platform, statement: int
 ) -> None:
@@ -257,6 +257,7 @@ def test_a_process_that_dies_at_any_statement_tells_each_reading(
         measure(database, "M1", n, (LEVEL, n * 1000, 0))
     with contextlib.suppress(Stop), dies_at(database, statement):
         goes(made, clock, 5)
+    made._platform.close()  # a process that dies leaves no connection
     made = opened(database, tmp_path, HJ, clock, port=bureau.port)
     goes(made, clock, 6)
     with database.read() as session:
