@@ -85,7 +85,7 @@ def read(path: Path) -> Mapped:
     name = check_name(root, "name")
     source = root.table("source")
     kind = source.one_of("kind", KINDS)
-    every_s = source.whole("every_s", 1, 86400, 60)
+    every_s = source.whole("every_s", 1, 86400, 1 if kind == "mqtt" else 60)
     batch = source.whole("batch", 1, 10_000, 500)
     table = root.table("map")
     rules = _rules(table)

@@ -19,6 +19,8 @@ from fleet.legacy import intake, sources
 from fleet.legacy.intake import Arrival, Stored
 from fleet.registry.operations import now_us
 
+QUIET_US = 60_000_000  # a source that has nothing new is noted so often
+
 
 class Taken(NamedTuple):
     """What became of a row; `why` where it went to the dead letters."""
@@ -38,6 +40,7 @@ class Pump:
     ) -> None:  # fmt: skip
         self._database, self._name, self._rules = database, name, rules
         self._source, self._letters, self._clock = source, letters, clock
+        self._kept_us = 0
 
     def round(self, stop: Callable[[], bool] = lambda: False) -> Counts:
         """All that is there now, batch by batch; SourceGone, BridgeError, and what is taken in
@@ -48,14 +51,21 @@ class Pump:
             with self._database.read() as session:
                 cursor = cursors.at(session, self._name)
             batch = self._source.read(cursor)
-            total = total.plus(self._take(batch))
+            total = total.plus(self._take(batch, cursor))
             self._source.settled(batch)
             if batch.is_last:
                 break
         return total
 
-    def _take(self, batch: Batch) -> Counts:
+    def forget(self) -> None:
+        """Its row says that it fails: the next round says that it does not."""
+        self._kept_us = 0
+
+    def _take(self, batch: Batch, cursor: str) -> Counts:
         now = self._clock()
+        is_news = batch.rows or batch.bad or batch.cursor != cursor
+        if not is_news and 0 <= now - self._kept_us < QUIET_US:
+            return Counts()
         with self._database.begin() as session:
             taken = take(session, batch.rows, self._rules, now)
             dead = [letter(self._name, one.row, one.why, now) for one in taken if one.why]
@@ -63,6 +73,7 @@ class Pump:
             counts = counted(taken, len(batch.bad))
             self._letters.add(dead)
             cursors.keep(session, self._name, batch.cursor, counts, now if batch.is_last else None)
+        self._kept_us = now if batch.is_last else 0
         return counts
 
 

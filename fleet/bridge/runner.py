@@ -20,6 +20,8 @@ from fleet.db.base import Database
 from fleet.errors import Refusal
 from fleet.registry.operations import now_us
 
+PURGE_US = 600 * 1_000_000
+
 log = structlog.get_logger("bridge")
 
 
@@ -67,6 +69,7 @@ class Reading(Job):
     def failed(self, error: str) -> None:
         with self._database.begin() as session:
             cursors.failed(session, self.name, error, now_us())
+        self._pump.forget()
 
     def close(self) -> None:
         self._source.close()
@@ -82,6 +85,7 @@ class Forwarding(Job):
         with database.begin() as session:
             outbox.open_target(session, target)
         self._platform, at_once = forwarder.connect(target)
+        self._purged_us = 0
         self._forwarder = Forwarder(database, target, self._platform, at_once)
 
     def failed(self, error: str) -> None:
@@ -95,8 +99,10 @@ class Forwarding(Job):
             sent, refused = sent + told.sent, refused + told.refused
             if not told.more:
                 break
-        with self._database.begin() as session:
-            outbox.purge(session, now_us())
+        if now_us() - self._purged_us > PURGE_US:
+            self._purged_us = now_us()
+            with self._database.begin() as session:
+                outbox.purge(session, self._purged_us)
         return Told(sent, refused)
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ from fleet.db.base import Database
 from fleet.legacy.protocols.writing import DoesNotFit
 from fleet.registry.operations import now_us
 
+KNOWN_US = 60_000_000
 PATIENCE = 5  # tries of one message before it is asked whether it is the message
 
 
@@ -46,13 +47,20 @@ class Forwarder:
         self._database, self._target = database, target
         self._platform, self._at_once, self._clock = platform, at_once, clock
         self._numbers: dict[int, str] = {}
+        self._known_us = 0  # when the assets were looked up
 
     def go(self) -> Told:
         """Queue what is new and send some; BridgeError where the target's file does not fit."""
         name = self._target.name
-        with self._database.begin() as session:
-            self._numbers = outbox.assets_of(session, self._target)
-            more = outbox.scan(session, self._target, self._numbers, self._clock())
+        more = False
+        with self._database.read() as session:
+            if not 0 <= self._clock() - self._known_us < KNOWN_US:
+                self._numbers = outbox.assets_of(session, self._target)
+                self._known_us = self._clock()
+            is_news = outbox.has_news(session, name)
+        if is_news:
+            with self._database.begin() as session:
+                more = outbox.scan(session, self._target, self._numbers, self._clock())
         with self._database.read() as session:
             if session.get_one(BridgeTarget, name).retry_us > self._clock():
                 return Told(more=more)

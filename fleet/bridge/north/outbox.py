@@ -3,6 +3,7 @@ target's cursor, so that each reading is queued once, whoever is killed when.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ MOST_READINGS = 2000  # queued in one transaction
 MOST_VALUES = 20  # of one message: a packet of HJ 212 holds about 950 bytes
 KEEP_US = 30 * 86400 * 1_000_000
 PURGE = 2000
+_ID = re.compile("id:[0-9]+")
 _MINUTE_US = 60_000_000
 _MS_US = 1000
 
@@ -62,18 +64,29 @@ def assets_of(session: Session, target: Target) -> dict[int, str]:
     """Number of the platform by asset id, of the target's stations; BridgeError for one that is
     not there.
     """
+    said = [station.asset for station in target.stations]
+    numbers = [int(one[3:][:18]) for one in said if _ID.fullmatch(one)]
+    named: dict[str, list[int]] = {}
+    rows = session.execute(
+        select(Asset.id, Asset.name).where(Asset.id.in_(numbers) | Asset.name.in_(said))
+    )
+    for asset_id, name in rows:
+        named.setdefault(f"id:{asset_id}", []).append(asset_id)
+        named.setdefault(name, []).append(asset_id)
     found = {}
     for station in target.stations:
-        if station.asset.startswith("id:") and station.asset[3:].isdecimal():
-            ids = [int(station.asset[3:][:18])]
-            ids = list(session.scalars(select(Asset.id).where(Asset.id.in_(ids))))
-        else:
-            ids = list(session.scalars(select(Asset.id).where(Asset.name == station.asset)))
+        ids = named.get(station.asset, [])
         if len(ids) != 1:
             what = "is no asset" if not ids else "is the name of several assets: id:N"
             raise BridgeError(f"{target.name}: {station.asset[:60]!r} {what}")
         found[ids[0]] = station.number
     return found
+
+
+def has_news(session: Session, name: str) -> bool:
+    """Whether anything was stored since the last scan."""
+    newest = session.scalar(select(func.max(Reading.id))) or 0
+    return newest > session.get_one(BridgeTarget, name).cursor
 
 
 def scan(session: Session, target: Target, assets: Mapping[int, str], now_us: int) -> bool:

@@ -8,9 +8,21 @@ before is there already when it comes again.
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Column, MetaData, Select, Table, and_, create_engine, func, or_, select
+from sqlalchemy import (
+    Column,
+    MetaData,
+    Numeric,
+    Select,
+    Table,
+    and_,
+    create_engine,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, NoSuchTableError, SQLAlchemyError
+from sqlalchemy.types import NullType
 
 from fleet.bridge.errors import BridgeError, SourceGone
 from fleet.bridge.keys import Keys
@@ -140,6 +152,10 @@ class DatabaseSource:
                 raise BridgeError(f"there is no table or view {self._name[:60]!r} there") from None
             except SQLAlchemyError as e:
                 raise SourceGone(f"{self._name}: {reason(e)}") from None
+            if self._engine.dialect.name == "sqlite":
+                for column in found.columns:
+                    if isinstance(column.type, Numeric):
+                        column.type = NullType()  # a double there: its own shortest text is exact
             for name in self._columns:
                 if name not in found.c:
                     there = ", ".join(str(column.name) for column in found.columns)[:200]

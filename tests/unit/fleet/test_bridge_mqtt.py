@@ -18,6 +18,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from fleet.bridge import opening, pump
 from fleet.bridge.errors import SourceGone
 from fleet.db.base import Database
+from fleet.legacy import intake
 from hil.fleet_process import die_with_parent
 from tests.bench.mosquitto_process import binary, free_port
 
@@ -104,7 +105,7 @@ def test_what_is_not_committed_comes_again_and_what_came_while_we_were_away(
             raise Stop
 
         with monkeypatch.context() as patched:
-            patched.setattr(pump.intake, "write", dies)
+            patched.setattr(intake, "write", dies)
             until_it_dies(made)
     assert rig.stored(database) == []
     publish(port, *(up(n) for n in range(3, 8)))
@@ -138,7 +139,7 @@ def test_sabotage_an_acknowledgement_before_the_commit_loses_messages(
 
         with monkeypatch.context() as patched:
             patched.setattr(source, "read", hasty)
-            patched.setattr(pump.intake, "write", dies)
+            patched.setattr(intake, "write", dies)
             until_it_dies(made)
     with rig.pump(database, tmp_path, mapped) as made:
         for _ in range(3):

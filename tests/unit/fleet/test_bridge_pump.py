@@ -15,7 +15,7 @@ from fleet.bridge import cursors, pump
 from fleet.bridge.deadletters import DeadLetters, letter
 from fleet.bridge.errors import BridgeError
 from fleet.bridge.pump import Pump
-from fleet.bridge.rows import Row
+from fleet.bridge.rows import Batch, Row
 from fleet.bridge.tables import BridgeSource
 from fleet.db.base import Database
 from fleet.registry.tables import Terminal
@@ -81,7 +81,7 @@ def test_sabotage_a_cursor_that_is_kept_before_its_rows_loses_them(
     rows = [cells(n % 5 + 1, n) for n in range(12)]
 
     class Hasty(rig.Listed):
-        def read(self, cursor: str) -> pump.Batch:
+        def read(self, cursor: str) -> Batch:
             batch = super().read(cursor)
             with database.begin() as session:
                 session.execute(update(BridgeSource).values(cursor=batch.cursor))

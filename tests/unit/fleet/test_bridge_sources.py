@@ -14,10 +14,12 @@ import pytest
 from ledger_rig import Stop
 from sqlalchemy import text
 
-from fleet.bridge import opening, pump
+from fleet.bridge import opening
+from fleet.bridge.cursors import Counts
 from fleet.bridge.errors import BridgeError, MappingFault, SourceGone
 from fleet.bridge.sources.database import DatabaseSource
 from fleet.db.base import Database
+from fleet.legacy import intake
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def station(tmp_path: Path) -> Iterator[rig.Station]:
         yield opened
 
 
-def read_all(database: Database, folder: Path, mapped: Any) -> pump.Counts:
+def read_all(database: Database, folder: Path, mapped: Any) -> Counts:
     with rig.pump(database, folder, mapped) as moved:
         return moved.round()
 
@@ -104,7 +106,7 @@ def test_a_batch_that_was_not_taken_in_is_read_again(
 ) -> None:
     station.add(*((n, "T1", n, "1") for n in range(20)))
     mapped = rig.write(tmp_path, rig.table(station, "batch = 5\noverlap = 0"))
-    write = pump.intake.write
+    write = intake.write
     calls = []
 
     def fails_at_second(session: Any, arrivals: Any) -> Any:
@@ -114,7 +116,7 @@ def test_a_batch_that_was_not_taken_in_is_read_again(
         return write(session, arrivals)
 
     with rig.pump(database, tmp_path, mapped) as moved:
-        monkeypatch.setattr(pump.intake, "write", fails_at_second)
+        monkeypatch.setattr(intake, "write", fails_at_second)
         with pytest.raises(Stop):
             moved.round()
         moved.round()  # by the same source, which has read on already
@@ -207,7 +209,7 @@ def test_a_reader_that_dies_in_a_file_goes_on_within_it(
 ) -> None:
     mapped = folder(tmp_path)
     drop(tmp_path, "a.csv", 0, 10)
-    write = pump.intake.write
+    write = intake.write
     seen: list[int] = []
 
     def dies_at_second(session: Any, arrivals: Any) -> Any:
@@ -216,7 +218,7 @@ def test_a_reader_that_dies_in_a_file_goes_on_within_it(
             raise Stop
         return write(session, arrivals)
 
-    monkeypatch.setattr(pump.intake, "write", dies_at_second)
+    monkeypatch.setattr(intake, "write", dies_at_second)
     with pytest.raises(Stop):
         read_all(database, tmp_path, mapped)
     assert read_all(database, tmp_path, mapped) == (6, 6, 0, 0, 0)
