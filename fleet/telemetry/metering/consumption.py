@@ -93,7 +93,7 @@ def of_areas(session: Session, since: int, until: int, area: str, digits: int) -
     ]
 
 
-def _query(since: int, until: int, area: str, asset_id: int | None) -> Select[Any]:
+def _query(since: int, until: int, area: str, asset_id: int | None) -> Select[*tuple[Any, ...]]:
     begin = func.coalesce(_index(since - 1), RegisterSegment.start_index)
     end = func.coalesce(_index(until - 1), RegisterSegment.start_index)
     query = (

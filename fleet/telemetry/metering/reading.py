@@ -70,7 +70,7 @@ def read(desk: Desk, asset_ids: Sequence[int], until: int, again: int | None = N
     works = _works(session, asset_ids, until, policies, again)
     typical = history.typical(
         session,
-        {work.standing.key: row for work in works if (row := work.stored.get(work.first - 1))},
+        {work.standing.key: row for work in works if (row := _heard(work.stored))},
         {register: one.profile_days for register, one in policies.items()},
     )
     held = holds.of_assets(session, asset_ids)
@@ -155,6 +155,16 @@ def _works(
             base = Point(row.read_us, row.stands, row.segment_no, state)
         works.append(_Work(standing, first, last, base, mine, max(mine, default=first - 1)))
     return works
+
+
+def _heard(stored: Mapping[int, DailyRead]) -> DailyRead | None:
+    """The last day before anything is estimated: what is typical does not move with the runs."""
+    last = None
+    for day in sorted(stored):
+        if stored[day].quality == ESTIMATED:
+            break
+        last = stored[day]
+    return last
 
 
 def _limit(
