@@ -139,6 +139,8 @@ def _reach(
             gap_us, heard_us = max(gap_us, state.at_us - heard_us), state.at_us
     gap_us = max(gap_us, end_us - heard_us)
     index, reason = ledger.index_of(segment, one.line, last), ""
+    if segment.end_index is not None:  # what came too late to be of its end is not billed
+        index = min(index, segment.end_index)
     if segment.to_us is not None and end_us == segment.to_us and segment.end_index is not None:
         index = segment.end_index
         last = Walked(segment.total or 0, segment.last_us or 0, segment.last_raw or 0)

@@ -1,6 +1,6 @@
 """Readings that are held: suspect for the whole fleet until a person lets them count.
 
-Only what is not billed yet is ever held, so no bill rests on a reading that is taken away.
+What a bill rests on is never held, so none rests on a reading that is taken away.
 """
 
 from collections.abc import Sequence

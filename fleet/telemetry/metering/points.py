@@ -55,9 +55,9 @@ def along(standing: Standing, base: Point, reads: Sequence[Sequence[Read]], limi
         is_open = segment.to_us is None
         made = screen(
             _start(segment, base), found, ledger.meaning_of(segment), segment.register,
-            limit if is_open else None,
+            limit if is_open else Limit(0, segment.to_us or 0, segment.total or 0),
         )  # fmt: skip
-        held += made.held
+        held += made.held if is_open else []
         back += [read for read in made.back if read.at_us > base.at_us]
         states = made.states if segment.first_us == segment.from_us else made.states[1:]
         if segment.to_us is not None and segment.last_us is not None:

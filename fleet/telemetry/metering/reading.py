@@ -173,9 +173,8 @@ def _limit(
     per_day = limits.most_per_day
     if typical is not None:
         per_day = max(limits.spike_floor, limits.spike_times * typical.per_day())
-    line = work.standing.line
-    since_us = work.standing.segment.from_us if line is None else line.to_us
-    return Limit(per_day, since_us, holds.accepted(held))
+    billed = work.standing.start()
+    return Limit(per_day, billed.at_us, billed.total, holds.accepted(held))
 
 
 def _why(line: Line, refused: Iterable[Read], off_us: Iterable[int]) -> dict[int, str]:

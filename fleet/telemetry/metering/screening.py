@@ -10,12 +10,14 @@ from fleet.telemetry.metering.days import DAY_US
 
 
 class Limit(NamedTuple):
-    """More than `per_day` within any day is held, in the register's scale; but nothing until
-    `since_us`: that is billed. `accepted`: readings that somebody vouched for.
+    """More than `per_day` within any day is held, in the register's scale. Until `known_us` it is
+    known what was counted, since a bill rests on it: there only more than `known_total` is held.
+    `accepted`: readings that somebody vouched for.
     """
 
     per_day: int
-    since_us: int
+    known_us: int
+    known_total: int
     accepted: Collection[Read] = frozenset()
 
 
@@ -28,9 +30,9 @@ class Screened(NamedTuple):
 
 
 def screen(
-    start: Walked, reads: Sequence[Read], meaning: Meaning, register: int, limit: Limit | None
+    start: Walked, reads: Sequence[Read], meaning: Meaning, register: int, limit: Limit
 ) -> Screened:
-    """Go along readings in the order of their times; `limit` None: nothing is held."""
+    """Go along readings in the order of their times."""
     states, held, back = [start], [], []
     step = step_of(meaning, register)
     for read in reads:
@@ -41,12 +43,16 @@ def screen(
         if counts is None or (meaning.modulus is not None and read.raw >= meaning.modulus):
             back.append(read)
             continue
-        if limit is not None and read.at_us > limit.since_us and read not in limit.accepted:
+        total = last.total + counts
+        if read.at_us <= limit.known_us:
+            is_over = total > limit.known_total
+        else:
             days = (read.at_us - last.at_us) // DAY_US + 1
-            if scaled(counts, meaning, register) > limit.per_day * days + step:
-                held.append(read)
-                continue
-        states.append(Walked(last.total + counts, read.at_us, read.raw))
+            is_over = scaled(counts, meaning, register) > limit.per_day * days + step
+        if is_over and read not in limit.accepted:
+            held.append(read)
+        else:
+            states.append(Walked(total, read.at_us, read.raw))
     return Screened(states, held, back)
 
 
