@@ -2,7 +2,9 @@
 each day is known, and readings come when the test lets them.
 """
 
+import functools
 import json
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -22,10 +24,19 @@ from fleet.telemetry.operations import New
 FIRST = ended(rig.NOW_US)  # the day at whose end every meter is first heard
 
 
+@functools.cache
+def _empty() -> bytes:
+    """A database file with every table, made once."""
+    with tempfile.TemporaryDirectory() as folder:
+        rig.open_database(Path(folder)).close()
+        return (Path(folder) / "kapok.db").read_bytes()
+
+
 class Street(Town):
     """Meters in the ledger since the end of day FIRST; `truth` has litres by (place, day)."""
 
     def __init__(self, folder: Path, meters: int = 1) -> None:
+        (folder / "kapok.db").write_bytes(_empty())
         super().__init__(folder, 0)
         self.now = end_us(FIRST)
         self.truth: dict[tuple[int, int], int] = {}

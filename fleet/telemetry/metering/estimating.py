@@ -18,6 +18,8 @@ SPIKE: Final = "spike"
 NEGATIVE: Final = "negative"
 CLOCK: Final = "clock"
 
+LEAST_DAYS: Final = 3  # of which something is typical
+
 
 class Typical(NamedTuple):
     """`used` in `over_us`: what an asset uses as a rule."""
@@ -41,6 +43,16 @@ class Estimate(NamedTuple):
     @property
     def quality(self) -> int:
         return GOOD if self.method == READ else ESTIMATED
+
+
+def usual(points: Sequence[Point]) -> Typical | None:
+    """What was used along these points, of a register that was never read before; None: it was
+    heard for too short a time.
+    """
+    first, last = points[0], points[-1]
+    if last.at_us - first.at_us < LEAST_DAYS * DAY_US:
+        return None
+    return Typical(last.at_index - first.at_index, last.at_us - first.at_us)
 
 
 def estimate(

@@ -6,10 +6,9 @@ from sqlalchemy import CTE, ColumnElement, Integer, column, exists, func, select
 from sqlalchemy.orm import Session, aliased
 
 from fleet.migration.ledger import Key
-from fleet.telemetry.metering.estimating import BETWEEN, Typical
+from fleet.telemetry.metering.estimating import BETWEEN, LEAST_DAYS, Typical
 from fleet.telemetry.metering.tables import ESTIMATED, GOOD, DailyRead
 
-_LEAST_DAYS = 3  # of which something is typical
 _FRESH_DAYS = 3  # whose last reading may still be on its way
 
 
@@ -111,7 +110,7 @@ def typical(
         key = (row.asset_id, row.register)
         base = bases[key]
         over_us = base.read_us - row.read_us
-        if base.day - row.day >= _LEAST_DAYS and over_us > 0:
+        if base.day - row.day >= LEAST_DAYS and over_us > 0:
             found[key] = Typical(max(0, base.stands - row.stands), over_us)
     return found
 

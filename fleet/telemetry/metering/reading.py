@@ -26,6 +26,7 @@ from fleet.telemetry.metering.estimating import (
     Estimate,
     Typical,
     estimate,
+    usual,
 )
 from fleet.telemetry.metering.findings import Seen, judge
 from fleet.telemetry.metering.points import Line, Point
@@ -87,7 +88,7 @@ def read(desk: Desk, asset_ids: Sequence[int], until: int, again: int | None = N
         line = points.along(work.standing, work.base, [next(reads) for _ in mine], limit)
         why = _why(line, holds.refused(held.get(key, [])), off.get(key, []))
         found = estimate(
-            line.points, range(work.first, work.until + 1), typical.get(key),
+            line.points, range(work.first, work.until + 1), typical.get(key) or usual(line.points),
             limits.estimate_days, why,
         )  # fmt: skip
         for one in found:
