@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +22,6 @@ from fleet.telemetry.metering.errors import MeteringError
 from fleet.telemetry.metering.policy import Policy
 from fleet.telemetry.operations import New
 from fleet.telemetry.tables import Reading
-import itertools
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@ and billed now and then. Whatever comes: parts add up to the whole, no bill goes
 changes.
 """
 
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,6 @@ from metering_rig import FIRST, Street
 from fleet.migration import audit
 from fleet.telemetry.metering import days
 from fleet.telemetry.metering.bill_tables import BillExport
-import itertools
 
 LIVES = int(os.environ.get("KAPOK_METERS", "8"))  # make soak-metering plays more
 SPIKE = 30_000_000  # far over any use
