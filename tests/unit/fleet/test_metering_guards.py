@@ -79,13 +79,15 @@ def behind(street: Street, *statements: str) -> None:
         (
             (
                 "INSERT INTO bill_shares (export_id, line_id, kind, from_index, to_index, used,"
-                " quality, method, reason, read_us) VALUES (1, 1, 'carried', 0, 0, 5, 0, '', '', 0)"
+                " quality, method, reason, read_us)"
+                " VALUES (1, 1, 'carried', 0, 0, 5, 0, '', '', 0)"
             ),
             "an export is never changed",
         ),
         (
             (
-                "INSERT INTO bill_exports (scope, number, previous, from_us, to_us, person, made_us)"
+                "INSERT INTO bill_exports"
+                " (scope, number, previous, from_us, to_us, person, made_us)"
                 " SELECT scope, 1, 0, from_us, to_us + 1, '', 0 FROM bill_exports"
             ),
             "FOREIGN KEY",
