@@ -29,6 +29,7 @@ OF_FLEET = {
     "channel": Kind(WARNING, "fleet"),
     "weighing": Kind(CRITICAL, "fleet"),
     "ingest": Kind(WARNING, "fleet"),
+    "bridge": Kind(WARNING, "fleet"),
 }
 
 # By the event's name in firmware/node/wire/quantity.py. Critical is what may hurt somebody, or

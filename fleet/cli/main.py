@@ -13,6 +13,7 @@ COMMANDS = {
     "area": ("fleet.cli.area", "area", "Areas: add, list."),
     "battery": ("fleet.cli.battery", "battery", "How long a node's battery lasts."),
     "bench": ("fleet.cli.bench", "bench", "Virtual boards that real tools can flash."),
+    "bridge": ("fleet.cli.bridge", "bridge", "Read master stations; forward to platforms."),
     "coap": ("fleet.cli.coap", "coap", "Run CoAP in processes of its own."),
     "command": ("fleet.cli.command", "command", "Commands to nodes: send, approve, show."),
     "config": ("fleet.cli.config", "config", "Configuration of nodes, groups and areas."),

@@ -1,6 +1,7 @@
 """Every table, so that Base.metadata is complete: for migrations alone."""
 
 from fleet.alarms import tables as alarms
+from fleet.bridge import tables as bridges
 from fleet.clones import tables as clones
 from fleet.control import command_tables as commands
 from fleet.control import desired_tables as desired
@@ -8,6 +9,7 @@ from fleet.control import tables as control
 from fleet.db.base import Base
 from fleet.identity import tables as identity
 from fleet.identity import token_tables as tokens
+from fleet.legacy import tables as legacy
 from fleet.migration import guards as ledger_guards
 from fleet.migration import inventory_tables as inventory
 from fleet.migration import ledger_tables as ledger
@@ -30,6 +32,7 @@ __all__ = [
     "Base",
     "alarms",
     "bills",
+    "bridges",
     "clones",
     "commands",
     "control",
@@ -39,6 +42,7 @@ __all__ = [
     "inventory",
     "ledger",
     "ledger_guards",
+    "legacy",
     "metering",
     "metering_guards",
     "migration",

@@ -26,6 +26,8 @@ REVISIONS = (
     "0014",
     "0015",
     "0016",
+    "0017",
+    "0018",
     "0019",
 )  # of fleet/db/migrations/versions, oldest first
 

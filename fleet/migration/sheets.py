@@ -34,18 +34,19 @@ class Line(NamedTuple):
         return self.cells.get(name, "")
 
 
-class Sheet:
-    """A file whose first line names its columns; can be read again and again."""
+class Lines:
+    """A file whose first line names its columns, in words of its own; can be read again and
+    again. MigrationError for what is no such file.
+    """
 
-    def __init__(self, path: Path, kind: str, needed: Sequence[str]) -> None:
-        """`kind`: of columns.toml. MigrationError for what is no such file."""
+    def __init__(self, path: Path) -> None:
         self.path, self.name = path, path.name[:100]
         if path.stat().st_size > MOST_BYTES:
             raise MigrationError(f"{self.name} has over {MOST_BYTES // 1_000_000} MB: split it")
         self._rows = _workbook(path) if _is_workbook(path) else None
         self._encoding = "" if self._rows is not None else _encoding(path)
         first = next(self._raw(), [])
-        self._places = columns.places(kind, first, needed, self.name)
+        self._places = self._named(first)
 
     def __iter__(self) -> Iterator[Line]:
         rows = self._raw()
@@ -58,6 +59,18 @@ class Sheet:
             }
             if any(cells.values()):
                 yield Line(number, cells)
+
+    def _named(self, first: Sequence[str]) -> dict[str, int]:
+        """Name -> place of each column."""
+        found: dict[str, int] = {}
+        for place, heading in enumerate(map(_tidy, first)):
+            if heading in found:
+                raise MigrationError(f"{self.name}: two columns are named {heading[:40]!r}")
+            if heading:
+                found[heading] = place
+        if not found:
+            raise MigrationError(f"{self.name}: its first line names no columns")
+        return found
 
     def _raw(self) -> Iterator[list[str]]:
         if self._rows is not None:
@@ -78,6 +91,18 @@ class Sheet:
             delimiter = mark
 
         return Dialect
+
+
+class Sheet(Lines):
+    """The same with the columns that a sheet of some kind has, whatever people call them."""
+
+    def __init__(self, path: Path, kind: str, needed: Sequence[str]) -> None:
+        """`kind`: of columns.toml."""
+        self._kind, self._needed = kind, needed
+        super().__init__(path)
+
+    def _named(self, first: Sequence[str]) -> dict[str, int]:
+        return columns.places(self._kind, first, self._needed, self.name)
 
 
 def _is_workbook(path: Path) -> bool:

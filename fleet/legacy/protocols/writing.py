@@ -17,8 +17,8 @@ from fleet.wire import modbus as modbus_wire
 
 CUBIC_METRES = 0x2C  # unit of CJ/T 188
 # Data digits of elements in annex C of SL 651 as (bytes, decimals).
-_SIZES = {"PJ": (3, 1), "PT": (3, 1), "Z": (4, 3), "ZU": (4, 3), "ZB": (4, 3), "VT": (2, 2)}
-_SIZES |= {"Q": (5, 3), "VA": (3, 3), "VJ": (3, 3), "AI": (2, 1), "C": (2, 1), "H": (3, 2)}
+SIZES = {"PJ": (3, 1), "PT": (3, 1), "Z": (4, 3), "ZU": (4, 3), "ZB": (4, 3), "VT": (2, 2)}
+SIZES |= {"Q": (5, 3), "VA": (3, 3), "VJ": (3, 3), "AI": (2, 1), "C": (2, 1), "H": (3, 2)}
 _CLASSES = {name: code for code, name in words.CLASSES.items()}
 
 
@@ -80,9 +80,9 @@ def report(
 
 def _element(key: str, value: Decimal) -> bytes:
     code = next((code for code, one in words.elements().items() if one.key == key), None)
-    if code is None or key not in _SIZES:
-        raise DoesNotFit(f"no element {key} of SL 651 is written: {', '.join(_SIZES)}")
-    size, decimals = _SIZES[key]
+    if code is None or key not in SIZES:
+        raise DoesNotFit(f"no element {key} of SL 651 is written: {', '.join(SIZES)}")
+    size, decimals = SIZES[key]
     flat = _low_first(abs(value), size, decimals)[::-1]
     if value < 0:
         flat = b"\xff" + flat

@@ -1,0 +1,1 @@
+"""What a bridge reads: tables and views, drop folders, HTTP interfaces, MQTT topics."""
