@@ -14,7 +14,7 @@ STUBS := micropython-esp32-stubs==1.29.0.post1 micropython-stdlib-stubs==1.29.0.
 .PHONY: demo test lint types bench bench-thread bench-heap bench-modems bench-scenarios bench-bytes \
   bench-coap bench-oscore bench-twilight bench-alarms bench-flash bench-update bench-rollouts measure \
   soak soak-trace soak-fuzz soak-coap soak-bitflips soak-bundles soak-claims soak-unplug soak-valve \
-  soak-register soak-update-nodes soak-cuts soak-legacy soak-ledger wheel system compiler clean
+  soak-register soak-update-nodes soak-cuts soak-legacy soak-ledger soak-metering wheel system compiler clean
 
 .venv/bin/python:
 	@python3 -m venv .venv || { rm -rf .venv; \
@@ -163,6 +163,10 @@ soak-update-nodes: system .venv/.dev
 soak-ledger: .venv/.dev
 	@KAPOK_LIVES=1000 $(PY) -m pytest -q -n 0 tests/unit/fleet/test_ledger_model.py $(ARGS)
 
+# A thousand random months of meters: late, wrong and missing readings, bills and corrections.
+soak-metering: .venv/.dev
+	@KAPOK_METERS=1000 $(PY) -m pytest -q -n 0 tests/unit/fleet/test_metering_model.py $(ARGS)
+
 # Over 100,000 power cuts in an update's life, on three flash layouts; five in a row too.
 soak-cuts: .venv/.dev
 	@$(DRIVERS) $(PY) -m tests.bench.cuts $(ARGS)
@@ -173,7 +177,7 @@ soak-legacy: .venv/.dev
 
 # Everything that is too long for every run.
 soak: soak-trace soak-fuzz soak-bitflips soak-bundles soak-claims soak-unplug soak-valve \
-  soak-register soak-cuts soak-legacy soak-ledger soak-coap soak-update-nodes bench-thread
+  soak-register soak-cuts soak-legacy soak-ledger soak-metering soak-coap soak-update-nodes bench-thread
 
 wheel: .venv/.dev
 	@$(PY) -m build --wheel --outdir dist . >/dev/null && ls dist/*.whl

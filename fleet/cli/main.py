@@ -29,6 +29,7 @@ COMMANDS = {
     "journal": ("fleet.cli.journal", "journal", "Journals of nodes: drain, export, import."),
     "label": ("fleet.cli.label", "label", "Print labels with QR codes."),
     "legacy": ("fleet.cli.legacy", "legacy", "Terminals of other makers: decode a frame."),
+    "metering": ("fleet.cli.metering", "metering", "Daily reads, exceptions, bills."),
     "migrate": ("fleet.cli.migrate", "migrate", "Move 2G/3G terminals: import, plan, waves."),
     "modem-files": ("fleet.cli.modem_files", "modem_files", "Give modems their firmware."),
     "modem-twin": ("fleet.cli.modem_twin", "modem_twin", "A modem for anybody's driver."),

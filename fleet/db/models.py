@@ -22,12 +22,16 @@ from fleet.registry import tables as registry
 from fleet.releases import tables as releases
 from fleet.rollouts import tables as rollouts
 from fleet.telemetry import tables as telemetry
+from fleet.telemetry.metering import bill_tables as bills
+from fleet.telemetry.metering import guards as metering_guards
+from fleet.telemetry.metering import tables as metering
 from fleet.updates import tables as updates
 from fleet.uplink import tables as uplink
 
 __all__ = [
     "Base",
     "alarms",
+    "bills",
     "bridges",
     "clones",
     "commands",
@@ -39,6 +43,8 @@ __all__ = [
     "ledger",
     "ledger_guards",
     "legacy",
+    "metering",
+    "metering_guards",
     "migration",
     "registry",
     "releases",

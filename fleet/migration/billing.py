@@ -25,6 +25,8 @@ SIGNED = (
 GAP = "gap"  # the index is a reading's, but between two readings was too long a time
 BETWEEN = "between"  # the index is on the line between two readings
 SILENT = "silent"  # nothing was heard since: the last reading stands
+ESTIMATE = "estimate"  # as the daily read of that moment says (fleet/telemetry/metering)
+OVER = (BETWEEN, ESTIMATE)  # the index may be over that of the reading it rests on
 
 
 class Line(NamedTuple):
@@ -52,10 +54,12 @@ class _Reached(NamedTuple):
 
 
 def freeze(
-    desk: Desk, asset_ids: Sequence[int], to_us: int, limits: Policy | None = None
-) -> list[Line]:
+    desk: Desk, asset_ids: Sequence[int], to_us: int, limits: Policy | None = None,
+    estimates: Mapping[ledger.Key, int] | None = None,
+) -> list[Line]:  # fmt: skip
     """Close a period of these assets at `to_us`; those whose bill reaches so far are left as they
-    are. LedgerError for a time to come.
+    are. `estimates`: indices at that time of registers that were not read. LedgerError for a time
+    to come.
     """
     if to_us > desk.now_us:
         raise LedgerError("a bill is closed at a time that has passed")
@@ -81,7 +85,8 @@ def freeze(
     rows: list[dict[str, Any]] = []
     freeze_id = None
     for one in standings:
-        reached = _reach(one, of_one[one.key], to_us, policy_us)
+        given = (estimates or {}).get(one.key)
+        reached = _reach(one, of_one[one.key], to_us, policy_us, given)
         if freeze_id is None:
             freeze_id = _freeze(desk, to_us)
         row = _row(one, reached, policy_us, freeze_id)
@@ -112,8 +117,9 @@ def _unbilled(one: Standing, to_us: int) -> list[RegisterSegment]:
 
 
 def _reach(
-    one: Standing, parts: list[tuple[RegisterSegment, list[Read]]], to_us: int, policy_us: int
-) -> _Reached:
+    one: Standing, parts: list[tuple[RegisterSegment, list[Read]]], to_us: int, policy_us: int,
+    given: int | None,
+) -> _Reached:  # fmt: skip
     heard_us = one.line.read_us if one.line is not None else one.segments[0].from_us
     gap_us = 0
     for segment, reads in parts[:-1]:
@@ -133,9 +139,14 @@ def _reach(
             gap_us, heard_us = max(gap_us, state.at_us - heard_us), state.at_us
     gap_us = max(gap_us, end_us - heard_us)
     index, reason = ledger.index_of(segment, one.line, last), ""
+    if segment.end_index is not None:  # what came too late to be of its end is not billed
+        index = min(index, segment.end_index)
     if segment.to_us is not None and end_us == segment.to_us and segment.end_index is not None:
         index = segment.end_index
         last = Walked(segment.total or 0, segment.last_us or 0, segment.last_raw or 0)
+    elif given is not None:
+        most = given if segment.end_index is None else min(given, segment.end_index)
+        index, reason = max(index, most), ESTIMATE
     elif end_us - last.at_us > policy_us and following is not None:
         after = ledger.index_of(segment, one.line, following)
         since_us = max(last.at_us, segment.from_us)

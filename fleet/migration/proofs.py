@@ -213,7 +213,7 @@ def _billed(
         yield Breach("I3", *where, f"{named} rests on a reading that is not there")
     counted = ledger.counted(segment, line.total)
     least = max(line.from_index, segment.start_index, counted)
-    if line.reason == billing.BETWEEN:
+    if line.reason in billing.OVER:
         if line.to_index < least:
             yield Breach("I2", *where, f"{named} ends at {line.to_index}, under {least}")
     elif line.to_index not in (least, segment.end_index):

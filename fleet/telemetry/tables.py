@@ -1,6 +1,15 @@
 """The table of readings. A value is an integer in 10**-decimals of its quantity's unit."""
 
-from sqlalchemy import BigInteger, Boolean, ForeignKey, Index, Integer, SmallInteger, String
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    ForeignKey,
+    Index,
+    Integer,
+    SmallInteger,
+    String,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from fleet.db.base import Base
@@ -15,7 +24,12 @@ class Reading(Base):
         Index("ix_readings_series", "asset_id", "quantity", "time_us"),
         Index("ix_readings_terminal", "terminal_id", "time_us"),
         Index("ix_readings_time", "time_us"),
-    )
+        # The few of wrong clocks are found by when they came in.
+        Index(
+            "ix_readings_clock_off", "asset_id", "received_us",
+            sqlite_where=text("clock_off"), postgresql_where=text("clock_off"),
+        ),
+    )  # fmt: skip
 
     id: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
     asset_id: Mapped[int] = mapped_column(ForeignKey("assets.id"))

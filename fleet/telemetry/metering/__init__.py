@@ -1,0 +1,1 @@
+"""Metering: daily reads, estimates and their replacement, consumption, exceptions, bills."""

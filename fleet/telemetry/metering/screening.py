@@ -1,0 +1,64 @@
+"""Which readings of a register count: pure. What goes back counts for nothing, as in the ledger;
+what is far over the use of the time is held until somebody says that it is so.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from fleet.migration.scaling import Meaning, Read, Walked, advance, scaled, step_of
+from fleet.telemetry.metering.days import DAY_US
+
+
+class Limit(NamedTuple):
+    """More than `per_day` within any day is held, in the register's scale. Until `known_us` it is
+    known what was counted, since a bill rests on it: there only more than `known_total` is held.
+    `accepted`: readings that somebody vouched for.
+    """
+
+    per_day: int
+    known_us: int
+    known_total: int
+    accepted: Collection[Read] = frozenset()
+
+
+class Screened(NamedTuple):
+    """States of the counter, the start included; what was held, and what went back."""
+
+    states: list[Walked]
+    held: list[Read]
+    back: list[Read]
+
+
+def screen(
+    start: Walked, reads: Sequence[Read], meaning: Meaning, register: int, limit: Limit
+) -> Screened:
+    """Go along readings in the order of their times."""
+    states, held, back = [start], [], []
+    step = step_of(meaning, register)
+    for read in reads:
+        last = states[-1]
+        if read.at_us <= last.at_us:
+            continue
+        counts = advance(last.raw, read.raw, meaning.modulus)
+        if counts is None or (meaning.modulus is not None and read.raw >= meaning.modulus):
+            back.append(read)
+            continue
+        total = last.total + counts
+        if read.at_us <= limit.known_us:
+            is_over = total > limit.known_total
+        else:
+            days = (read.at_us - last.at_us) // DAY_US + 1
+            is_over = scaled(counts, meaning, register) > limit.per_day * days + step
+        if is_over and read not in limit.accepted:
+            held.append(read)
+        else:
+            states.append(Walked(total, read.at_us, read.raw))
+    return Screened(states, held, back)
+
+
+def disproved(held: Sequence[Read], states: Sequence[Walked]) -> list[Read]:
+    """Held readings behind which the counter was seen to show less: they were never so."""
+    if not states:
+        return []
+    last = states[-1]
+    return [read for read in held if read.at_us < last.at_us and last.raw < read.raw]
