@@ -12,6 +12,7 @@ from fleet.migration.breaches import Breach
 from fleet.migration.ledger_tables import BillLine, RegisterSegment
 from fleet.migration.swap_tables import MigrationSwap
 from fleet.migration.tables import MigrationItem
+from fleet.registry.sub_tables import SubDevice
 
 # Why a segment may begin on the terminal of the one before it; ledger.py.
 _SAME_TERMINAL = ("unit", "clock", "back", "set")
@@ -198,16 +199,25 @@ def _billed(session: Session, asset_ids: Sequence[int]) -> Iterator[Breach]:
         and_(~on_new, RegisterSegment.terminal_id != item.old_terminal_id),
         and_(on_new, item.new_terminal_id.is_(None)),  # retired: nothing is billed any more
     )  # fmt: skip
-    query = (
-        select(item.id, item.state, item.asset_id, RegisterSegment.register,
-               RegisterSegment.terminal_id)
-        .join(RegisterSegment, RegisterSegment.asset_id == item.asset_id)
-        .outerjoin(swap, swap.open_for == item.id)
-        .where(
-            item.asset_id.in_(asset_ids), item.id == newest, RegisterSegment.to_us.is_(None), wrong
-        )
-        .limit(1)
+    columns = select(
+        item.id, item.state, RegisterSegment.asset_id, RegisterSegment.register,
+        RegisterSegment.terminal_id,
     )  # fmt: skip
-    for item_id, state, asset_id, register, terminal_id in session.execute(query):
-        text = f"item {item_id} is {state} and {terminal_id} is billed"
-        yield Breach("I5", asset_id, register, text)
+    # Of the item's asset, and of the meters on the line of its terminal.
+    behind = and_(SubDevice.gateway_id == item.asset_id, SubDevice.open_for.is_not(None))
+    own = columns.join(RegisterSegment, RegisterSegment.asset_id == item.asset_id)
+    meters = columns.join(SubDevice, behind).join(
+        RegisterSegment, RegisterSegment.asset_id == SubDevice.asset_id
+    )
+    for query in (own, meters):
+        rows = session.execute(
+            query.outerjoin(swap, swap.open_for == item.id)
+            .where(
+                item.asset_id.in_(asset_ids), item.id == newest,
+                RegisterSegment.to_us.is_(None), wrong,
+            )
+            .limit(1)
+        )  # fmt: skip
+        for item_id, state, asset_id, register, terminal_id in rows:
+            text = f"item {item_id} is {state} and {terminal_id} is billed"
+            yield Breach("I5", asset_id, register, text)
