@@ -8,6 +8,7 @@ from fleet.control import tables as control
 from fleet.db.base import Base
 from fleet.identity import tables as identity
 from fleet.identity import token_tables as tokens
+from fleet.legacy import tables as legacy
 from fleet.migration import guards as ledger_guards
 from fleet.migration import inventory_tables as inventory
 from fleet.migration import ledger_tables as ledger
@@ -35,6 +36,7 @@ __all__ = [
     "inventory",
     "ledger",
     "ledger_guards",
+    "legacy",
     "migration",
     "registry",
     "releases",

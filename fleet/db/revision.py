@@ -26,6 +26,7 @@ REVISIONS = (
     "0014",
     "0015",
     "0016",
+    "0017",
 )  # of fleet/db/migrations/versions, oldest first
 
 

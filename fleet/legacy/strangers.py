@@ -1,0 +1,97 @@
+"""What is nobody's: kept with its bytes, within bounds, until somebody says whose it is."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from fleet.legacy.sources import Source
+from fleet.legacy.tables import LegacyKept, LegacyStranger
+
+MOST = 2_000  # strangers that are remembered
+EACH = 500  # of one, what is kept: a day of one every three minutes
+ALL = 50_000  # of all together
+FRAME = 4_200  # bytes of one; the longest frame of SL 651 has 4,112
+
+
+class Lost(NamedTuple):
+    """Something of nobody's: `said` are (quantity, time, value, quality)."""
+
+    source: Source
+    why: str
+    said: Sequence[tuple[int, int, int, int]]
+    received_us: int
+    frame: bytes
+    peer: str
+
+
+def keep(session: Session, lost: Lost) -> bool:
+    """Keep it, once; False where a bound is reached: then it is counted, and no more."""
+    kind, address, meter = lost.source.kind[:16], lost.source.address[:40], lost.source.meter[:14]
+    row = session.get(LegacyStranger, (kind, address, meter))
+    if row is None:
+        if (session.scalar(select(func.count()).select_from(LegacyStranger)) or 0) >= MOST:
+            return False
+        row = LegacyStranger(
+            kind=kind, address=address, meter=meter, why=lost.why, peer="",
+            first_us=lost.received_us, last_us=lost.received_us, seen=0, kept=0,
+        )  # fmt: skip
+        session.add(row)
+    row.why, row.peer, row.last_us = lost.why, lost.peer[:64], lost.received_us
+    row.seen += 1
+    said = json.dumps([list(one) for one in lost.said], separators=(",", ":"))
+    frame = lost.frame[:FRAME]
+    told = f"{kind}\n{address}\n{meter}\n{frame.hex() or said}"
+    digest = hashlib.sha256(told.encode()).hexdigest()[:32]
+    session.flush()
+    if session.scalar(select(LegacyKept.id).where(LegacyKept.digest == digest)) is not None:
+        return True
+    if row.kept >= EACH or kept(session) >= ALL:
+        return False
+    row.kept += 1
+    session.execute(
+        insert(LegacyKept).values(
+            digest=digest, kind=kind, address=address, meter=meter,
+            received_us=lost.received_us, frame=frame, said=said,
+        )
+    )  # fmt: skip
+    return True
+
+
+def kept(session: Session) -> int:
+    """How much is kept of all together."""
+    return session.scalar(select(func.coalesce(func.sum(LegacyStranger.kept), 0))) or 0
+
+
+def waiting(session: Session, source: Source, most: int) -> list[tuple[int, LegacyKept]]:
+    """What is kept of one, oldest first."""
+    rows = session.scalars(
+        select(LegacyKept)
+        .where(
+            LegacyKept.kind == source.kind, LegacyKept.address == source.address,
+            LegacyKept.meter == source.meter,
+        )
+        .order_by(LegacyKept.id)
+        .limit(most)
+    )  # fmt: skip
+    return [(row.id, row) for row in rows]
+
+
+def said(row: LegacyKept) -> list[tuple[int, int, int, int]]:
+    """What it said: (quantity, time, value, quality)."""
+    return [tuple(one) for one in json.loads(row.said)]
+
+
+def done(session: Session, source: Source, ids: Sequence[int]) -> None:
+    """These have become readings; a stranger of whom nothing is left is one no more."""
+    session.execute(delete(LegacyKept).where(LegacyKept.id.in_(list(ids))))
+    mine = (
+        (LegacyStranger.kind == source.kind)
+        & (LegacyStranger.address == source.address)
+        & (LegacyStranger.meter == source.meter)
+    )
+    session.execute(update(LegacyStranger).where(mine).values(kept=LegacyStranger.kept - len(ids)))
+    session.execute(delete(LegacyStranger).where(mine, LegacyStranger.kept <= 0))

@@ -1,0 +1,202 @@
+"""Values of other makers' terminals become readings: once, at their asset, and none is lost."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import migration_rig as rig
+import pytest
+from sqlalchemy import delete, select, text, update
+from sqlalchemy.exc import IntegrityError
+
+from fleet.db.base import Database
+from fleet.legacy import intake, strangers
+from fleet.legacy.intake import Arrival, Intake, Source, Stored, Value
+from fleet.legacy.tables import LegacyConflict, LegacyKept, LegacyStranger
+from fleet.registry import legacy_behind
+from fleet.registry.legacy_behind import Meter
+from fleet.registry.tables import Asset, Installation, Terminal
+from fleet.telemetry import operations as telemetry
+from fleet.telemetry.tables import Reading
+
+GAS = 1
+NOW = 1_760_000_000_000_000
+DTU = Source("number", "T1")
+STATION = Source("sl651", "0012345678")
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    with contextlib.closing(rig.open_city(tmp_path)) as opened:
+        rig.bring(
+            opened,
+            tmp_path,
+            [
+                rig.line(1),
+                rig.line(2, protocol="SL651", address="12345678"),
+                rig.line(3, protocol="HJ212", address="010000A8900016F000169DC0"),
+            ],
+        )
+        yield opened
+
+
+def readings(database: Database) -> list[tuple[int, int]]:
+    with database.read() as session:
+        rows = session.execute(select(Reading.time_us, Reading.value).order_by(Reading.id))
+        return [(time_us, value) for time_us, value in rows]
+
+
+def test_a_value_becomes_a_reading_of_the_lowest_trust(database: Database) -> None:
+    stored = Intake(database).store(DTU, [Value(GAS, NOW, 1_234_567)], NOW + 5)
+    assert stored._replace(terminal_id="") == Stored(new=1)
+    with database.read() as session:
+        row = session.scalars(select(Reading)).one()
+        asset = session.get_one(Asset, row.asset_id)
+        said = session.get_one(Terminal, row.terminal_id).last_report_us
+    assert (asset.name, row.trust, row.value, row.clock_off) == ("M1", 0, 1_234_567, False)
+    assert said == NOW + 5
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        Source("imei", rig.imei(1)),
+        Source("number", "T1"),
+        STATION,
+        Source("sl651", "12345678"),
+        Source("hj212", "010000A8900016F000169DC0"),
+    ],
+)
+def test_a_terminal_is_known_by_what_it_says_of_itself(database: Database, source: Source) -> None:
+    assert Intake(database).store(source, [Value(2, NOW, 1)], NOW).new == 1
+
+
+def test_a_repeat_is_again_and_another_value_is_kept_beside(database: Database) -> None:
+    taking = Intake(database)
+    values = [Value(GAS, NOW, 10), Value(GAS, NOW + 1, 11)]
+    assert taking.store(DTU, values, NOW).new == 2
+    told = taking.store(DTU, [*values, Value(GAS, NOW, 12), Value(GAS, NOW - 1, 9)], NOW)
+    assert (told.new, told.again, told.conflicts) == (1, 2, 1)
+    assert taking.store(DTU, [Value(GAS, NOW, 12)], NOW).conflicts == 1
+    assert readings(database) == [(NOW, 10), (NOW + 1, 11), (NOW - 1, 9)]
+    with database.read() as session:
+        assert [row.value for row in session.scalars(select(LegacyConflict))] == [12]
+
+
+def test_within_one_batch_the_first_value_of_a_time_stands(database: Database) -> None:
+    arrivals = [Arrival(DTU, [Value(GAS, NOW, value)], NOW) for value in (1, 1, 2)]
+    told = Intake(database).take(arrivals)
+    assert [(one.new, one.again, one.conflicts) for one in told] == [
+        (1, 0, 0), (0, 1, 0), (0, 0, 1),
+    ]  # fmt: skip
+    assert readings(database) == [(NOW, 1)]
+
+
+def test_sabotage_without_the_question_the_database_itself_refuses_a_double(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Intake(database).store(DTU, [Value(GAS, NOW, 1)], NOW)
+    monkeypatch.setattr(intake._Batch, "_there", lambda *_: {})
+    with pytest.raises(IntegrityError):
+        Intake(database).store(DTU, [Value(GAS, NOW, 1)], NOW)
+    with database.begin() as session:
+        session.execute(text("DROP INDEX uq_readings_legacy"))
+    Intake(database).store(DTU, [Value(GAS, NOW, 1)], NOW)
+    assert readings(database) == [(NOW, 1), (NOW, 1)]
+
+
+def test_a_reading_is_of_the_asset_that_was_served_then(database: Database) -> None:
+    with database.begin() as session:
+        terminal = session.scalars(select(Terminal).where(Terminal.imei == rig.imei(1))).one()
+        other = session.scalars(select(Asset).where(Asset.name == "M2")).one().id
+        mine = session.scalars(
+            select(Installation).where(Installation.open_for == terminal.id)
+        ).one()
+        mine.from_us, mine.to_us, mine.open_for = NOW - 10, NOW, None
+        session.flush()
+        session.add(Installation(terminal_id=terminal.id, asset_id=other, from_us=NOW,
+                                 open_for=terminal.id, register_offset=1000))  # fmt: skip
+    Intake(database).store(DTU, [Value(GAS, NOW - 1, 500), Value(GAS, NOW + 1, 3)], NOW)
+    with database.read() as session:
+        rows = session.execute(
+            select(Asset.name, Reading.value)
+            .join(Asset, Asset.id == Reading.asset_id)
+            .order_by(Reading.time_us)
+        )
+        assert [tuple(row) for row in rows] == [("M1", 500), ("M2", 1003)]
+
+
+def test_meters_behind_a_terminal_are_told_apart(database: Database) -> None:
+    with database.begin() as session:
+        terminal_id = session.scalars(
+            select(Terminal.id).where(Terminal.imei == rig.imei(1))
+        ).one()
+        for n in (1, 2):
+            legacy_behind.put(session, Meter(terminal_id, f"flat {n}", "water-meter", f"{n:014d}"))
+    taking = Intake(database)
+    for n in (1, 2):
+        told = taking.store(DTU._replace(meter=f"{n:014d}"), [Value(34, NOW, 7)], NOW)
+        assert told.new == 1
+    assert taking.store(DTU._replace(meter="9"), [Value(34, NOW, 7)], NOW).kept == 1
+    with database.read() as session:
+        names = session.scalars(
+            select(Asset.name).join(Reading, Reading.asset_id == Asset.id).order_by(Asset.name)
+        )
+        assert list(names) == ["flat 1", "flat 2"]
+        assert session.scalars(select(LegacyStranger.why)).all() == ["unknown meter"]
+
+
+def test_what_a_stranger_sent_waits_for_its_inventory(database: Database, tmp_path: Path) -> None:
+    source = Source("sl651", "0000000009")
+    arrival = Arrival(source, [Value(2, NOW, 42)], NOW, b"frame", "10.0.0.1")
+    for _ in range(2):
+        (told,) = Intake(database).take([arrival])
+        assert (told.kept, told.why, told.is_safe) == (1, "unknown", True)
+    with database.read() as session:
+        row = session.scalars(select(LegacyStranger)).one()
+        assert (row.seen, row.kept, row.peer) == (2, 1, "10.0.0.1")
+        assert session.scalars(select(LegacyKept.frame)).all() == [b"frame"]
+    rig.bring(database, tmp_path, [rig.line(9, protocol="sl651", address="0000000009")])
+    with database.begin() as session:
+        assert [one.new for one in intake.take_kept(session, source)] == [1]
+    assert readings(database) == [(NOW, 42)]
+    with database.read() as session:
+        assert session.scalars(select(LegacyStranger)).all() == []
+
+
+def test_strangers_take_so_much_and_no_more(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(strangers, "MOST", 3)
+    monkeypatch.setattr(strangers, "EACH", 2)
+    taking = Intake(database)
+    for n in range(5):
+        for at in range(4):
+            told = taking.store(Source("hj212", f"MN{n}"), [Value(2, NOW + at, 1)], NOW)
+            assert told.is_safe == (n < 3 and at < 2)
+    with database.read() as session:
+        assert len(session.scalars(select(LegacyStranger)).all()) == 3
+        assert len(session.scalars(select(LegacyKept)).all()) == 6
+
+
+def test_a_retired_terminal_brings_no_readings(database: Database) -> None:
+    with database.begin() as session:
+        session.execute(
+            update(Terminal).where(Terminal.imei == rig.imei(1)).values(state="retired")
+        )
+    told = Intake(database).store(DTU, [Value(GAS, NOW, 1)], NOW)
+    assert (told.new, told.kept, told.why) == (0, 1, "not active")
+
+
+def test_no_source_can_stand_for_a_node_of_ours(database: Database) -> None:
+    node_id = "1gntj14d2p"
+    with database.begin() as session:
+        session.execute(delete(Reading))
+        session.add(
+            Terminal(id=node_id, kind="node", role="gas-meter", state="active",
+                     area_code=rig.AREA, added_us=0, imei=rig.imei(77))
+        )  # fmt: skip
+    for source in (Source("terminal", node_id), Source("imei", rig.imei(77))):
+        assert Intake(database).store(source, [Value(GAS, NOW, 1)], NOW).new == 0
+    assert telemetry.LEGACY == 0
+    assert readings(database) == []
