@@ -72,7 +72,8 @@ def install(desk: Desk, puts: Sequence[Put]) -> list[int]:
     rows: list[dict[str, object]] = []
     switches: list[Switch] = []
     for item in items:
-        served.need_own(item, keys[item.id], standings[item.id])
+        if by_item[item.id].terminal_id:
+            served.need_own(item, keys[item.id], standings[item.id])
         if not standings[item.id]:
             rows.append(_row(item, by_item[item.id], None))
     for (item, standing), told in zip(both, reads, strict=True):

@@ -28,6 +28,7 @@ _NEEDS: Final[dict[str, tuple[str, ...]]] = {
     "replacement": (WHITELIST, FIRMWARE, SPARE, KEYS),
     "gateway-bridge": (WHITELIST, SPARE, KEYS),
 }
+_RETIRE: Final = "retire"
 
 
 class Standing(NamedTuple):
@@ -100,7 +101,9 @@ def make_ready(
     terminals = {key: item.old_terminal_id for item in items for key in keys[item.id]}
     known = dials.of_inventory(desk.session, terminals)
     by_asset = {asset_id: terminal_id for (asset_id, _), terminal_id in terminals.items()}
-    adopt(desk, by_asset, {**known, **(meanings or {})})
+    # What goes without a successor may never have told a reading: then it has no bill to keep.
+    ends = {item.old_terminal_id for item in items if item.path == _RETIRE}
+    adopt(desk, by_asset, {**known, **(meanings or {})}, dumb=ends)
     moves.move(desk, items, states.READY, {})
     for item in items:
         desk.session.add(

@@ -83,9 +83,16 @@ def orders(
 
 
 def send_back(desk: Desk, item_id: int) -> int:
-    """Somebody has to drive out to put the old terminal in again; the order's number."""
+    """Somebody has to drive out to put the old terminal in again; the order's number, of the one
+    that waits where it was asked for before.
+    """
     (item,) = moves.find(desk, [item_id])
     moves.expect(item, *states.IN_PLACE)
+    waits = desk.session.scalar(
+        select(WorkOrder.id).where(WorkOrder.item_id == item_id, WorkOrder.state.in_(OPEN))
+    )
+    if waits is not None:
+        return waits
     row = WorkOrder(
         item_id=item_id, kind="back", state="open", made_us=desk.now_us, person="", photo="",
         photo_sha256="", note="",
