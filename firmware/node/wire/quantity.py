@@ -2,8 +2,8 @@
 
 A value on the wire is an integer; the unit is divided by 10**decimals, so level 1830 is 1.830 m.
 Codes are never reused. 1 to 99 are readings of an asset, 100 to 199 are about the node, 200 to 299
-are readings of an asset that only terminals of other makers bring, 900 to 999 are a node's words to
-the fleet about itself, which no asset has; 1000 and above are events.
+are readings of an asset that only terminals of other makers bring, 900 to 999 are a node's words
+to the fleet about itself, which no asset has; 1000 and above are events.
 
 The application does not load this file: its modules have the codes that they need as private
 constants `_Q_<NAME>` and `_E_<NAME>`, and a test holds them to these names.
