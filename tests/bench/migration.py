@@ -45,6 +45,7 @@ class Result(NamedTuple):
     rollbacks: int
     statements: int
     seconds: int
+    cpu: dict[str, int]  # ms by call; `world`: the simulation's own
 
     @property
     def is_well(self) -> bool:
@@ -66,6 +67,8 @@ class Killed:
         self._chance = random.Random(seed)
         self._left, self._guess = kills, guess
         self.kills = self.statements = self._seen = 0
+        self._cpu = 0.0
+        self.by_call: Counter[str] = Counter()  # s of its processor, by what was asked
         self.progress = 0.0  # of the whole, as far as is known
         self._link: Connection | None = None
         self._process: Any = None
@@ -75,15 +78,16 @@ class Killed:
         while True:
             if self._link is None:
                 self._start()
-            assert self._link is not None  # noqa: S101
+            assert self._link is not None
             try:
                 self._link.send((name, at_us, arguments))
-                answer, error, count = self._link.recv()
+                answer, error, count, cpu = self._link.recv()
             except (EOFError, ConnectionError):
                 self._died()
                 continue
             self.statements += count - self._seen
-            self._seen = count
+            self.by_call[name] += cpu - self._cpu
+            self._seen, self._cpu = count, cpu
             if error:
                 raise Refusal(error)
             return answer
@@ -103,7 +107,7 @@ class Killed:
         )  # fmt: skip
         self._process.start()
         theirs.close()
-        self._link, self._seen = mine, 0
+        self._link, self._seen, self._cpu = mine, 0, 0.0
 
     def _die_at(self) -> int:
         """A statement of its own from its birth on: so that the deaths are spread over all."""
@@ -119,7 +123,7 @@ class Killed:
         self._process.join(30)
         if self._process.exitcode != -9:
             raise RuntimeError(f"the server ended with {self._process.exitcode}")
-        assert self._link is not None  # noqa: S101
+        assert self._link is not None
         self._link.close()
         self._link = None
         self.kills += 1
@@ -162,20 +166,20 @@ def run(
                 seconds = int(time.monotonic() - begin)
                 print(f"{seconds:5d} s  day {number}: {told}; {server.kills} kills", flush=True)
 
-        keys = {key_id(signers.public_modulus(key)): signers.public_modulus(key)}
-        rehearsed = rehearsal.run(keys, on_day)
+        modulus = signers.FileSigner(key, None).modulus
+        rehearsed = rehearsal.run({key_id(modulus): modulus}, on_day)
     finally:
         server.close()
         database.close()
     return Result(
         rehearsed, server.kills, imported, {name: len(those) for name, those in town.bad.items()},
         sum(rehearsed.rolled_back.values()), server.statements, int(time.monotonic() - begin),
+        {name: round(s * 1000) for name, s in server.by_call.most_common()}
+        | {"world": round(time.process_time() * 1000)},
     )  # fmt: skip
 
 
-def _before(
-    server: Killed, folder: Path, terminals: int, crews: int, say: bool
-) -> dict[str, int]:
+def _before(server: Killed, folder: Path, terminals: int, crews: int, say: bool) -> dict[str, int]:
     """From the files to the waves."""
     where = str(folder)
     server.call("sheet", 0, where, "tacs")
@@ -232,6 +236,7 @@ def tell(result: Result) -> str:
         f"cells {len(found.cells)} overloaded, crews {len(found.crews)} days overloaded, "
         f"{len(found.late)} late",
         f"refused {json.dumps(dict(Counter(found.refused).most_common(12)))}",
+        f"processor, ms: {result.cpu}",
         f"audit: {found.breach or 'clean'}",
     ]
     return "\n".join(lines)

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections import Counter
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -111,7 +112,7 @@ def serve(link: Connection, path: str, key: str, die_at: int, sabotage: str) -> 
             answer, error = server.call(name, at_us, *arguments), ""
         except Refusal as e:
             answer, error = None, str(e)
-        link.send((answer, error, count[0]))
+        link.send((answer, error, count[0], time.process_time()))
 
 
 def _has_programme(database: Database) -> bool:

@@ -114,7 +114,7 @@ class Play:
             for item in self._in(mine, states.SETTLED)
             if (until := mine[item][1]) is not None and until < now and item not in self.wanted
         ]
-        self._each("decommission", over, now)
+        self._each("decommission", [item for item in over if self._street.is_off(item, now)], now)
         self._make_ready(day, now)
         return found
 

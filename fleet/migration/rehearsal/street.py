@@ -98,6 +98,17 @@ class Street:
         """The old terminal is no more."""
         self.olds[item_id].gone_us = at_us
 
+    def is_off(self, item_id: int, at_us: int) -> bool:
+        """Whether nothing comes any more of the terminal that an item replaced; it is switched off
+        from now on. One that stays, on another bearer, is left alone.
+        """
+        device = self.olds[item_id]
+        if item_id not in self.news:
+            return True
+        if device.gone_us is None:
+            device.gone_us = at_us
+        return not device.queue
+
     def back(self, item_id: int, at_us: int) -> None:
         """What was put in is taken out again; the old terminal is in place as before."""
         new = self.news.pop(item_id, None)

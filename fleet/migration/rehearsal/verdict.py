@@ -1,6 +1,6 @@
 """A rehearsal against the truth: what was told is stored once, what flowed is billed once."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -66,15 +66,14 @@ def judge(database: Database, street: Street, end_us: int) -> Verdict:
             twice += max(0, found.readings - sent.readings)
             altered += found.readings == sent.readings and found != sent
         wrong = [*_wrong(session, street, end_us)]
-        estimated = Counter(
-            dict(
-                session.execute(
-                    select(BillLine.reason, func.count())
-                    .where(BillLine.quality != 0)
-                    .group_by(BillLine.reason)
-                )
+        estimated = {
+            row[0]: row[1]
+            for row in session.execute(
+                select(BillLine.reason, func.count())
+                .where(BillLine.quality != 0)
+                .group_by(BillLine.reason)
             )
-        )
+        }
         total = func.coalesce(func.sum(BillLine.to_index - BillLine.from_index), 0)
         lines, billed, gap = session.execute(
             select(func.count(), total, func.coalesce(func.max(BillLine.gap_us), 0))
@@ -87,25 +86,26 @@ def judge(database: Database, street: Street, end_us: int) -> Verdict:
             len(street.flows), lines, int(billed),
             tuple(one for one in wrong if one.billed < one.flowed),
             tuple(one for one in wrong if one.billed > one.flowed),
-            _ahead(session, street), dict(estimated), gap,
+            _ahead(session, street), estimated, gap,
         )  # fmt: skip
 
 
 def _stored(session: Session, street: Street) -> dict[str, Sum]:
     """What the fleet has of each terminal; a register goes on as its sub-device's row says."""
     start_s = street.start_us // 1_000_000
-    offsets: dict[int, int] = dict(
-        session.execute(
+    offsets = {
+        row.asset_id: row.register_offset
+        for row in session.execute(
             select(SubDevice.asset_id, SubDevice.register_offset).where(
                 SubDevice.register_offset != 0
             )
         )
-    )
+    }
     found: dict[str, Sum] = defaultdict(Sum)
     rows = session.execute(
         select(
             Reading.terminal_id, Reading.asset_id, func.count(), func.sum(Reading.value),
-            func.sum(Reading.time_us / 1_000_000 - start_s),
+            func.sum(Reading.time_us // 1_000_000 - start_s),
         ).group_by(Reading.terminal_id, Reading.asset_id)
     )  # fmt: skip
     for terminal_id, asset_id, count, values, times in rows:
