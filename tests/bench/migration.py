@@ -31,7 +31,7 @@ from tests.bench.migration_sabotage import NAMES, NONE
 from tests.bench.migration_town import AREA, Town
 
 LIMITS = Policy(dual_s=2 * DAY_S, compared=2, gap_s=2 * DAY_S, rollback_s=7 * DAY_S)
-STATEMENTS = 14  # that one terminal takes in all, about: the first guess for the kills
+STATEMENTS = 85  # that one terminal takes in all, about: the first guess for the kills
 CORRECTED = 3  # days until the list is corrected
 
 
@@ -64,8 +64,11 @@ class Killed:
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["tests.bench.migration_server"])
         self._path, self._key, self._sabotage = path, key, sabotage
-        self._chance = random.Random(seed)
-        self._left, self._guess = kills, guess
+        chance = random.Random(seed)
+        # Where in the whole each death is to be; and at which statement from there on.
+        self._deaths = sorted(chance.uniform(0, 0.97) for _ in range(kills))
+        self._chance, self._guess = chance, guess
+        self._die_in = 0
         self.kills = self.statements = self._seen = 0
         self._cpu = 0.0
         self.by_call: Counter[str] = Counter()  # s of its processor, by what was asked
@@ -80,12 +83,14 @@ class Killed:
                 self._start()
             assert self._link is not None
             try:
-                self._link.send((name, at_us, arguments))
+                self._link.send((name, at_us, arguments, self._due()))
                 answer, error, count, cpu = self._link.recv()
             except (EOFError, ConnectionError):
                 self._died()
                 continue
-            self.statements += count - self._seen
+            done = count - self._seen
+            self.statements += done
+            self._die_in = max(1, self._die_in - done) if self._die_in else 0
             self.by_call[name] += cpu - self._cpu
             self._seen, self._cpu = count, cpu
             if error:
@@ -102,22 +107,23 @@ class Killed:
         mine, theirs = self._context.Pipe()
         self._process = self._context.Process(
             target=migration_server.serve,
-            args=(theirs, str(self._path), str(self._key), self._die_at(), self._sabotage),
+            args=(theirs, str(self._path), str(self._key), self._sabotage),
             daemon=True,
         )  # fmt: skip
         self._process.start()
         theirs.close()
         self._link, self._seen, self._cpu = mine, 0, 0.0
 
-    def _die_at(self) -> int:
-        """A statement of its own from its birth on: so that the deaths are spread over all."""
-        if not self._left:
-            return 0
-        known = self.progress > 0.05
+    def _due(self) -> int:
+        """In how many statements it is to die, 0: not in this call."""
+        if self._die_in or not self._deaths:
+            return self._die_in
+        known = self.progress > 0.1
         whole = self.statements / self.progress if known else float(self._guess)
-        ahead = max(whole * (1 - self.progress), 20.0 * self._left)
-        mean = int(ahead / (self._left + 0.5))
-        return self._chance.randint(1, max(2, 2 * mean))
+        if self.statements >= self._deaths[0] * whole:
+            self._deaths.pop(0)
+            self._die_in = self._chance.randint(1, 60)
+        return self._die_in
 
     def _died(self) -> None:
         self._process.join(30)
@@ -127,7 +133,7 @@ class Killed:
         self._link.close()
         self._link = None
         self.kills += 1
-        self._left -= 1
+        self._die_in = 0
 
 
 def run(
@@ -222,19 +228,27 @@ def tell(result: Result) -> str:
     """For people."""
     found, proof = result.rehearsed, result.rehearsed.verdict
     lines = [
-        f"{found.items} terminals, {found.moved} of them move, {found.days} days in "
-        f"{result.seconds} s; {result.kills} kills in {result.statements} statements, "
-        f"{result.rollbacks} rollbacks {dict(found.rolled_back)}",
+        (
+            f"{found.items} terminals, {found.moved} of them move, {found.days} days in "
+            f"{result.seconds} s; {result.kills} kills in {result.statements} statements, "
+            f"{result.rollbacks} rollbacks {dict(found.rolled_back)}"
+        ),
         f"bad lines {result.bad}, imported {result.imported}",
         f"states {dict(found.states)}, stuck {found.stuck}",
-        f"readings: {proof.told} told, {proof.stored} stored, {proof.lost} lost, {proof.twice} "
-        f"twice, {proof.altered} altered, {proof.kept} kept, {proof.conflicts} conflicts",
-        f"bills: {proof.lines} lines of {proof.registers} registers, {proof.billed} billed, "
-        f"{len(proof.less)} less, {len(proof.more)} more, {proof.ahead} ahead, estimated "
-        f"{dict(proof.estimated)}, longest gap {proof.longest_gap_us // 3_600_000_000} h",
+        (
+            f"readings: {proof.told} told, {proof.stored} stored, {proof.lost} lost, {proof.twice} "
+            f"twice, {proof.altered} altered, {proof.kept} kept, {proof.conflicts} conflicts"
+        ),
+        (
+            f"bills: {proof.lines} lines of {proof.registers} registers, {proof.billed} billed, "
+            f"{len(proof.less)} less, {len(proof.more)} more, {proof.ahead} ahead, estimated "
+            f"{dict(proof.estimated)}, longest gap {proof.longest_gap_us // 3_600_000_000} h"
+        ),
         f"wrong {[*proof.less[:3], *proof.more[:3]]}",
-        f"cells {len(found.cells)} overloaded, crews {len(found.crews)} days overloaded, "
-        f"{len(found.late)} late",
+        (
+            f"cells {len(found.cells)} overloaded, crews {len(found.crews)} days overloaded, "
+            f"{len(found.late)} late"
+        ),
         f"refused {json.dumps(dict(Counter(found.refused).most_common(12)))}",
         f"processor, ms: {result.cpu}",
         f"audit: {found.breach or 'clean'}",

@@ -1,4 +1,4 @@
-"""The fleet's side of the migration campaign, in a process of its own that dies when it is told."""
+"""The fleet's side of the migration campaign, in a process that dies when it is told to."""
 
 import os
 import signal
@@ -88,14 +88,16 @@ class CampaignServer(Server):
         return self.programme_id
 
 
-def serve(link: Connection, path: str, key: str, die_at: int, sabotage: str) -> None:
-    """Answer calls until the link ends, or die before the statement of that number (0: never)."""
+def serve(link: Connection, path: str, key: str, sabotage: str) -> None:
+    """Answer calls until the link ends, or die before the statement that a call names: how many
+    from its beginning on, 0: it lives.
+    """
     database = Database(f"sqlite:///{path}")
-    count = [0]
+    count, die_at = [0], [0]
 
     def before(*_args: object) -> None:
         count[0] += 1
-        if count[0] == die_at:
+        if count[0] == die_at[0]:
             os.kill(os.getpid(), signal.SIGKILL)
 
     event.listen(database.engine, "before_cursor_execute", before)
@@ -105,9 +107,10 @@ def serve(link: Connection, path: str, key: str, die_at: int, sabotage: str) -> 
         server.do_open()
     while True:
         try:
-            name, at_us, arguments = link.recv()
+            name, at_us, arguments, die_in = link.recv()
         except EOFError:
             return
+        die_at[0] = count[0] + die_in if die_in else 0
         try:
             answer, error = server.call(name, at_us, *arguments), ""
         except Refusal as e:
