@@ -12,6 +12,7 @@ COMMANDS = {
     "import": ("fleet.cli.migrate_import", "import_"),
     "ledger": ("fleet.cli.migrate_ledger", "ledger"),
     "plan": ("fleet.cli.migrate_plan", "plan"),
+    "rehearse": ("fleet.cli.migrate_rehearse", "rehearse"),
     "rollback": ("fleet.cli.migrate_moves", "rollback"),
     "show": ("fleet.cli.migrate_show", "show"),
     "survey": ("fleet.cli.migrate_survey", "survey"),
@@ -42,6 +43,7 @@ def migrate() -> None:
     plan      where each terminal moves, how, and why, by rules that are data
     waves     when, by the networks' last days, crews, access and billing
     what-if   several rules or crews side by side; nothing is kept
+    rehearse  play all of it in fast time, on a copy, against the truth
     work      orders for technicians, also without a network
     ledger    by which terminal each asset is billed; the parity gate; bills
     cutover   bill the new terminals that count as the old ones do

@@ -103,12 +103,13 @@ def gate(name: str, item_ids: tuple[int, ...], wave: int | None, as_json: bool) 
 
     Example: kapok migrate ledger gate gas-tianhe
     """
-    from fleet.migration import dualrun, states
+    from fleet.migration import gate as parity
+    from fleet.migration import states
     from fleet.migration.states import Actor
 
     with migrate_office.programme(name) as opened:
         ids = migrate_office.those(opened, (states.INSTALLED,), wave, item_ids)
-        verdicts, refused = opened.office.all_or_each(ids, Actor.FLEET, "", dualrun.judge)
+        verdicts, refused = opened.office.all_or_each(ids, Actor.FLEET, "", parity.judge)
     done = [{"item": one.item_id, "text": one.text} for one in verdicts if one.passed]
     waits = [(one.item_id, one.text) for one in verdicts if not one.passed]
     migrate_office.say(done, waits + refused, "passed", as_json)

@@ -31,14 +31,14 @@ def cutover(
     Example: kapok migrate cutover gas-tianhe --wave 1
     """
     from fleet.migration import cutover as moves
-    from fleet.migration import dualrun, states
+    from fleet.migration import gate, states
     from fleet.migration.states import Actor
 
     by = migrate_office.who(person)
     with migrate_office.programme(name) as opened:
         wanted = (states.INSTALLED, states.PARITY)
         ids = migrate_office.those(opened, wanted, wave, item_ids)
-        verdicts, refused = opened.office.all_or_each(ids, Actor.FLEET, "", dualrun.judge)
+        verdicts, refused = opened.office.all_or_each(ids, Actor.FLEET, "", gate.judge)
         waits = [(one.item_id, one.text) for one in verdicts if not one.passed] + refused
         ready = migrate_office.those(opened, (states.PARITY,), wave, ())
         ready = [one for one in ready if not item_ids or one in item_ids]

@@ -39,13 +39,17 @@ class Value(NamedTuple):
 
 
 class Arrival(NamedTuple):
-    """What one frame, line or row of another system said; `frame` and `peer` where there are."""
+    """What one frame, line or row of another system said; `frame` and `peer` where there are.
+
+    `hold`: why it must not become readings yet, though its source may be known; empty: it may.
+    """
 
     source: Source
     values: Sequence[Value]
     received_us: int
     frame: bytes = b""
     peer: str = ""
+    hold: str = ""
 
 
 class Stored(NamedTuple):
@@ -68,6 +72,11 @@ class Stored(NamedTuple):
     def is_safe(self) -> bool:
         """Whether its sender may forget it, once this is committed."""
         return not self.refused
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether all that it said is a reading now, or is beside one."""
+        return not self.kept and not self.refused
 
 
 _Key = tuple[str, int, int, int]  # terminal, time, quantity, asset: as the index has them
@@ -116,12 +125,12 @@ class _Batch:
         """What are readings, and what became of the rest."""
         source = arrival.source
         known = self._known.get((source.kind, source.address))
-        if known is None or not known.is_active:
-            why = sources.UNKNOWN if known is None else sources.RETIRED
+        if known is None or not known.is_active or arrival.hold:
+            why = arrival.hold or (sources.UNKNOWN if known is None else sources.RETIRED)
             stored = self._keep(arrival, arrival.values, why)
             return [], stored._replace(terminal_id="" if known is None else known.terminal_id)
-        news = []
-        lost = []
+        news: list[telemetry.New] = []
+        lost: list[Value] = []
         why = ""
         for one in arrival.values:
             place = known.placed(source.meter, one.time_us)
@@ -244,7 +253,7 @@ def take_kept(session: Session, source: Source, most: int = 500) -> list[Stored]
         arrival = Arrival(source, [Value._make(one) for one in values], row.received_us, row.frame)
         stored = write(session, [arrival])[0]
         told.append(stored)
-        if not stored.kept and not stored.refused:
+        if stored.is_reading:
             done.append(number)
     if done:
         strangers.done(session, source, done)

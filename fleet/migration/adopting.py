@@ -1,6 +1,6 @@
 """An asset's register comes into the ledger: it begins at what the terminal in place showed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import select
@@ -36,13 +36,14 @@ def registers_of(desk: Desk, asset_ids: Sequence[int]) -> dict[int, int]:
 def adopt(
     desk: Desk, terminals: Mapping[int, str], meanings: Mapping[int, Meaning],
     since_us: int = 0, index: Mapping[int, int] | None = None,
+    dumb: Collection[str] = (),
 ) -> list[Adopted]:  # fmt: skip
     """Begin the ledger of assets (asset -> terminal), each at that terminal's first reading since
     then; those that are in it, or have no register, stay as they are.
 
     `meanings`: how a terminal's register is read, where it is not the quantity itself. `index`: at
     which the bill is, where that is not what the dial shows. LedgerError for a terminal that has
-    told nothing yet.
+    told nothing yet; those of `dumb` are left out then.
     """
     registers = registers_of(desk, list(terminals))
     known = ledger.standings(desk.session, list(registers))
@@ -54,6 +55,8 @@ def adopt(
     openings = []
     adopted = []
     for want, reads in zip(wants, fetch(desk.session, wants), strict=True):
+        if not reads and want.terminal_id in dumb:
+            continue
         if not reads:
             raise LedgerError(
                 f"terminal {want.terminal_id} has told no reading of asset id:{want.asset_id} "

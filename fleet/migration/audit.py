@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from fleet.db.base import Database
-from fleet.migration import evidence, invariants, proofs
+from fleet.migration import evidence, invariants, proofs, served
 from fleet.migration.breaches import INVARIANTS, Breach, LedgerError
 from fleet.migration.desk import parts
 from fleet.migration.ledger_tables import BillLine, Evidence, RegisterSegment
@@ -49,16 +49,12 @@ def audit(database: Database, name: str, keys: Mapping[bytes, bytes]) -> Audit:
             )
             or 0
         )
-        assets = list(
-            session.scalars(
-                select(MigrationItem.asset_id)
-                .where(
-                    MigrationItem.programme_id == programme.id, MigrationItem.state != PLANNED
-                )
-                .distinct()
-                .order_by(MigrationItem.asset_id)
-            )
-        )  # fmt: skip
+        own = session.scalars(
+            select(MigrationItem.asset_id)
+            .where(MigrationItem.programme_id == programme.id, MigrationItem.state != PLANNED)
+            .distinct()
+        )
+        assets = served.assets(session, list(own))
         facts = session.scalar(select(func.count()).select_from(Evidence)) or 0
     checked: Counter[str] = Counter(dict.fromkeys(INVARIANTS, 0))
     seen: Counter[str] = Counter()

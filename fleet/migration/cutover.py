@@ -5,8 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import func, select
 
-from fleet.migration import dualrun, ledger, moves, policy, states
-from fleet.migration.adopting import registers_of
+from fleet.migration import dualrun, ledger, moves, policy, served, states
 from fleet.migration.breaches import LedgerError
 from fleet.migration.desk import Desk
 from fleet.migration.dualrun import BESIDE, INSTEAD, SAME
@@ -31,7 +30,9 @@ from fleet.registry.beside import Place
 
 
 class Moved(NamedTuple):
-    """An item that moved, and the index at which its register goes on; None: it has none."""
+    """An item that moved, and the index at which its register goes on; None: it has none, or
+    several.
+    """
 
     item_id: int
     state: str
@@ -44,16 +45,17 @@ def cut_over(desk: Desk, item_ids: Sequence[int]) -> list[Moved]:
     """
     items = _those(desk, item_ids, states.PARITY, states.CUT_OVER, states.SETTLED)
     there = moves.swaps(desk, items)
-    standings = _standings(desk, items)
+    standings = served.standings(desk.session, items)
     both = [
-        (item, there[item.id], one)
+        (item, swap, one)
         for item in items
-        if (one := standings.get(item.id)) is not None and there[item.id].mode != INSTEAD
+        for swap, one in dualrun.pairs(there[item.id], standings[item.id])
+        if swap.mode != INSTEAD
     ]
     of_old = ledger.reads_since(desk.session, [one for *_, one in both], desk.now_us)
     swapped = [(swap, one) for _, swap, one in both if swap.mode == BESIDE]
     of_new = dict(
-        zip((swap.item_id for swap, _ in swapped), dualrun.candidate_reads(desk, swapped),
+        zip((swap.id for swap, _ in swapped), dualrun.candidate_reads(desk, swapped),
             strict=True)
     )  # fmt: skip
     switches: list[Switch] = []
@@ -61,20 +63,20 @@ def cut_over(desk: Desk, item_ids: Sequence[int]) -> list[Moved]:
         if swap.mode == SAME and swap.terminal_id is None:
             switches.append((standing, _retired(standing, old), item.id))
         elif swap.mode == BESIDE:
-            made = _over(swap, standing, old, of_new[item.id], desk.now_us)
+            made = _over(swap, standing, old, of_new[swap.id], desk.now_us)
             switches.append((standing, made, item.id))
     switch(desk, switches)
-    indices = {item_id: made.closing.end_index for _, made, item_id in switches if item_id}
+    indices = _indices(switches)
     deadlines = {
         item.id: desk.now_us + policy.of(desk.session, item.programme_id).rollback_s * US
         for item in items
     }
     moves.move(
         desk, items, states.CUT_OVER,
-        {item.id: {"index": indices.get(item.id)} for item in items}, deadline_us=deadlines,
+        {item.id: _said(indices.get(item.id)) for item in items}, deadline_us=deadlines,
     )  # fmt: skip
-    desk.done([item.asset_id for item in items])
-    return [Moved(item.id, states.CUT_OVER, indices.get(item.id)) for item in items]
+    desk.done(served.touched(items, standings))
+    return [Moved(item.id, states.CUT_OVER, _index(indices.get(item.id))) for item in items]
 
 
 def roll_back(
@@ -91,12 +93,11 @@ def roll_back(
     for item in items:
         moves.check(desk, item, states.ROLLED_BACK)
     there = moves.swaps(desk, items)
-    standings = _standings(desk, items)
-    back = [
-        (item, one)
-        for item in items
-        if (one := standings.get(item.id)) is not None and _is_on_new(item, one)
-    ]
+    standings = served.standings(desk.session, items)
+    if typed is not None:
+        for item in items:
+            served.only(item, standings[item.id])
+    back = [(item, one) for item in items for one in standings[item.id] if _is_on_new(item, one)]
     of_new = ledger.reads_since(desk.session, [one for _, one in back], desk.now_us)
     of_old = fetch(desk.session, [_old_want(item, one, desk.now_us) for item, one in back])
     switches: list[Switch] = []
@@ -108,42 +109,66 @@ def roll_back(
     _places_back(desk, items, there)
     moves.end_swaps(desk, items)
     moves.end_orders(desk, items, "void")
-    indices = {item_id: made.closing.end_index for _, made, item_id in switches if item_id}
+    indices = _indices(switches)
     nothing = dict.fromkeys((item.id for item in items), None)
     moves.move(
         desk, items, states.ROLLED_BACK,
-        {item.id: {"reason": reason[:200], "index": indices.get(item.id)} for item in items},
+        {item.id: {"reason": reason[:200], **_said(indices.get(item.id))} for item in items},
         deadline_us=nothing, new_terminal_id=nothing,
     )  # fmt: skip
-    desk.done([item.asset_id for item in items])
-    return [Moved(item.id, states.ROLLED_BACK, indices.get(item.id)) for item in items]
+    desk.done(served.touched(items, standings))
+    return [Moved(item.id, states.ROLLED_BACK, _index(indices.get(item.id))) for item in items]
 
 
 def settle(desk: Desk, item_ids: Sequence[int]) -> list[int]:
     """Items whose bill was closed on the new register are settled; the others wait."""
     items = [item for item in moves.find(desk, item_ids) if item.state == states.CUT_OVER]
-    standings = _standings(desk, items)
+    standings = served.standings(desk.session, items)
+    touched = served.touched(items, standings)
     newest = {
         (asset_id, register): to_us
         for asset_id, register, to_us in desk.session.execute(
             select(BillLine.asset_id, BillLine.register, func.max(BillLine.to_us))
-            .where(BillLine.asset_id.in_([item.asset_id for item in items]))
+            .where(BillLine.asset_id.in_(touched))
             .group_by(BillLine.asset_id, BillLine.register)
         )
     }
     settled = []
     for item in items:
-        standing = standings.get(item.id)
-        if standing is not None:
-            segment = standing.segment
-            changed_us = segment.from_us if segment.to_us is None else segment.to_us
-            if newest.get(standing.key, -1) < max(changed_us, segment.from_us + 1):
-                continue
+        if not all(_is_billed(one, newest.get(one.key, -1)) for one in standings[item.id]):
+            continue
         moves.check(desk, item, states.SETTLED)
         settled.append(item)
     moves.move(desk, settled, states.SETTLED, {})
-    desk.done([item.asset_id for item in settled])
+    desk.done(served.touched(settled, standings))
     return [item.id for item in settled]
+
+
+def _is_billed(standing: Standing, to_us: int) -> bool:
+    """Whether a bill that reaches to `to_us` was closed on the last segment."""
+    segment = standing.segment
+    changed_us = segment.from_us if segment.to_us is None else segment.to_us
+    return to_us >= max(changed_us, segment.from_us + 1)
+
+
+def _indices(switches: Sequence[Switch]) -> dict[int, dict[int, int]]:
+    """By item, of each of its assets the index at which its register goes on."""
+    found: dict[int, dict[int, int]] = {}
+    for standing, made, item_id in switches:
+        if item_id:
+            found.setdefault(item_id, {})[standing.key[0]] = made.closing.end_index
+    return found
+
+
+def _index(indices: dict[int, int] | None) -> int | None:
+    return next(iter(indices.values())) if indices and len(indices) == 1 else None
+
+
+def _said(indices: dict[int, int] | None) -> dict[str, object]:
+    """For the record: the index, or those of several meters by their assets."""
+    if indices and len(indices) > 1:
+        return {"indices": {str(asset_id): index for asset_id, index in indices.items()}}
+    return {"index": _index(indices)}
 
 
 def _those(desk: Desk, item_ids: Sequence[int], wanted: str, *others: str) -> list[MigrationItem]:
@@ -157,16 +182,6 @@ def _those(desk: Desk, item_ids: Sequence[int], wanted: str, *others: str) -> li
     for item in mine:
         moves.check(desk, item, states.CUT_OVER)
     return mine
-
-
-def _standings(desk: Desk, items: Sequence[MigrationItem]) -> dict[int, Standing]:
-    registers = registers_of(desk, [item.asset_id for item in items])
-    found = ledger.standings(desk.session, list(registers))
-    return {
-        item.id: found[item.asset_id, registers[item.asset_id]]
-        for item in items
-        if (item.asset_id, registers.get(item.asset_id)) in found
-    }
 
 
 def _over(
@@ -223,11 +238,11 @@ def _back(
 
 
 def _places_back(
-    desk: Desk, items: Sequence[MigrationItem], there: dict[int, MigrationSwap]
+    desk: Desk, items: Sequence[MigrationItem], there: dict[int, list[MigrationSwap]]
 ) -> None:
     go, come = [], []
     for item in items:
-        swap = there.get(item.id)
+        swap = next(iter(there.get(item.id, ())), None)
         if swap is None or swap.mode == SAME:
             continue
         if swap.terminal_id is not None:

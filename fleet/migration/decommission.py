@@ -46,7 +46,7 @@ def decommission(desk: Desk, item_ids: Sequence[int]) -> list[int]:
                 f"{item.deadline_us} us: only then its terminal is let go"
             )
     there = moves.swaps(desk, items)
-    gone = [item for item in items if there[item.id].mode != SAME or not item.new_terminal_id]
+    gone = [item for item in items if there[item.id][0].mode != SAME or not item.new_terminal_id]
     terminals = {
         row.id: row
         for row in desk.session.scalars(

@@ -2,9 +2,19 @@
 transition, and first of all by the audit.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+)
 from sqlalchemy.orm import Session, aliased
 
 from fleet.migration import states
@@ -12,20 +22,30 @@ from fleet.migration.breaches import Breach
 from fleet.migration.ledger_tables import BillLine, RegisterSegment
 from fleet.migration.swap_tables import MigrationSwap
 from fleet.migration.tables import MigrationItem
+from fleet.registry.sub_tables import SubDevice
 
 # Why a segment may begin on the terminal of the one before it; ledger.py.
+Assets = Mapping[str, list[int]]
+Query = Any  # a select, of columns of its own
 _SAME_TERMINAL = ("unit", "clock", "back", "set")
 
 
 def first(session: Session, asset_ids: Sequence[int]) -> Breach | None:
     """The first invariant of these assets that does not hold; None: all do."""
+    assets = {"assets": list(asset_ids)}
     for check in (_segments, _open, _lines, _first_lines, _sums, _billed):
-        for breach in check(session, asset_ids):
+        for breach in check(session, assets):
             return breach
     return None
 
 
-def _segments(session: Session, asset_ids: Sequence[int]) -> Iterator[Breach]:
+# Each question is put together once: that takes longer than the database does to answer it.
+def _these() -> BindParameter[Sequence[int]]:
+    return bindparam("assets", expanding=True)
+
+
+@cache
+def _segments_query() -> Query:
     one, before = RegisterSegment, aliased(RegisterSegment)
     follows = and_(
         before.asset_id == one.asset_id, before.register == one.register,
@@ -60,13 +80,13 @@ def _segments(session: Session, asset_ids: Sequence[int]) -> Iterator[Breach]:
         ),
     )
     missing = and_(one.number > 0, before.id.is_(None))
-    query = (
+    return (
         select(
             one, missing, back, off_time, off_index, unit_changed, clock_changed, silent, turned
         )
         .outerjoin(before, follows)
         .where(
-            one.asset_id.in_(asset_ids),
+            one.asset_id.in_(_these()),
             or_(
                 missing, back, and_(one.number > 0, or_(off_time, off_index)), unit_changed,
                 clock_changed, silent, turned,
@@ -75,7 +95,11 @@ def _segments(session: Session, asset_ids: Sequence[int]) -> Iterator[Breach]:
         .order_by(one.asset_id, one.register, one.number)
         .limit(1)
     )  # fmt: skip
-    for row, is_missing, is_back, time, index, unit, clock, same, turn in session.execute(query):
+
+
+def _segments(session: Session, assets: Assets) -> Iterator[Breach]:
+    rows = session.execute(_segments_query(), assets)
+    for row, is_missing, is_back, time, index, unit, clock, same, turn in rows:
         named = f"segment {row.number} ({row.terminal_id})"
         where = (row.asset_id, row.register)
         if is_missing:
@@ -96,19 +120,24 @@ def _segments(session: Session, asset_ids: Sequence[int]) -> Iterator[Breach]:
             yield Breach("I6", *where, f"{named} ended at a counter that its turns do not give")
 
 
-def _open(session: Session, asset_ids: Sequence[int]) -> Iterator[Breach]:
-    query = (
+@cache
+def _open_query() -> Query:
+    return (
         select(RegisterSegment.asset_id, RegisterSegment.register)
-        .where(RegisterSegment.asset_id.in_(asset_ids), RegisterSegment.to_us.is_(None))
+        .where(RegisterSegment.asset_id.in_(_these()), RegisterSegment.to_us.is_(None))
         .group_by(RegisterSegment.asset_id, RegisterSegment.register)
         .having(func.count() > 1)
         .limit(1)
     )
-    for row in session.execute(query):
+
+
+def _open(session: Session, assets: Assets) -> Iterator[Breach]:
+    for row in session.execute(_open_query(), assets):
         yield Breach("I3", row.asset_id, row.register, "two terminals are billed at once")
 
 
-def _lines(session: Session, asset_ids: Sequence[int]) -> Iterator[Breach]:
+@cache
+def _lines_query() -> Query:
     one, before = BillLine, aliased(BillLine)
     follows = and_(
         before.asset_id == one.asset_id, before.register == one.register,
@@ -119,14 +148,17 @@ def _lines(session: Session, asset_ids: Sequence[int]) -> Iterator[Breach]:
     off_time = and_(later, or_(before.id.is_(None), before.to_us != one.from_us))
     back = or_(one.to_index < one.from_index, one.to_us <= one.from_us)
     silent = and_(one.quality == 0, one.gap_us > one.policy_us)
-    query = (
+    return (
         select(one, off_index, off_time, back, silent)
         .outerjoin(before, follows)
-        .where(one.asset_id.in_(asset_ids), or_(off_index, off_time, back, silent))
+        .where(one.asset_id.in_(_these()), or_(off_index, off_time, back, silent))
         .order_by(one.asset_id, one.register, one.number)
         .limit(1)
     )
-    for row, index, time, is_back, gap in session.execute(query):
+
+
+def _lines(session: Session, assets: Assets) -> Iterator[Breach]:
+    for row, index, time, is_back, gap in session.execute(_lines_query(), assets):
         where = (row.asset_id, row.register)
         if is_back:
             yield Breach("I1", *where, f"bill line {row.number} goes back")
@@ -138,18 +170,18 @@ def _lines(session: Session, asset_ids: Sequence[int]) -> Iterator[Breach]:
             yield Breach("I4", *where, f"bill line {row.number} has a gap and no estimate's flag")
 
 
-def _first_lines(session: Session, asset_ids: Sequence[int]) -> Iterator[Breach]:
-    """The bill begins where the ledger does."""
+@cache
+def _first_lines_query() -> Query:
     same: ColumnElement[bool] = and_(
         RegisterSegment.asset_id == BillLine.asset_id,
         RegisterSegment.register == BillLine.register,
         RegisterSegment.number == 0,
     )
-    query = (
+    return (
         select(BillLine.asset_id, BillLine.register)
         .join(RegisterSegment, same, isouter=True)
         .where(
-            BillLine.asset_id.in_(asset_ids), BillLine.number == 0,
+            BillLine.asset_id.in_(_these()), BillLine.number == 0,
             or_(
                 RegisterSegment.id.is_(None), RegisterSegment.from_us != BillLine.from_us,
                 RegisterSegment.start_index != BillLine.from_index,
@@ -157,27 +189,35 @@ def _first_lines(session: Session, asset_ids: Sequence[int]) -> Iterator[Breach]
         )
         .limit(1)
     )  # fmt: skip
-    for row in session.execute(query):
+
+
+def _first_lines(session: Session, assets: Assets) -> Iterator[Breach]:
+    """The bill begins where the ledger does."""
+    for row in session.execute(_first_lines_query(), assets):
         yield Breach("I2", row.asset_id, row.register, "the bill begins not where the ledger does")
 
 
-def _sums(session: Session, asset_ids: Sequence[int]) -> Iterator[Breach]:
+@cache
+def _sums_query() -> Query:
     used = func.sum(BillLine.to_index - BillLine.from_index)
     whole = func.max(BillLine.to_index) - func.min(BillLine.from_index)
-    query = (
+    return (
         select(BillLine.asset_id, BillLine.register, used, whole)
-        .where(BillLine.asset_id.in_(asset_ids))
+        .where(BillLine.asset_id.in_(_these()))
         .group_by(BillLine.asset_id, BillLine.register)
         .having(or_(used != whole, func.count() != func.max(BillLine.number) + 1))
         .limit(1)
     )
-    for asset_id, register, billed, used_up in session.execute(query):
+
+
+def _sums(session: Session, assets: Assets) -> Iterator[Breach]:
+    for asset_id, register, billed, used_up in session.execute(_sums_query(), assets):
         text = f"{billed} billed, last minus first is {used_up}"
         yield Breach("I2", asset_id, register, text)
 
 
-def _billed(session: Session, asset_ids: Sequence[int]) -> Iterator[Breach]:
-    """An item under way, or rolled back last, is billed by the terminal that its state says."""
+@cache
+def _billed_queries() -> tuple[Query, ...]:
     item, swap = MigrationItem, MigrationSwap
     instead = and_(swap.mode == "instead", item.state.in_(states.IN_PLACE))
     on_new = or_(item.state.in_(states.BILLED_NEW), instead)
@@ -198,16 +238,29 @@ def _billed(session: Session, asset_ids: Sequence[int]) -> Iterator[Breach]:
         and_(~on_new, RegisterSegment.terminal_id != item.old_terminal_id),
         and_(on_new, item.new_terminal_id.is_(None)),  # retired: nothing is billed any more
     )  # fmt: skip
-    query = (
-        select(item.id, item.state, item.asset_id, RegisterSegment.register,
-               RegisterSegment.terminal_id)
-        .join(RegisterSegment, RegisterSegment.asset_id == item.asset_id)
-        .outerjoin(swap, swap.open_for == item.id)
+    columns = select(
+        item.id, item.state, RegisterSegment.asset_id, RegisterSegment.register,
+        RegisterSegment.terminal_id,
+    )  # fmt: skip
+    # Of the item's asset, and of the meters on the line of its terminal.
+    behind = and_(SubDevice.gateway_id == item.asset_id, SubDevice.open_for.is_not(None))
+    own = columns.join(RegisterSegment, RegisterSegment.asset_id == item.asset_id)
+    meters = columns.join(SubDevice, behind).join(
+        RegisterSegment, RegisterSegment.asset_id == SubDevice.asset_id
+    )
+    return tuple(
+        query.outerjoin(swap, swap.open_for == item.id)
         .where(
-            item.asset_id.in_(asset_ids), item.id == newest, RegisterSegment.to_us.is_(None), wrong
+            item.asset_id.in_(_these()), item.id == newest, RegisterSegment.to_us.is_(None), wrong
         )
         .limit(1)
+        for query in (own, meters)
     )  # fmt: skip
-    for item_id, state, asset_id, register, terminal_id in session.execute(query):
-        text = f"item {item_id} is {state} and {terminal_id} is billed"
-        yield Breach("I5", asset_id, register, text)
+
+
+def _billed(session: Session, assets: Assets) -> Iterator[Breach]:
+    """An item under way, or rolled back last, is billed by the terminal that its state says."""
+    for query in _billed_queries():
+        for item_id, state, asset_id, register, terminal_id in session.execute(query, assets):
+            text = f"item {item_id} is {state} and {terminal_id} is billed"
+            yield Breach("I5", asset_id, register, text)

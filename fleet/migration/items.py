@@ -6,6 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from fleet.migration import served
 from fleet.migration.swap_tables import MigrationSwap
 from fleet.migration.tables import MigrationItem
 
@@ -47,8 +48,12 @@ def shown(
 ) -> list[Shown]:
     """Items by id, those behind `after`; `state` empty: all."""
     query = (
-        select(MigrationItem, MigrationSwap.verdict)
-        .outerjoin(MigrationSwap, MigrationSwap.open_for == MigrationItem.id)
+        select(
+            MigrationItem,
+            select(func.max(MigrationSwap.verdict))
+            .where(MigrationSwap.open_for == MigrationItem.id)
+            .scalar_subquery(),
+        )
         .where(MigrationItem.programme_id == programme_id, MigrationItem.id > after)
         .order_by(MigrationItem.id)
         .limit(min(limit, PAGE))
@@ -75,12 +80,8 @@ def counts(session: Session, programme_id: int) -> dict[str, int]:
 
 
 def assets(session: Session, programme_id: int) -> list[int]:
-    """The assets of a programme, each once."""
-    return list(
-        session.scalars(
-            select(MigrationItem.asset_id)
-            .where(MigrationItem.programme_id == programme_id)
-            .distinct()
-            .order_by(MigrationItem.asset_id)
-        )
+    """The assets of a programme, each once, and those of the meters behind its terminals."""
+    own = session.scalars(
+        select(MigrationItem.asset_id).where(MigrationItem.programme_id == programme_id).distinct()
     )
+    return served.assets(session, list(own))

@@ -29,14 +29,20 @@ def find(desk: Desk, item_ids: Sequence[int]) -> list[MigrationItem]:
     return rows
 
 
-def swaps(desk: Desk, items: Sequence[MigrationItem]) -> dict[int, MigrationSwap]:
-    """What is in place of each item that has something in place."""
+def swaps(desk: Desk, items: Sequence[MigrationItem]) -> dict[int, list[MigrationSwap]]:
+    """What is in place of each item that has something in place: a row for each register that it
+    moves, or one where it moves none. All of an item have one mode, terminal and time.
+    """
     rows = desk.session.scalars(
         select(MigrationSwap)
         .where(MigrationSwap.open_for.in_([item.id for item in items]))
+        .order_by(MigrationSwap.id)
         .execution_options(populate_existing=True)
     )
-    return {row.item_id: row for row in rows}
+    found: dict[int, list[MigrationSwap]] = {}
+    for row in rows:
+        found.setdefault(row.item_id, []).append(row)
+    return found
 
 
 def expect(item: MigrationItem, *wanted: str) -> None:

@@ -5,8 +5,8 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import select
 
-from fleet.migration import moves, states
-from fleet.migration.adopting import adopt, registers_of
+from fleet.migration import dials, moves, served, states
+from fleet.migration.adopting import adopt
 from fleet.migration.breaches import LedgerError
 from fleet.migration.desk import Desk
 from fleet.migration.scaling import Meaning
@@ -28,6 +28,7 @@ _NEEDS: Final[dict[str, tuple[str, ...]]] = {
     "replacement": (WHITELIST, FIRMWARE, SPARE, KEYS),
     "gateway-bridge": (WHITELIST, SPARE, KEYS),
 }
+_RETIRE: Final = "retire"
 
 
 class Standing(NamedTuple):
@@ -83,8 +84,9 @@ def standing(desk: Desk, item_ids: Sequence[int]) -> dict[int, Standing]:
 def make_ready(
     desk: Desk, item_ids: Sequence[int], meanings: Mapping[int, Meaning] | None = None
 ) -> list[int]:
-    """Items whose checks passed become ready: their assets come into the ledger, a work order is
-    made. Those that lack something wait. `meanings`: by asset, as of `adopt`.
+    """Items whose checks passed become ready: their assets come into the ledger, with the meters
+    behind their terminals, and a work order is made. Those that lack something wait. `meanings`:
+    by asset, as of `adopt`, before what the inventory tells of its dial.
     """
     lacking = standing(desk, item_ids)
     wanted = (states.PLANNED, states.ROLLED_BACK)
@@ -95,9 +97,13 @@ def make_ready(
     ]
     for item in items:
         moves.check(desk, item, states.READY)
-    metered = registers_of(desk, [item.asset_id for item in items])
-    terminals = {item.asset_id: item.old_terminal_id for item in items if item.asset_id in metered}
-    adopt(desk, terminals, meanings or {})
+    keys = served.keys(desk.session, items)
+    terminals = {key: item.old_terminal_id for item in items for key in keys[item.id]}
+    known = dials.of_inventory(desk.session, terminals)
+    by_asset = {asset_id: terminal_id for (asset_id, _), terminal_id in terminals.items()}
+    # What goes without a successor may never have told a reading: then it has no bill to keep.
+    ends = {item.old_terminal_id for item in items if item.path == _RETIRE}
+    adopt(desk, by_asset, {**known, **(meanings or {})}, dumb=ends)
     moves.move(desk, items, states.READY, {})
     for item in items:
         desk.session.add(
@@ -106,5 +112,5 @@ def make_ready(
                 photo="", photo_sha256="", note="",
             )
         )  # fmt: skip
-    desk.done([item.asset_id for item in items])
+    desk.done(sorted({item.asset_id for item in items} | set(by_asset)))
     return [item.id for item in items]

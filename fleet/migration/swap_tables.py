@@ -9,6 +9,7 @@ from sqlalchemy import (
     Integer,
     SmallInteger,
     String,
+    UniqueConstraint,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
@@ -31,7 +32,8 @@ class LedgerPolicy(Base):
 
 
 class MigrationSwap(Base):
-    """An attempt at an item: what was put in place, how its register is read, and its start.
+    """An attempt at an item: what was put in place, how a register is read there, and its start.
+    An item that moves several meters has a row for each.
 
     `mode`: beside (both stay for a dual run), instead (the old one went at once) or same (the
     terminal stays, its bearer changes). Without a register the columns of one are NULL.
@@ -51,18 +53,25 @@ class MigrationSwap(Base):
     modulus: Mapped[int | None] = mapped_column(BigInteger)
     clock_shift_s: Mapped[int | None] = mapped_column(Integer)
     step: Mapped[int | None] = mapped_column(BigInteger)
-    # The two dials as the visit saw them at once: the new one's, and the asset's index then.
+    # A time at which it is known what the new dial showed, and the asset's index then: of the
+    # visit that saw both dials, or of the last reading of a meter that stays where it is.
+    first_us: Mapped[int | None] = mapped_column(BigInteger)
     first_raw: Mapped[int | None] = mapped_column(BigInteger)
     first_index: Mapped[int | None] = mapped_column(BigInteger)
     old_raw: Mapped[int | None] = mapped_column(BigInteger)
     verdict: Mapped[str] = mapped_column(String(200))  # what the parity gate said last
     judged_us: Mapped[int | None] = mapped_column(BigInteger)
-    open_for: Mapped[int | None] = mapped_column(BigInteger, unique=True)  # the item, while it is
+    open_for: Mapped[int | None] = mapped_column(BigInteger)  # the item, while it is
 
     __table_args__ = (
+        UniqueConstraint("open_for", "asset_id"),
         CheckConstraint("mode IN ('beside', 'instead', 'same')", name="mode"),
         CheckConstraint("open_for IS NULL OR open_for = item_id", name="open"),
-        CheckConstraint("(first_raw IS NULL) = (first_index IS NULL)", name="dials"),
+        CheckConstraint(
+            "(first_raw IS NULL) = (first_index IS NULL)"
+            " AND (first_raw IS NULL) = (first_us IS NULL)",
+            name="dials",
+        ),
     )
 
 

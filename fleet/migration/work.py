@@ -83,9 +83,16 @@ def orders(
 
 
 def send_back(desk: Desk, item_id: int) -> int:
-    """Somebody has to drive out to put the old terminal in again; the order's number."""
+    """Somebody has to drive out to put the old terminal in again; the order's number, of the one
+    that waits where it was asked for before.
+    """
     (item,) = moves.find(desk, [item_id])
     moves.expect(item, *states.IN_PLACE)
+    waits = desk.session.scalar(
+        select(WorkOrder.id).where(WorkOrder.item_id == item_id, WorkOrder.state.in_(OPEN))
+    )
+    if waits is not None:
+        return waits
     row = WorkOrder(
         item_id=item_id, kind="back", state="open", made_us=desk.now_us, person="", photo="",
         photo_sha256="", note="",
@@ -192,4 +199,4 @@ def _note_photo(desk: Desk, item: MigrationItem, row: WorkOrder) -> None:
         "order": row.id, "photo": row.photo, "photo_sha256": row.photo_sha256, "note": row.note
     }  # fmt: skip
     desk.note("visit", body, item_id=item.id, asset_id=item.asset_id)
-    desk.done([item.asset_id])
+    desk.store_evidence()  # what was done was held against the invariants as it was done

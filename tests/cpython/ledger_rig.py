@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from sqlalchemy import event, select
 
 from fleet.db.base import Database
-from fleet.migration import billing, cutover, decommission, dualrun, ledger, preflight
+from fleet.migration import billing, cutover, decommission, dualrun, gate, ledger, preflight
 from fleet.migration import evidence as evidences
 from fleet.migration.desk import Desk, Office
 from fleet.migration.dualrun import Put
@@ -220,9 +220,9 @@ class Town:
         with self.desk(Actor.TECHNICIAN, "Chen") as desk:
             dualrun.install(desk, [put])
 
-    def judge(self, *places: int) -> list[dualrun.Verdict]:
+    def judge(self, *places: int) -> list[gate.Verdict]:
         with self.desk() as desk:
-            return dualrun.judge(desk, self._ids(places))
+            return gate.judge(desk, self._ids(places))
 
     def cut_over(self, *places: int) -> list[cutover.Moved]:
         with self.desk() as desk:

@@ -323,6 +323,7 @@ def _swaps() -> None:
         sa.Column("modulus", sa.BigInteger(), nullable=True),
         sa.Column("clock_shift_s", sa.Integer(), nullable=True),
         sa.Column("step", sa.BigInteger(), nullable=True),
+        sa.Column("first_us", sa.BigInteger(), nullable=True),
         sa.Column("first_raw", sa.BigInteger(), nullable=True),
         sa.Column("first_index", sa.BigInteger(), nullable=True),
         sa.Column("old_raw", sa.BigInteger(), nullable=True),
@@ -333,7 +334,9 @@ def _swaps() -> None:
             "mode IN ('beside', 'instead', 'same')", name=op.f("ck_migration_swaps_mode")
         ),
         sa.CheckConstraint(
-            "(first_raw IS NULL) = (first_index IS NULL)", name=op.f("ck_migration_swaps_dials")
+            "(first_raw IS NULL) = (first_index IS NULL)"
+            " AND (first_raw IS NULL) = (first_us IS NULL)",
+            name=op.f("ck_migration_swaps_dials"),
         ),
         sa.CheckConstraint(
             "open_for IS NULL OR open_for = item_id", name=op.f("ck_migration_swaps_open")
@@ -347,7 +350,7 @@ def _swaps() -> None:
             name=op.f("fk_migration_swaps_terminal_id_terminals"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_migration_swaps")),
-        sa.UniqueConstraint("open_for", name=op.f("uq_migration_swaps_open_for")),
+        sa.UniqueConstraint("open_for", "asset_id", name=op.f("uq_migration_swaps_open_for")),
     )
     op.create_index(
         op.f("ix_migration_swaps_asset_id"), "migration_swaps", ["asset_id"], unique=False

@@ -1,0 +1,1 @@
+"""A rehearsal: a whole programme on simulated terminals, in fast time, against the truth."""
