@@ -12,6 +12,7 @@ from typing import Any
 import cli_rig
 import pytest
 
+from fleet.bridge import mapping
 from fleet.cli.main import kapok
 
 DOCS = Path(__file__).parents[3] / "docs"
@@ -92,3 +93,9 @@ def test_what_can_be_tried_prints_what_the_page_says(
     assert "0 added, 1 changed, 0 reworded, 17 as before, 0 removed, 0 under way" in (
         DOCS / page
     ).read_text(encoding="utf-8")
+
+
+def test_the_mapping_of_the_old_system_is_one() -> None:
+    made = mapping.read(DOCS / "migration" / "old-billing.toml")
+    assert (made.name, made.kind) == ("old-billing", "folder")
+    assert made.rules.columns == ("meter", "at", "flag", "volume")
