@@ -243,12 +243,12 @@ def test_while_nothing_is_taken_nothing_is_set_aside(
     for n in range(3):
         measure(database, "M1", n, (LEVEL, n, 0))
     bureau.always, bureau.picks = "refuse", lambda _: True
-    assert goes(made, clock, 40) == (0, 0)
+    assert goes(made, clock, 16) == (0, 0)
     bureau.picks = None
     assert goes(made, clock) == (3, 0)
 
 
-@pytest.mark.parametrize("statement", range(3, 40, 5))
+@pytest.mark.parametrize("statement", range(3, 40, 6))
 def test_a_process_that_dies_at_any_statement_tells_each_reading(
     database: Database, tmp_path: Path, clock: Clock, bureau: Platform, statement: int
 ) -> None:
