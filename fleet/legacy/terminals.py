@@ -72,7 +72,7 @@ def speaking(session: Session, after: str = "", limit: int = PAGE) -> list[Speak
     ids = [terminal.id for terminal, _, _ in rows]
     mine = LegacyConflict.terminal_id
     counted = select(mine, func.count()).where(mine.in_(ids)).group_by(mine)
-    conflicts = {terminal_id: count for terminal_id, count in session.execute(counted)}
+    conflicts: dict[str, int] = {row[0]: row[1] for row in session.execute(counted)}
     strange: dict[str, list[str]] = {}
     for terminal_id, key in session.execute(
         select(LegacyUnmapped.terminal_id, LegacyUnmapped.key)

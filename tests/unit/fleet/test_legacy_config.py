@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from fleet.errors import Refusal
 from fleet.legacy import config, mapping, terminals
 from fleet.legacy.intake import Intake, Source, Value
+from fleet.legacy.limits import Bounds
 from fleet.legacy.mapping import Meanings, Unmapped
 from fleet.legacy.protocols import frame
 from fleet.settings import SettingsError
@@ -66,6 +67,13 @@ def test_a_file_and_what_it_says(tmp_path: Path) -> None:
     assert found.home.is_move("10.64.0.1", "10.127.0.1") is False
     told = found.meanings.hj212("2011", [frame.Value("a34004-Rtd", "35", "ng/m³")], 7)
     assert [one.quantity for one in told.values] == [29]
+
+
+def test_the_file_in_the_documents_is_one(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "legacy.md").read_text(encoding="utf-8")
+    found = read(tmp_path, page.partition("```toml\n")[2].partition("```")[0])
+    assert found.bounds == Bounds()  # it names what is so without it
+    assert found.dtus[0][0] == config.PORTS["dtu"]
 
 
 def test_without_a_file_and_by_options(tmp_path: Path) -> None:
