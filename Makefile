@@ -12,7 +12,8 @@ COMPILER := build-essential python3-dev
 STUBS := micropython-esp32-stubs==1.29.0.post1 micropython-stdlib-stubs==1.29.0.post2
 
 .PHONY: demo test lint types bench bench-thread bench-heap bench-modems bench-scenarios bench-bytes \
-  bench-coap bench-oscore bench-twilight bench-alarms bench-flash bench-update bench-rollouts measure \
+  bench-coap bench-oscore bench-twilight bench-alarms bench-flash bench-update bench-rollouts bench-legacy \
+  measure \
   soak soak-trace soak-fuzz soak-coap soak-bitflips soak-bundles soak-claims soak-unplug soak-valve \
   soak-register soak-update-nodes soak-cuts soak-legacy soak-ledger wheel system compiler clean
 
@@ -116,8 +117,12 @@ bench-update: system .venv/.dev
 bench-rollouts: .venv/.dev
 	@$(DRIVERS) $(PY) -m tests.bench.rollouts $(ARGS)
 
+# Ten thousand open HJ 212 connections on one core, beside a bare asyncio echo server.
+bench-legacy: .venv/.dev
+	@$(PY) -m tests.bench.legacy $(ARGS)
+
 bench: bench-heap bench-modems bench-scenarios bench-bytes bench-oscore bench-twilight bench-coap \
-  bench-alarms bench-flash bench-update bench-rollouts bench-thread
+  bench-alarms bench-flash bench-update bench-rollouts bench-legacy bench-thread
 
 # A recorded level trace through the whole thread; ARGS names another CSV file.
 soak-trace: .venv/.dev

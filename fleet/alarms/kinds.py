@@ -30,6 +30,8 @@ OF_FLEET = {
     "weighing": Kind(CRITICAL, "fleet"),
     "ingest": Kind(WARNING, "fleet"),
     "bridge": Kind(WARNING, "fleet"),
+    "legacy-moved": Kind(WARNING, "node"),
+    "legacy-clash": Kind(CRITICAL, "node"),
 }
 
 # By the event's name in firmware/node/wire/quantity.py. Critical is what may hurt somebody, or

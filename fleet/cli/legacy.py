@@ -1,5 +1,6 @@
 """`kapok legacy`: terminals of other makers, and what they send."""
 
+import importlib
 import sys
 from typing import Any
 
@@ -8,6 +9,12 @@ import rich_click as click
 from fleet.cli.common import say_json
 
 EX_USAGE, EX_DATAERR = 64, 65  # sysexits.h: how it was called, and what it was given
+_COMMANDS = {
+    "serve": "fleet.cli.legacy_serve",
+    "strangers": "fleet.cli.legacy_lists",
+    "terminals": "fleet.cli.legacy_lists",
+    "tolerate": "fleet.cli.legacy_lists",
+}
 _PROTOCOLS = ("cjt188", "dlt645", "hj212", "modbus", "sl651")
 
 
@@ -33,9 +40,28 @@ class _BadCall(click.UsageError):
     exit_code = EX_USAGE
 
 
-@click.group()
+class _Lazy(click.RichGroup):
+    """Loads what serves and what asks the database when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *_COMMANDS})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> Any:
+        if cmd_name not in _COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        return getattr(importlib.import_module(_COMMANDS[cmd_name]), cmd_name)
+
+
+@click.group(cls=_Lazy)
 def legacy() -> None:
     """Terminals of other makers.
+
+    \b
+    serve      listen for HJ 212, SL 651 and DTUs, and store what comes
+    terminals  who was heard, from where, and what is not understood
+    strangers  what came in and is nobody's
+    tolerate   let one terminal deviate from its protocol
+    decode     say what a frame says
 
     Example: kapok legacy decode --protocol cjt188 68 10 44 33 22 11 00 33 78 01 03 1F 90 00 80 16
     """

@@ -28,7 +28,7 @@ COMMANDS = {
     "install": ("fleet.cli.install", "install", "Link a node, an asset and a place."),
     "journal": ("fleet.cli.journal", "journal", "Journals of nodes: drain, export, import."),
     "label": ("fleet.cli.label", "label", "Print labels with QR codes."),
-    "legacy": ("fleet.cli.legacy", "legacy", "Terminals of other makers: decode a frame."),
+    "legacy": ("fleet.cli.legacy", "legacy", "Old terminals: serve, decode frames."),
     "migrate": ("fleet.cli.migrate", "migrate", "Move 2G/3G terminals: import, plan, waves."),
     "modem-files": ("fleet.cli.modem_files", "modem_files", "Give modems their firmware."),
     "modem-twin": ("fleet.cli.modem_twin", "modem_twin", "A modem for anybody's driver."),

@@ -24,6 +24,7 @@ from fleet.telemetry.tables import Reading
 
 __all__ = ["Arrival", "Intake", "Source", "Stored", "Value"]
 MOST = (1 << 62) - 1  # of a value: sums stay within 64 bits
+NOTE_US = 60 * 1_000_000  # a terminal is noted to be heard so often at most
 _AT_ONCE = 300  # keys in one question
 
 
@@ -39,13 +40,17 @@ class Value(NamedTuple):
 
 
 class Arrival(NamedTuple):
-    """What one frame, line or row of another system said; `frame` and `peer` where there are."""
+    """What one frame, line or row of another system said; `frame` and `peer` where there are.
+
+    `hold`: why it must not become readings yet, though its source may be known; empty: it may.
+    """
 
     source: Source
     values: Sequence[Value]
     received_us: int
     frame: bytes = b""
     peer: str = ""
+    hold: str = ""
 
 
 class Stored(NamedTuple):
@@ -68,6 +73,11 @@ class Stored(NamedTuple):
     def is_safe(self) -> bool:
         """Whether its sender may forget it, once this is committed."""
         return not self.refused
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether all that it said is a reading now, or is beside one."""
+        return not self.kept and not self.refused
 
 
 _Key = tuple[str, int, int, int]  # terminal, time, quantity, asset: as the index has them
@@ -116,12 +126,12 @@ class _Batch:
         """What are readings, and what became of the rest."""
         source = arrival.source
         known = self._known.get((source.kind, source.address))
-        if known is None or not known.is_active:
-            why = sources.UNKNOWN if known is None else sources.RETIRED
+        if known is None or not known.is_active or arrival.hold:
+            why = arrival.hold or (sources.UNKNOWN if known is None else sources.RETIRED)
             stored = self._keep(arrival, arrival.values, why)
             return [], stored._replace(terminal_id="" if known is None else known.terminal_id)
-        news = []
-        lost = []
+        news: list[telemetry.New] = []
+        lost: list[Value] = []
         why = ""
         for one in arrival.values:
             place = known.placed(source.meter, one.time_us)
@@ -207,7 +217,9 @@ class _Batch:
         spoke: dict[str, int] = {}
         for new in self._fresh.values():
             spoke[new.terminal_id] = max(new.received_us, spoke.get(new.terminal_id, 0))
-        registry.note_reports(self._session, {each: (us, {}) for each, us in spoke.items()})
+        heard_us = {known.terminal_id: known.heard_us for known in self._known.values()}
+        due = {one: us for one, us in spoke.items() if us - heard_us[one] >= NOTE_US}
+        registry.note_reports(self._session, {one: (us, {}) for one, us in due.items()})
 
     def _store_conflicts(self) -> None:
         if not self._conflicts:
@@ -244,7 +256,7 @@ def take_kept(session: Session, source: Source, most: int = 500) -> list[Stored]
         arrival = Arrival(source, [Value._make(one) for one in values], row.received_us, row.frame)
         stored = write(session, [arrival])[0]
         told.append(stored)
-        if not stored.kept and not stored.refused:
+        if stored.is_reading:
             done.append(number)
     if done:
         strangers.done(session, source, done)

@@ -1,8 +1,9 @@
 """What a number in a record measures: code -> (name, unit, decimals).
 
 A value on the wire is an integer; the unit is divided by 10**decimals, so level 1830 is 1.830 m.
-Codes are never reused. 1 to 99 are readings of an asset, 100 to 199 are about the node, 900 to 999
-are its words to the fleet about itself, which no asset has; 1000 and above are events.
+Codes are never reused. 1 to 99 are readings of an asset, 100 to 199 are about the node, 200 to 299
+are readings of an asset that only terminals of other makers bring, 900 to 999 are a node's words
+to the fleet about itself, which no asset has; 1000 and above are events.
 
 The application does not load this file: its modules have the codes that they need as private
 constants `_Q_<NAME>` and `_E_<NAME>`, and a test holds them to these names.
@@ -81,6 +82,44 @@ QUANTITIES = {
     120: ("brown_outs", "", 0),
     121: ("flash_erases", "", 0),  # of the most worn sector, as far as the node can count
     122: ("resets", "", 0),
+    # Water: HJ 212.
+    200: ("cod", "mg/L", 2),  # chemical oxygen demand
+    201: ("ammonia_nitrogen", "mg/L", 3),
+    202: ("total_phosphorus", "mg/L", 3),
+    203: ("total_nitrogen", "mg/L", 3),
+    204: ("ph", "", 2),
+    205: ("dissolved_oxygen", "mg/L", 2),
+    206: ("conductivity", "uS/cm", 1),
+    207: ("suspended_solids", "mg/L", 1),
+    208: ("permanganate_index", "mg/L", 2),
+    209: ("water_temperature", "degC", 2),
+    210: ("sewage_flow", "L/s", 3),
+    # Air and flue gas: HJ 212.
+    220: ("so2", "mg/m3", 3),
+    221: ("nox", "mg/m3", 3),
+    222: ("no2", "mg/m3", 3),
+    223: ("co", "mg/m3", 3),
+    225: ("smoke_dust", "mg/m3", 3),
+    226: ("nmhc", "mg/m3", 3),  # non-methane hydrocarbons
+    227: ("flue_oxygen", "%", 2),
+    228: ("flue_velocity", "m/s", 2),
+    229: ("flue_temperature", "degC", 1),
+    230: ("flue_pressure", "kPa", 3),
+    231: ("flue_humidity", "%", 2),
+    232: ("waste_gas_flow", "m3/s", 3),
+    233: ("wind_speed", "m/s", 2),
+    234: ("wind_direction", "deg", 1),
+    235: ("air_pressure", "kPa", 2),
+    # Stations of water: SL 651.
+    250: ("rain_period", "mm", 1),
+    251: ("rain_hour", "mm", 1),
+    252: ("rain_day", "mm", 1),
+    253: ("rain_5_minutes", "mm", 1),  # of the 5 minutes that begin then
+    254: ("level_5_minutes", "m", 2),
+    255: ("level_above", "m", 3),  # of a gate, a lock or a pump
+    256: ("level_below", "m", 3),
+    257: ("groundwater_depth", "m", 3),
+    258: ("river_flow", "m3/s", 3),
     # What became of an item: its number, a result (docs/protocol.md), and what that says more.
     900: ("item", "", 0),
     901: ("result", "", 0),
