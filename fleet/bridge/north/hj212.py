@@ -89,9 +89,9 @@ class HjPlatform:
             name = f"{word.key}-{_KINDS[derived.figure_of(quantity)]}"
             items.setdefault(word.key, []).append((name, format(told, "f")))
             worst[word.key] = max(worst.get(word.key, 0), quality)
-        groups: list[tuple[tuple[str, str], ...]] = [
-            (("DataTime", _text(message.time_us)[:14]),)
-        ] + [(*pairs, (f"{key}-Flag", _FLAGS[worst[key]])) for key, pairs in items.items()]
+        groups: list[tuple[tuple[str, str], ...]] = [(("DataTime", _text(message.time_us)[:14]),)]
+        for key, pairs in items.items():
+            groups.append((*pairs, (f"{key}-Flag", _FLAGS[worst[key]])))
         command = _COMMANDS[derived.period_of(message.values[0][0])]
         return hj212.Packet(
             self._st, command, numbers[message.asset_id], tuple(groups), _text(message.stamp_us),
