@@ -5,7 +5,9 @@ from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from fractions import Fraction
 
 from fleet.bridge.errors import Unmapped
-from fleet.wire.quantity import EVENT, EVENTS, QUANTITIES
+from fleet.telemetry import derived
+from fleet.telemetry.operations import quantity_name
+from fleet.wire.quantity import EVENT, EVENTS
 
 MOST = (1 << 62) - 1  # of a stored value
 _DIMENSIONS: dict[str, dict[str, Fraction]] = {
@@ -48,9 +50,9 @@ _OTHER = {"°c": "degc", "℃": "degc", "°": "deg", "µg/m3": "ug/m3", "μg/m3"
 
 def of_quantity(code: int) -> tuple[str, int]:
     """(unit, decimals) in which a quantity is stored; ("", 0) for an event."""
-    if code in QUANTITIES:
-        _name, unit, decimals = QUANTITIES[code]
-        return unit, decimals
+    found = derived.entry(code)
+    if found is not None:
+        return found[1], found[2]
     if code - EVENT in EVENTS:
         return "", 0
     raise KeyError(code)
@@ -87,7 +89,7 @@ def scaled(number: Decimal, factor: Fraction, code: int, may_round: bool) -> int
     exact = Fraction(number) * factor * 10**decimals
     if exact.denominator != 1 and not may_round:
         raise Unmapped(
-            f"{number} is finer than {decimals} decimals of {QUANTITIES[code][0]}: round = true"
+            f"{number} is finer than {decimals} decimals of {quantity_name(code)}: round = true"
         )
     value: int = round(exact)  # half to even
     if abs(value) > MOST:
@@ -99,7 +101,10 @@ def told(value: int, code: int, factor: Fraction, decimals: int) -> Decimal:
     """A stored value in another unit, one of which is `factor` of the quantity's, with so many
     decimals, rounded half to even.
     """
-    own = of_quantity(code)[1]
+    try:
+        own = of_quantity(code)[1]
+    except KeyError:
+        own = 0
     exact = Fraction(value, 10**own) / factor
     with localcontext() as context:
         context.prec = 60

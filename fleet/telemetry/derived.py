@@ -42,6 +42,18 @@ def entry(code: int) -> tuple[str, str, int] | None:
     return f"{name}_{words}", unit, decimals
 
 
+def period_of(code: int) -> str:
+    """Of PERIODS, over what a quantity tells; "now" for all that is no statistic."""
+    return PERIODS[code // 10_000] if 0 <= code // 10_000 < len(PERIODS) else PERIODS[0]
+
+
+def figure_of(code: int) -> str:
+    """Of FIGURES, which statistic a quantity is; empty for what is none."""
+    if code in QUANTITIES or entry(code) is None:
+        return ""
+    return FIGURES[code % 10_000 // 1_000]
+
+
 @cache
 def names() -> dict[str, int]:
     """The codes of all statistics by their names."""

@@ -1,5 +1,5 @@
-"""Readings as HJ 212-2017 to an authority's platform: real-time data (2011), each answered by
-9014 with its QN.
+"""Readings as HJ 212-2017 to an authority's platform: data of now, minutes, hours and days,
+each packet answered by 9014 with its QN.
 """
 
 from collections.abc import Mapping
@@ -13,10 +13,16 @@ from fleet.bridge.north.targets import Target
 from fleet.legacy.protocols import hj212
 from fleet.legacy.protocols.frame import BEIJING
 from fleet.legacy.protocols.hj212_words import SYSTEMS
+from fleet.telemetry import derived
 
 AT_ONCE = 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FLAGS = ("N", "S", "D")  # good, estimated (set by hand), suspect (fault): table 10's words
+_COMMANDS = {"now": "2011", "minute": "2051", "hour": "2061", "day": "2031"}
+_KINDS = {
+    "": "Rtd", "mean": "Avg", "min": "Min", "max": "Max", "total": "Cou", "converted": "ZsRtd",
+    "converted_mean": "ZsAvg", "converted_min": "ZsMin", "converted_max": "ZsMax",
+}  # fmt: skip
 _ASKS_ANSWER, _2017 = 1, 4
 _REFUSED = "2"  # QnRtn
 
@@ -75,14 +81,20 @@ class HjPlatform:
         )  # fmt: skip
 
     def _packet(self, message: Out, numbers: Mapping[int, str]) -> hj212.Packet:
-        groups: list[tuple[tuple[str, str], ...]] = [(("DataTime", _text(message.time_us)[:14]),)]
+        items: dict[str, list[tuple[str, str]]] = {}
+        worst: dict[str, int] = {}
         for quantity, value, quality in message.values:
             word = self._words[quantity]
             told = units.told(value, quantity, word.factor, word.decimals)
-            pairs = ((f"{word.key}-Rtd", format(told, "f")), (f"{word.key}-Flag", _FLAGS[quality]))
-            groups.append(pairs)
+            name = f"{word.key}-{_KINDS[derived.figure_of(quantity)]}"
+            items.setdefault(word.key, []).append((name, format(told, "f")))
+            worst[word.key] = max(worst.get(word.key, 0), quality)
+        groups: list[tuple[tuple[str, str], ...]] = [(("DataTime", _text(message.time_us)[:14]),)]
+        for key, pairs in items.items():
+            groups.append((*pairs, (f"{key}-Flag", _FLAGS[worst[key]])))
+        command = _COMMANDS[derived.period_of(message.values[0][0])]
         return hj212.Packet(
-            self._st, "2011", numbers[message.asset_id], tuple(groups), _text(message.stamp_us),
+            self._st, command, numbers[message.asset_id], tuple(groups), _text(message.stamp_us),
             self._pw, _2017 | _ASKS_ANSWER, variant=self._variant,
         )  # fmt: skip
 

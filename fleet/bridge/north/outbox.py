@@ -17,6 +17,7 @@ from fleet.bridge.errors import BridgeError
 from fleet.bridge.north.targets import BEGINNING, SL651, Target
 from fleet.bridge.tables import BridgeMessage, BridgeSource, BridgeTarget
 from fleet.registry.tables import Asset, Site
+from fleet.telemetry import derived
 from fleet.telemetry.tables import Reading
 
 QUEUED, SENT, REFUSED = "queued", "sent", "refused"
@@ -25,6 +26,7 @@ MOST_READINGS = 2000  # queued in one transaction
 MOST_VALUES = 20  # of one message: a packet of HJ 212 holds about 950 bytes
 KEEP_US = 30 * 86400 * 1_000_000
 PURGE = 2000
+_Key = tuple[int, int, str]  # asset, time, period
 _ID = re.compile("id:[0-9]+")
 _MINUTE_US = 60_000_000
 _MS_US = 1000
@@ -120,9 +122,11 @@ def scan(session: Session, target: Target, assets: Mapping[int, str], now_us: in
     if len(rows) == MOST_READINGS:
         top = rows[-1][0]
     step = _MINUTE_US if target.kind == SL651 else 1  # SL 651 tells minutes
-    groups: dict[tuple[int, int], dict[int, tuple[int, int]]] = {}
+    # An hour's means are another message than what was measured at its beginning.
+    groups: dict[_Key, dict[int, tuple[int, int]]] = {}
     for _id, asset_id, time_us, quantity, value, quality in rows:
-        groups.setdefault((asset_id, time_us // step * step), {})[quantity] = (value, quality)
+        key = (asset_id, time_us // step * step, derived.period_of(quantity))
+        groups.setdefault(key, {})[quantity] = (value, quality)
     _queue(session, target.name, groups, now_us)
     session.execute(
         update(BridgeTarget).where(BridgeTarget.name == target.name).values(cursor=top)
@@ -238,7 +242,7 @@ def purge(session: Session, now_us: int) -> int:
 
 
 def _queue(
-    session: Session, name: str, groups: Mapping[tuple[int, int], Mapping[int, tuple[int, int]]],
+    session: Session, name: str, groups: Mapping[_Key, Mapping[int, tuple[int, int]]],
     now_us: int,
 ) -> None:  # fmt: skip
     last = session.scalar(
@@ -247,7 +251,7 @@ def _queue(
     # A stamp names a message: its own millisecond, also where the clock was set back.
     stamp = max(now_us // _MS_US * _MS_US, (last or 0) + _MS_US)
     rows = []
-    for (asset_id, time_us), values in groups.items():
+    for (asset_id, time_us, _period), values in groups.items():
         told = [[quantity, value, quality] for quantity, (value, quality) in values.items()]
         for at in range(0, len(told), MOST_VALUES):
             rows.append(

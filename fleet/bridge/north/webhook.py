@@ -7,6 +7,7 @@ once.
 import json
 import time
 from collections.abc import Mapping
+from fractions import Fraction
 
 from fleet.alarms import webhook
 from fleet.alarms.errors import ChannelError
@@ -52,12 +53,14 @@ class HookPlatform:
         values = []
         for quantity, value, quality in message.values:
             word = self._words.get(quantity)
-            unit, decimals = units.of_quantity(quantity)
-            factor, name = units.between(unit, unit), quantity_name(quantity)
+            try:
+                unit, decimals = units.of_quantity(quantity)
+            except KeyError:  # of a firmware that is newer than this fleet
+                unit, decimals = "", 0
+            factor, name = Fraction(1), quantity_name(quantity)
             if word is not None:
                 factor, decimals, name = word.factor, word.decimals, word.key or name
                 unit = word.unit
-            assert factor is not None  # noqa: S101  # of a unit to itself it is 1
             number = units.told(value, quantity, factor, decimals)
             values.append(
                 {

@@ -23,7 +23,7 @@ from fleet.db.base import Database
 from fleet.legacy.protocols import hj212
 from fleet.registry.tables import Asset, Installation
 from fleet.telemetry import operations as telemetry
-from fleet.telemetry.operations import New
+from fleet.telemetry.operations import New, quantity_code
 
 SECOND = 1_000_000
 LEVEL, RAIN, DUST = 2, 13, 29
@@ -172,6 +172,23 @@ def test_readings_arrive_as_hj212_with_units_flags_and_times_of_china(
     assert goes(made, clock) == (0, 0)
 
 
+def test_means_of_an_hour_are_a_packet_of_their_own(
+    database: Database, tmp_path: Path, clock: Clock, bureau: Platform
+) -> None:
+    more = "".join(
+        f'[[values]]\nquantity = "pm2_5_hour_{figure}"\nfactor = "a34004"\n'
+        for figure in ("mean", "max")
+    )
+    made = opened(database, tmp_path, HJ + more, clock, port=bureau.port)
+    mean, most = quantity_code("pm2_5_hour_mean"), quantity_code("pm2_5_hour_max")
+    measure(database, "M1", 0, (DUST, 125, 0), (mean, 118, 0), (most, 140, 0))
+    assert goes(made, clock) == (2, 0)
+    assert [frame.cn for frame in bureau.taken] == ["2011", "2061"]
+    assert told(bureau.taken)[1][2] == {
+        "a34004-Avg": "11.8", "a34004-Max": "14.0", "a34004-Flag": "N",
+    }  # fmt: skip
+
+
 def test_a_platform_that_is_away_gets_all_of_it_in_order_when_it_is_back(
     database: Database, tmp_path: Path, clock: Clock
 ) -> None:
@@ -243,12 +260,12 @@ def test_while_nothing_is_taken_nothing_is_set_aside(
     for n in range(3):
         measure(database, "M1", n, (LEVEL, n, 0))
     bureau.always, bureau.picks = "refuse", lambda _: True
-    assert goes(made, clock, 40) == (0, 0)
+    assert goes(made, clock, 16) == (0, 0)
     bureau.picks = None
     assert goes(made, clock) == (3, 0)
 
 
-@pytest.mark.parametrize("statement", range(3, 40, 5))
+@pytest.mark.parametrize("statement", range(3, 40, 6))
 def test_a_process_that_dies_at_any_statement_tells_each_reading(
     database: Database, tmp_path: Path, clock: Clock, bureau: Platform, statement: int
 ) -> None:
