@@ -362,8 +362,7 @@ def test_a_register_that_was_retired_ends_where_its_bill_does(street: Street) ->
     street.pass_day(700, told=[])
     street.pass_day(300, told=[])
     street.now -= 6 * HOUR
-    put = {"mode": "same", "dials": False, "terminal_id": "", "old_raw": 1_005_900}
-    street.install(street.old(), **put)
+    street.install(street.old(), mode="same", dials=False, terminal_id="", old_raw=1_005_900)
     assert street.judge()[0].passed
     street.cut_over()
     end = street.segments()[-1].end_index
