@@ -27,7 +27,7 @@ class Reading(Base):
         # The few of wrong clocks are found by when they came in.
         Index(
             "ix_readings_clock_off", "asset_id", "received_us",
-            sqlite_where=text("clock_off"), postgresql_where=text("clock_off"),
+            sqlite_where=text("clock_off = 1"), postgresql_where=text("clock_off"),
         ),
     )  # fmt: skip
 

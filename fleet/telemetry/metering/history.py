@@ -2,14 +2,27 @@
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import CTE, ColumnElement, Integer, column, exists, func, select, values
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Integer,
+    column,
+    exists,
+    func,
+    literal_column,
+    select,
+    values,
+)
 from sqlalchemy.orm import Session, aliased
 
 from fleet.migration.ledger import Key
 from fleet.telemetry.metering.estimating import BETWEEN, LEAST_DAYS, Typical
+from fleet.telemetry.metering.policy import REGISTERS
 from fleet.telemetry.metering.tables import ESTIMATED, GOOD, DailyRead
 
 _FRESH_DAYS = 3  # whose last reading may still be on its way
+# As the partial index has it: SQLite does not take it for a parameter.
+_ESTIMATED = literal_column(str(ESTIMATED), Integer)
 
 
 def counts(read: type[DailyRead] = DailyRead) -> ColumnElement[bool]:
@@ -46,7 +59,7 @@ def begin(
     open_ = session.execute(
         select(DailyRead.asset_id, DailyRead.register, func.min(DailyRead.day))
         .where(
-            DailyRead.asset_id.in_(asset_ids), DailyRead.quality == ESTIMATED, counts(),
+            DailyRead.asset_id.in_(asset_ids), DailyRead.quality == _ESTIMATED, counts(),
             (DailyRead.method != BETWEEN) | (DailyRead.day >= until - replace_days),
         )
         .group_by(DailyRead.asset_id, DailyRead.register)
@@ -121,9 +134,12 @@ def on_days(
     """What counts, of these days alone: by asset, register, day."""
     rows = session.scalars(
         select(DailyRead)
-        .where(DailyRead.asset_id.in_(asset_ids), DailyRead.day.in_(days))
+        .where(
+            DailyRead.asset_id.in_(asset_ids), DailyRead.register.in_(REGISTERS),
+            DailyRead.day.in_(days),
+        )
         .order_by(DailyRead.revision)
-    )
+    )  # fmt: skip
     return {(row.asset_id, row.register, row.day): row for row in rows}
 
 

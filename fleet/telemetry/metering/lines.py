@@ -12,7 +12,7 @@ from fleet.migration.ledger import Key
 from fleet.migration.ledger_tables import BillLine
 from fleet.telemetry.metering import history
 from fleet.telemetry.metering.bill_tables import BillExport, BillShare
-from fleet.telemetry.metering.days import end_us, ends_at
+from fleet.telemetry.metering.days import DAY_US, end_us, ends_at
 from fleet.telemetry.metering.shares import CARRIED, USAGE, Period
 from fleet.telemetry.metering.tables import DailyRead
 
@@ -114,7 +114,8 @@ def _known_better(session: Session, assets: Sequence[int]) -> list[BillLine]:
             DailyRead,
             (DailyRead.asset_id == revised.asset_id)
             & (DailyRead.register == revised.register)
-            & (revised.to_us == DailyRead.day * (end_us(1) - end_us(0)) + end_us(0)),
+            & (DailyRead.day == (revised.to_us - end_us(0)) // DAY_US)
+            & (DailyRead.day * DAY_US + end_us(0) == revised.to_us),
         )
         .where(
             revised.asset_id.in_(assets), DailyRead.revision > 0,

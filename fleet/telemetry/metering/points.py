@@ -66,6 +66,11 @@ def along(standing: Standing, base: Point, reads: Sequence[Sequence[Read]], limi
             if state.at_us >= segment.from_us and state.at_us > points[-1].at_us:
                 index = max(points[-1].at_index, ledger.counted(segment, state.total))
                 points.append(Point(state.at_us, index, segment.number, state))
+    last = standing.segment
+    if last.to_us is not None and last.to_us > points[-1].at_us:  # retired: nothing will follow
+        index = max(points[-1].at_index, ledger.counted(last, last.total or 0))
+        state = Walked(last.total or 0, last.last_us or 0, last.last_raw or 0)
+        points.append(Point(last.to_us, index, last.number, state))
     return Line(points, held, back)
 
 

@@ -34,6 +34,7 @@ _DEFAULTS: Final = {
     34: Policy(spike_floor=5_000),
     35: Policy(spike_floor=5_000, most_per_day=1_000_000),
 }
+REGISTERS: Final = tuple(_DEFAULTS)
 _MOST: Final = {"spike_times": 1000, "spike_floor": 10**12, "most_per_day": 10**12}
 
 

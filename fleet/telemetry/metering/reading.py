@@ -197,7 +197,7 @@ def _clock_off(session: Session, works: Sequence[_Work]) -> dict[Key, list[int]]
     rows = session.execute(
         select(Reading.asset_id, Reading.terminal_id, Reading.quantity, Reading.received_us).where(
             Reading.asset_id.in_([asset_id for asset_id, _ in billed]),
-            Reading.clock_off.is_(True),
+            Reading.clock_off,
             Reading.received_us > min(end_us(work.first - 1) for work in works),
         )
     )

@@ -355,3 +355,39 @@ def test_a_closing_that_was_killed_is_done_again_and_bills_nothing_twice(
         assert session.scalar(select(func.count()).select_from(Reading)) == 10
     assert street.verify() == ""
     street.close()
+
+
+def test_a_register_that_was_retired_ends_where_its_bill_does(street: Street) -> None:
+    week(street)
+    street.pass_day(700, told=[])
+    street.pass_day(300, told=[])
+    street.now -= 6 * HOUR
+    street.install(street.old(), mode="same", dials=False, terminal_id="", old_raw=1_005_900)
+    assert street.judge()[0].passed
+    street.cut_over()
+    end = street.segments()[-1].end_index
+    assert end is not None
+    street.now += 6 * HOUR
+    for _ in range(4):
+        street.pass_day(0, told=[])
+    street.read()
+    reads = street.reads()
+    last = max(reads)
+    assert (reads[last].method, reads[last].at_index) == ("read", end)
+    assert last == days.day_of(street.segments()[-1].to_us or 0)
+    assert street.used(0, FIRST + 1, street.day + 1) == end - 1_000_000
+    assert street.exceptions() == []
+    assert street.shares(street.close_bill()) == [("usage", end - 1_000_000)]
+    street.pass_day(0, told=[])
+    assert street.close_bill().row_count == 0
+    assert audit.audit(street.database, "2g", keys()).breach is None
+
+
+def test_a_name_is_no_formula_in_an_export(street: Street) -> None:
+    with street.database.begin() as session:
+        session.connection().exec_driver_sql("UPDATE assets SET name = '=HYPERLINK(\"x\"),\n1'")
+    street.pass_day(700)
+    text = street.file(street.close_bill())
+    (row,) = csv.DictReader(io.StringIO(text, newline=""))
+    assert row["name"] == '\'=HYPERLINK("x"),\n1'
+    assert row["used"] == "0.700"

@@ -11,11 +11,12 @@ from metering_rig import FIRST, Street
 from sqlalchemy import select
 
 from fleet.migration import billing, ledger
+from fleet.migration.ledger_tables import RegisterSegment
 from fleet.telemetry.metering import (
     consumption,
-    findings,
     guards,
     history,
+    holds,
     lines,
     reading,
     screening,
@@ -233,10 +234,10 @@ def test_sabotage_parts_of_revisions_that_do_not_count_do_not_add_up(
             return true(day)
         return (
             select(DailyRead.at_index)
-            .where(DailyRead.asset_id == ledger.RegisterSegment.asset_id, DailyRead.day <= day)
+            .where(DailyRead.asset_id == RegisterSegment.asset_id, DailyRead.day <= day)
             .order_by(DailyRead.day.desc(), DailyRead.revision)
             .limit(1)
-            .correlate(ledger.RegisterSegment)
+            .correlate(RegisterSegment)
             .scalar_subquery()
         )
 
@@ -286,7 +287,7 @@ def test_sabotage_a_wrong_reading_before_a_bill_is_not_let_through_by_its_age(
 
     with monkeypatch.context() as sabotage:
         sabotage.setattr(reading, "_limit", blind)
-        sabotage.setattr(findings.holds, "hold", lambda *_: [])
+        sabotage.setattr(holds, "hold", lambda *_: [])
         street.read()
         assert street.reads()[street.day].at_index > 9_000_000
     street.read()

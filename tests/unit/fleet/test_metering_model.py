@@ -5,7 +5,6 @@ changes.
 
 import itertools
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -148,11 +147,6 @@ def nothing_sent_changed(life: Life) -> None:
     assert life.street.verify() == ""
     found = audit.audit(life.street.database, "2g", keys())
     assert found.breach is None, found.breach.line()
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    return tmp_path
 
 
 @given(st.lists(day, min_size=1, max_size=25), st.lists(st.integers(0, 60), max_size=5))

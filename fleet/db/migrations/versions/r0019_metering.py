@@ -248,7 +248,7 @@ def upgrade() -> None:
         "readings",
         ["asset_id", "received_us"],
         unique=False,
-        sqlite_where=sa.text("clock_off"),
+        sqlite_where=sa.text("clock_off = 1"),
         postgresql_where=sa.text("clock_off"),
     )
     for statement in _guards(op.get_bind().dialect.name):
@@ -284,7 +284,7 @@ def downgrade() -> None:
     op.drop_index(
         "ix_readings_clock_off",
         table_name="readings",
-        sqlite_where=sa.text("clock_off"),
+        sqlite_where=sa.text("clock_off = 1"),
         postgresql_where=sa.text("clock_off"),
     )
     op.drop_index(
