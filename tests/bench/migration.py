@@ -236,8 +236,8 @@ def tell(result: Result) -> str:
         f"bad lines {result.bad}, imported {result.imported}",
         f"states {dict(found.states)}, stuck {found.stuck}",
         (
-            f"readings: {proof.told} told, {proof.stored} stored, {proof.lost} lost, {proof.twice} "
-            f"twice, {proof.altered} altered, {proof.kept} kept, {proof.conflicts} conflicts"
+            f"readings: {proof.told} told, {proof.stored} stored, {proof.lost} lost, "
+            f"{proof.twice} twice, {proof.altered} altered, {proof.kept} kept, {proof.conflicts} conflicts"
         ),
         (
             f"bills: {proof.lines} lines of {proof.registers} registers, {proof.billed} billed, "
