@@ -15,7 +15,7 @@ STUBS := micropython-esp32-stubs==1.29.0.post1 micropython-stdlib-stubs==1.29.0.
   bench-coap bench-oscore bench-twilight bench-alarms bench-flash bench-update bench-rollouts bench-legacy \
   measure \
   soak soak-trace soak-fuzz soak-coap soak-bitflips soak-bundles soak-claims soak-unplug soak-valve \
-  soak-register soak-update-nodes soak-cuts soak-legacy soak-ledger soak-metering wheel system compiler clean
+  soak-register soak-update-nodes soak-cuts soak-legacy soak-ledger soak-metering soak-migration wheel system compiler clean
 
 .venv/bin/python:
 	@python3 -m venv .venv || { rm -rf .venv; \
@@ -172,6 +172,10 @@ soak-ledger: .venv/.dev
 soak-metering: .venv/.dev
 	@KAPOK_METERS=1000 $(PY) -m pytest -q -n 0 tests/unit/fleet/test_metering_model.py $(ARGS)
 
+# 10,000 terminals from CSV to decommissioned, 50 kills of the fleet, 200 rollbacks; ARGS="--sabotage untied".
+soak-migration: .venv/.dev
+	@$(PY) -m tests.bench.migration $(ARGS)
+
 # Over 100,000 power cuts in an update's life, on three flash layouts; five in a row too.
 soak-cuts: .venv/.dev
 	@$(DRIVERS) $(PY) -m tests.bench.cuts $(ARGS)
@@ -182,7 +186,7 @@ soak-legacy: .venv/.dev
 
 # Everything that is too long for every run.
 soak: soak-trace soak-fuzz soak-bitflips soak-bundles soak-claims soak-unplug soak-valve \
-  soak-register soak-cuts soak-legacy soak-ledger soak-metering soak-coap soak-update-nodes bench-thread
+  soak-register soak-cuts soak-legacy soak-ledger soak-metering soak-migration soak-coap soak-update-nodes bench-thread
 
 wheel: .venv/.dev
 	@$(PY) -m build --wheel --outdir dist . >/dev/null && ls dist/*.whl

@@ -60,10 +60,10 @@ class Killed:
     is asked of the next one again.
     """
 
-    def __init__(self, path: Path, key: Path, kills: int, guess: int, sabotage: str, seed: int):
+    def __init__(self, url: str, key: Path, kills: int, guess: int, sabotage: str, seed: int):
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["tests.bench.migration_server"])
-        self._path, self._key, self._sabotage = path, key, sabotage
+        self._url, self._key, self._sabotage = url, key, sabotage
         chance = random.Random(seed)
         # Where in the whole each death is to be; and at which statement from there on.
         self._deaths = sorted(chance.uniform(0, 0.97) for _ in range(kills))
@@ -107,7 +107,7 @@ class Killed:
         mine, theirs = self._context.Pipe()
         self._process = self._context.Process(
             target=migration_server.serve,
-            args=(theirs, str(self._path), str(self._key), self._sabotage),
+            args=(theirs, self._url, str(self._key), self._sabotage),
             daemon=True,
         )  # fmt: skip
         self._process.start()
@@ -138,19 +138,20 @@ class Killed:
 
 def run(
     folder: Path, terminals: int, kills: int, rollbacks: int, *, seed: int = 1,
-    crews: int = 0, sabotage: str = NONE, say: bool = False,
+    crews: int = 0, sabotage: str = NONE, say: bool = False, url: str = "",
 ) -> Result:  # fmt: skip
-    """One campaign in a folder."""
+    """One campaign in a folder; `url`: a database whose tables are made, else SQLite there."""
     begin = time.monotonic()
-    path, key = folder / "kapok.db", folder / "evidence.key"
-    database = Database(f"sqlite:///{path}")
-    Base.metadata.create_all(database.engine)
+    key = folder / "evidence.key"
+    database = Database(url or f"sqlite:///{folder / 'kapok.db'}")
+    if not url:
+        Base.metadata.create_all(database.engine)
     with database.begin() as session:
         registry.add_area(session, AREA, "Tianhe")
     signers.generate(key, None)
     town = migration_town.make(terminals, seed)
     migration_town.write_all(folder, town)
-    server = Killed(path, key, kills, STATEMENTS * terminals, sabotage, seed)
+    server = Killed(str(database.engine.url), key, kills, STATEMENTS * terminals, sabotage, seed)
     try:
         imported = _before(server, folder, terminals, crews, say)
         chances = Chances(seed=seed, rollbacks=rollbacks)
@@ -236,8 +237,9 @@ def tell(result: Result) -> str:
         f"bad lines {result.bad}, imported {result.imported}",
         f"states {dict(found.states)}, stuck {found.stuck}",
         (
-            f"readings: {proof.told} told, {proof.stored} stored, {proof.lost} lost, {proof.twice} "
-            f"twice, {proof.altered} altered, {proof.kept} kept, {proof.conflicts} conflicts"
+            f"readings: {proof.told} told, {proof.stored} stored, {proof.lost} lost, "
+            f"{proof.twice} twice, {proof.altered} altered, {proof.kept} kept, "
+            f"{proof.conflicts} conflicts"
         ),
         (
             f"bills: {proof.lines} lines of {proof.registers} registers, {proof.billed} billed, "

@@ -88,11 +88,11 @@ class CampaignServer(Server):
         return self.programme_id
 
 
-def serve(link: Connection, path: str, key: str, sabotage: str) -> None:
+def serve(link: Connection, url: str, key: str, sabotage: str) -> None:
     """Answer calls until the link ends, or die before the statement that a call names: how many
     from its beginning on, 0: it lives.
     """
-    database = Database(f"sqlite:///{path}")
+    database = Database(url)
     count, die_at = [0], [0]
 
     def before(*_args: object) -> None:
