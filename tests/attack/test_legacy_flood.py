@@ -222,10 +222,11 @@ def test_nothing_that_a_station_says_makes_the_listener_ask_or_set_anything(
             for groups in ((), (at,)):
                 made = hj212.Packet("32", cn, rig.MN, groups, "20261120080000223", "1", 5)
                 await end.say(hj212.encode(made))
+        end.writer.write_eof()
         heard = b""
-        while not await end.silent(0.5):
-            heard += await end.hear()
-        end.writer.transport.abort()
+        while more := await end.hear():
+            heard += more
+        await end.close()
         return heard
 
     async def run() -> None:

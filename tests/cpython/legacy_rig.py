@@ -40,7 +40,7 @@ OTHER_MN = "010000A8900016F000169DC1"
 STATION = "0012345678"
 GAS = "33007801443322"  # a gas meter's address on its box's line
 POWER, AIR = "000000000161", "7"  # behind another box
-WAIT_S = 20.0  # for what must come
+WAIT_S = 60.0  # for what must come
 AT = datetime(2026, 11, 20, 8, 0, tzinfo=BEIJING)
 _TABLES: tuple[type[Base], ...] = (
     Reading, LegacyConflict, LegacyKept, LegacyStranger, LegacyLink, LegacyUnmapped, AlarmAct,

@@ -88,6 +88,19 @@ def test_sabotage_an_answer_before_the_commit_promises_what_nobody_has(
     asyncio.run(play())
 
 
+def test_who_has_said_all_still_hears_the_answer(database: Database) -> None:
+    async def play() -> None:
+        async with rig.serving(database) as served:
+            end = await End.to(served, "hj212")
+            await end.say(rig.packet(1))
+            end.writer.write_eof()
+            assert hj212.decode(await end.hear()).cn == "9014"
+            assert await end.hear() == b""
+            await end.close()
+
+    asyncio.run(play())
+
+
 @pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
 def test_a_report_of_a_station_is_answered_with_esc(database: Database, kind: int) -> None:
     async def play() -> None:

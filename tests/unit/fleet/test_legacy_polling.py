@@ -8,12 +8,13 @@ import legacy_rig as rig
 import migration_rig
 import pytest
 from legacy_rig import End
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from fleet.db.base import Database
-from fleet.legacy import asking
+from fleet.legacy import asking, polling
 from fleet.legacy.asking import line_of, questions
 from fleet.legacy.tables import LegacyStranger
+from fleet.registry.tables import Terminal
 from fleet.wire import cjt188, dlt645, modbus
 
 GAS_BOX, TWO_BOX = migration_rig.imei(5).encode(), migration_rig.imei(6).encode()
@@ -113,6 +114,29 @@ def test_a_heartbeat_between_answers_is_none_of_the_meters(database: Database) -
             await end.say(b"PING")
             await rig.until(lambda: served.counts["frames"] == frames + 1)
             assert served.counts["garbage"] == 0
+            await end.close()
+
+    asyncio.run(run())
+
+
+def test_a_box_that_was_unknown_is_asked_once_it_is_known(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(polling, "AGAIN_S", 0.0)
+    mine = Terminal.imei == GAS_BOX.decode()
+
+    async def run() -> None:
+        with database.begin() as session:
+            session.execute(update(Terminal).where(mine).values(state="retired"))
+        async with rig.serving(database) as served:
+            end = await End.to(served, "dtu")
+            await end.say(GAS_BOX)
+            await rig.until(lambda: served.commits.counts["kept"] == 1)
+            with database.begin() as session:
+                session.execute(update(Terminal).where(mine).values(state="active"))
+            await end.say(b"PING")
+            await end.say(rig.gas_answer(await end.hear(), "5.00"))
+            await rig.until(lambda: served.commits.counts["new"] == 3)
             await end.close()
 
     asyncio.run(run())
