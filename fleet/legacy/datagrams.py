@@ -4,12 +4,12 @@ import asyncio
 from collections import OrderedDict
 from typing import Any, cast
 
-from fleet.coap.limits import Limits
 from fleet.legacy.commits import Item
 from fleet.legacy.intake import Source
-from fleet.legacy.sessions import Hall
+from fleet.legacy.sessions import Hall, mapped
 from fleet.legacy.talks import MakeTalk, Rules, Talk
 
+_LONGEST = 4_200  # bytes; the longest frame of SL 651 has 4,117
 _PEERS = 2_000  # whose unfinished messages are kept; the one not heard for longest is forgotten
 
 
@@ -41,10 +41,13 @@ class Peer:
     def proven(self) -> None:
         """A whole frame has come."""
         self._hall.counts["frames"] += 1
+        self._hall.limits.proven(mapped(self.host))
 
     def bad(self, what: str, size: int) -> None:
         """So many bytes were no frame."""
         self._hall.counts[what] += 1
+        if size:
+            self._hall.limits.forged(mapped(self.host))
 
     def parts(self, size: int) -> bool:
         """So many bytes wait for others of their message."""
@@ -59,7 +62,6 @@ class Datagrams(asyncio.DatagramProtocol):
 
     def __init__(self, hall: Hall, rules: Rules, make: MakeTalk) -> None:
         self._hall, self._rules, self._make = hall, rules, make
-        self._limits = Limits(hall.loop.time)
         self._transport: asyncio.DatagramTransport | None = None
         self._peers: OrderedDict[Any, tuple[Peer, Talk]] = OrderedDict()
 
@@ -71,7 +73,10 @@ class Datagrams(asyncio.DatagramProtocol):
         """As asyncio calls it."""
         counts = self._hall.counts
         counts["datagrams"] += 1
-        if self._transport is None or not self._limits.admit(_mapped(addr[0])):
+        if self._transport is None or len(data) > _LONGEST:
+            counts["datagrams too long"] += 1
+            return
+        if not self._hall.limits.admit(mapped(addr[0])):
             counts["datagrams limited"] += 1
             return
         if addr not in self._peers:
@@ -86,7 +91,3 @@ class Datagrams(asyncio.DatagramProtocol):
     def error_received(self, exc: Exception) -> None:
         """As asyncio calls it: an answer found nobody."""
         self._hall.counts["answers unheard"] += 1
-
-
-def _mapped(host: str) -> str:
-    return f"::ffff:{host}" if "." in host and ":" not in host else host

@@ -24,6 +24,7 @@ from fleet.telemetry.tables import Reading
 
 __all__ = ["Arrival", "Intake", "Source", "Stored", "Value"]
 MOST = (1 << 62) - 1  # of a value: sums stay within 64 bits
+NOTE_US = 60 * 1_000_000  # a terminal is noted to be heard so often at most
 _AT_ONCE = 300  # keys in one question
 
 
@@ -216,7 +217,9 @@ class _Batch:
         spoke: dict[str, int] = {}
         for new in self._fresh.values():
             spoke[new.terminal_id] = max(new.received_us, spoke.get(new.terminal_id, 0))
-        registry.note_reports(self._session, {each: (us, {}) for each, us in spoke.items()})
+        heard_us = {known.terminal_id: known.heard_us for known in self._known.values()}
+        due = {one: us for one, us in spoke.items() if us - heard_us[one] >= NOTE_US}
+        registry.note_reports(self._session, {one: (us, {}) for one, us in due.items()})
 
     def _store_conflicts(self) -> None:
         if not self._conflicts:

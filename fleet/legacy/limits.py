@@ -28,7 +28,7 @@ class Bounds:
     frames_per_s: float = 20.0
     burst: float = 200.0
     pending: int = 64
-    garbage: int = 8_192
+    garbage: int = 2_200  # two damaged packets of HJ 212
     parts_one: int = 1 << 20
     parts_all: int = 64 << 20
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Decimal, InvalidOperation
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -134,6 +134,7 @@ def scaled(quantity: int, text: str, factor: Decimal = Decimal(1)) -> int | None
     return number if abs(number) <= MOST else None
 
 
+@lru_cache(4096)
 def micros(moment: datetime) -> int:
     """An aware time in us since 1970 UTC, exact."""
     whole = int(moment.replace(microsecond=0).timestamp())

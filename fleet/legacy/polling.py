@@ -25,6 +25,7 @@ from fleet.registry.sub_tables import SubDevice
 from fleet.registry.tables import Asset
 
 MOST_HELD = 1_024  # bytes of a line that wait to become an answer
+AGAIN_S = 300.0  # after which an unknown box is looked for again, at its heartbeat
 AT_ONCE = 500  # boxes that are asked at one time
 # By the kind of the asset: what its meter is asked, if nothing else is said.
 PROFILES = {
@@ -91,11 +92,11 @@ class Dtu:
     def __init__(self, polls: Polls, model: Model, channel: Session) -> None:
         self._polls, self._model, self._channel = polls, model, channel
         self._line = dtu.Line(model.boxes)
-        self._source: Source | None = None
         self._task: asyncio.Task[None] | None = None
         self._held = bytearray()
         self._due: tuple[Ask, asyncio.Future[bytes]] | None = None
         self._serial = 0
+        self._looked = 0.0
 
     def feed(self, data: bytes) -> int:
         """Take what came; how much that was no answer."""
@@ -111,19 +112,29 @@ class Dtu:
             self._channel.proven()
             if isinstance(one, dtu.Registered):
                 self._registered(one)
+            elif self._is_due():
+                self._registered(self._line.registered)
         return count
+
+    def _is_due(self) -> bool:
+        """Whether to look again for a box that nobody knew: the inventory may know it by now."""
+        return self._task is None and time.monotonic() - self._looked >= AGAIN_S
 
     def close(self) -> None:
         """The connection is gone."""
         if self._task is not None:
             self._task.cancel()
 
-    def _registered(self, said: dtu.Registered) -> None:
-        self._source = source = Source(said.kind, said.identity)
+    def _registered(self, said: dtu.Registered | None) -> None:
+        if said is None:
+            return
+        source = Source(said.kind, said.identity)
+        self._looked = time.monotonic()
         arrival = Arrival(source, (), now_us(), said.raw, self._channel.host)
 
         def done(stored: Stored) -> None:
-            if stored.terminal_id and not stored.why and self._channel.is_open:
+            known = stored.terminal_id and not stored.why
+            if known and self._task is None and self._channel.is_open:
                 self._task = asyncio.get_running_loop().create_task(self._run(source))
 
         self._channel.commit(source, Item(arrival, done))

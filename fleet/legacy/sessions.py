@@ -6,11 +6,14 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable
 from typing import Protocol, cast
 
+from fleet.coap.limits import Limits
 from fleet.legacy.commits import Commits, Item
 from fleet.legacy.intake import Source, Stored
 from fleet.legacy.limits import Bounds, Bucket, Speakers
 
-READ = 16 << 10  # bytes read at once; all connections have one buffer, as each is done with it
+# Bytes read at once. All connections have one buffer, since each is done with it at once; and a
+# search in garbage costs up to 16 us a byte, in which all others wait.
+READ = 2 << 10
 _WRITE = 4 << 10  # bytes of answers that a peer may leave unread
 _KEEPALIVE = (
     (socket.TCP_KEEPIDLE, 120), (socket.TCP_KEEPINTVL, 30), (socket.TCP_KEEPCNT, 4),
@@ -40,6 +43,7 @@ class Hall:
         self.unproven: OrderedDict[Session, float] = OrderedDict()
         self.proven: OrderedDict[Session, float] = OrderedDict()
         self.parts = 0
+        self.limits = Limits(self.loop.time)
 
     def __len__(self) -> int:
         return len(self.unproven) + len(self.proven)
@@ -83,9 +87,10 @@ class Session(asyncio.BufferedProtocol):
         peer = made.get_extra_info("peername")
         self.host = str(peer[0]) if peer else ""
         if len(hall) >= hall.bounds.connections:
-            hall.counts["full"] += 1
-            made.abort()
-            self._transport = None
+            self._turn_away("full")
+            return
+        if not hall.limits.admit(mapped(self.host)):
+            self._turn_away("limited")
             return
         while len(hall.unproven) >= hall.bounds.unproven:
             next(iter(hall.unproven)).end("half-open")
@@ -173,6 +178,7 @@ class Session(asyncio.BufferedProtocol):
         self._garbage = 0
         if not self._proven:
             self._proven = True
+            hall.limits.proven(mapped(self.host))
             hall.unproven.pop(self, None)
         if self._transport is not None:
             hall.proven[self] = hall.loop.time()
@@ -183,6 +189,7 @@ class Session(asyncio.BufferedProtocol):
         self._hall.counts[what] += 1
         self._garbage += size
         if self._garbage > self._hall.bounds.garbage:
+            self._hall.limits.forged(mapped(self.host))
             self.end("only garbage")
 
     def parts(self, size: int) -> bool:
@@ -202,6 +209,12 @@ class Session(asyncio.BufferedProtocol):
         self._gone()
         if transport is not None:
             transport.abort()
+
+    def _turn_away(self, why: str) -> None:
+        self._hall.counts[why] += 1
+        if self._transport is not None:
+            self._transport.abort()
+        self._transport = None
 
     def _has_room(self) -> None:
         self._resume(_QUEUE)
@@ -225,3 +238,8 @@ class Session(asyncio.BufferedProtocol):
         feed, self._feed = self._feed, None
         if feed is not None:
             feed.close()
+
+
+def mapped(host: str) -> str:
+    """An address as limits take it: of IPv4 as IPv6 writes it."""
+    return f"::ffff:{host}" if "." in host and ":" not in host else host

@@ -52,13 +52,14 @@ class Place(NamedTuple):
 
 
 class Known(NamedTuple):
-    """A terminal that was found: where it served, the newest time (us) of its readings, -1 for
-    none, and the meters behind each of its assets by address.
+    """A terminal that was found: where it served, the newest time (us) of its readings and when
+    it was noted to be heard, -1 for none, and the meters behind each of its assets by address.
     """
 
     terminal_id: str
     standing: Standing
     newest_us: int
+    heard_us: int
     meters: dict[tuple[int, str], tuple[tuple[SubDevice, str], ...]]
 
     @property
@@ -108,7 +109,7 @@ def find(session: Session, sources: Iterable[Source]) -> dict[tuple[str, str], K
     with_meters = [ids[key] for key in behind if key in ids]
     meters = _meters(session, [standings[terminal_id] for terminal_id in with_meters])
     return {
-        key: Known(terminal_id, standings[terminal_id], newest[terminal_id], meters)
+        key: Known(terminal_id, standings[terminal_id], *newest[terminal_id], meters)
         for key, terminal_id in ids.items()
     }
 
@@ -161,15 +162,18 @@ def _by_address(
     return {spelled[address]: terminal_id for terminal_id, address in found}
 
 
-def _newest(session: Session, terminal_ids: Sequence[str]) -> dict[str, int]:
+def _newest(session: Session, terminal_ids: Sequence[str]) -> dict[str, tuple[int, int]]:
     last = (
         select(func.max(Reading.time_us))
         .where(Reading.terminal_id == Terminal.id)
         .correlate(Terminal)
         .scalar_subquery()
     )
-    rows = session.execute(select(Terminal.id, last).where(Terminal.id.in_(list(terminal_ids))))
-    return {terminal_id: -1 if us is None else us for terminal_id, us in rows}
+    rows = session.execute(
+        select(Terminal.id, func.coalesce(last, -1), func.coalesce(Terminal.last_report_us, -1))
+        .where(Terminal.id.in_(list(terminal_ids)))
+    )  # fmt: skip
+    return {terminal_id: (newest_us, heard_us) for terminal_id, newest_us, heard_us in rows}
 
 
 def _meters(

@@ -5,13 +5,14 @@ Nothing here ever asks, sets or switches anything at the other end: it only answ
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
 
 from fleet.legacy.commits import Item
 from fleet.legacy.intake import Arrival, Source, Stored
 from fleet.legacy.mapping import Mapped, Meanings
-from fleet.legacy.protocols import hj212, hj212_packets, sl651, sl651_packets
+from fleet.legacy.protocols import hj212, sl651, sl651_packets
 from fleet.legacy.protocols import sl651_words as words
 from fleet.legacy.protocols.frame import BEIJING, FrameError, Garbage, Value
 
@@ -52,12 +53,16 @@ class Hj212:
         self._rules = rules
         self._channel = channel
         self._splitter = hj212.splitter(hj212.MODBUS_CRC)
-        self._parts: hj212_packets.Assembler | None = None
-        self._owed: list[hj212.Packet] = []
-        self._held = 0
+        self._message: tuple[str, str, int | None] | None = None  # of the newest part with a time
+        self._at = ""
 
     def feed(self, data: bytes) -> int:
         """Take what came; how many frames that were."""
+        whole = self._alone(data)
+        if whole is not None:
+            self._channel.proven()
+            self._take(whole, data)
+            return 1
         count = 0
         for one in self._splitter.feed(data):
             if isinstance(one, Garbage):
@@ -76,23 +81,29 @@ class Hj212:
     def close(self) -> None:
         """The connection is gone."""
 
+    def _alone(self, data: bytes) -> hj212.Packet | None:
+        """The packet that came whole and alone, as most do; None: look closer."""
+        head = data[:6]
+        if not self._splitter.is_empty or head[:2] != b"##" or not head[2:].isdigit():
+            return None
+        if len(data) != int(head[2:]) + hj212.OVERHEAD:
+            return None
+        try:
+            return hj212.decode(data, hj212.MODBUS_CRC)
+        except FrameError:
+            return None
+
     def _take(self, packet: hj212.Packet, frame: bytes) -> None:
+        if (packet.pnum or 1) > 1:
+            timed = self._timed(packet)
+            if timed is None:
+                # It cannot be stored alone: its sender repeats it, behind the first.
+                self._channel.bad("parts without a time", 0)
+                return
+            packet = timed
         if packet.kind not in ("upload", "notice"):
             self._channel.bad("neither data nor notice", 0)
             return
-        owed = [packet]
-        # Parts with a data time of their own say all by themselves: each is stored as it comes.
-        if (packet.pnum or 1) > 1 and packet.get("DataTime") is None:
-            self._parts = self._parts or hj212_packets.Assembler()
-            whole = self._parts.take(packet)
-            self._owed.append(packet)
-            self._held += len(frame)
-            if whole is None:
-                if not self._channel.parts(self._held):
-                    self._forget()
-                return
-            owed, packet = self._owed, whole
-            self._forget()
         now_us = time.time_ns() // 1000
         mapped = self._rules.meanings.hj212(packet.cn, hj212.values(packet), now_us)
         hold = ""
@@ -104,17 +115,26 @@ class Hj212:
         def done(stored: Stored) -> None:
             if not stored.is_safe or hold:
                 return
-            for one in owed:
-                told = hj212.answer(one)
-                if told is not None:
-                    self._channel.send(told)
+            told = hj212.answer(packet)
+            if told is not None:
+                self._channel.send(told)
 
         variant = "" if hold else packet.variant or ""
         self._channel.commit(source, Item(arrival, done, mapped.unmapped, variant=variant))
 
-    def _forget(self) -> None:
-        self._parts, self._owed, self._held = None, [], 0
-        self._channel.parts(0)
+    def _timed(self, part: hj212.Packet) -> hj212.Packet | None:
+        """One packet of several as one that says all by itself: with the time of its message.
+
+        The standard has the time in each; some devices have it in the first alone.
+        """
+        message = (part.mn, part.cn, part.pnum)
+        at = part.get("DataTime")
+        if at is not None:
+            self._message, self._at = message, at
+            return part
+        if message != self._message:
+            return None
+        return replace(part, groups=((("DataTime", self._at),), *part.groups))
 
 
 class Sl651:

@@ -71,11 +71,8 @@ def speaking(session: Session, after: str = "", limit: int = PAGE) -> list[Speak
     ).all()  # fmt: skip
     ids = [terminal.id for terminal, _, _ in rows]
     mine = LegacyConflict.terminal_id
-    conflicts = dict(
-        session.execute(select(mine, func.count()).where(mine.in_(ids)).group_by(mine))
-        .tuples()
-        .all()
-    )
+    counted = select(mine, func.count()).where(mine.in_(ids)).group_by(mine)
+    conflicts: dict[str, int] = {row[0]: row[1] for row in session.execute(counted)}
     strange: dict[str, list[str]] = {}
     for terminal_id, key in session.execute(
         select(LegacyUnmapped.terminal_id, LegacyUnmapped.key)

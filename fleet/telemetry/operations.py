@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
-from sqlalchemy import insert, select
+from sqlalchemy import Table, insert, select
 from sqlalchemy.orm import Session
 
 from fleet.errors import Refusal
@@ -20,6 +20,7 @@ AHEAD_US = 3600 * 1_000_000
 BEHIND_US = 400 * 86400 * 1_000_000
 
 
+_TABLE = cast("Table", Reading.__table__)
 _CURSOR = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
 
 
@@ -65,7 +66,7 @@ def store(session: Session, readings: Iterable[New]) -> int:
     """Insert; the number of rows."""
     rows = [{**reading._asdict(), "clock_off": reading.clock_off} for reading in readings]
     if rows:
-        session.execute(insert(Reading), rows)
+        session.execute(insert(_TABLE), rows)  # by no mapper: half of the time
     return len(rows)
 
 

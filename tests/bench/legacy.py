@@ -99,7 +99,7 @@ def process(*words: str, core: int) -> Iterator[subprocess.Popen[str]]:
     """A program on a core, until the block ends."""
     started = subprocess.Popen(
         [sys.executable, "-m", *words],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         preexec_fn=lambda: os.sched_setaffinity(0, {core}),  # noqa: PLW1509
     )  # fmt: skip
     try:

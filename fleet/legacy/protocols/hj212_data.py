@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from fleet.legacy.protocols.frame import FrameError, moment
 
@@ -89,6 +90,7 @@ def groups(cp: str, at: int) -> tuple[tuple[tuple[tuple[str, str], ...], ...], l
     return tuple(made), notes
 
 
+@lru_cache(4096)  # the same few times stand all over a packet, and in those of a minute
 def stamp(text: str) -> datetime | None:
     """YYYYMMDDhhmmss, with zzz behind it or not; None where it is no time."""
     if len(text) not in (14, 17) or not (text.isascii() and text.isdigit()):

@@ -37,6 +37,11 @@ class Splitter:
         self._lost = bytearray()
         self._why = ""
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is held: what comes next may be a frame as it is."""
+        return not self._held
+
     def feed(self, data: bytes) -> list[bytes | Garbage]:
         """What is whole after these bytes, in their order. Total; holds back one frame at most."""
         out: list[bytes | Garbage] = []

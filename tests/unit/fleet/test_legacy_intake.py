@@ -4,9 +4,10 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import legacy_rig
 import migration_rig as rig
 import pytest
-from sqlalchemy import delete, select, text, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 
 from fleet.db.base import Database
@@ -25,19 +26,26 @@ DTU = Source("number", "T1")
 STATION = Source("sl651", "0012345678")
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with contextlib.closing(rig.open_city(tmp_path)) as opened:
+@pytest.fixture(scope="module")
+def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    folder = tmp_path_factory.mktemp("city")
+    with contextlib.closing(rig.open_city(folder)) as opened:
         rig.bring(
             opened,
-            tmp_path,
+            folder,
             [
                 rig.line(1),
                 rig.line(2, protocol="SL651", address="12345678"),
                 rig.line(3, protocol="HJ212", address="010000A8900016F000169DC0"),
+                rig.line(4),
             ],
         )
         yield opened
+
+
+@pytest.fixture
+def database(city: Database) -> Database:
+    return legacy_rig.fresh(city)
 
 
 def readings(database: Database) -> list[tuple[int, int]]:
@@ -99,15 +107,17 @@ def test_sabotage_without_the_question_the_database_itself_refuses_a_double(
     monkeypatch.setattr(intake._Batch, "_there", lambda *_: {})
     with pytest.raises(IntegrityError):
         Intake(database).store(DTU, [Value(GAS, NOW, 1)], NOW)
-    with database.begin() as session:
-        session.execute(text("DROP INDEX uq_readings_legacy"))
+    (index,) = [one for one in Reading.__table__.indexes if one.name == "uq_readings_legacy"]  # type: ignore[attr-defined]
+    index.drop(database.engine)
     Intake(database).store(DTU, [Value(GAS, NOW, 1)], NOW)
     assert readings(database) == [(NOW, 1), (NOW, 1)]
+    legacy_rig.fresh(database)
+    index.create(database.engine)
 
 
 def test_a_reading_is_of_the_asset_that_was_served_then(database: Database) -> None:
     with database.begin() as session:
-        terminal = session.scalars(select(Terminal).where(Terminal.imei == rig.imei(1))).one()
+        terminal = session.scalars(select(Terminal).where(Terminal.imei == rig.imei(4))).one()
         other = session.scalars(select(Asset).where(Asset.name == "M2")).one().id
         mine = session.scalars(
             select(Installation).where(Installation.open_for == terminal.id)
@@ -116,14 +126,16 @@ def test_a_reading_is_of_the_asset_that_was_served_then(database: Database) -> N
         session.flush()
         session.add(Installation(terminal_id=terminal.id, asset_id=other, from_us=NOW,
                                  open_for=terminal.id, register_offset=1000))  # fmt: skip
-    Intake(database).store(DTU, [Value(GAS, NOW - 1, 500), Value(GAS, NOW + 1, 3)], NOW)
+    Intake(database).store(
+        Source("number", "T4"), [Value(GAS, NOW - 1, 500), Value(GAS, NOW + 1, 3)], NOW
+    )
     with database.read() as session:
         rows = session.execute(
             select(Asset.name, Reading.value)
             .join(Asset, Asset.id == Reading.asset_id)
             .order_by(Reading.time_us)
         )
-        assert [tuple(row) for row in rows] == [("M1", 500), ("M2", 1003)]
+        assert [tuple(row) for row in rows] == [("M4", 500), ("M2", 1003)]
 
 
 def test_meters_behind_a_terminal_are_told_apart(database: Database) -> None:
