@@ -176,6 +176,9 @@ class Play:
         for item in self._returning & {i for i, one in again.items() if one[0] == _GONE}:
             self.rolled_back[self.wanted.pop(item, "the gate")] += 1
             self._returning.discard(item)
+        for item in [one for one in self._returning if (again[one][1] or now) < now]:
+            self._returning.discard(item)  # nobody came in time: it stays
+            self.wanted.pop(item, None)
         due = [
             item
             for item, (state, _) in again.items()
