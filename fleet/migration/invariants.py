@@ -2,46 +2,43 @@
 transition, and first of all by the audit.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import Any
 
 from sqlalchemy import (
-    BindParameter,
-    ColumnElement,
     and_,
-    bindparam,
     func,
     or_,
     select,
 )
 from sqlalchemy.orm import Session, aliased
 
-from fleet.migration import states
+from fleet.migration import bill_checks, states
+from fleet.migration.bill_checks import Assets, Query, these
 from fleet.migration.breaches import Breach
-from fleet.migration.ledger_tables import BillLine, RegisterSegment
+from fleet.migration.ledger_tables import RegisterSegment
 from fleet.migration.swap_tables import MigrationSwap
 from fleet.migration.tables import MigrationItem
 from fleet.registry.sub_tables import SubDevice
 
 # Why a segment may begin on the terminal of the one before it; ledger.py.
-Assets = Mapping[str, list[int]]
-Query = Any  # a select, of columns of its own
 _SAME_TERMINAL = ("unit", "clock", "back", "set")
 
 
 def first(session: Session, asset_ids: Sequence[int]) -> Breach | None:
     """The first invariant of these assets that does not hold; None: all do."""
     assets = {"assets": list(asset_ids)}
-    for check in (_segments, _open, _lines, _first_lines, _sums, _billed):
+    for check in (
+        _segments,
+        _open,
+        bill_checks.lines,
+        bill_checks.first_lines,
+        bill_checks.sums,
+        _billed,
+    ):
         for breach in check(session, assets):
             return breach
     return None
-
-
-# Each question is put together once: that takes longer than the database does to answer it.
-def _these() -> BindParameter[Sequence[int]]:
-    return bindparam("assets", expanding=True)
 
 
 @cache
@@ -86,7 +83,7 @@ def _segments_query() -> Query:
         )
         .outerjoin(before, follows)
         .where(
-            one.asset_id.in_(_these()),
+            one.asset_id.in_(these()),
             or_(
                 missing, back, and_(one.number > 0, or_(off_time, off_index)), unit_changed,
                 clock_changed, silent, turned,
@@ -124,7 +121,7 @@ def _segments(session: Session, assets: Assets) -> Iterator[Breach]:
 def _open_query() -> Query:
     return (
         select(RegisterSegment.asset_id, RegisterSegment.register)
-        .where(RegisterSegment.asset_id.in_(_these()), RegisterSegment.to_us.is_(None))
+        .where(RegisterSegment.asset_id.in_(these()), RegisterSegment.to_us.is_(None))
         .group_by(RegisterSegment.asset_id, RegisterSegment.register)
         .having(func.count() > 1)
         .limit(1)
@@ -134,86 +131,6 @@ def _open_query() -> Query:
 def _open(session: Session, assets: Assets) -> Iterator[Breach]:
     for row in session.execute(_open_query(), assets):
         yield Breach("I3", row.asset_id, row.register, "two terminals are billed at once")
-
-
-@cache
-def _lines_query() -> Query:
-    one, before = BillLine, aliased(BillLine)
-    follows = and_(
-        before.asset_id == one.asset_id, before.register == one.register,
-        before.number == one.number - 1,
-    )  # fmt: skip
-    later = one.number > 0
-    off_index = and_(later, or_(before.id.is_(None), before.to_index != one.from_index))
-    off_time = and_(later, or_(before.id.is_(None), before.to_us != one.from_us))
-    back = or_(one.to_index < one.from_index, one.to_us <= one.from_us)
-    silent = and_(one.quality == 0, one.gap_us > one.policy_us)
-    return (
-        select(one, off_index, off_time, back, silent)
-        .outerjoin(before, follows)
-        .where(one.asset_id.in_(_these()), or_(off_index, off_time, back, silent))
-        .order_by(one.asset_id, one.register, one.number)
-        .limit(1)
-    )
-
-
-def _lines(session: Session, assets: Assets) -> Iterator[Breach]:
-    for row, index, time, is_back, gap in session.execute(_lines_query(), assets):
-        where = (row.asset_id, row.register)
-        if is_back:
-            yield Breach("I1", *where, f"bill line {row.number} goes back")
-        elif time:
-            yield Breach("I3", *where, f"bill line {row.number} begins not where the last ended")
-        elif index:
-            yield Breach("I2", *where, f"bill line {row.number} begins at another index")
-        elif gap:
-            yield Breach("I4", *where, f"bill line {row.number} has a gap and no estimate's flag")
-
-
-@cache
-def _first_lines_query() -> Query:
-    same: ColumnElement[bool] = and_(
-        RegisterSegment.asset_id == BillLine.asset_id,
-        RegisterSegment.register == BillLine.register,
-        RegisterSegment.number == 0,
-    )
-    return (
-        select(BillLine.asset_id, BillLine.register)
-        .join(RegisterSegment, same, isouter=True)
-        .where(
-            BillLine.asset_id.in_(_these()), BillLine.number == 0,
-            or_(
-                RegisterSegment.id.is_(None), RegisterSegment.from_us != BillLine.from_us,
-                RegisterSegment.start_index != BillLine.from_index,
-            ),
-        )
-        .limit(1)
-    )  # fmt: skip
-
-
-def _first_lines(session: Session, assets: Assets) -> Iterator[Breach]:
-    """The bill begins where the ledger does."""
-    for row in session.execute(_first_lines_query(), assets):
-        yield Breach("I2", row.asset_id, row.register, "the bill begins not where the ledger does")
-
-
-@cache
-def _sums_query() -> Query:
-    used = func.sum(BillLine.to_index - BillLine.from_index)
-    whole = func.max(BillLine.to_index) - func.min(BillLine.from_index)
-    return (
-        select(BillLine.asset_id, BillLine.register, used, whole)
-        .where(BillLine.asset_id.in_(_these()))
-        .group_by(BillLine.asset_id, BillLine.register)
-        .having(or_(used != whole, func.count() != func.max(BillLine.number) + 1))
-        .limit(1)
-    )
-
-
-def _sums(session: Session, assets: Assets) -> Iterator[Breach]:
-    for asset_id, register, billed, used_up in session.execute(_sums_query(), assets):
-        text = f"{billed} billed, last minus first is {used_up}"
-        yield Breach("I2", asset_id, register, text)
 
 
 @cache
@@ -251,7 +168,7 @@ def _billed_queries() -> tuple[Query, ...]:
     return tuple(
         query.outerjoin(swap, swap.open_for == item.id)
         .where(
-            item.asset_id.in_(_these()), item.id == newest, RegisterSegment.to_us.is_(None), wrong
+            item.asset_id.in_(these()), item.id == newest, RegisterSegment.to_us.is_(None), wrong
         )
         .limit(1)
         for query in (own, meters)

@@ -22,11 +22,11 @@ def visits(session: Session, asset_ids: Sequence[int]) -> Seen:
         select(
             MigrationSwap.asset_id, MigrationSwap.terminal_id, MigrationSwap.first_index
         ).where(
-            MigrationSwap.asset_id.in_(asset_ids), MigrationSwap.first_index.is_not(None),
-            MigrationSwap.terminal_id.is_not(None),
+            MigrationSwap.asset_id.in_(asset_ids), MigrationSwap.first_index.is_not(None)
         )
     ):  # fmt: skip
-        found.setdefault((asset_id, terminal_id), set()).add(index)
+        if terminal_id is not None and index is not None:
+            found.setdefault((asset_id, terminal_id), set()).add(index)
     return found
 
 

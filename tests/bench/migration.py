@@ -32,6 +32,11 @@ from tests.bench.migration_town import AREA, Town
 
 LIMITS = Policy(dual_s=2 * DAY_S, compared=2, gap_s=2 * DAY_S, rollback_s=7 * DAY_S)
 STATEMENTS = 85  # that one terminal takes in all, about: the first guess for the kills
+# How far an item is, of its whole way, by its state.
+FAR = {
+    "ready": 0.2, "installed": 0.4, "parity": 0.4, "cut_over": 0.6, "settled": 0.8,
+    "rolled_back": 0.3, "decommissioned": 1.0,
+}  # fmt: skip
 CORRECTED = 3  # days until the list is corrected
 
 
@@ -66,7 +71,7 @@ class Killed:
         self._url, self._key, self._sabotage = url, key, sabotage
         chance = random.Random(seed)
         # Where in the whole each death is to be; and at which statement from there on.
-        self._deaths = sorted(chance.uniform(0, 0.97) for _ in range(kills))
+        self._deaths = sorted(chance.uniform(0, 0.95) for _ in range(kills))
         self._chance, self._guess = chance, guess
         self._die_in = 0
         self.kills = self.statements = self._seen = 0
@@ -160,12 +165,12 @@ def run(
         rehearsal = Rehearsal(
             database, migration_server.NAME, chances, server.call, bound, town.identities
         )
-        due = [old.due_day or 0 for old in rehearsal.play.moving.values()]
-        days = max(due) - rehearsal.first_day + LIMITS.rollback_s // DAY_S + 16
+        items = len(rehearsal.play.moving)
 
         def on_day(day: int, found: Counter[str]) -> None:
             number = day - rehearsal.first_day
-            server.progress = 0.02 + 0.98 * min(number, days) / days
+            far = sum(share * found[state] for state, share in FAR.items())
+            server.progress = max(server.progress, 0.02 + 0.96 * far / items)
             if number == CORRECTED:
                 _correct(server, folder, town, day)
             if say:

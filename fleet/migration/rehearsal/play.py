@@ -142,11 +142,15 @@ class Play:
         return passed
 
     def _back(self, mine: dict[int, Standing], stages: Sequence[str], now: int) -> None:
-        """Those who are wanted back at the stage where they are."""
+        """Those who are wanted back at the stage where they are; or a stage before it, where their
+        deadline would be over by then.
+        """
         ids = [
             item
-            for item, (state, _) in mine.items()
-            if state in stages and self.wanted.get(item) == state
+            for item, (state, until) in mine.items()
+            if state in stages
+            and (wanted := self.wanted.get(item)) is not None
+            and (wanted == state or _hurries(wanted, state, until, now))
         ]
         self._go_back([one for one in ids if one not in self._returning], "rehearsed", now)
 
@@ -157,16 +161,24 @@ class Play:
         for item in visits:
             self._call("send_back", now, item)
         for part in _parts([item for item in ids if item not in visits]):
-            done, refused = self._call("roll_back", now, part, reason)
+            _, refused = self._call("roll_back", now, part, reason)
             self._note("roll_back", refused)
-            for item in done:
-                self._street.back(item, now)
+            late = {item for item, _ in refused}
+            for item in part:
+                if item in late:  # nobody goes back any more
+                    self.wanted.pop(item, None)
+                    self._returning.discard(item)
+                else:
+                    self._street.back(item, now)
 
     def _make_ready(self, day: int, now: int) -> None:
         again = self._items(now)
         for item in self._returning & {i for i, one in again.items() if one[0] == _GONE}:
             self.rolled_back[self.wanted.pop(item, "the gate")] += 1
             self._returning.discard(item)
+        for item in [one for one in self._returning if (again[one][1] or now) < now]:
+            self._returning.discard(item)  # nobody came in time: it stays
+            self.wanted.pop(item, None)
         due = [
             item
             for item, (state, _) in again.items()
@@ -204,6 +216,12 @@ class Play:
     def _note(self, name: str, refused: list[tuple[int, str]]) -> None:
         for _item, why in refused:
             self.refused[f"{name}: {_shape(why)}"] += 1
+
+
+def _hurries(wanted: str, state: str, until: int | None, now: int) -> bool:
+    """Whether an item that is to go back once it is settled would be too late."""
+    soon = until is not None and until < now + 2 * DAY_US
+    return wanted == states.SETTLED and state == states.CUT_OVER and soon
 
 
 def _parts(ids: Sequence[int]) -> list[list[int]]:
