@@ -112,7 +112,7 @@ def _spoil(town: Town, count: int, seed: int) -> None:
     order = sorted(range(count), key=lambda place: mix(seed, place, 4))
     rest = iter(order)
     gas = (place for place in rest if town.lines[place]["kind"] == "gas-meter")
-    for _ in range(max(1, each // 2)):  # two lines each
+    for _ in range((each + 1) // 2):  # two lines each
         one, other = next(gas), next(gas)
         for place in (one, other):
             line = town.lines[place]
