@@ -22,8 +22,8 @@ Groups = tuple[tuple[tuple[str, str], ...], ...]
 @dataclass(frozen=True, slots=True)
 class Packet(Frame):
     """One packet. `groups` are the items of CP, each of (name, value) pairs in their order;
-    `flag` None where the packet has none, which only that of 2005 allows; `variant` by which CRC
-    it came and goes.
+    `flag` None where the packet has none, which only that of 2005 allows, as do the empty `mn` and
+    `pw` None of an answer; `variant` by which CRC it came and goes.
     """
 
     st: str
@@ -41,7 +41,7 @@ class Packet(Frame):
 
     @property
     def sender(self) -> str:
-        """The device's MN."""
+        """The device's MN; empty in an answer of 2005 that has none."""
         return self.mn
 
     @property
@@ -83,7 +83,7 @@ class Packet(Frame):
             "cn": self.cn,
             "cn_name": hj212_words.COMMANDS.get(self.cn, "not in the standard"),
             "pw": self.pw,
-            "mn": self.mn,
+            "mn": self.mn or None,
             "flag": self.flag,
             "flag_bits": {
                 "answer": self.wants_answer,
@@ -129,7 +129,7 @@ def decode(frame: bytes, variant: str | None = None) -> Packet:
     return Packet(
         st=head.fields["ST"],
         cn=head.fields["CN"],
-        mn=head.fields["MN"],
+        mn=head.fields.get("MN", ""),
         groups=groups,
         qn=head.fields.get("QN"),
         pw=head.fields.get("PW"),
@@ -145,7 +145,12 @@ def decode(frame: bytes, variant: str | None = None) -> Packet:
 def encode(packet: Packet) -> bytes:
     """The bytes of it; ValueError where the data would be longer than 1,024 bytes."""
     parts: list[tuple[str, str | int | None]] = [("QN", packet.qn), ("ST", packet.st)]
-    parts += [("CN", packet.cn), ("PW", packet.pw), ("MN", packet.mn), ("Flag", packet.flag)]
+    parts += [
+        ("CN", packet.cn),
+        ("PW", packet.pw),
+        ("MN", packet.mn or None),
+        ("Flag", packet.flag),
+    ]
     parts += [("PNUM", packet.pnum), ("PNO", packet.pno), *packet.extra]
     items = ";".join(",".join(f"{k}={v}" for k, v in group) for group in packet.groups)
     head = "".join(f"{name}={value};" for name, value in parts if value is not None)

@@ -118,6 +118,21 @@ def test_what_is_let_pass_is_noted() -> None:
     assert (short.version, short.notes) == ("V2", ("MN of 12 characters: 24 in the standard",))
 
 
+def test_only_answers_of_2005_lack_who_and_only_its_flag_3_lacks_numbers() -> None:
+    body = f"CP=&&QN={QN};CN=2051&&"
+    assert read(f"ST=91;CN=9014;{body}").mn == ""
+    for bad, why in (
+        (f"QN={QN};ST=91;CN=9014;Flag=4;{body}", "PW is missing"),
+        (f"ST=91;CN=9014;PW=123456;Flag=4;{body}", "MN is missing"),
+        (f"ST=32;CN=9014;{body}", "PW is missing"),
+        (f"ST=91;CN=2051;{body}", "PW is missing"),
+        (HEAD + "Flag=3;PNUM=2;CP=&&&&", "one of PNUM and PNO alone"),
+        (HEAD + "Flag=7;CP=&&&&", "no PNUM and PNO"),
+    ):
+        with pytest.raises(FrameError, match=why):
+            read(bad)
+
+
 def test_a_log_may_hold_what_separates() -> None:
     log = "i11001-Info=//2016-08-01 08:58,reset;a=b//"
     data = HEAD + f"Flag=4;CP=&&DataTime=20160801085857;PolId=w01018,{log}&&"
