@@ -23,7 +23,8 @@ Groups = tuple[tuple[tuple[str, str], ...], ...]
 class Packet(Frame):
     """One packet. `groups` are the items of CP, each of (name, value) pairs in their order;
     `flag` None where the packet has none, which only that of 2005 allows, as do the empty `mn` and
-    `pw` None of an answer; `variant` by which CRC it came and goes.
+    `pw` None of an answer; `variant` by which CRC it came and goes; `arrived` are length and CRC
+    of the frame that was read: what was let pass in it makes them others than those of `encode`.
     """
 
     st: str
@@ -38,6 +39,7 @@ class Packet(Frame):
     extra: tuple[tuple[str, str], ...] = ()
     variant: str | None = None
     notes: tuple[str, ...] = field(default=())
+    arrived: tuple[int, str] | None = field(default=None, compare=False)
 
     @property
     def sender(self) -> str:
@@ -70,12 +72,12 @@ class Packet(Frame):
 
     def as_json(self) -> dict[str, Any]:
         """All fields by name."""
-        frame = encode(self)
+        size, check = self.arrived or _ends(encode(self))
         told: dict[str, Any] = {
             "protocol": NAME,
             "version": self.version,
             "kind": self.kind,
-            "length": len(frame) - OVERHEAD,
+            "length": size,
             "qn": self.qn,
             "qn_time": iso(hj212_data.stamp(self.qn)) if self.qn else None,
             "st": self.st,
@@ -101,7 +103,7 @@ class Packet(Frame):
             if code is not None:
                 told[name] = {"code": code, "name": words.get(code, "not in the standard")}
         told |= {
-            "crc": frame[-6:-2].decode(),
+            "crc": check,
             "variant": self.variant,
             "values": [value.as_json() for value in values(self)],
             "notes": list(self.notes),
@@ -139,6 +141,7 @@ def decode(frame: bytes, variant: str | None = None) -> Packet:
         extra=head.extra,
         variant=used,
         notes=(*notes, *more, *told),
+        arrived=_ends(frame),
     )
 
 
@@ -204,6 +207,11 @@ def splitter(variant: str | None = None) -> _Splitter:
     """Cuts what a device sends into packets."""
     longest = OVERHEAD + MAX_DATA
     return _Splitter(b"##", longest, length, lambda raw: _checked(raw, variant), between=b"\r\n")
+
+
+def _ends(frame: bytes) -> tuple[int, str]:
+    """(bytes of data, CRC) of a good frame."""
+    return len(frame) - OVERHEAD, frame[-6:-2].decode().upper()
 
 
 def _checked(frame: bytes, variant: str | None) -> str | None:

@@ -133,6 +133,20 @@ def test_only_answers_of_2005_lack_who_and_only_its_flag_3_lacks_numbers() -> No
             read(bad)
 
 
+def test_length_and_crc_are_told_as_they_came() -> None:
+    for data in (
+        HEAD + "Flag=5;CP=&& PolId=w01018;&&",
+        f"ST=32;QN={QN};CN=2011;PW=123456;MN={MN};Flag=05;CP=&&&&",
+    ):
+        raw = packed(data)
+        packet = hj212.decode(raw)
+        told = packet.as_json()
+        assert (told["length"], told["crc"]) == (len(raw) - 12, raw[-6:-2].decode())
+        assert hj212.encode(packet) != raw
+        made = hj212.decode(hj212.encode(packet)).as_json()
+        assert replace(packet, arrived=None).as_json()["crc"] == made["crc"]
+
+
 def test_a_log_may_hold_what_separates() -> None:
     log = "i11001-Info=//2016-08-01 08:58,reset;a=b//"
     data = HEAD + f"Flag=4;CP=&&DataTime=20160801085857;PolId=w01018,{log}&&"
