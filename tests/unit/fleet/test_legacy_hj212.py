@@ -168,6 +168,11 @@ def test_flags_units_and_times_of_readings() -> None:
     assert read_["011-Avg"].name == "chemical oxygen demand, mean"
 
 
+def test_a_value_has_no_plus_and_no_point_behind_it() -> None:
+    packet = read(HEAD + "Flag=4;CP=&&a01001-Rtd=+3.50,a01002-Rtd=-3.,a01006-Rtd=+0&&")
+    assert [one.value for one in hj212.values(packet)] == ["3.50", "-3", "0"]
+
+
 def test_answers() -> None:
     upload = read(HEAD + "Flag=5;CP=&&DataTime=20160801085857;w01001-Rtd=7.1&&")
     body = f"QN={QN};ST=91;CN=9014;PW=123456;MN={MN};Flag=4;CP=&&&&"
