@@ -83,7 +83,7 @@ class Packet(Frame):
             "st": self.st,
             "st_name": hj212_words.SYSTEMS.get(self.st, "not in the standard"),
             "cn": self.cn,
-            "cn_name": hj212_words.COMMANDS.get(self.cn, "not in the standard"),
+            "cn_name": hj212_words.command(self.cn, self.version),
             "pw": self.pw,
             "mn": self.mn or None,
             "flag": self.flag,

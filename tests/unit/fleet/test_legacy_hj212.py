@@ -147,6 +147,28 @@ def test_length_and_crc_are_told_as_they_came() -> None:
         assert replace(packet, arrived=None).as_json()["crc"] == made["crc"]
 
 
+@pytest.mark.parametrize(
+    ("cn", "asked", "told", "name"),
+    [
+        ("1021", "PolId=101", "101-LowValue=1.1,101-UpValue=9.9", "get alarm limits"),
+        ("1031", "", "AlarmTarget=3882566", "get address of the master station"),
+        ("1041", "", "ReportTime=0800", "get time of reports"),
+    ],
+)
+def test_commands_of_2005(cn: str, asked: str, told: str, name: str) -> None:
+    head = f"ST=32;CN={cn};PW=123456;MN=88888880000001;"
+    request = read(f"QN={QN};{head}Flag=3;CP=&&{asked}&&")
+    assert (request.kind, request.as_json()["cn_name"]) == ("request", name)
+    assert read(f"{head}CP=&&QN={QN};{told}&&").kind == "upload"
+    for one in ("1001", "1022", "1032", "1042"):
+        assert (
+            read(head.replace(cn, one) + "CP=&&&&").as_json()["cn_name"] != "not in the standard"
+        )
+    sampling = head.replace(cn, "3014")
+    assert read(sampling + "CP=&&&&").as_json()["cn_name"] == "set sampling period"
+    assert read(f"QN={QN};{sampling}Flag=4;CP=&&&&").as_json()["cn_name"] == "sample to compare"
+
+
 def test_a_log_may_hold_what_separates() -> None:
     log = "i11001-Info=//2016-08-01 08:58,reset;a=b//"
     data = HEAD + f"Flag=4;CP=&&DataTime=20160801085857;PolId=w01018,{log}&&"
