@@ -1,4 +1,4 @@
-"""HJ 212: packets go round, what the standard does not allow is refused, answers, split data."""
+"""HJ 212: packets go round, what the standard does not allow is refused, answers."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.legacy.protocols import crc, hj212, hj212_packets
+from fleet.legacy.protocols import crc, hj212
 from fleet.legacy.protocols.frame import FrameError
 from fleet.legacy.protocols.hj212 import Packet
 
@@ -215,33 +215,3 @@ def test_answers() -> None:
     assert hj212.answer(old) == packed(
         f"ST=91;CN=9014;PW=123456;MN={MN};Flag=0;CP=&&QN={QN};CN=2011&&"
     )
-
-
-@given(st.integers(1, 120), st.randoms(use_true_random=False))
-def test_split_data_is_joined_in_any_order(count: int, chance: object) -> None:
-    groups: list[tuple[tuple[str, str], ...]] = [(("DataTime", "20160801080000"),)]
-    groups += [((f"w{n:05}-Avg", f"{n}.5"), (f"w{n:05}-Flag", "N")) for n in range(count)]
-    whole = Packet("32", "2061", MN, tuple(groups), QN, "123456", 5)
-    parts = hj212_packets.split(whole)
-    assert all(len(hj212.encode(part)) <= 1036 for part in parts)
-    if len(parts) > 1:
-        assert [part.pno for part in parts] == list(range(1, len(parts) + 1))
-        assert {part.flag for part in parts} == {7}
-    chance.shuffle(parts)  # type: ignore[attr-defined]
-    joiner = hj212_packets.Assembler()
-    joined = [joiner.take(hj212.decode(hj212.encode(part))) for part in (*parts[:-1], parts[0])]
-    assert len(parts) == 1 or joined == [None] * len(parts)
-    last = joiner.take(hj212.decode(hj212.encode(parts[-1])))
-    assert last is not None
-    assert last.flag == 5
-    assert sorted(hj212.values(last), key=lambda one: one.key) == hj212.values(whole)
-
-
-def test_packets_that_never_become_whole_are_given_up() -> None:
-    joiner = hj212_packets.Assembler()
-    for number in range(100):
-        part = Packet("32", "2061", f"{number:024}", (), QN, "1", 6, 2, 1)
-        assert joiner.take(part) is None
-    assert len(joiner._open) == hj212_packets.MAX_OPEN
-    assert joiner.take(Packet("32", "2061", MN, (), QN, "1", 6, 9999, 1)) is None
-    assert len(joiner._open) == hj212_packets.MAX_OPEN
