@@ -5,7 +5,7 @@ from collections import OrderedDict
 from typing import Any, cast
 
 from fleet.legacy.commits import Item
-from fleet.legacy.intake import Source
+from fleet.legacy.intake import Source, Stored
 from fleet.legacy.sessions import Hall, mapped
 from fleet.legacy.talks import MakeTalk, Rules, Talk
 
@@ -29,6 +29,7 @@ class Peer:
         first, clash = hall.speakers.heard(source, self.host, self.host, hall.loop.time())
         if hall.commits.is_full:
             hall.counts["datagrams dropped"] += 1
+            item.done(Stored(refused=1, why="queue full"))
             return
         hall.commits.submit(item._replace(is_first=first, clash=clash))
 

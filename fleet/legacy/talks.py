@@ -15,6 +15,7 @@ from fleet.legacy.mapping import Mapped, Meanings
 from fleet.legacy.protocols import hj212, sl651, sl651_packets
 from fleet.legacy.protocols import sl651_words as words
 from fleet.legacy.protocols.frame import BEIJING, FrameError, Garbage, Value
+from fleet.legacy.protocols.sl651_body import CUT
 
 
 class Channel(Protocol):
@@ -145,7 +146,9 @@ class Sl651:
         self._channel = channel
         self._splitter = sl651.splitter()
         self._parts: sl651_packets.Assembler | None = None
+        self._finished: sl651_packets.Finished | None = None
         self._held = 0
+        self._cut = ""  # the station of which the last frame ended within an element
 
     def feed(self, data: bytes) -> int:
         """Take what came; how many frames that were."""
@@ -159,6 +162,7 @@ class Sl651:
                 message = sl651.decode(one)
             except FrameError:
                 self._channel.bad("undecodable", len(one))
+                self._keep_rest(one)
                 continue
             if not message.up:
                 self._channel.bad("from a centre", len(one))
@@ -173,30 +177,44 @@ class Sl651:
     def _take(self, message: sl651.Message, frame: bytes) -> None:
         if message.function == words.KEEP_ALIVE:
             return
-        last = message
-        whole: sl651.Message | None = message
-        if message.part is not None:
-            self._parts = self._parts or sl651_packets.Assembler()
-            try:
-                whole = self._parts.take(message)
-            except FrameError:
-                self._channel.bad("undecodable", len(frame))
-                self._forget()
-                return
-            if whole is None:
-                missing = self._parts.missing(message)
-                told = sl651_packets.answer(last, None, missing, _beijing())
-                self._held += len(frame)
-                if told is not None:
-                    self._channel.send(told)  # a NAK promises nothing
-                if not self._channel.parts(self._held):
-                    self._forget()
-                return
-            self._forget()
-        if whole is not None:
-            self._commit(last, whole, frame)
+        if message.part is None:
+            self._commit(message, frame, lambda: sl651.answer(message, at=_beijing()))
+        else:
+            self._take_part(message, message.part[0], frame)
 
-    def _commit(self, last: sl651.Message, whole: sl651.Message, frame: bytes) -> None:
+    def _take_part(self, message: sl651.Message, place: int, frame: bytes) -> None:
+        parts = self._parts = self._parts or sl651_packets.Assembler()
+        done = self._finished
+        if done is not None and not parts.is_open(message) and done.is_repeat(message):
+            # Its EOT was lost, or the station ends a repair with the last packet once more.
+            if done.is_safe and (message.end == words.ETX or place == done.place):
+                self._tell(done.answer(_beijing()))
+            return
+        try:
+            whole = parts.take(message)
+        except FrameError:
+            self._channel.bad("undecodable", len(frame))
+            self._forget()
+            return
+        if whole is None:
+            closing = parts.closing(message)
+            if closing is not None:
+                # A NAK promises nothing, and may go at once.
+                missing = parts.missing(message)
+                self._tell(sl651_packets.answer(closing, None, missing, _beijing()))
+            self._held += len(frame)
+            if not self._channel.parts(self._held):
+                self._forget()
+            return
+        finished = self._finished = parts.finished
+        self._forget()
+        if finished is not None:
+            self._commit(whole, frame, lambda: finished.answer(_beijing()), finished)
+
+    def _commit(
+        self, whole: sl651.Message, frame: bytes, answer: Callable[[], bytes | None],
+        finished: sl651_packets.Finished | None = None,
+    ) -> None:  # fmt: skip
         now_us = time.time_ns() // 1000
         arrivals = self._arrivals(whole, frame, now_us)
         left = len(arrivals)
@@ -206,17 +224,21 @@ class Sl651:
             nonlocal left, safe
             left -= 1
             safe = safe and stored.is_safe
-            if left or not safe:
+            if left:
                 return
-            if last.part is None:
-                told = sl651.answer(last, at=_beijing())
-            else:
-                told = sl651_packets.answer(last, whole, [], _beijing())
-            if told is not None:
-                self._channel.send(told)
+            if safe:
+                if finished is not None:
+                    finished.is_safe = True
+                self._tell(answer())
+            elif finished is not None and self._finished is finished:
+                self._finished = None  # when it is repeated it is taken anew
 
         for arrival, mapped in arrivals:
             self._channel.commit(arrival.source, Item(arrival, done, mapped.unmapped))
+
+    def _tell(self, told: bytes | None) -> None:
+        if told is not None:
+            self._channel.send(told)
 
     def _arrivals(
         self, message: sl651.Message, frame: bytes, now_us: int
@@ -237,13 +259,28 @@ class Sl651:
             made.append(
                 (Arrival(source, mapped.values, now_us, frame, self._channel.host), mapped)
             )
+        self._cut = message.station if CUT in message.notes else ""
+        if self._cut:
+            made.append((self._piece(frame, now_us), Mapped([], [])))
         return made
+
+    def _keep_rest(self, frame: bytes) -> None:
+        """What begins within an element that the frame before it cut: not answered, and kept."""
+        if self._cut:
+            arrival = self._piece(frame, time.time_ns() // 1000)
+            self._channel.commit(arrival.source, Item(arrival, lambda _stored: None))
+
+    def _piece(self, frame: bytes, now_us: int) -> Arrival:
+        """The bytes of half an element, for somebody to look at."""
+        source = Source("sl651", self._cut)
+        return Arrival(source, (), now_us, frame, self._channel.host, _PIECE)
 
     def _forget(self) -> None:
         self._parts, self._held = None, 0
         self._channel.parts(0)
 
 
+_PIECE = "an element in two frames"
 Talk = Hj212 | Sl651
 MakeTalk = Callable[[Rules, Channel], Talk]
 KINDS: dict[str, MakeTalk] = {"hj212": Hj212, "sl651": Sl651}

@@ -17,10 +17,12 @@ from fleet.db.base import Database
 from fleet.legacy import links, strangers, terminals
 from fleet.legacy.intake import Stored
 from fleet.legacy.links import Home
+from fleet.legacy.mapping import Meanings
 from fleet.legacy.protocols import hj212, sl651, sl651_packets
 from fleet.legacy.protocols import sl651_words as words
 from fleet.legacy.sessions import Session
-from fleet.legacy.tables import LegacyLink, LegacyStranger, LegacyUnmapped
+from fleet.legacy.tables import LegacyKept, LegacyLink, LegacyStranger, LegacyUnmapped
+from fleet.legacy.talks import Rules, Sl651
 from fleet.telemetry import operations as telemetry
 from fleet.telemetry.tables import Reading
 
@@ -132,12 +134,77 @@ def test_a_report_in_parts_is_asked_for_what_is_missing_and_answered_once(
             missing = sl651.decode(await end.hear())
             assert (missing.end, missing.part) == (words.NAK, (2, len(parts)))
             assert rig.readings(database) == []
-            await end.say(parts[1] + parts[-1])
-            await rig.until(lambda: served.commits.counts["new"] == 1)
-            assert rig.readings(database) == [("M2", "level", 127)]
+            for repair in (parts[1], parts[-1], parts[1], parts[0] + parts[-1]):
+                await end.say(repair)  # the first makes it whole; the others are repeats
+                done = sl651.decode(await end.hear())
+                assert (done.end, done.body[:2]) == (words.EOT, b"\0\x09")
+                assert done.part == (len(parts), len(parts))
+                assert rig.readings(database) == [("M2", "level", 127)]
+            assert await end.silent()
+            assert served.commits.counts["new"] == 1
             await end.close()
 
     asyncio.run(play())
+
+
+def test_of_two_parts_that_are_missing_both_are_asked_for(database: Database) -> None:
+    whole = sl651.decode(rig.report(9))
+    parts = [sl651.encode(one) for one in sl651_packets.split(whole, 9)]
+    assert len(parts) > 3
+
+    async def play() -> None:
+        async with rig.serving(database) as served:
+            end = await End.to(served, "sl651")
+            await end.say(parts[0] + b"".join(parts[3:]))
+            told = []
+            for repair in (parts[1], parts[2], b""):
+                answer = sl651.decode(await end.hear())
+                told.append((answer.end, answer.part and answer.part[0]))
+                await end.say(repair)
+            assert told == [(words.NAK, 2), (words.NAK, 3), (words.EOT, len(parts))]
+            other = sl651_packets.split(sl651.decode(rig.report(10, "0.2")), 9)
+            await end.say(b"".join(sl651.encode(one) for one in other))  # begins anew
+            assert sl651.decode(await end.hear()).body[:2] == b"\0\x0a"
+            await end.close()
+
+    asyncio.run(play())
+    assert rig.readings(database) == [("M2", "level", 127), ("M2", "level", 200)]
+
+
+def test_a_message_in_parts_that_could_not_be_kept_is_taken_anew() -> None:
+    parts = sl651_packets.split(sl651.decode(rig.report(9)), 12)
+    channel = rig.Still()
+    talk = Sl651(Rules(Meanings()), channel)
+    frames = b"".join(sl651.encode(one) for one in parts)
+    for refused in (1, 0):
+        talk.feed(frames)
+        channel.items.pop().done(Stored(refused=refused))
+        assert len(channel.sent) == 1 - refused
+    talk.feed(frames)
+    assert (len(channel.items), len(channel.sent)) == (0, 2)
+
+
+def test_of_a_report_that_is_cut_within_an_element_nothing_is_lost(database: Database) -> None:
+    body = sl651.decode(rig.report(9)).body + bytes.fromhex("3812 1132")  # VT has two bytes
+    first = replace(sl651.decode(rig.report(9)), body=body[:-1], end=words.ETB)
+    rest = replace(first, body=body[:8] + body[-1:], end=words.ETX)
+    frames = [sl651.encode(one) for one in (first, rest)]
+    assert [one.key for one in sl651.decode(frames[0]).readings] == ["Z"]
+
+    async def play() -> None:
+        async with rig.serving(database) as served:
+            end = await End.to(served, "sl651")
+            await end.say(frames[0])
+            assert sl651.decode(await end.hear()).end == words.ACK
+            await end.say(frames[1])
+            assert await end.silent()
+            await rig.until(lambda: served.commits.counts["kept"] == 2)
+            await end.close()
+
+    asyncio.run(play())
+    assert rig.readings(database) == [("M2", "level", 127)]
+    with database.read() as session:
+        assert list(session.scalars(select(LegacyKept.frame).order_by(LegacyKept.id))) == frames
 
 
 def test_a_part_without_a_time_has_that_of_the_first(database: Database) -> None:
