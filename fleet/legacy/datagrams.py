@@ -87,7 +87,9 @@ class Datagrams(asyncio.DatagramProtocol):
                 _, (gone, _talk) = self._peers.popitem(last=False)
                 gone.parts(0)
         self._peers.move_to_end(addr)
-        self._peers[addr][1].feed(data)
+        talk = self._peers[addr][1]
+        talk.feed(data)
+        talk.flush()  # a frame ends with its datagram
 
     def error_received(self, exc: Exception) -> None:
         """As asyncio calls it: an answer found nobody."""

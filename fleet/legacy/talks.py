@@ -17,6 +17,10 @@ from fleet.legacy.protocols import sl651_words as words
 from fleet.legacy.protocols.frame import BEIJING, FrameError, Garbage, Value
 from fleet.legacy.protocols.sl651_body import CUT
 
+# A frame of which nothing came for so long was cut short, or its length was damaged: without an
+# end of the wait the good frames behind it would be taken for the rest of it.
+SILENCE_S = 10.0
+
 
 class Channel(Protocol):
     """Where the bytes come from, and answers go. `host` is the peer's address."""
@@ -50,6 +54,8 @@ class Rules:
 class Hj212:
     """A connection of HJ 212."""
 
+    silence_s = SILENCE_S
+
     def __init__(self, rules: Rules, channel: Channel) -> None:
         self._rules = rules
         self._channel = channel
@@ -64,8 +70,20 @@ class Hj212:
             self._channel.proven()
             self._take(whole, data)
             return 1
+        return self._frames(self._splitter.feed(data))
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether bytes wait for the rest of their frame."""
+        return not self._splitter.is_empty
+
+    def flush(self) -> int:
+        """Nothing more of that frame will come; how many frames are behind its beginning."""
+        return self._frames(self._splitter.flush())
+
+    def _frames(self, cut: list[bytes | Garbage]) -> int:
         count = 0
-        for one in self._splitter.feed(data):
+        for one in cut:
             if isinstance(one, Garbage):
                 self._channel.bad("garbage", len(one.data))
                 continue
@@ -141,6 +159,8 @@ class Hj212:
 class Sl651:
     """A connection, or datagrams of one peer, of SL 651."""
 
+    silence_s = SILENCE_S
+
     def __init__(self, rules: Rules, channel: Channel) -> None:
         self._rules = rules
         self._channel = channel
@@ -152,8 +172,20 @@ class Sl651:
 
     def feed(self, data: bytes) -> int:
         """Take what came; how many frames that were."""
+        return self._frames(self._splitter.feed(data))
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether bytes wait for the rest of their frame."""
+        return not self._splitter.is_empty
+
+    def flush(self) -> int:
+        """Nothing more of that frame will come; how many frames are behind its beginning."""
+        return self._frames(self._splitter.flush())
+
+    def _frames(self, cut: list[bytes | Garbage]) -> int:
         count = 0
-        for one in self._splitter.feed(data):
+        for one in cut:
             if isinstance(one, Garbage):
                 self._channel.bad("garbage", len(one.data))
                 continue

@@ -120,6 +120,47 @@ def test_a_report_of_a_station_is_answered_with_esc(database: Database, kind: in
     asyncio.run(play())
 
 
+def damaged() -> bytes:
+    """A report that says to be as long as one can be."""
+    whole = bytearray(rig.report(6))
+    whole[11:13] = b"\x0f\xff"
+    return bytes(whole)
+
+
+def test_a_damaged_length_in_a_datagram_silences_nobody(database: Database) -> None:
+    async def play() -> None:
+        async with rig.serving(database) as served:
+            loop = asyncio.get_running_loop()
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                sock.setblocking(False)
+                await loop.sock_connect(sock, ("127.0.0.1", served.addresses["sl651_port"]))
+                for raw in (damaged(), rig.report(7)):
+                    await loop.sock_sendall(sock, raw)
+                told = await asyncio.wait_for(loop.sock_recv(sock, 2000), rig.WAIT_S)
+            assert sl651.decode(told).serial == 7
+
+    asyncio.run(play())
+
+
+def test_behind_a_silence_a_frame_with_a_damaged_length_is_given_up(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def play() -> None:
+        async with rig.serving(database) as served:
+            end = await End.to(served, "sl651")
+            await end.say(damaged() + rig.report(7))
+            await rig.until(lambda: bool(served.hall and served.hall.holding))
+            assert await end.silent()  # it could be the rest of the frame
+            monkeypatch.setattr(Sl651, "silence_s", 0.0)
+            assert sl651.decode(await end.hear()).serial == 7
+            assert served.hall is not None
+            assert not served.hall.holding
+            await end.close()
+
+    asyncio.run(play())
+    assert rig.readings(database) == [("M2", "level", 127)]
+
+
 def test_a_report_in_parts_is_asked_for_what_is_missing_and_answered_once(
     database: Database,
 ) -> None:
