@@ -26,6 +26,7 @@ class Lost(NamedTuple):
     received_us: int
     frame: bytes
     peer: str
+    hold: str = ""
 
 
 def keep(session: Session, lost: Lost) -> bool:
@@ -55,7 +56,7 @@ def keep(session: Session, lost: Lost) -> bool:
     session.execute(
         insert(LegacyKept).values(
             digest=digest, kind=kind, address=address, meter=meter,
-            received_us=lost.received_us, frame=frame, said=said,
+            received_us=lost.received_us, frame=frame, said=said, hold=lost.hold[:40],
         )
     )  # fmt: skip
     return True
@@ -66,13 +67,15 @@ def kept(session: Session) -> int:
     return session.scalar(select(func.coalesce(func.sum(LegacyStranger.kept), 0))) or 0
 
 
-def waiting(session: Session, source: Source, most: int) -> list[tuple[int, LegacyKept]]:
-    """What is kept of one, oldest first."""
+def waiting(
+    session: Session, source: Source, most: int, let: Sequence[str] = ()
+) -> list[tuple[int, LegacyKept]]:
+    """What is kept of one and is not held back, or for a reason among `let`; oldest first."""
     rows = session.scalars(
         select(LegacyKept)
         .where(
             LegacyKept.kind == source.kind, LegacyKept.address == source.address,
-            LegacyKept.meter == source.meter,
+            LegacyKept.meter == source.meter, LegacyKept.hold.in_(("", *let)),
         )
         .order_by(LegacyKept.id)
         .limit(most)

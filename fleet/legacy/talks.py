@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from fleet.legacy.commits import Item
-from fleet.legacy.intake import Arrival, Source, Stored
+from fleet.legacy.intake import Arrival, Source, Stored, variant_hold
 from fleet.legacy.mapping import Mapped, Meanings
 from fleet.legacy.protocols import hj212, sl651, sl651_packets
 from fleet.legacy.protocols import sl651_words as words
@@ -62,6 +62,8 @@ class Hj212:
         self._splitter = hj212.splitter(hj212.MODBUS_CRC)
         self._message: tuple[str, str, int | None] | None = None  # of the newest part with a time
         self._at = ""
+        self._qn: str | None = None
+        self._pno = 0  # both of the newest part that has or got that time
 
     def feed(self, data: bytes) -> int:
         """Take what came; how many frames that were."""
@@ -127,7 +129,7 @@ class Hj212:
         mapped = self._rules.meanings.hj212(packet.cn, hj212.values(packet), now_us)
         hold = ""
         if packet.variant and packet.mn not in self._rules.allowed:
-            hold = f"variant {packet.variant}"
+            hold = variant_hold(packet.variant)
         source = Source("hj212", packet.mn)
         arrival = Arrival(source, mapped.values, now_us, frame, self._channel.host, hold)
 
@@ -144,15 +146,20 @@ class Hj212:
     def _timed(self, part: hj212.Packet) -> hj212.Packet | None:
         """One packet of several as one that says all by itself: with the time of its message.
 
-        The standard has the time in each; some devices have it in the first alone.
+        The standard has the time in each; some devices have it in the first alone. A part is of
+        the same message when it has the same QN or is the next of it: else a first one was lost.
         """
         message = (part.mn, part.cn, part.pnum)
         at = part.get("DataTime")
         if at is not None:
             self._message, self._at = message, at
+            self._qn, self._pno = part.qn, part.pno or 1
             return part
         if message != self._message:
             return None
+        if part.pno != self._pno + 1 and (not part.qn or part.qn != self._qn):
+            return None
+        self._qn, self._pno = part.qn, part.pno or 1
         return replace(part, groups=((("DataTime", self._at),), *part.groups))
 
 

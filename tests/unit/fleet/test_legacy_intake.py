@@ -11,9 +11,9 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 
 from fleet.db.base import Database
-from fleet.legacy import intake, strangers
+from fleet.legacy import intake, links, strangers
 from fleet.legacy.intake import Arrival, Intake, Source, Stored, Value
-from fleet.legacy.tables import LegacyConflict, LegacyKept, LegacyStranger
+from fleet.legacy.tables import LegacyConflict, LegacyKept, LegacyLink, LegacyStranger
 from fleet.registry import legacy_behind
 from fleet.registry.legacy_behind import Meter
 from fleet.registry.tables import Asset, Installation, Terminal
@@ -174,6 +174,29 @@ def test_what_a_stranger_sent_waits_for_its_inventory(database: Database, tmp_pa
     assert readings(database) == [(NOW, 42)]
     with database.read() as session:
         assert session.scalars(select(LegacyStranger)).all() == []
+
+
+def test_what_is_held_back_becomes_no_reading_by_being_taken_in(database: Database) -> None:
+    held = intake.variant_hold("modbus-crc")
+    rows = (("a", held), ("b", "an element in two frames"), ("c", "variant other"))
+    for place, (frame, hold) in enumerate(rows):
+        Intake(database).take([
+            Arrival(DTU, [Value(GAS, NOW + place, 1)], NOW, frame.encode(), hold=hold)
+        ])  # fmt: skip
+    with database.begin() as session:
+        assert intake.take_kept(session, DTU) == []
+        known = intake.known_of(session, DTU)
+        assert known is not None
+        links.tolerate(session, known.terminal_id, "modbus-crc")
+    assert readings(database) == []
+    with database.begin() as session:
+        assert [one.new for one in intake.take_kept(session, DTU)] == [1]
+        assert intake.take_kept(session, DTU) == []
+    assert readings(database) == [(NOW, 1)]
+    with database.read() as session:
+        row = session.scalars(select(LegacyLink)).one()
+        assert (row.used, row.used_us) == ("modbus-crc", NOW)
+        assert len(session.scalars(select(LegacyKept)).all()) == 2
 
 
 def test_strangers_take_so_much_and_no_more(

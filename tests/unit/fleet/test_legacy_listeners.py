@@ -14,7 +14,7 @@ from legacy_rig import MN, OTHER_MN, End
 from sqlalchemy import select
 
 from fleet.db.base import Database
-from fleet.legacy import links, strangers, terminals
+from fleet.legacy import intake, links, strangers, terminals
 from fleet.legacy.intake import Stored
 from fleet.legacy.links import Home
 from fleet.legacy.mapping import Meanings
@@ -22,7 +22,7 @@ from fleet.legacy.protocols import hj212, sl651, sl651_packets
 from fleet.legacy.protocols import sl651_words as words
 from fleet.legacy.sessions import Session
 from fleet.legacy.tables import LegacyKept, LegacyLink, LegacyStranger, LegacyUnmapped
-from fleet.legacy.talks import Rules, Sl651
+from fleet.legacy.talks import Hj212, Rules, Sl651
 from fleet.telemetry import operations as telemetry
 from fleet.telemetry.tables import Reading
 
@@ -267,6 +267,53 @@ def test_a_part_without_a_time_has_that_of_the_first(database: Database) -> None
     with database.read() as session:
         assert len(set(session.scalars(select(Reading.time_us)))) == 1
     assert rig.readings(database) == [("M3", "cod", 112), ("M3", "ammonia_nitrogen", 500)]
+
+
+def test_a_later_part_never_gets_the_time_of_another_message() -> None:
+    one = hj212.decode(rig.packet(3))
+    part = replace(one, flag=7, pnum=3, pno=1)
+    bare = replace(part, groups=((("w21003-Rtd", "0.5"),),))
+    channel = rig.Still()
+    talk = Hj212(Rules(Meanings()), channel)
+    for qn, pno, is_taken in (
+        ("20261120000300223", 3, True),  # the same QN, its part 2 comes later
+        ("20261120000300223", 2, True),
+        ("20261120000300224", 3, True),  # the next of it
+        ("20261120000400223", 3, False),  # of another one, the first part of which was lost
+        ("20261120000400223", 2, False),
+    ):
+        if not channel.items:
+            talk.feed(hj212.encode(part))
+        before = len(channel.items)
+        talk.feed(hj212.encode(replace(bare, qn=qn, pno=pno)))
+        assert (len(channel.items) - before, qn, pno) == (int(is_taken), qn, pno)
+    assert channel.told == ["parts without a time"] * 2
+    assert len({value.time_us for item in channel.items for value in item.arrival.values}) == 1
+
+
+def test_frames_that_cannot_be_stored_do_not_stop_a_connection(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = intake.write
+
+    def sick(session: object, arrivals: list[intake.Arrival]) -> list[Stored]:
+        if any(one.frame != rig.packet(9) for one in arrivals):
+            raise ValueError("it is beyond the database")
+        return write(session, arrivals)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(intake, "write", sick)
+
+    async def play() -> None:
+        async with rig.serving(database, rig.config(pending=2)) as served:
+            end = await End.to(served, "hj212")
+            for minute in (1, 2, 3, 9):
+                await end.say(rig.packet(minute))
+            assert hj212.decode(await end.hear()).qn == "20261120000900223"
+            assert served.commits.counts["poison"] == 3
+            assert served.commits.counts["refused"] == 3
+            await end.close()
+
+    asyncio.run(play())
 
 
 def test_what_is_no_quantity_is_listed_and_the_rest_stored(database: Database) -> None:
