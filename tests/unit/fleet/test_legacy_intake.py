@@ -214,6 +214,56 @@ def test_strangers_take_so_much_and_no_more(
         assert len(session.scalars(select(LegacyKept)).all()) == 6
 
 
+def heard(database: Database, address: str, at_us: int) -> bool:
+    source = Source("hj212", address)
+    return Intake(database).store(source, [Value(2, at_us, 1)], at_us).is_safe
+
+
+def listed(database: Database) -> set[str]:
+    with database.read() as session:
+        return set(session.scalars(select(LegacyStranger.address)))
+
+
+@pytest.mark.parametrize("bound", ["MOST", "ALL"])
+def test_where_there_is_no_room_who_sent_least_and_is_silent_goes(
+    database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, bound: str
+) -> None:
+    monkeypatch.setattr(strangers, bound, 4)
+    day = strangers.QUIET_US
+    number = {"MOST": 11, "ALL": 12}[bound]
+    mine = f"010000A8900016F000169D{number}"
+    for address, at_us in ((mine, 0), ("often", 1), ("flood 1", 3), ("flood 2", 4)):
+        assert heard(database, address, NOW + at_us)
+    assert heard(database, "often", NOW + 1)  # the same again
+    assert not heard(database, "true", NOW + day)  # what was answered stays for a day
+    assert not heard(database, "true", NOW + day - 7)
+    rig.bring(database, tmp_path, [rig.line(number, protocol="HJ212", address=mine)])
+    for place, address in enumerate(("true", "other")):
+        assert heard(database, address, NOW + day + 10 + place)
+    assert listed(database) == {mine, "often", "true", "other"}  # of the first it is known whose
+    with database.read() as session:
+        assert len(session.scalars(select(LegacyKept)).all()) == 4
+
+
+def test_strangers_of_old_and_those_of_a_peer_are_forgotten(database: Database) -> None:
+    old = strangers.OLD_US
+    for address, at_us in (("a", 0), ("b", 9)):
+        heard(database, address, NOW + at_us)
+    with database.begin() as session:
+        assert not strangers.waits(session, NOW + old)
+        assert strangers.waits(session, NOW + old + 1)
+        assert strangers.expire(session, NOW + old + 1) == 1
+    assert listed(database) == {"b"}
+    source = Source("hj212", "c")
+    Intake(database).take([Arrival(source, [Value(2, NOW, 1)], NOW, b"f", "203.0.113.9")])
+    with database.begin() as session:
+        assert strangers.forget(session, "nobody") == 0
+        assert strangers.forget(session, "203.0.113.9") == 1
+        assert strangers.forget(session, "b") == 1
+        assert session.scalars(select(LegacyKept)).all() == []
+    assert listed(database) == set()
+
+
 def test_a_retired_terminal_brings_no_readings(database: Database) -> None:
     with database.begin() as session:
         session.execute(
