@@ -17,8 +17,10 @@ from fleet.legacy.tables import LegacyConflict, LegacyKept, LegacyLink, LegacySt
 from fleet.registry import legacy_behind
 from fleet.registry.legacy_behind import Meter
 from fleet.registry.tables import Asset, Installation, Terminal
+from fleet.settings import load
 from fleet.telemetry import operations as telemetry
 from fleet.telemetry.tables import Reading
+from fleet.upkeep import Upkeep
 
 GAS = 1
 NOW = 1_760_000_000_000_000
@@ -261,6 +263,29 @@ def test_strangers_of_old_and_those_of_a_peer_are_forgotten(database: Database) 
         assert strangers.forget(session, "203.0.113.9") == 1
         assert strangers.forget(session, "b") == 1
         assert session.scalars(select(LegacyKept)).all() == []
+    assert listed(database) == set()
+
+
+def test_the_running_fleet_forgets_strangers_of_old(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for address, at_us in (("a", 0), ("b", 1), ("c", 9)):
+        heard(database, address, NOW + at_us)
+    monkeypatch.setattr(strangers, "_LOOKED", 1)
+    monkeypatch.setattr("fleet.upkeep.now_us", lambda: NOW + strangers.OLD_US + 5)
+    (tmp_path / "kapok.toml").touch()
+    seconds = 0.0
+    care = Upkeep(load(tmp_path), database, None, lambda: seconds)  # type: ignore[arg-type]
+    left = []
+    for seconds in (1.0, 2.0, 3.0, 4.0):  # noqa: B007  of its clock
+        care.tick()
+        left.append(len(listed(database)))
+    assert left == [2, 1, 1, 1]
+    monkeypatch.setattr("fleet.upkeep.now_us", lambda: NOW + strangers.OLD_US + 50)
+    care.tick()
+    assert listed(database) == {"c"}  # it looks once an hour
+    seconds += 3601
+    care.tick()
     assert listed(database) == set()
 
 
