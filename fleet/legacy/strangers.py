@@ -115,7 +115,7 @@ def forget(session: Session, text: str) -> int:
     return len(found)
 
 
-def _unknown(session: Session, asked: Select[tuple[LegacyStranger]]) -> list[LegacyStranger]:
+def _unknown(session: Session, asked: Select[LegacyStranger]) -> list[LegacyStranger]:
     """Those of them that the inventory does not know by now: else they wait to be taken in."""
     rows = list(session.scalars(asked))
     known = sources.find(session, (Source(row.kind, row.address, row.meter) for row in rows))
