@@ -103,6 +103,7 @@ def _words(root: Keys, kind: str) -> tuple[Word, ...]:
         return ()
     key = {HJ212: "factor", SL651: "element", WEBHOOK: "as"}[kind]
     found: dict[int, Word] = {}
+    keys_said = set()  # a message has room for one value under each
     for one in root.tables("values"):
         code = quantity_of(one)
         own = units.of_quantity(code)[0]
@@ -121,6 +122,12 @@ def _words(root: Keys, kind: str) -> tuple[Word, ...]:
         one.end()
         if code in found:
             raise one.fault("quantity", "is there twice")
+        if kind != WEBHOOK:
+            figure = derived.figure_of(code) if kind == HJ212 else ""
+            said = (name, derived.period_of(code), figure)
+            if said in keys_said:
+                raise one.fault(key, f"{name} of the same period is there twice")
+            keys_said.add(said)
         found[code] = Word(code, name, factor, decimals, unit)
     return tuple(found.values())
 

@@ -382,6 +382,52 @@ def test_a_hydrological_centre_gets_reports_and_answers_by_serial_number(
     assert len({one.serial for one in centre.frames}) == 2
 
 
+def test_two_values_of_one_minute_are_two_reports(
+    database: Database, tmp_path: Path, clock: Clock
+) -> None:
+    with platform("sl651") as centre:
+        made = opened(database, tmp_path, SL, clock, port=centre.port)
+        for n in range(3):
+            measure(database, "M1", 10 * n, (LEVEL, 1000 + n, 0), (RAIN, n, 0))
+        assert goes(made, clock) == (3, 0)
+    values = [{one.key: Decimal(one.value) for one in frame.readings} for frame in centre.taken]
+    assert values == [
+        {"Z": Decimal(1000 + n) / 1000, "PT": Decimal(n) / 10} for n in range(3)
+    ]  # fmt: skip
+
+
+def test_what_two_terminals_of_an_asset_say_of_one_moment_is_told_twice(
+    database: Database, tmp_path: Path, clock: Clock, bureau: Platform
+) -> None:
+    made = opened(database, tmp_path, HJ, clock, port=bureau.port)
+    measure(database, "M1", 0, (LEVEL, 1000, 0), (DUST, 5, 0))
+    with database.begin() as session:
+        asset_id = session.execute(select(Asset.id).where(Asset.name == "M1")).scalar_one()
+        other = session.execute(
+            select(Installation.terminal_id)
+            .join(Asset, Asset.id == Installation.asset_id)
+            .where(Asset.name == "M2")
+        ).scalar_one()
+        at_us = rig.us(0)
+        telemetry.store(session, [New(asset_id, other, LEVEL, at_us, 2000, 0, 2, at_us)])
+    assert goes(made, clock) == (2, 0)
+    assert [pairs["e31201-Rtd"] for _, _, pairs in told(bureau.taken)] == ["1.00", "2.00"]
+
+
+@pytest.mark.parametrize(
+    ("text", "more"),
+    [
+        (HJ, 'quantity = "level_below"\nfactor = "e31201"'),
+        (SL, 'quantity = "level_below"\nelement = "Z"'),
+    ],
+)
+def test_two_quantities_under_one_key_are_refused(
+    database: Database, tmp_path: Path, clock: Clock, text: str, more: str
+) -> None:
+    with pytest.raises(MappingFault, match="of the same period is there twice"):
+        opened(database, tmp_path, f"{text}[[values]]\n{more}\n", clock, port=1)
+
+
 def test_a_value_with_too_many_digits_is_set_aside_by_itself(
     database: Database, tmp_path: Path, clock: Clock
 ) -> None:
