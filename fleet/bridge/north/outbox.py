@@ -17,7 +17,7 @@ from fleet.bridge.errors import BridgeError
 from fleet.bridge.north.targets import BEGINNING, SL651, Target
 from fleet.bridge.tables import BridgeMessage, BridgeSource, BridgeTarget
 from fleet.registry.tables import Asset, Site
-from fleet.telemetry import derived
+from fleet.telemetry import derived, order
 from fleet.telemetry.tables import Reading
 
 QUEUED, SENT, REFUSED = "queued", "sent", "refused"
@@ -51,6 +51,7 @@ def open_target(session: Session, target: Target) -> BridgeTarget:
     if row is None:
         if session.get(BridgeSource, target.name) is not None:
             raise BridgeError(f"{target.name} is the name of a source: give the target another")
+        order.settled(session)
         newest = session.scalar(select(func.max(Reading.id))) or 0
         begin = 0 if target.begin == BEGINNING else newest
         session.execute(
@@ -94,6 +95,7 @@ def has_news(session: Session, name: str) -> bool:
 def scan(session: Session, target: Target, assets: Mapping[int, str], now_us: int) -> bool:
     """Queue what was stored since the last time, some of it; whether there is more."""
     row = session.get_one(BridgeTarget, target.name)
+    order.settled(session)  # a reading whose id is below the cursor would never be told
     newest = session.scalar(select(func.max(Reading.id))) or 0
     top = min(newest, row.cursor + WINDOW)
     if top <= row.cursor:
