@@ -173,9 +173,12 @@ def test_messages_wait_at_the_broker_while_many_bytes_are_here(
 ) -> None:
     made: Any = opening.source(mapping(tmp_path, 1))
     monkeypatch.setattr(made, "_start", lambda: None)
-    client = threading.Thread(
-        target=lambda: [arrives(made, n, b" " * 999_000) for n in range(40)], daemon=True
-    )
+
+    def come() -> None:
+        for number in range(40):
+            arrives(made, number, b" " * 999_000)
+
+    client = threading.Thread(target=come, daemon=True)
     client.start()
     read = most = 0
     while read < 40:
