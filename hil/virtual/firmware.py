@@ -15,6 +15,7 @@ from fleet.flashing.runtime import STOCK
 from fleet.paths import firmware_dir
 from fleet.releases import romfs
 from fleet.releases.borrow import borrow
+from fleet.releases.kept import kept
 from fleet.releases.shrink import parameters, shrink
 from fleet.releases.slots import cache_dir, compile_tree
 from hil.virtual import runtime_image
@@ -33,8 +34,13 @@ def shims() -> bytes:
     operation numbers are put in by value, and -O3 drops line numbers.
     """
     sources = {path.name: path.read_text() for path in SHIMS.glob("*.py")}
-    del sources["_ops.py"]
+    numbers = sources.pop("_ops.py")
     sources["_frozen_boot.py"] = (firmware_dir() / "runtime" / "_boot.py").read_text()
+    what = ["shims", sources, numbers, Path(__file__).read_text()]
+    return kept(cache_dir() / "shims", what, lambda: _compiled(sources))
+
+
+def _compiled(sources: Mapping[str, str]) -> bytes:
     with tempfile.TemporaryDirectory(prefix="kapok-shims-") as temporary:
         plain = {
             name: _OPERATION.sub(_number, _flat(text).replace("import _ops\n", ""))
