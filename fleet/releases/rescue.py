@@ -38,14 +38,15 @@ def build(firmware_dir: Path, out: Path) -> dict[str, bytes]:
         sources["node/main.py"] = (firmware_dir / MAIN).read_text()
     except OSError as e:
         raise BuildError(f"{firmware_dir / MAIN}: cannot be read: {e.strerror}") from None
-    around = slots.outsiders(firmware_dir)
+    outside = slots.reached(firmware_dir)
+    places = flat.names(everything)
 
     def make() -> bytes:
-        outside = slots.reached(firmware_dir)
-        return slots.slot_image(slots.compiled(sources, out, outside, flat.names(everything)))
+        return slots.slot_image(slots.compiled(sources, out, outside, places))
 
+    # A change of what is not in it leaves it as it was.
     return {
-        FILE: kept(out, ["rescue", sources, everything, around], make),
+        FILE: kept(out, ["rescue", sources, sorted(outside), places], make),
         **{f"/{name}": minified(firmware_dir / name) for name in slots.SUPERVISOR},
     }
 

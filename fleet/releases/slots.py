@@ -173,15 +173,18 @@ def _text(path: Path) -> str:
 def reached(firmware_dir: Path, script: str = "") -> frozenset[str]:
     """Names by which the supervisor, scripts that come over the REPL, and `script` reach into a
     slot."""
-    found: set[str] = set()
-    for text in outsiders(firmware_dir, script):
-        tree = bare(ast.parse(text))
-        found |= {*borrow.identifiers(tree), *borrow.words(tree), *flat.imported(tree)}
+    found = {name for text in outsiders(firmware_dir, script) for name in _names(text)}
     for path in filter(Path.exists, map((firmware_dir / "node").joinpath, _ERRORS)):
         for node in ast.walk(ast.parse(_text(path))):
             if isinstance(node, ast.ClassDef) and _is_error(node):
                 found |= {node.name, *borrow.defined(node)}  # a technician is told an error's name
     return frozenset(found)
+
+
+@functools.lru_cache(maxsize=64)
+def _names(text: str) -> frozenset[str]:
+    tree = bare(ast.parse(text))
+    return frozenset({*borrow.identifiers(tree), *borrow.words(tree), *flat.imported(tree)})
 
 
 def _is_error(node: ast.ClassDef) -> bool:
