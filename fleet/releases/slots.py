@@ -117,11 +117,17 @@ def chosen(
 
     def make() -> bytes:
         sources = needed(everything, around, choice, known)
-        outside = reached(firmware_dir, script)
         files = compiled(sources, out, outside, flat.names(everything))
         return cbor2.dumps([files, list(sources)])
 
-    return Modules(*cbor2.loads(kept(out, ["slot", everything, around, choice, known], make)))
+    try:
+        outside = reached(firmware_dir, script)
+        roots = closure.roots(everything, around)
+    except SyntaxError as e:
+        raise BuildError(f"{e.filename}:{e.lineno}: {e.msg}") from None
+    # Of a script counts what it reaches, not what else it says.
+    what = ["slot", everything, sorted(outside), sorted(roots), choice, known]
+    return Modules(*cbor2.loads(kept(out, what, make)))
 
 
 def needed(
