@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 _NAMES = Path(__file__).with_name("borrowed.txt")
+_IDENTIFIERS = frozenset(("id", "attr", "name", "arg", "asname"))  # fields of ast's nodes
 _RARE = "node/update/"  # what is loaded in few wakes only
 _INTERFACES = Path(__file__).with_name("interfaces.txt")
 
@@ -39,16 +40,15 @@ def interfaces() -> frozenset[str]:
     return frozenset(_INTERFACES.read_text("ascii").split())
 
 
-@cache
-def _fields(kind: type[ast.AST]) -> tuple[str, ...]:
-    """Where nodes of a kind have an identifier."""
-    return tuple(n for n in ("id", "attr", "name", "arg", "asname") if n in kind._fields)
+def _fields(node: ast.AST) -> list[str]:
+    """Where a node has an identifier."""
+    return [name for name in node._fields if name in _IDENTIFIERS]
 
 
 def identifiers(tree: ast.AST) -> Iterator[str]:
     """Every identifier of a module, one for each place."""
     for node in ast.walk(tree):
-        for field in _fields(type(node)):
+        for field in _fields(node):
             found = getattr(node, field)
             if isinstance(found, str):
                 yield from found.split(".")
@@ -149,7 +149,7 @@ def is_constant(statement: ast.Assign) -> bool:
 def _rename(tree: ast.Module, new: Mapping[str, str]) -> None:
     """Every occurrence of a name alike: no scope has to be understood for that."""
     for node in ast.walk(tree):
-        for field in _fields(type(node)):
+        for field in _fields(node):
             found = getattr(node, field)
             if isinstance(found, str) and found in new:
                 setattr(node, field, new[found])
