@@ -10,7 +10,6 @@ import pytest
 import pytest_asyncio
 from aiocoap import CHANGED, UNAUTHORIZED, Message
 from coap_rig import Link, Node, Rig
-from fleet_here import FleetHere
 
 from fleet.coap import contexts, echo
 from fleet.coap.contexts import Known
@@ -19,6 +18,7 @@ from fleet.coap.security import Binding
 from fleet.control import operations as control
 from fleet.identity import oscore
 from fleet.setup import init
+from hil.fleet_process import FleetProcess
 
 
 @pytest_asyncio.fixture
@@ -80,7 +80,7 @@ async def test_attack_replay_after_kill_9_and_restart(tmp_path: Path) -> None:
     data = tmp_path / "data"
     init(data)
     (node,) = coap_rig.provision(data, 1)
-    fleet = FleetHere(data, "--port", "0", "--broker-port", "0", "--coap-port", "0")
+    fleet = FleetProcess(data, "--port", "0", "--broker-port", "0", "--coap-port", "0")
     recording = await recorded(Link((await fleet.start())["coap_port"]), node)
     await fleet.kill()
     link = Link((await fleet.start())["coap_port"])
