@@ -27,7 +27,7 @@ STUBS := micropython-esp32-stubs==1.29.0.post1 micropython-stdlib-stubs==1.29.0.
 
 .venv/.dev: pyproject.toml | compiler .venv/bin/python
 	@echo "installing kapok and its developer tools into .venv ..."
-	@$(PIP) --editable '.[dev,release]'
+	@$(PIP) --editable '.[dev,hil,release]'
 	@touch $@ .venv/.demo
 
 # The stubs never go into the environment itself: they would shadow the standard library.
