@@ -1,0 +1,6 @@
+"""pytest plugin of the rigs: options, markers, requirements, rig faults and the report.
+
+`hil/conftest.py` loads it for `pytest hil --rig FILE`; elsewhere `-p hil.pytest_plugin` does.
+"""
+
+pytest_plugins = ("hil.pytest_plugin.options",)
