@@ -19,6 +19,4 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             continue
         structured = getattr(item, "_id", None)
         if structured is not None:
-            item._id = type(structured).parse(  # type: ignore[attr-defined]
-                f"{item.nodeid}@{place_of(item)}"
-            )
+            item._id = type(structured).parse(f"{item.nodeid}@{place_of(item)}")

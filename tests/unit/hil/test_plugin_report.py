@@ -90,7 +90,7 @@ def test_{n}(node, record_property):
         "retried, by a fault of the rig: *test_lamp*: lamp-1: the port vanished",
         "fault of the node: *test_gateway*",
     ])  # fmt: skip
-    workers = defaultdict(set)
+    workers: dict[str, set[str]] = defaultdict(set)
     for case in _parsed(pytester.path / "junit.xml").iter("testcase"):
         found = _properties(case)
         workers[found["place"][0]] |= set(found["worker"])
