@@ -37,7 +37,9 @@ class Held(Protocol):
         """What was logged since `mark`."""
 
     def recover(self) -> None:
-        """After a rig fault: let go of ports and processes and begin anew, state `off`."""
+        """After a rig fault: let go of ports and processes and begin anew, state `off`, broken no
+        more. Also of a place that was let go meanwhile, of which nothing is to do.
+        """
 
 
 class Holding:
