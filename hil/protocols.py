@@ -1,4 +1,7 @@
-"""What a place can do, whatever stands there: the strategy and the tests know no more."""
+"""What a place can do, whatever stands there: the strategy and the tests know no more.
+
+Its supply is labgrid's PowerProtocol, so that labgrid's own drivers of hubs and sockets do.
+"""
 
 import abc
 from collections.abc import Callable, Iterator, Mapping
@@ -6,11 +9,17 @@ from contextlib import AbstractContextManager
 from re import Match
 from typing import Any
 
+from fleet.flashing.console import Console
 from fleet.flashing.ports import Port
 
 
 class BoardLine(abc.ABC):
-    """A board's port, with reset and strap."""
+    """A board's port, with reset and strap. The console tells what it has opened and when it last
+    heard something.
+    """
+
+    opened: Console | None = None
+    heard_s: float = 0.0  # by time.monotonic
 
     @abc.abstractmethod
     def port(self) -> Port:
@@ -37,28 +46,16 @@ class BoardLine(abc.ABC):
         """What the rig knows of the board."""
 
 
-class Power(abc.ABC):
-    """The supply of board and modem."""
-
-    @abc.abstractmethod
-    def on(self) -> None:
-        """Switch it on."""
-
-    @abc.abstractmethod
-    def off(self) -> None:
-        """Switch it off, whatever the board does just now."""
-
-    @abc.abstractmethod
-    def cycle(self) -> None:
-        """Off, until all capacitors are empty, and on."""
-
-
 class Clock(abc.ABC):
     """The time that the node lives in: real, or the virtual board's."""
 
     @abc.abstractmethod
     def now_us(self) -> int:
         """Microseconds since 1970 UTC."""
+
+    @abc.abstractmethod
+    def set_to_real(self) -> None:
+        """Bring it back to real time; the board is without power then, where it was not."""
 
     @abc.abstractmethod
     def wait(self, seconds: float) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import attr
 from labgrid.driver import Driver
 from labgrid.factory import target_factory
+from labgrid.protocol import PowerProtocol
 from labgrid.step import step
 
 from fleet.flashing import ports
@@ -23,19 +24,23 @@ from fleet.flashing.lines import request
 from fleet.flashing.ports import Port
 from hil.faults import RigFault
 from hil.fleet_process import die_with_parent
-from hil.protocols import BoardLine, Clock, Power
+from hil.protocols import BoardLine, Clock
 
 BOARD = "1"  # its name on a bench of one
 READY_S = 60.0
-ASLEEP_STEP_S = 600.0  # of the node's time: while it sleeps nothing happens that is looked for
 FOLDER = "KAPOK_HIL_FOLDER"  # variable: where places keep their boards
+AWAKE_STEP_S = 10.0  # while a socket is open time is real, and an answer is due
+ASLEEP_STEP_S = 600.0  # while it sleeps nothing happens that is looked for
 STAND_IN_RATE = 3600.0  # where the bench has no requests for its clock
 
 
 @target_factory.reg_driver
 @attr.s(eq=False)
-class BenchDriver(Driver, BoardLine, Power, Clock):
-    """`folder` keeps flash and eFuses for as long as the driver lives, on or off."""
+class BenchDriver(Driver, BoardLine, PowerProtocol, Clock):
+    """`folder` keeps flash and eFuses for as long as the rig's folder is there, on or off.
+
+    Its time goes on with real time, but where somebody waits: then as fast as it can.
+    """
 
     bindings = {"board": "VirtualBoard"}  # noqa: RUF012  labgrid's way
 
@@ -95,7 +100,7 @@ class BenchDriver(Driver, BoardLine, Power, Clock):
 
     def ask(self, do: str, **more: Any) -> dict[str, Any]:
         """One request to the control socket (docs/bench.md); RigFault where it is refused."""
-        if self._process is not None and self._process.poll() is not None:
+        if self._process is None or self._process.poll() is not None:
             raise RigFault(f"{self.target.name}: the bench has died: {self._last_words()}")
         try:
             return request(self._control, {"board": BOARD, "do": do, **more})
@@ -140,7 +145,7 @@ class BenchDriver(Driver, BoardLine, Power, Clock):
         self.ask("press", pin=pin)
 
     def state(self) -> dict[str, Any]:
-        """`off`, `loader` or `app`, and in `board` what that does: boot, awake, asleep."""
+        """`state`: off, loader or app, and in `board` what that does: boot, awake, asleep."""
         return self.ask("state")
 
     def asleep(self) -> bool:
@@ -176,28 +181,34 @@ class BenchDriver(Driver, BoardLine, Power, Clock):
             return time.time_ns() // 1000
         return int(self.ask("clock", rate=1)["now_us"])
 
+    def set_to_real(self) -> None:
+        """Its clock is real time again: the process starts anew, with the board off."""
+        self.ask("power-off")
+        self.stop()
+        self.start()
+
     def wait(self, seconds: float) -> None:
         """Time passes as fast as it can."""
-        if not self._paced:
+        if self._paced:
+            self._pass(lambda: False, seconds, AWAKE_STEP_S)
+        else:
             time.sleep(seconds / STAND_IN_RATE)
-            return
-        left = seconds
-        while left > 0:  # in pieces: while a socket is open time is real, and an answer is due
-            piece = min(left, 10.0 if self.state().get("board") != "asleep" else ASLEEP_STEP_S)
-            self.ask("pass", seconds=piece)
-            left -= piece
 
     def until(self, what: Callable[[], Any], seconds: float, step_s: float = 1.0) -> Any:
         """As Clock."""
-        if not self._paced:
-            end = time.monotonic() + max(seconds / STAND_IN_RATE, 20.0)
-            while not (found := what()) and time.monotonic() < end:
-                time.sleep(0.05)
-            return found
-        left = seconds
+        if self._paced:
+            return self._pass(what, seconds, step_s)
+        end = time.monotonic() + max(seconds / STAND_IN_RATE, 20.0)
+        while not (found := what()) and time.monotonic() < end:
+            time.sleep(0.05)
+        return found
+
+    def _pass(self, what: Callable[[], Any], seconds: float, step_s: float) -> Any:
+        left, piece = seconds, step_s
         while not (found := what()) and left > 0:
-            asleep = self.state().get("board") == "asleep"
-            piece = min(left, max(step_s, ASLEEP_STEP_S) if asleep else step_s)
-            self.ask("pass", seconds=piece)
+            piece = min(left, piece)
+            told = self.ask("pass", seconds=piece)
             left -= piece
+            asleep = told.get("board") in ("asleep", "off")
+            piece = min(2 * piece, ASLEEP_STEP_S) if asleep else step_s
         return found

@@ -1,5 +1,6 @@
 """A node's console: read in the background, kept with the time of each line, matched."""
 
+import codecs
 import contextlib
 import re
 import termios
@@ -36,6 +37,7 @@ class NodeConsoleDriver(Driver, NodeConsole):
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
         self._text = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._stamps: list[tuple[int, float]] = []  # position and time of each piece
         self._begun = time.monotonic()
         self._seen = 0
@@ -55,7 +57,7 @@ class NodeConsoleDriver(Driver, NodeConsole):
         if self._reader is not None and self._reader.is_alive():
             return
         try:
-            self._console = Console(self.line.port()).__enter__()
+            self._console = self.line.opened = Console(self.line.port()).__enter__()
         except PortBusy as e:
             raise RigFault(str(e)) from None
         self._end.clear()
@@ -69,6 +71,7 @@ class NodeConsoleDriver(Driver, NodeConsole):
             self._reader.join()
             self._reader = None
         if self._console is not None:
+            self.line.opened = None
             self._console.__exit__()
             self._console = None
 
@@ -76,8 +79,9 @@ class NodeConsoleDriver(Driver, NodeConsole):
         with contextlib.suppress(OSError, termios.error, TypeError):  # unplugged
             while not self._end.is_set():
                 if data := self._console.read(max(1, self._console.line.in_waiting)):
-                    self._stamps.append((len(self._text), time.monotonic() - self._begun))
-                    self._text += data.decode("utf-8", "replace").replace("\r\n", "\n")
+                    self.line.heard_s = time.monotonic()
+                    self._stamps.append((len(self._text), self.line.heard_s - self._begun))
+                    self._text += self._decoder.decode(data).replace("\r", "")
 
     @contextmanager
     def lent(self) -> Iterator[None]:
@@ -108,6 +112,11 @@ class NodeConsoleDriver(Driver, NodeConsole):
             found.append((round(stamp, 3), line.rstrip("\n")))
             at += len(line)
         return found
+
+    def log(self, mark: int = 0) -> str:
+        """What came behind the mark, each line with its time: for a report."""
+        at = self._text.count("\n", 0, mark)
+        return "\n".join(f"{stamp:9.3f} {line}" for stamp, line in self.lines()[at:])
 
     def expect(self, pattern: str, seconds: float, since: int | None = None) -> re.Match[str]:
         """As NodeConsole."""
