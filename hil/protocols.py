@@ -42,7 +42,7 @@ class BoardLine(abc.ABC):
         """Whether the board is in deep sleep, as far as the rig can tell."""
 
     @abc.abstractmethod
-    def state(self) -> dict[str, Any]:
+    def told(self) -> dict[str, Any]:
         """What the rig knows of the board."""
 
 
@@ -134,16 +134,24 @@ class ModemControl(abc.ABC):
     """The air and the SIM of a place whose modem is the twin, while it runs."""
 
     @abc.abstractmethod
-    def set(self, **values: Any) -> None:
-        """Keys of a scenario: rsrp, snr, ecl ...; see docs/hil.md."""
+    def set(self, **values: Any) -> Any:
+        """Keys of a scenario: rsrp, snr, ecl ...; see docs/bench.md."""
 
     @abc.abstractmethod
-    def event(self, name: str, **more: Any) -> None:
+    def event(self, name: str, **more: Any) -> Any:
         """Something befalls it."""
 
     @abc.abstractmethod
     def log(self, since: int = 0) -> Any:
         """AT transcript and counters since line `since`."""
+
+    @abc.abstractmethod
+    def mark(self) -> int:
+        """Here in the transcript."""
+
+    @abc.abstractmethod
+    def transcript(self, since: int = 0) -> str:
+        """The transcript as text, for a report."""
 
 
 class Stimulus(abc.ABC):

@@ -6,4 +6,10 @@ from hil.drivers.flash import BoardFlashDriver
 from hil.drivers.node_port import NodePortDriver
 from hil.drivers.prompt import PromptDriver
 
-__all__ = ["BenchDriver", "BoardFlashDriver", "NodeConsoleDriver", "NodePortDriver", "PromptDriver"]
+__all__ = [
+    "BenchDriver",
+    "BoardFlashDriver",
+    "NodeConsoleDriver",
+    "NodePortDriver",
+    "PromptDriver",
+]
