@@ -36,6 +36,7 @@ __all__ = ["BoardError", "VirtualBoard"]
 
 FLASH_SIZE = 4 * 1024 * 1024
 _PANIC = "Guru Meditation Error: Core  0 panic'ed (IllegalInstruction). Exception was unhandled.\n"
+_TIMELESS = ("off", "loader")
 _DATA, _NVS = 1, 2  # type and subtype of the NVS partition
 
 
@@ -84,7 +85,7 @@ class VirtualBoard:
         self.table: list[Partition] = []
         self.read_table()
         loop = asyncio.get_running_loop()
-        self.clock = VirtualClock(start, lambda: loop.time() * haste)
+        self.clock = VirtualClock(start, loop.time)
         jump = None if pace is None else lambda until: pace.before_jump(self, until)
         self._idler = Idler(self.clock, loop, jump, haste)
         self.pins = Pins(self._output)
@@ -266,6 +267,41 @@ class VirtualBoard:
         reached = asyncio.Event()
         self.clock.board.add(end, reached.set)
         await self.run_until(reached, timeout_s)
+
+    def set_speed(self, rate: float | None, haste: float) -> None:
+        """How time passes from now on: `rate` virtual seconds in a real one while the board only
+        waits, None as fast as can be, 0 not at all; `haste` while a real socket is open.
+        """
+        self._idler.set_speed(rate, haste)
+
+    def go_on(self) -> None:
+        """Time passes again."""
+        self._idler.hold(False)
+
+    def kick(self) -> None:
+        """Something was done to what hangs on the board: look again what comes next."""
+        self._idler.kick()
+
+    async def pass_until(self, end: int, timeout_s: float = 600) -> None:
+        """Wait until virtual time is `end`, in us; a board without power, or in its loader, has
+        none of its own, and gets it at once. Time stands still then, until `go_on`.
+
+        TimeoutError after `timeout_s` of real time; BoardError when the board cannot go on.
+        """
+        self.clock.board.add(end, lambda: self._idler.hold(True))
+        while self.now_us < end:
+            if self.state in _TIMELESS:
+                self._pass_without_power(end)
+            else:
+                await self.run_until(
+                    lambda: self.now_us >= end or self.state in _TIMELESS, timeout_s
+                )
+
+    def _pass_without_power(self, end_us: int) -> None:
+        while (head := self.clock.board.head()) is not None and head[0] <= end_us:
+            self.clock.advance(head[0])
+            self.clock.fire_due()
+        self.clock.advance(end_us)
 
     # What the parts call
 

@@ -6,11 +6,14 @@ from collections.abc import Callable
 
 from hil.standalone import setting
 from hil.virtual.bench.folder import BenchError
+from hil.virtual.bench.pace import Pace
 from hil.virtual.bench.place import Place
+from hil.virtual.bench.stimuli import Stimuli
 from hil.virtual.board import VirtualBoard
 from hil.virtual.fittings import Fittings
+from hil.virtual.modem.control import ModemControl
+from hil.virtual.modem.tape import Tape
 from hil.virtual.node import MODEM_PINS, UART
-from hil.virtual.pace import Rate
 from hil.virtual.twin import UartTwin
 
 # What an ESP32 without PSRAM has for MicroPython, 110 KB, in the 64-bit VM's objects.
@@ -21,19 +24,23 @@ class Machine:
     """A VirtualBoard as the rig's application. Make it inside a running loop."""
 
     def __init__(self, place: Place, say: Callable[[bytes], None]) -> None:
-        pins = place.board.pins
+        pins = place.board.node_pins
         twins: dict[int, UartTwin] = {}
+        self.modem: ModemControl | None = None
         if place.board.modem:
+            tape = Tape()
             try:
-                twins[UART] = setting.make(
+                twin = setting.make(
                     place.board.modem,
                     place.setting.scenario,
                     seed=int.from_bytes(place.mac, "big"),
                     baud=None,
                     resolve={},
+                    tape=tape,
                 )
             except setting.SettingError as e:
                 raise BenchError(str(e)) from None
+            twins[UART], self.modem = twin, ModemControl(twin, tape)
         self.board = VirtualBoard(
             place.folder,
             place.mac,
@@ -41,11 +48,13 @@ class Machine:
             start=time.time_ns() // 1000,
             twins=twins,
             wires={pins[name]: (UART, name) for name in MODEM_PINS if name in pins},
-            pace=Rate(place.setting.rate),
+            wheels={pins["pulse"]: pins["pulse2"]} if "pulse2" in pins else None,
             heapsize=HEAP,
             serial=say,
         )
         self.fittings = Fittings(self.board, pins)
+        self.stimuli = Stimuli(self.board, pins)
+        self.pace = Pace(self.board, place.setting.rate)
         self._cutting: asyncio.Task[None] | None = None
 
     def boot(self) -> None:

@@ -1,10 +1,11 @@
 """What may be asked of a board over the control socket."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import fields
 from typing import Any
 
 from hil.virtual.bench.control import ControlError
+from hil.virtual.bench.pace import FREE
 from hil.virtual.bench.place import Place
 from hil.virtual.esprom.faults import Faults
 from hil.virtual.esprom.rig import Switches
@@ -45,6 +46,54 @@ def _press(place: Place, asked: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def _clock(place: Place, asked: dict[str, Any]) -> dict[str, Any]:
+    pace = _part(place, "pace", "keeps time")
+    rate = asked.get("rate", pace.rate)
+    if rate != FREE:
+        rate = _number(asked, "rate", pace.rate)
+    pace.change(rate, _number(asked, "haste", pace.haste) or pace.haste)
+    return {"rate": pace.rate, "haste": pace.haste, **_now(place)}
+
+
+async def _pass(place: Place, asked: dict[str, Any]) -> dict[str, Any]:
+    pace = _part(place, "pace", "keeps time")
+    await pace.let_pass(round(_number(asked, "seconds", None) * 1_000_000))
+    return _now(place)
+
+
+def _stimulus(place: Place, asked: dict[str, Any]) -> dict[str, Any]:
+    stimuli = _part(place, "stimuli", "has pins")
+    found: dict[str, Any] = stimuli.answer(asked)
+    place.application.board.kick()  # type: ignore[attr-defined]  # what has stimuli has a board
+    return {**found, **_now(place)}
+
+
+def _modem(place: Place, asked: dict[str, Any]) -> dict[str, Any]:
+    modem = _part(place, "modem", "has a modem")
+    found: dict[str, Any] = modem.answer(asked)
+    place.application.board.kick()  # type: ignore[attr-defined]
+    return {**found, **_now(place)}
+
+
+def _now(place: Place) -> dict[str, Any]:
+    board = _part(place, "board", "keeps time")
+    return {"now_us": board.now_us, "board": board.state}
+
+
+def _part(place: Place, name: str, what: str) -> Any:
+    part = getattr(place.application, name, None)
+    if part is None:
+        raise ControlError(f"board {place.name} runs nothing that {what}")
+    return part
+
+
+def _number(asked: dict[str, Any], key: str, default: float | None) -> float:
+    value = asked.get(key, default)
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1e9:
+        return value
+    raise ControlError(f"{key} cannot be {value!r}: a number from 0 to 1e9")
+
+
 def _unplug_after(place: Place, asked: dict[str, Any]) -> dict[str, Any]:
     count = asked.get("bytes")
     if not isinstance(count, int) or isinstance(count, bool) or count < 0:
@@ -65,12 +114,17 @@ def _state(place: Place, _: dict[str, Any]) -> dict[str, Any]:
     return place.state()
 
 
-DO: dict[str, Callable[[Place, dict[str, Any]], dict[str, Any]]] = {
+Answered = dict[str, Any] | Awaitable[dict[str, Any]]
+DO: dict[str, Callable[[Place, dict[str, Any]], Answered]] = {
     "reset": _reset,
     "loader": _loader,
     "power-off": _power_off,
     "power-on": _power_on,
     "press": _press,
+    "clock": _clock,
+    "pass": _pass,
+    "stimulus": _stimulus,
+    "modem": _modem,
     "unplug-after": _unplug_after,
     "fault": _fault,
     "switch": _switch,
@@ -78,7 +132,7 @@ DO: dict[str, Callable[[Place, dict[str, Any]], dict[str, Any]]] = {
 }
 
 
-def answer(places: dict[str, Place], asked: dict[str, Any]) -> dict[str, Any]:
+def answer(places: dict[str, Place], asked: dict[str, Any]) -> Answered:
     """Do what is asked; ControlError where there is no such board or thing to do."""
     name = asked.get("board")
     place = places.get(str(name)) if isinstance(name, str | int) else None

@@ -1,0 +1,214 @@
+"""The virtual board of a place: owns its `kapok bench` process, its clock and its supply."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import attr
+from labgrid.driver import Driver
+from labgrid.factory import target_factory
+from labgrid.protocol import PowerProtocol
+from labgrid.step import step
+
+from fleet.flashing import ports
+from fleet.flashing.errors import BenchGone, FlashError
+from fleet.flashing.lines import request
+from fleet.flashing.ports import Port
+from hil.faults import RigFault
+from hil.fleet_process import die_with_parent
+from hil.protocols import BoardLine, Clock
+
+BOARD = "1"  # its name on a bench of one
+READY_S = 60.0
+FOLDER = "KAPOK_HIL_FOLDER"  # variable: where places keep their boards
+AWAKE_STEP_S = 10.0  # while a socket is open time is real, and an answer is due
+ASLEEP_STEP_S = 600.0  # while it sleeps nothing happens that is looked for
+STAND_IN_RATE = 3600.0  # where the bench has no requests for its clock
+
+
+@target_factory.reg_driver
+@attr.s(eq=False)
+class BenchDriver(Driver, BoardLine, PowerProtocol, Clock):
+    """`folder` keeps flash and eFuses for as long as the rig's folder is there, on or off.
+
+    Its time goes on with real time, but where somebody waits: then as fast as it can.
+    """
+
+    bindings = {"board": "VirtualBoard"}  # noqa: RUF012  labgrid's way
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        self._process: subprocess.Popen[str] | None = None
+        self._control = ""
+        self._paced = False
+        self.folder = Path()
+
+    def on_activate(self) -> None:
+        """Start the process."""
+        base = Path(os.environ.get(FOLDER) or tempfile.mkdtemp(prefix="kapok-hil-"))
+        self.folder = base / self.target.name
+        self.start()
+
+    def on_deactivate(self) -> None:
+        """End it."""
+        self.stop()
+
+    def start(self) -> None:
+        """Start the process, with the board that was there before; RigFault where it does not."""
+        more = ["--scenario", self.board.scenario] if self.board.scenario else []
+        with (self.folder.with_suffix(".log")).open("a") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "fleet", "bench", "--folder", str(self.folder), "--json",
+                 "--pace", "none", "--boards", "1", "--board", self.board.board,
+                 "--rate", str(STAND_IN_RATE), *more],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True,
+                preexec_fn=die_with_parent,  # noqa: PLW1509  it only asks the kernel
+            )  # fmt: skip
+        assert self._process.stdout is not None  # noqa: S101  a pipe was asked for
+        line = self._process.stdout.readline()
+        if not line:
+            self._process.wait()
+            raise RigFault(f"{self.target.name}: the bench did not start: {self._last_words()}")
+        self._control = json.loads(line)["control"]
+        # A bridge whose lines rest when its port is opened; who wants a reset pulls EN.
+        self.ask("switch", set={"wake_on_open": False})
+        self._paced = True
+        try:
+            self.ask("clock", rate=1)
+        except RigFault:
+            self._paced = False
+
+    def stop(self) -> None:
+        """End the process; flash and eFuses stay."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(signal.SIGINT)
+        try:
+            process.communicate(timeout=READY_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+
+    def ask(self, do: str, **more: Any) -> dict[str, Any]:
+        """One request to the control socket (docs/bench.md); RigFault where it is refused."""
+        if self._process is None or self._process.poll() is not None:
+            raise RigFault(f"{self.target.name}: the bench has died: {self._last_words()}")
+        try:
+            return request(self._control, {"board": BOARD, "do": do, **more})
+        except BenchGone as e:
+            raise RigFault(f"{self.target.name}: {e}") from None
+
+    def _last_words(self) -> str:
+        with contextlib.suppress(OSError):
+            lines = self.folder.with_suffix(".log").read_text(errors="replace").split("\n")
+            return next((line for line in reversed(lines) if line.strip()), "no message")
+        return "no message"
+
+    # The board's line
+
+    @Driver.check_active
+    def port(self) -> Port:
+        """The pseudo-terminal; it may have another number after each power-on."""
+        try:
+            found = ports.virtual_ports(self.folder)
+        except FlashError as e:
+            raise RigFault(str(e)) from None
+        if not found:
+            raise RigFault(f"{self.target.name}: the board is unplugged")
+        return found[0]
+
+    @Driver.check_active
+    @step()
+    def reset(self) -> None:
+        """A pulse on EN."""
+        self.ask("reset")
+
+    @Driver.check_active
+    @step()
+    def loader(self) -> None:
+        """EN with the strap low."""
+        self.ask("loader")
+
+    @Driver.check_active
+    @step(args=["pin"])
+    def press(self, pin: str = "button") -> None:
+        """A button."""
+        self.ask("press", pin=pin)
+
+    def told(self) -> dict[str, Any]:
+        """`state`: off, loader or app, and in `board` what that does: boot, awake, asleep."""
+        return self.ask("state")
+
+    def asleep(self) -> bool:
+        """Whether it is in deep sleep."""
+        return self.told().get("board") == "asleep"
+
+    # Power
+
+    @Driver.check_active
+    @step()
+    def on(self) -> None:
+        """Plug it in."""
+        self.ask("power-on")
+
+    @Driver.check_active
+    @step()
+    def off(self) -> None:
+        """Unplug it."""
+        self.ask("power-off")
+
+    @Driver.check_active
+    @step()
+    def cycle(self) -> None:
+        """Unplug it and plug it in."""
+        self.off()
+        self.on()
+
+    # Time
+
+    def now_us(self) -> int:
+        """The board's clock."""
+        if not self._paced:
+            return time.time_ns() // 1000
+        return int(self.ask("clock", rate=1)["now_us"])
+
+    def set_to_real(self) -> None:
+        """Its clock is real time again: the process starts anew, with the board off."""
+        self.ask("power-off")
+        self.stop()
+        self.start()
+
+    def wait(self, seconds: float) -> None:
+        """Time passes as fast as it can."""
+        if self._paced:
+            self._pass(lambda: False, seconds, AWAKE_STEP_S)
+        else:
+            time.sleep(seconds / STAND_IN_RATE)
+
+    def until(self, what: Callable[[], Any], seconds: float, step_s: float = 1.0) -> Any:
+        """As Clock."""
+        if self._paced:
+            return self._pass(what, seconds, step_s)
+        end = time.monotonic() + max(seconds / STAND_IN_RATE, 20.0)
+        while not (found := what()) and time.monotonic() < end:
+            time.sleep(0.05)
+        return found
+
+    def _pass(self, what: Callable[[], Any], seconds: float, step_s: float) -> Any:
+        left, piece = seconds, step_s
+        while not (found := what()) and left > 0:
+            piece = min(left, piece)
+            told = self.ask("pass", seconds=piece)
+            left -= piece
+            asleep = told.get("board") in ("asleep", "off")
+            piece = min(2 * piece, ASLEEP_STEP_S) if asleep else step_s
+        return found

@@ -1,0 +1,6 @@
+"""What may stand on a rig. Importing this makes the classes known to labgrid."""
+
+from hil.resources.node_port import NodePort
+from hil.resources.virtual import VirtualBoard
+
+__all__ = ["NodePort", "VirtualBoard"]
