@@ -98,16 +98,18 @@ def _forget(item: pytest.Item) -> None:
 
 
 def _note_broken(item: pytest.Item, faulty: PhaseReport | None) -> None:
+    if not has_place(item):
+        return
     holding = item.stash.get(HOLDING, None)
+    name = holding.place.name if holding is not None else place_of(item)
     if holding is not None and holding.place.broken is not None:
         reason = " ".join(str(holding.place.broken).split())
-    elif faulty is not None and has_place(item):
+    elif faulty is not None:
         reason = faulty.rig_fault or ""
     else:
         return
-    name = holding.place.name if holding is not None else place_of(item)
-    test = item.name
-    item.config.stash.setdefault(_BROKEN, {})[name] = f"{name} is broken since {test}: {reason}"
+    broken = item.config.stash.setdefault(_BROKEN, {})
+    broken[place_of(item)] = f"{name} is broken since {item.name}: {reason}"
 
 
 @pytest.hookimpl(tryfirst=True)
