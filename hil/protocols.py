@@ -156,13 +156,13 @@ class ModemControl(abc.ABC):
         """Something befalls it: event("detach", for_s=60); its state then."""
         return self.ask(event=name, **more)
 
-    def state(self) -> dict[str, Any]:
+    def status(self) -> dict[str, Any]:
         """`state`, `stat`, `cause`, `signal`, `sim`, `psm`, `psm_granted`, `counters` ..."""
         return self.ask()
 
     def mark(self) -> int:
         """The number that the next line will have: for `log`."""
-        return int(self.state()["counters"]["lines"])
+        return int(self.status()["counters"]["lines"])
 
     def log(self, since: int = 0) -> list[AtLine]:
         """What went over its UART from line `since` on."""
