@@ -24,6 +24,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -64,11 +65,16 @@ class Fleet:
     def __init__(self, folder: Path) -> None:
         self.data = folder / "data"
         self.clock: Clock | None = None
+        self._began_us = 0
         self.spoilt: set[str] = set()  # nodes that are no more as they were provisioned
         self._log = folder / "fleet.log"
         self._process: subprocess.Popen[str] | None = None
         self._run: dict[str, Any] = {}
         self._tokens: dict[str, str] = {}
+
+    def begin(self) -> None:
+        """A test begins: alarms of before are none of its."""
+        self._began_us = time.time_ns() // 1000
 
     # The process
 

@@ -133,5 +133,5 @@ class Node:
 
     def status(self) -> dict[str, Any]:
         """What the rig knows of it now."""
-        told: dict[str, Any] = self._strategy.line.state()
+        told: dict[str, Any] = self._strategy.line.told()
         return {"place": self.place, "strategy": self.state, **told}

@@ -1,40 +1,88 @@
-"""The places of a rig, and which of them this worker holds: a file lock each on this machine."""
+"""The place that a worker holds: one file lock each on this machine, and what stands there."""
 
 import contextlib
 import fcntl
 import os
 import tempfile
 import time
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
-from labgrid import Environment
+from labgrid import Target
 from labgrid.binding import BindingError
-from labgrid.exceptions import InvalidConfigError, NoConfigFoundError
+from labgrid.exceptions import InvalidConfigError, NoSupplierFoundError
 
-from fleet.errors import Refusal
 from hil.faults import RigFault
+from hil.inventory import Rig
+from hil.protocols import Current, ModemControl
 from hil.pytest_plugin.held import Logs
-from hil.resources import NodePort, VirtualBoard
 
-WAIT_S = 900.0  # for a place that another worker holds
-LOOK_S = 0.1
+WAIT_S = 3600.0  # for a place that somebody else's run holds
+LOOK_S = 0.2
 
 
-class NoSuchPlace(Refusal, ValueError):
-    """No place of the rig can do what a test wants; the text says what is missing."""
+class Holder(Protocol):
+    """Who sees to it that a place is nobody else's."""
+
+    def hold(self, name: str) -> Any:
+        """Take it, or wait for it; RigFault where it does not become free."""
+
+    def let_go(self, held: Any) -> None:
+        """Others may have it."""
+
+
+class FileLocks:
+    """Of a rig whose places are at this machine. A lock ends with its process, however it ends."""
+
+    def __init__(self, rig_name: str, folder: Path | None = None) -> None:
+        base = folder or Path(tempfile.gettempdir())
+        self._folder = base / f"kapok-rig-{os.getuid()}-{rig_name}"
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+
+    def hold(self, name: str, wait_s: float = WAIT_S) -> int:
+        """The lock's descriptor; RigFault names who holds it."""
+        path = self._folder / f"{name}.lock"
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        end = time.monotonic() + wait_s
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= end:
+                    holder = os.pread(file, 20, 0).decode(errors="replace").strip()
+                    os.close(file)
+                    raise RigFault(
+                        f"{name}: process {holder} holds this place, {wait_s:.0f} s were waited"
+                    ) from None
+                time.sleep(LOOK_S)
+        os.ftruncate(file, 0)
+        os.pwrite(file, b"%d\n" % os.getpid(), 0)
+        return file
+
+    def let_go(self, held: int) -> None:
+        """Close it."""
+        os.close(held)
+
+
+class Mark(NamedTuple):
+    """Where the logs of a place were."""
+
+    console: int
+    fleet: int
+    at: int
+    us: int
 
 
 class Place:
-    """A target that this worker holds; as hil.pytest_plugin.held.Held."""
+    """A target of labgrid's that this worker holds; as hil.pytest_plugin.held.Held."""
 
-    def __init__(self, name: str, target: Any, lock: int) -> None:
+    def __init__(self, name: str, board: str, target: Target) -> None:
         self.name = name
+        self.board = board
         self.target = target
-        self.strategy = target.get_strategy()
-        self.board = str(_resource(target).board)
-        self._lock = lock
+        self.strategy: Any = target.get_strategy()
         self.fleet: Any = None
 
     @property
@@ -45,129 +93,81 @@ class Place:
 
     def mark(self) -> Hashable:
         """Where its logs are now."""
-        fleet = 0 if self.fleet is None else self.fleet.log_mark()
-        return (self.strategy.console.mark(), fleet)
+        modem, current = self.driver(ModemControl), self.driver(Current)
+        return Mark(
+            self.strategy.console.mark(),
+            0 if self.fleet is None else self.fleet.log_mark(),
+            0 if modem is None else modem.mark(),
+            0 if current is None else current.mark(),
+        )
 
     def logs(self, mark: Hashable) -> Logs:
         """What was logged since."""
-        console, fleet = mark  # type: ignore[misc]
-        text = self.strategy.console.since(console)
-        told = [] if self.fleet is None else self.fleet.log(fleet)
-        return Logs(console=text, mqtt="\n".join(map(str, told)))
+        assert isinstance(mark, Mark)  # noqa: S101  it is from here
+        modem, current = self.driver(ModemControl), self.driver(Current)
+        told = [] if self.fleet is None else self.fleet.log(mark.fleet)
+        logs = Logs(console=self.strategy.console.log(mark.console))
+        logs.mqtt = "\n".join(str(one) for one in told)
+        with contextlib.suppress(RigFault):  # what stands there may be off, or gone
+            if modem is not None:
+                logs.at = modem.transcript(mark.at)
+            if current is not None:
+                logs.current = list(current.samples(mark.us))
+        return logs
+
+    def driver(self, protocol: Any) -> Any:
+        """The active driver of the protocol; None where the place has none, or it is in no use."""
+        return next((d for d in self.target.drivers if self._does(d, protocol)), None)
+
+    @staticmethod
+    def _does(driver: Any, protocol: Any) -> bool:
+        return isinstance(driver, protocol) and driver.state.name == "active"
 
     def recover(self) -> None:
         """After a rig fault: begin anew, from nothing."""
         self.strategy.blank()
+        self.deactivate()
+        self.strategy.broken = None
+        self.strategy.force("unknown")
+
+    def deactivate(self) -> None:
+        """Let go of ports and processes."""
         with contextlib.suppress(RigFault, OSError):
             self.strategy.console.close()
         for driver in self.target.drivers:
             if driver is not self.strategy:
                 with contextlib.suppress(RigFault, OSError):
                     self.target.deactivate(driver)
-        self.strategy.broken = None
-        self.strategy.force("unknown")
-
-    def release(self) -> None:
-        """Let go of it."""
-        self.recover()
-        os.close(self._lock)
 
 
 class Places:
-    """The rig of `path`; `only` names places, of all."""
+    """Of one worker, which holds one place at a time: its tests are in the order of places."""
 
-    def __init__(self, path: Path, only: Iterable[str] = ()) -> None:
+    def __init__(self, rig: Rig, holder: Holder) -> None:
+        self._rig = rig
+        self._holder = holder
+        self._held: tuple[Place, Any] | None = None
+
+    def take(self, name: str) -> Place:
+        """The place of that name; the one that was held before is let go of."""
+        if self._held is not None and self._held[0].name == name:
+            return self._held[0]
+        self.let_go()
+        held = self._holder.hold(name)
         try:
-            self._env = Environment(str(path))
-        except (InvalidConfigError, NoConfigFoundError, BindingError) as e:
-            raise NoSuchPlace(f"{path}: {e}") from None
-        self._targets: dict[str, Any] = {
-            name: target
-            for name, target in self._env.config.get_targets().items()
-            if not set(only) or name in set(only)
-        }
-        self._held: dict[str, Place] = {}
-        self._locks = Path(tempfile.gettempdir()) / f"kapok-rig-{os.getuid()}-{path.stem}"
-        self._locks.mkdir(mode=0o700, exist_ok=True)
+            target = self._rig.environment.get_target(name)
+            place = Place(name, self._rig.place(name).board, target)
+        except (BindingError, InvalidConfigError, NoSupplierFoundError, KeyError) as e:
+            self._holder.let_go(held)
+            raise RigFault(f"{self._rig.path}: {name}: {e}") from e
+        self._held = place, held
+        return place
 
-    @property
-    def held(self) -> list[Place]:
-        """What this worker holds."""
-        return list(self._held.values())
-
-    def features(self, name: str) -> frozenset[str]:
-        """What the rig's file says that the place has."""
-        return frozenset(self._targets[name].get("features", ()))
-
-    def fitting(self, node_type: str, needs: Iterable[str] = ()) -> list[str]:
-        """Names of places that can carry the node type and have all that."""
-        wanted = set(needs)
-        return [
-            name
-            for name, config in self._targets.items()
-            if node_type in _nodes(config) and wanted <= self.features(name)
-        ]
-
-    def take(self, node_type: str, needs: Iterable[str] = ()) -> Place:
-        """A place for the node type: one that is held, or one that is free; waits for one.
-
-        Those that others wait for, and this test does not need, are let go of.
-        """
-        names = self.fitting(node_type, needs)
-        if not names:
-            raise NoSuchPlace(f"no place can be a {node_type} with {sorted(needs)}")
-        self._give(names)
-        for name in names:
-            if name in self._held:
-                return self._held[name]
-        end = time.monotonic() + WAIT_S
-        while True:
-            for name in names:
-                if (lock := self._lock(name)) is not None:
-                    self._wanted(name).unlink(missing_ok=True)
-                    place = Place(name, self._env.get_target(name), lock)
-                    self._held[name] = place
-                    return place
-            if time.monotonic() > end:
-                raise RigFault(f"no place for a {node_type} became free in {WAIT_S:.0f} s")
-            for name in names:
-                self._wanted(name).touch()
-            time.sleep(LOOK_S)
-
-    def close(self) -> None:
-        """Let go of all."""
-        for place in self.held:
-            place.release()
-        self._held.clear()
-        self._env.cleanup()
-
-    def _give(self, needed: list[str]) -> None:
-        for name, place in list(self._held.items()):
-            if self._wanted(name).exists() and name not in needed:
-                place.release()
-                del self._held[name]
-
-    def _wanted(self, name: str) -> Path:
-        return self._locks / f"{name}.wanted"
-
-    def _lock(self, name: str) -> int | None:
-        file = os.open(self._locks / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(file)
-            return None
-        return file
-
-
-def _nodes(config: dict[str, Any]) -> list[str]:
-    resources = config.get("resources", {})
-    found = resources.get("VirtualBoard") or resources.get("NodePort") or {}
-    return list(found.get("nodes", ()))
-
-
-def _resource(target: Any) -> Any:
-    for resource in target.resources:
-        if isinstance(resource, NodePort | VirtualBoard):
-            return resource
-    raise NoSuchPlace(f"{target.name}: neither a NodePort nor a VirtualBoard")
+    def let_go(self) -> None:
+        """Hold none."""
+        if self._held is not None:
+            place, held = self._held
+            self._held = None
+            place.deactivate()
+            place.strategy.force("unknown")
+            self._holder.let_go(held)

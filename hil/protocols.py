@@ -5,14 +5,13 @@ Its supply is labgrid's PowerProtocol, so that labgrid's own drivers of hubs and
 
 import abc
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from re import Match
 from typing import Any, NamedTuple
 
 from fleet.flashing.console import Console
 from fleet.flashing.ports import Port
-from hil.trace import Trace
 
 
 class BoardLine(abc.ABC):
@@ -44,7 +43,7 @@ class BoardLine(abc.ABC):
         """Whether the board is in deep sleep, as far as the rig can tell."""
 
     @abc.abstractmethod
-    def state(self) -> dict[str, Any]:
+    def told(self) -> dict[str, Any]:
         """What the rig knows of the board."""
 
 
@@ -182,6 +181,13 @@ class ModemControl(abc.ABC):
             if (not who or line.who == who) and re.search(pattern, line.text)
         ]
 
+    def transcript(self, since: int = 0) -> str:
+        """The log as text, for a report."""
+        return "\n".join(
+            f"{line.at_us / 1e6:.3f} {'>' if line.who == 'host' else '<'} {line.text}"
+            for line in self.log(since)
+        )
+
 
 class Stimulus(abc.ABC):
     """What the node senses, as the stimulus board or the virtual one makes it (docs/bench.md).
@@ -244,5 +250,5 @@ class Current(abc.ABC):
         """Here, in microseconds of the meter's time."""
 
     @abc.abstractmethod
-    def since(self, mark_us: int) -> Trace:
-        """What was drawn since, up to now."""
+    def samples(self, since_us: int) -> Iterator[tuple[int, int]]:
+        """Microseconds and microampere from then on, up to now."""

@@ -2,6 +2,7 @@
 
 import enum
 import time
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 BOOT_S = 60.0  # of the node's time, from reset to the self-test's line
 ONLINE_S = 900.0  # from power-on to a receipt: an attach may take minutes
 ASLEEP_S = 900.0
-SELFTEST = "kapok-selftest .*"
+DRIFT_S = 60.0  # by which a node's time may differ from the fleet's when a test begins
 
 
 class Status(enum.Enum):
@@ -45,7 +46,7 @@ class NodeStrategy(Strategy):
     """
 
     bindings = {  # noqa: RUF012  labgrid's way
-        "line": "BoardLine", "power": "Power", "clock": "Clock", "console": "NodeConsole",
+        "line": "BoardLine", "power": "PowerProtocol", "clock": "Clock", "console": "NodeConsole",
         "prompt": "Prompt", "flash": "Flash",
     }  # fmt: skip
 
@@ -58,6 +59,7 @@ class NodeStrategy(Strategy):
         self.fleet: Fleet | None = None
         self.node_id = ""
         self._flashed = ""  # node type whose image lies there
+        self._worn = False  # whether a test had it since it was flashed
         self._held: tuple[str, dict[str, Any], object] | None = None  # type, config, fleet
 
     def wants(self, node_type: str, config: Mapping[str, Any], fleet: "Fleet") -> None:
@@ -73,6 +75,31 @@ class NodeStrategy(Strategy):
         self._flashed = ""
         self._held = None
 
+    def begin(self) -> None:
+        """Before a test: look what it really does, and bring its clock back to real time."""
+        self._activate()
+        if self.line.told().get("state") == "off":
+            self.console.close()
+            self.status = Status.off
+        drift_us = abs(self.clock.now_us() - time.time_ns() // 1000)
+        if drift_us > DRIFT_S * 1_000_000:
+            self.console.close()
+            self.clock.set_to_real()
+            self.status = Status.unknown
+
+    def bring(self, status: "Status | str") -> None:
+        """As `transition`, before a test: what an earlier one did to a node is no fault of this
+        one, so a node that does not get there is made anew from blank flash, once.
+        """
+        try:
+            self.transition(status)
+        except NodeFault as e:
+            if not self._worn:
+                raise
+            warnings.warn(f"{self.target.name}: made anew: {e}", stacklevel=2)
+            self.blank()
+            self.transition(status)
+
     @step(args=["status"])
     def transition(self, status: "Status | str") -> None:
         """Bring it there; from wherever it is. RigFault, NodeFault."""
@@ -85,6 +112,7 @@ class NodeStrategy(Strategy):
             self.broken = e
             raise
         self.status = wanted
+        self._worn = True
 
     def force(self, status: "Status | str") -> None:
         """It is in that state, by other means."""
@@ -112,11 +140,13 @@ class NodeStrategy(Strategy):
 
     def _to_flashed(self) -> None:
         self._powered()
+        self._have_firmware()
+        self._boot()
+
+    def _have_firmware(self) -> None:
         if self._flashed != self.node_type:
             self.flash.flash(self.node_type)
-            self._flashed, self._held = self.node_type, None
-            self.status = Status.flashed
-        self._boot()
+            self._flashed, self._held, self._worn = self.node_type, None, False
 
     def _to_provisioned(self) -> None:
         self._have_identity()
@@ -124,9 +154,7 @@ class NodeStrategy(Strategy):
 
     def _have_identity(self) -> None:
         self._powered()
-        if self._flashed != self.node_type:
-            self.flash.flash(self.node_type)
-            self._flashed, self._held = self.node_type, None
+        self._have_firmware()
         fleet = self._fleet()
         wanted = (self.node_type, self.config, fleet)
         if self._held != wanted:

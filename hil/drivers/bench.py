@@ -144,13 +144,13 @@ class BenchDriver(Driver, BoardLine, PowerProtocol, Clock):
         """A button."""
         self.ask("press", pin=pin)
 
-    def state(self) -> dict[str, Any]:
+    def told(self) -> dict[str, Any]:
         """`state`: off, loader or app, and in `board` what that does: boot, awake, asleep."""
         return self.ask("state")
 
     def asleep(self) -> bool:
         """Whether it is in deep sleep."""
-        return self.state().get("board") == "asleep"
+        return self.told().get("board") == "asleep"
 
     # Power
 

@@ -1,5 +1,7 @@
 """What the node of a place draws: computed by the virtual board's bench."""
 
+from collections.abc import Iterator
+
 import attr
 from labgrid.driver import Driver
 from labgrid.factory import target_factory
@@ -7,7 +9,6 @@ from labgrid.step import step
 
 from hil.drivers.bench import BenchDriver
 from hil.protocols import Current
-from hil.trace import Trace
 
 
 @target_factory.reg_driver
@@ -24,14 +25,13 @@ class BenchCurrentDriver(Driver, Current):
         return int(self.bench.ask("current")["now_us"])
 
     @Driver.check_active
-    @step()
-    def since(self, mark_us: int) -> Trace:
-        """As Current.since."""
+    @step(args=["since_us"])
+    def samples(self, since_us: int) -> Iterator[tuple[int, int]]:
+        """As Current.samples."""
         samples: list[tuple[int, int]] = []
-        since_us = mark_us
-        while True:
+        more = True
+        while more:
             told = self.bench.ask("current", since_us=since_us)
             samples += [(int(at), int(ua)) for at, ua in told["samples"]]
-            if not told["more"]:
-                return Trace(mark_us, int(told["now_us"]), samples, computed=True)
-            since_us = told["next_us"]
+            more, since_us = told["more"], told["next_us"]
+        return iter(samples)

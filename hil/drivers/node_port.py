@@ -82,7 +82,7 @@ class NodePortDriver(Driver, BoardLine, Clock):
         """Whether nothing came for QUIET_S."""
         return time.monotonic() - self.heard_s > QUIET_S
 
-    def state(self) -> dict[str, Any]:
+    def told(self) -> dict[str, Any]:
         """What its port can tell."""
         return {"port": self.port().name, "quiet_s": round(time.monotonic() - self.heard_s, 1)}
 

@@ -10,7 +10,10 @@ from labgrid.factory import target_factory
 from labgrid.step import step
 
 from fleet.flashing import repl
-from fleet.flashing.repl import NodeRepl
+from fleet.flashing.errors import FlashError
+from fleet.flashing.ports import Port
+from fleet.flashing.repl import NodeRepl, ReplError
+from hil.faults import RigFault
 from hil.protocols import Prompt
 
 _TELL = "import json\ndef tell(n, v):\n    print('kapok-' + n, json.dumps(v))\n"
@@ -33,7 +36,7 @@ class PromptDriver(Driver, Prompt):
         if self._repl is not None:
             yield self._repl
             return
-        with self.console.lent(), repl.opened(self.line.port()) as opened:
+        with self._line() as port, repl.opened(port) as opened:
             self._repl = opened
             try:
                 yield opened
@@ -58,5 +61,18 @@ class PromptDriver(Driver, Prompt):
     @step(args=["code"])
     def leave(self, code: str) -> None:
         """Run code that ends the node's run."""
+        with self._line() as port:
+            repl.leave(port, code)
+
+    @contextmanager
+    def _line(self) -> Iterator[Port]:
+        # One that sleeps hears nothing: without the reset its silence is waited for first.
+        if self.line.asleep():
+            self.line.reset()
         with self.console.lent():
-            repl.leave(self.line.port(), code)
+            try:
+                yield self.line.port()
+            except ReplError:
+                raise
+            except FlashError as e:
+                raise RigFault(f"{self.target.name}: {e}") from None
