@@ -4,10 +4,11 @@ Its supply is labgrid's PowerProtocol, so that labgrid's own drivers of hubs and
 """
 
 import abc
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from re import Match
-from typing import Any
+from typing import Any, NamedTuple
 
 from fleet.flashing.console import Console
 from fleet.flashing.ports import Port
@@ -38,6 +39,12 @@ class BoardLine(abc.ABC):
         """A button at the pin of that name."""
 
     @abc.abstractmethod
+    def renew(self) -> None:
+        """Before a test: as far as the rig can, as at first but for what lies in flash; off then,
+        or as it was.
+        """
+
+    @abc.abstractmethod
     def asleep(self) -> bool:
         """Whether the board is in deep sleep, as far as the rig can tell."""
 
@@ -52,10 +59,6 @@ class Clock(abc.ABC):
     @abc.abstractmethod
     def now_us(self) -> int:
         """Microseconds since 1970 UTC."""
-
-    @abc.abstractmethod
-    def set_to_real(self) -> None:
-        """Bring it back to real time; the board is without power then, where it was not."""
 
     @abc.abstractmethod
     def wait(self, seconds: float) -> None:
@@ -130,45 +133,124 @@ class Flash(abc.ABC):
         """Write a partition from its start."""
 
 
+class AtLine(NamedTuple):
+    """One line on the modem's UART: `who` is `host` or `modem`, `at_us` the modem's time."""
+
+    number: int
+    at_us: int
+    who: str
+    text: str
+
+
 class ModemControl(abc.ABC):
-    """The air and the SIM of a place whose modem is the twin, while it runs."""
+    """The air and the SIM of a place whose modem is the twin, while it runs (docs/bench.md)."""
 
     @abc.abstractmethod
-    def set(self, **values: Any) -> Any:
-        """Keys of a scenario: rsrp, snr, ecl ...; see docs/bench.md."""
+    def ask(self, **asked: Any) -> dict[str, Any]:
+        """One `modem` request: `set`, `event` or `log`; RigFault where it is refused."""
 
-    @abc.abstractmethod
-    def event(self, name: str, **more: Any) -> Any:
-        """Something befalls it."""
+    def set(self, values: Mapping[str, Any] | None = None, /, **more: Any) -> dict[str, Any]:
+        """set(rsrp=-120), set(sim="absent"), set({"radio.loss": 0.2}); its state then."""
+        return self.ask(set={**(values or {}), **more})
 
-    @abc.abstractmethod
-    def log(self, since: int = 0) -> Any:
-        """AT transcript and counters since line `since`."""
+    def event(self, name: str, **more: Any) -> dict[str, Any]:
+        """Something befalls it: event("detach", for_s=60); its state then."""
+        return self.ask(event=name, **more)
 
-    @abc.abstractmethod
+    def status(self) -> dict[str, Any]:
+        """`state`, `stat`, `cause`, `signal`, `sim`, `psm`, `psm_granted`, `counters` ..."""
+        return self.ask()
+
     def mark(self) -> int:
-        """Here in the transcript."""
+        """The number that the next line will have: for `log`."""
+        return int(self.status()["counters"]["lines"])
 
-    @abc.abstractmethod
+    def log(self, since: int = 0) -> list[AtLine]:
+        """What went over its UART from line `since` on."""
+        lines: list[AtLine] = []
+        while True:
+            told = self.ask(log=since)
+            lines += [AtLine(*line) for line in told["lines"]]
+            since = told["next"]
+            if not told["more"]:
+                return lines
+
+    def said(self, pattern: str, since: int = 0, who: str = "") -> list[AtLine]:
+        """Those lines of `log` in which the pattern is found, of one side or of both."""
+        return [
+            line
+            for line in self.log(since)
+            if (not who or line.who == who) and re.search(pattern, line.text)
+        ]
+
     def transcript(self, since: int = 0) -> str:
-        """The transcript as text, for a report."""
+        """The log as text, for a report."""
+        return "\n".join(
+            f"{line.at_us / 1e6:.3f} {'>' if line.who == 'host' else '<'} {line.text}"
+            for line in self.log(since)
+        )
 
 
 class Stimulus(abc.ABC):
-    """What the node senses, as the stimulus board or the virtual one makes it."""
+    """What the node senses, as the stimulus board or the virtual one makes it (docs/bench.md).
+    Channels are the names of the node's pins.
+    """
 
     @abc.abstractmethod
     def do(self, **asked: Any) -> dict[str, Any]:
-        """One request, as its serial line takes it."""
+        """One request, as its serial line takes it; RigFault where it is refused."""
+
+    def pulse(
+        self, channel: str, count: int = 1, *, width_ms: int = 60, gap_ms: int = 500
+    ) -> float:
+        """Begin a train of pulses, of a wheel both contacts; the seconds that it takes. A new
+        train ends the one before, `count=0` only that.
+        """
+        told = self.do(pulse=channel, count=count, width_ms=width_ms, gap_ms=gap_ms)
+        return float(told["ends_ms"]) / 1000
+
+    def level(self, channel: str, value: int) -> None:
+        """A digital input is 0 or 1 from now on."""
+        self.do(level=channel, value=value)
+
+    def relay(self, channel: str, value: int) -> None:
+        """A dry contact; `supply-fail` is the supply's."""
+        self.do(relay=channel, value=value)
+
+    def voltage(self, channel: str, mv: int) -> None:
+        """At the pin of an analogue input."""
+        self.do(voltage=channel, mv=mv)
+
+    def current(self, channel: str, ua: int) -> None:
+        """4-20 mA through the board's shunt."""
+        self.do(current=channel, ua=ua)
+
+    def read(self, channel: str) -> int:
+        """The level of one of the node's outputs."""
+        return int(self.do(read=channel)["value"])
+
+    def sub_device(
+        self, profile: str, address: str, values: Mapping[str, Any], **how: Any
+    ) -> None:
+        """Hang a meter or sensor of hw/profiles on the RS-485 line; `values` by quantity."""
+        self.do(bus="add", profile=profile, address=address, values=dict(values), **how)
+
+    def sub_values(self, address: str, values: Mapping[str, Any], **how: Any) -> None:
+        """What it measures from now on; `how` are its faults: dead, lose_every ..."""
+        self.do(bus="set", address=address, values=dict(values), **how)
+
+    def sub_remove(self, address: str) -> None:
+        """It is gone from the line."""
+        self.do(bus="remove", address=address)
 
 
 class Current(abc.ABC):
-    """What the node draws."""
+    """What the node draws from its supply, board and modem together."""
 
     @abc.abstractmethod
     def mark(self) -> int:
-        """Here, in microseconds of the node's time."""
+        """Here, in microseconds of the meter's time."""
 
     @abc.abstractmethod
     def samples(self, since_us: int) -> Iterator[tuple[int, int]]:
-        """Microseconds and microampere, a step function."""
+        """Microseconds and microampere from then on, up to now."""

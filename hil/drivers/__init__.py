@@ -2,12 +2,18 @@
 
 from hil.drivers.bench import BenchDriver
 from hil.drivers.console import NodeConsoleDriver
+from hil.drivers.current import BenchCurrentDriver
 from hil.drivers.flash import BoardFlashDriver
 from hil.drivers.node_port import NodePortDriver
 from hil.drivers.prompt import PromptDriver
+from hil.drivers.stimulus import BenchStimulusDriver
+from hil.drivers.twin import BenchTwinDriver
 
 __all__ = [
+    "BenchCurrentDriver",
     "BenchDriver",
+    "BenchStimulusDriver",
+    "BenchTwinDriver",
     "BoardFlashDriver",
     "NodeConsoleDriver",
     "NodePortDriver",

@@ -187,6 +187,13 @@ class VirtualBoard:
         self._powered()
         self._life.reset()
 
+    def brown_out(self, us: int) -> None:
+        """The supply dips, and the chip's brown-out detector resets it: it boots `us` later. What
+        hangs on it is told by nobody.
+        """
+        self._powered()
+        self._life.brown_out(us)
+
     def halt(self) -> None:
         """Stop the CPU before this returns; power stays on (state `loader`).
 
@@ -232,6 +239,10 @@ class VirtualBoard:
         """A button drives `pin` to `level` now, and lets go after `hold_us` of virtual time."""
         self.world.pulse(pin, level, hold_us)
         self._idler.kick()
+
+    def watch(self, state: Callable[[], None], waits: Callable[[bool], None]) -> None:
+        """`state` is told of each change of state, `waits` whether the CPU waits or computes."""
+        self._life.on_state, self._idler.on_wait = state, waits
 
     def listen(self, pin: int, told: Callable[[int], None]) -> None:
         """`told(level)` is called at every change of the firmware's output `pin`."""
@@ -282,20 +293,26 @@ class VirtualBoard:
         """Something was done to what hangs on the board: look again what comes next."""
         self._idler.kick()
 
-    async def pass_until(self, end: int, timeout_s: float = 600) -> None:
-        """Wait until virtual time is `end`, in us; a board without power, or in its loader, has
-        none of its own, and gets it at once. Time stands still then, until `go_on`.
+    async def pass_until(self, end: int, state: str | None = None, timeout_s: float = 600) -> None:
+        """Wait until virtual time is `end`, in us, or the board is in `state`; one without power,
+        or in its loader, has no time of its own, and gets it at once. Time stands still then,
+        until `go_on`.
 
         TimeoutError after `timeout_s` of real time; BoardError when the board cannot go on.
         """
-        self.clock.board.add(end, lambda: self._idler.hold(True))
-        while self.now_us < end:
+        stop = self.clock.board.add(end, lambda: self._idler.hold(True))
+
+        def there() -> bool:
+            if self.state == state:
+                self._idler.hold(True)
+            return self.now_us >= end or self.state == state or self.state in _TIMELESS
+
+        while self.now_us < end and self.state != state:
             if self.state in _TIMELESS:
                 self._pass_without_power(end)
             else:
-                await self.run_until(
-                    lambda: self.now_us >= end or self.state in _TIMELESS, timeout_s
-                )
+                await self.run_until(there, timeout_s)
+        stop.cancel()
 
     def _pass_without_power(self, end_us: int) -> None:
         while (head := self.clock.board.head()) is not None and head[0] <= end_us:
@@ -321,7 +338,9 @@ class VirtualBoard:
         if cause == SOFT_RESET:
             self._serial.send(b"MPY: soft reboot\r\n")
         else:
-            self._serial.send(romlog.start(self.chip, cause, again and cause == WDT_RESET))
+            self._serial.send(
+                romlog.start(self.chip, cause, again and cause == WDT_RESET, self._life.dipped)
+            )
         # A deep sleep leaves the bootloader no time to look at the image once more
         # (CONFIG_BOOTLOADER_SKIP_VALIDATE_IN_DEEP_SLEEP), a soft reset does not come this far.
         if cause not in (SOFT_RESET, DEEPSLEEP_RESET) or self._running is None:

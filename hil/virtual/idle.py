@@ -46,6 +46,7 @@ class Idler:
         self.real_sockets = 0
         self.attended = False  # somebody sits at the prompt: their time is real
         self.on_step: Callable[[], None] = lambda: None
+        self.on_wait: Callable[[bool], None] = lambda waits: None  # a wait begins, or has ended
         self._loop = loop
         self._jump = jump
         self._wait: Wait | None = None
@@ -58,6 +59,7 @@ class Idler:
         """Start waiting; `done` is called once, perhaps before this returns."""
         self.cancel()
         self._wait = wait
+        self.on_wait(True)
         self._step()
 
     def cancel(self) -> None:
@@ -106,6 +108,7 @@ class Idler:
         finally:
             self._stepping = False
         if done is not None:
+            self.on_wait(False)
             done()
 
     def _run(self) -> Callable[[], None] | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from machine_rig import stand
 
+from hil.plot import mean_ua
 from hil.virtual.bench.control import ControlError
 from hil.virtual.bench.stimuli import StimulusError
 from hil.virtual.modem.knobs import KnobError
@@ -157,3 +158,57 @@ async def test_a_modem_is_handled_while_it_runs_and_what_was_said_is_on_its_tape
         await rig.ask("pass", seconds=30)
         spoke = {who for _, _, who, _ in (await rig.ask("modem", log=mark))["lines"]}
         assert spoke == {"host"}
+
+
+async def test_the_current_is_that_of_the_chip_the_modem_and_the_rest(tmp_path: Path) -> None:
+    boot = "import machine, time; time.sleep(20); machine.deepsleep(3_600_000)"
+    async with stand(tmp_path, METER, boot) as rig:
+        begin = (await rig.ask("current"))["now_us"]
+        told = await rig.ask("pass", seconds=600, until="asleep")
+        assert told["board"] == "asleep"
+        slept = told["now_us"]
+        assert 20 * SECOND < slept - begin < 23 * SECOND
+        told = await rig.ask("pass", seconds=3000)
+        told = await rig.ask("current", since_us=begin)
+        samples, end = told["samples"], told["now_us"]
+        assert samples[0][0] == begin
+        assert told["computed"] is True
+        booting = mean_ua(samples, begin, begin + 240_000)
+        waiting = mean_ua(samples, begin + SECOND, begin + 4 * SECOND)
+        asleep = mean_ua(samples, end - 60 * SECOND, end)
+        # ESP32-S3: 47 mA busy, 31.7 mA waiting, 8 uA asleep; 9 uA of the board; and the modem.
+        modem = mean_ua(samples, end - 60 * SECOND, end) - 17
+        assert 47_000 <= booting < 120_000
+        assert 31_700 <= waiting < 110_000
+        assert 0 <= modem < 20_000
+        assert asleep < waiting / 3
+        assert (await rig.ask("modem"))["counters"]["attaches"] == 1
+        assert max(ua for _, ua in samples) > 100_000  # it has sent
+        await rig.ask("power-off")
+        await rig.machine.gone()
+        off = (await rig.ask("pass", seconds=60))["now_us"]
+        told = await rig.ask("current", since_us=off - 50 * SECOND)
+        assert told["samples"] == [[off - 50 * SECOND, 0]]
+
+
+async def test_a_dip_of_the_supply_is_told_from_a_power_on_by_what_rtc_memory_holds(
+    tmp_path: Path,
+) -> None:
+    boot = """
+        import machine, time
+        print("cause", machine.reset_cause(), machine.RTC().memory())
+        machine.RTC().memory(b"kept")
+        time.sleep(60)
+    """
+    async with stand(tmp_path, METER, boot) as rig:
+        await rig.ask("pass", seconds=20)
+        boots = (await rig.ask("modem"))["counters"]["boots"]
+        await rig.ask("brown-out", ms=50)
+        await rig.ask("pass", seconds=2)
+        assert "cause 1 b''\ncause 1 b'kept'" in rig.board.console_tail
+        state = await rig.ask("modem")
+        assert state["counters"]["boots"] == boots + 1
+        assert state["counters"]["brown_outs"] == 1
+        await rig.ask("loader")
+        with pytest.raises(ControlError, match="is loader: nothing runs that could dip"):
+            await rig.ask("brown-out")

@@ -6,11 +6,13 @@ from collections.abc import Callable
 
 from hil.standalone import setting
 from hil.virtual.bench.folder import BenchError
+from hil.virtual.bench.meter import Meter
 from hil.virtual.bench.pace import Pace
 from hil.virtual.bench.place import Place
 from hil.virtual.bench.stimuli import Stimuli
 from hil.virtual.board import VirtualBoard
 from hil.virtual.fittings import Fittings
+from hil.virtual.modem import ModemTwin
 from hil.virtual.modem.control import ModemControl
 from hil.virtual.modem.tape import Tape
 from hil.virtual.node import MODEM_PINS, UART
@@ -26,11 +28,12 @@ class Machine:
     def __init__(self, place: Place, say: Callable[[bytes], None]) -> None:
         pins = place.board.node_pins
         twins: dict[int, UartTwin] = {}
+        modem: ModemTwin | None = None
         self.modem: ModemControl | None = None
         if place.board.modem:
             tape = Tape()
             try:
-                twin = setting.make(
+                modem = setting.make(
                     place.board.modem,
                     place.setting.scenario,
                     seed=int.from_bytes(place.mac, "big"),
@@ -40,7 +43,7 @@ class Machine:
                 )
             except setting.SettingError as e:
                 raise BenchError(str(e)) from None
-            twins[UART], self.modem = twin, ModemControl(twin, tape)
+            twins[UART], self.modem = modem, ModemControl(modem, tape)
         self.board = VirtualBoard(
             place.folder,
             place.mac,
@@ -54,6 +57,8 @@ class Machine:
         )
         self.fittings = Fittings(self.board, pins)
         self.stimuli = Stimuli(self.board, pins)
+        self._modem = modem
+        self.meter = Meter(self.board, place.board.name, pins, self.fittings, modem)
         self.pace = Pace(self.board, place.setting.rate)
         self._cutting: asyncio.Task[None] | None = None
 
@@ -106,6 +111,13 @@ class Machine:
     def press(self, pin: int) -> None:
         """A button at the pin."""
         self.board.press(pin)
+
+    def brown_out(self, us: int) -> None:
+        """The supply dips for so long: chip and modem both start anew."""
+        self.board.brown_out(us)
+        if self._modem is not None:
+            self._modem.brown_out()
+        self.board.kick()
 
     def state(self) -> dict[str, object]:
         """For the control socket."""

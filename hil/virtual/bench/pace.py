@@ -24,13 +24,15 @@ class Pace:
         self.rate, self.haste = rate, haste
         self._apply()
 
-    async def let_pass(self, us: int) -> None:
-        """Until so much virtual time has passed, free meanwhile; ControlError where it cannot."""
+    async def let_pass(self, us: int, until: str | None = None) -> None:
+        """Until so much virtual time has passed, free meanwhile, or the board's state is `until`;
+        ControlError where it cannot.
+        """
         end_us = self._board.now_us + us
         self._passing += 1
         self._apply()
         try:
-            await self._board.pass_until(end_us, REAL_MOST_S)
+            await self._board.pass_until(end_us, until, REAL_MOST_S)
         except (BoardError, TimeoutError) as e:
             raise ControlError(str(e)) from None
         finally:

@@ -33,6 +33,11 @@ def _power_on(place: Place, _: dict[str, Any]) -> dict[str, Any]:
     return {"state": place.rig.state, "port": place.rig.wire.name}
 
 
+async def _renew(place: Place, _: dict[str, Any]) -> dict[str, Any]:
+    await place.renew()
+    return {"state": place.rig.state}
+
+
 def _press(place: Place, asked: dict[str, Any]) -> dict[str, Any]:
     _powered(place)
     name = asked.get("pin", "button")
@@ -46,6 +51,9 @@ def _press(place: Place, asked: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
+STATES = ("awake", "asleep", "off", "loader")  # of a board, that `pass` can wait for
+
+
 def _clock(place: Place, asked: dict[str, Any]) -> dict[str, Any]:
     pace = _part(place, "pace", "keeps time")
     rate = asked.get("rate", pace.rate)
@@ -57,7 +65,10 @@ def _clock(place: Place, asked: dict[str, Any]) -> dict[str, Any]:
 
 async def _pass(place: Place, asked: dict[str, Any]) -> dict[str, Any]:
     pace = _part(place, "pace", "keeps time")
-    await pace.let_pass(round(_number(asked, "seconds", None) * 1_000_000))
+    until = asked.get("until")
+    if until is not None and until not in STATES:
+        raise ControlError(f"until cannot be {until!r}: {', '.join(STATES)}")
+    await pace.let_pass(round(_number(asked, "seconds", None) * 1_000_000), until)
     return _now(place)
 
 
@@ -75,6 +86,21 @@ def _modem(place: Place, asked: dict[str, Any]) -> dict[str, Any]:
     return {**found, **_now(place)}
 
 
+def _current(place: Place, asked: dict[str, Any]) -> dict[str, Any]:
+    meter = _part(place, "meter", "draws a current")
+    told = _now(place)
+    since = int(_number(asked, "since_us", told["now_us"], 1e17))
+    return {**meter.since(since), **told}
+
+
+def _brown_out(place: Place, asked: dict[str, Any]) -> dict[str, Any]:
+    if place.rig.state != "app":
+        raise ControlError(f"board {place.name} is {place.rig.state}: nothing runs that could dip")
+    dip = _part(place, "brown_out", "has a supply")
+    dip(round(_number(asked, "ms", 20) * 1000))
+    return _now(place)
+
+
 def _now(place: Place) -> dict[str, Any]:
     board = _part(place, "board", "keeps time")
     return {"now_us": board.now_us, "board": board.state}
@@ -87,11 +113,11 @@ def _part(place: Place, name: str, what: str) -> Any:
     return part
 
 
-def _number(asked: dict[str, Any], key: str, default: float | None) -> float:
+def _number(asked: dict[str, Any], key: str, default: float | None, most: float = 1e9) -> float:
     value = asked.get(key, default)
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1e9:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= most:
         return value
-    raise ControlError(f"{key} cannot be {value!r}: a number from 0 to 1e9")
+    raise ControlError(f"{key} cannot be {value!r}: a number from 0 to {most:g}")
 
 
 def _unplug_after(place: Place, asked: dict[str, Any]) -> dict[str, Any]:
@@ -120,11 +146,14 @@ DO: dict[str, Callable[[Place, dict[str, Any]], Answered]] = {
     "loader": _loader,
     "power-off": _power_off,
     "power-on": _power_on,
+    "renew": _renew,
     "press": _press,
     "clock": _clock,
     "pass": _pass,
     "stimulus": _stimulus,
     "modem": _modem,
+    "current": _current,
+    "brown-out": _brown_out,
     "unplug-after": _unplug_after,
     "fault": _fault,
     "switch": _switch,
