@@ -39,6 +39,12 @@ class BoardLine(abc.ABC):
         """A button at the pin of that name."""
 
     @abc.abstractmethod
+    def renew(self) -> None:
+        """Before a test: as far as the rig can, as at first but for what lies in flash; off then,
+        or as it was.
+        """
+
+    @abc.abstractmethod
     def asleep(self) -> bool:
         """Whether the board is in deep sleep, as far as the rig can tell."""
 
@@ -53,10 +59,6 @@ class Clock(abc.ABC):
     @abc.abstractmethod
     def now_us(self) -> int:
         """Microseconds since 1970 UTC."""
-
-    @abc.abstractmethod
-    def set_to_real(self) -> None:
-        """Bring it back to real time; the board is without power then, where it was not."""
 
     @abc.abstractmethod
     def wait(self, seconds: float) -> None:

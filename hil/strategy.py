@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 BOOT_S = 60.0  # of the node's time, from reset to the self-test's line
 ONLINE_S = 900.0  # from power-on to a receipt: an attach may take minutes
 ASLEEP_S = 900.0
-DRIFT_S = 60.0  # by which a node's time may differ from the fleet's when a test begins
 
 
 class Status(enum.Enum):
@@ -76,16 +75,11 @@ class NodeStrategy(Strategy):
         self._held = None
 
     def begin(self) -> None:
-        """Before a test: look what it really does, and bring its clock back to real time."""
+        """Before a test: what the one before did to clock, air and stimulus is gone."""
         self._activate()
-        if self.line.told().get("state") == "off":
-            self.console.close()
-            self.status = Status.off
-        drift_us = abs(self.clock.now_us() - time.time_ns() // 1000)
-        if drift_us > DRIFT_S * 1_000_000:
-            self.console.close()
-            self.clock.set_to_real()
-            self.status = Status.unknown
+        self.console.close()
+        self.line.renew()
+        self.status = Status.off if self.line.told().get("state") == "off" else Status.unknown
 
     def bring(self, status: "Status | str") -> None:
         """As `transition`, before a test: what an earlier one did to a node is no fault of this

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,6 @@ READY_S = 60.0
 FOLDER = "KAPOK_HIL_FOLDER"  # variable: where places keep their boards
 AWAKE_STEP_S = 10.0  # while a socket is open time is real, and an answer is due
 ASLEEP_STEP_S = 600.0  # while it sleeps nothing happens that is looked for
-STAND_IN_RATE = 3600.0  # where the bench has no requests for its clock
 
 
 @target_factory.reg_driver
@@ -48,7 +46,6 @@ class BenchDriver(Driver, BoardLine, PowerProtocol, Clock):
         super().__attrs_post_init__()
         self._process: subprocess.Popen[str] | None = None
         self._control = ""
-        self._paced = False
         self.folder = Path()
 
     def on_activate(self) -> None:
@@ -68,7 +65,7 @@ class BenchDriver(Driver, BoardLine, PowerProtocol, Clock):
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "fleet", "bench", "--folder", str(self.folder), "--json",
                  "--pace", "none", "--boards", "1", "--board", self.board.board,
-                 "--rate", str(STAND_IN_RATE), *more],
+                 *more],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True,
                 preexec_fn=die_with_parent,  # noqa: PLW1509  it only asks the kernel
             )  # fmt: skip
@@ -80,11 +77,6 @@ class BenchDriver(Driver, BoardLine, PowerProtocol, Clock):
         self._control = json.loads(line)["control"]
         # A bridge whose lines rest when its port is opened; who wants a reset pulls EN.
         self.ask("switch", set={"wake_on_open": False})
-        self._paced = True
-        try:
-            self.ask("clock", rate=1)
-        except RigFault:
-            self._paced = False
 
     def stop(self) -> None:
         """End the process; flash and eFuses stay."""
@@ -144,6 +136,12 @@ class BenchDriver(Driver, BoardLine, PowerProtocol, Clock):
         """A button."""
         self.ask("press", pin=pin)
 
+    @Driver.check_active
+    @step()
+    def renew(self) -> None:
+        """Off, with real time, and the modem, its air and what the node senses as at first."""
+        self.ask("renew")
+
     def told(self) -> dict[str, Any]:
         """`state`: off, loader or app, and in `board` what that does: boot, awake, asleep."""
         return self.ask("state")
@@ -177,31 +175,15 @@ class BenchDriver(Driver, BoardLine, PowerProtocol, Clock):
 
     def now_us(self) -> int:
         """The board's clock."""
-        if not self._paced:
-            return time.time_ns() // 1000
-        return int(self.ask("clock", rate=1)["now_us"])
-
-    def set_to_real(self) -> None:
-        """Its clock is real time again: the process starts anew, with the board off."""
-        self.ask("power-off")
-        self.stop()
-        self.start()
+        return int(self.ask("clock")["now_us"])
 
     def wait(self, seconds: float) -> None:
         """Time passes as fast as it can."""
-        if self._paced:
-            self._pass(lambda: False, seconds, AWAKE_STEP_S)
-        else:
-            time.sleep(seconds / STAND_IN_RATE)
+        self._pass(lambda: False, seconds, AWAKE_STEP_S)
 
     def until(self, what: Callable[[], Any], seconds: float, step_s: float = 1.0) -> Any:
         """As Clock."""
-        if self._paced:
-            return self._pass(what, seconds, step_s)
-        end = time.monotonic() + max(seconds / STAND_IN_RATE, 20.0)
-        while not (found := what()) and time.monotonic() < end:
-            time.sleep(0.05)
-        return found
+        return self._pass(what, seconds, step_s)
 
     def _pass(self, what: Callable[[], Any], seconds: float, step_s: float) -> Any:
         left, piece = seconds, step_s

@@ -78,6 +78,9 @@ class NodePortDriver(Driver, BoardLine, Clock):
         time.sleep(0.2)
         self.stimulus.do(level=pin, value=0)
 
+    def renew(self) -> None:
+        """Nothing: its time is real, and what it senses is what the stimulus board last made."""
+
     def asleep(self) -> bool:
         """Whether nothing came for QUIET_S."""
         return time.monotonic() - self.heard_s > QUIET_S
@@ -91,9 +94,6 @@ class NodePortDriver(Driver, BoardLine, Clock):
     def now_us(self) -> int:
         """Real time."""
         return time.time_ns() // 1000
-
-    def set_to_real(self) -> None:
-        """It is."""
 
     def wait(self, seconds: float) -> None:
         """Sleep."""

@@ -33,6 +33,11 @@ def _power_on(place: Place, _: dict[str, Any]) -> dict[str, Any]:
     return {"state": place.rig.state, "port": place.rig.wire.name}
 
 
+async def _renew(place: Place, _: dict[str, Any]) -> dict[str, Any]:
+    await place.renew()
+    return {"state": place.rig.state}
+
+
 def _press(place: Place, asked: dict[str, Any]) -> dict[str, Any]:
     _powered(place)
     name = asked.get("pin", "button")
@@ -141,6 +146,7 @@ DO: dict[str, Callable[[Place, dict[str, Any]], Answered]] = {
     "loader": _loader,
     "power-off": _power_off,
     "power-on": _power_on,
+    "renew": _renew,
     "press": _press,
     "clock": _clock,
     "pass": _pass,
