@@ -77,7 +77,7 @@ def place(request: pytest.FixtureRequest, places: Places, worker_fleet: Fleet) -
         worker_fleet.spoilt.discard(strategy.node_id)
         strategy.spoilt()
     strategy.wants(asked.node, asked.config, worker_fleet)
-    strategy.begin()
+    found.begin()
     hold(request.node, found)
     return found
 

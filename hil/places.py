@@ -11,11 +11,15 @@ from typing import Any, NamedTuple, Protocol
 
 from labgrid import Target
 from labgrid.binding import BindingError
-from labgrid.exceptions import InvalidConfigError, NoSupplierFoundError
+from labgrid.exceptions import (
+    InvalidConfigError,
+    NoDriverFoundError,
+    NoSupplierFoundError,
+)
 
 from hil.faults import RigFault
 from hil.inventory import Rig
-from hil.protocols import Current, ModemControl
+from hil.protocols import Current, ModemControl, Stimulus
 from hil.pytest_plugin.held import Logs
 
 WAIT_S = 3600.0  # for a place that somebody else's run holds
@@ -99,6 +103,13 @@ class Place:
         """Why its strategy can go nowhere any more."""
         found: BaseException | None = self.strategy.broken
         return found
+
+    def begin(self) -> None:
+        """Before a test: as new but for its flash, and all that it has in use."""
+        self.strategy.begin()
+        for protocol in (ModemControl, Stimulus, Current):
+            with contextlib.suppress(NoDriverFoundError):
+                self.target.get_driver(protocol)
 
     def mark(self) -> Hashable:
         """Where its logs are now."""

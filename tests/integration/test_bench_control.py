@@ -8,7 +8,7 @@ from machine_rig import stand
 
 from hil.plot import mean_ua
 from hil.virtual.bench.control import ControlError
-from hil.virtual.bench.stimuli import StimulusError
+from hil.virtual.bench.stimulus_error import StimulusError
 from hil.virtual.modem.knobs import KnobError
 
 METER = "esp32s3-bc660k"
@@ -212,3 +212,64 @@ async def test_a_dip_of_the_supply_is_told_from_a_power_on_by_what_rtc_memory_ho
         await rig.ask("loader")
         with pytest.raises(ControlError, match="is loader: nothing runs that could dip"):
             await rig.ask("brown-out")
+
+
+async def test_a_board_with_a_bus_hears_the_meters_that_are_hung_on_it(tmp_path: Path) -> None:
+    boot = """
+        import machine, time
+        uart = machine.UART(2, 9600, tx=32, rx=35)
+        de = machine.Pin(33, machine.Pin.OUT)
+        relay, dim = machine.Pin(25, machine.Pin.OUT, value=1), machine.PWM(machine.Pin(26))
+        dim.init(freq=1000, duty_u16=32768)
+        while True:
+            de(1)
+            uart.write(bytes.fromhex("110400000002735b"))
+            time.sleep_ms(9)
+            de(0)
+            time.sleep_ms(400)
+            print("heard", (uart.read() or b"").hex())
+            time.sleep(5)
+    """
+    async with stand(tmp_path, "esp32-ec200", boot) as rig:
+        await rig.ask("pass", seconds=3)
+        assert rig.board.console_tail.endswith("heard \n")
+        more = {"profile": "sdm630", "address": 17, "values": {"voltage": 230}}
+        await rig.ask("stimulus", bus="add", **more)
+        await rig.ask("pass", seconds=6)
+        assert "heard 11040443660000" in rig.board.console_tail
+        told = await rig.ask("stimulus", lamp={})
+        assert (told["light"], told["power_dw"], told["volts_dv"]) == (500, 795, 2200)
+        await rig.ask("stimulus", voltage="supply", mv=1500)
+        assert (await rig.ask("stimulus", lamp={"failed": True}))["power_dw"] == 5
+        assert (await rig.ask("stimulus", lamp={}))["volts_dv"] == 2000
+        with pytest.raises(StimulusError, match="no ultrasonic sensor"):
+            await rig.ask("stimulus", distance=100)
+
+
+async def test_what_hangs_on_a_board_is_moved_jammed_and_torn_off(tmp_path: Path) -> None:
+    boot = """
+        import machine, time
+        i2c = machine.I2C(0, scl=machine.Pin(42), sda=machine.Pin(13))
+        close = machine.Pin(39, machine.Pin.OUT)
+        i2c.writeto_mem(0x19, 0x20, bytes((0x57,)))
+        while True:
+            time.sleep(10)
+            try:
+                print("felt", i2c.readfrom_mem(0x19, 0x28 | 0x80, 6).hex())
+            except OSError:
+                print("felt nothing")
+            close(1)
+    """
+    async with stand(tmp_path, METER, boot) as rig:
+        await rig.ask("stimulus", i2c="accelerometer", turn=[1000, 0, 0])
+        await rig.ask("stimulus", valve={"jam": 400})
+        await rig.ask("pass", seconds=25)
+        assert "felt 803e00000000" in rig.board.console_tail
+        told = await rig.ask("stimulus", valve={})
+        assert (told["position"], told["closed"]) == (400, False)
+        assert (await rig.ask("stimulus", valve={"put": 1000}))["closed"] is True
+        await rig.ask("stimulus", i2c="wires", cut=True)
+        await rig.ask("pass", seconds=10)
+        assert rig.board.console_tail.endswith("felt nothing\n")
+        with pytest.raises(StimulusError, match="no RS-485 line"):
+            await rig.ask("stimulus", bus="list")

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from fleet.flashing.hardware import BUS_UART
 from hil.standalone import setting
 from hil.virtual.bench.folder import BenchError
 from hil.virtual.bench.meter import Meter
@@ -16,6 +17,8 @@ from hil.virtual.modem import ModemTwin
 from hil.virtual.modem.control import ModemControl
 from hil.virtual.modem.tape import Tape
 from hil.virtual.node import MODEM_PINS, UART
+from hil.virtual.rs485.line import BusTwin
+from hil.virtual.sensors.ultrasonic import Ultrasonic
 from hil.virtual.twin import UartTwin
 
 # What an ESP32 without PSRAM has for MicroPython, 110 KB, in the 64-bit VM's objects.
@@ -44,19 +47,30 @@ class Machine:
             except setting.SettingError as e:
                 raise BenchError(str(e)) from None
             twins[UART], self.modem = modem, ModemControl(modem, tape)
+        wires = {pins[name]: (UART, name) for name in MODEM_PINS if name in pins}
+        bus = sonar = None
+        if "bus_rx" in pins:
+            twins[BUS_UART] = bus = BusTwin([])
+            if "bus_de" in pins:
+                bus.enabled_by_pin()
+                wires[pins["bus_de"]] = (BUS_UART, "de")
+        elif "echo" in pins:
+            twins[BUS_UART] = sonar = Ultrasonic(lambda _: None)
         self.board = VirtualBoard(
             place.folder,
             place.mac,
             chip=place.chip,
             start=time.time_ns() // 1000,
             twins=twins,
-            wires={pins[name]: (UART, name) for name in MODEM_PINS if name in pins},
+            wires=wires,
             wheels={pins["pulse"]: pins["pulse2"]} if "pulse2" in pins else None,
             heapsize=HEAP,
             serial=say,
         )
         self.fittings = Fittings(self.board, pins)
-        self.stimuli = Stimuli(self.board, pins)
+        self.stimuli = Stimuli(self.board, pins, self.fittings, bus, sonar)
+        if sonar is not None and "sense" in pins:
+            self.board.listen(pins["sense"], sonar.switched)
         self._modem = modem
         self.meter = Meter(self.board, place.board.name, pins, self.fittings, modem)
         self.pace = Pace(self.board, place.setting.rate)

@@ -3,8 +3,13 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fleet.errors import Refusal
+from hil.virtual.bench.post import MAINS_DV_PER_3V, Post
+from hil.virtual.bench.stimulus_error import StimulusError, flag, whole
+from hil.virtual.bench.subdevices import SubDevices
 from hil.virtual.board import VirtualBoard
+from hil.virtual.fittings import Fittings
+from hil.virtual.rs485.line import BusTwin
+from hil.virtual.sensors.ultrasonic import Ultrasonic
 
 ALIASES = {"supply-fail": "pfail"}  # names of relays, where a board's pin has another
 SHUNT_OHM = 150  # of a board's 4-20 mA inputs
@@ -15,16 +20,27 @@ CURRENT_MOST_UA = 22_000  # what a shunt of 150 ohm turns into 3.3 V
 MS_MOST = 86_400_000
 
 
-class StimulusError(Refusal, ValueError):
-    """There is no such channel, or not with that; the text is one line."""
-
-
 class Stimuli:
-    """`pins`: the board's, by name, which are the channels."""
+    """`pins`: the board's, by name, which are the channels. `bus` and `sonar` are what hangs on
+    its UARTs, where it has them.
+    """
 
-    def __init__(self, board: VirtualBoard, pins: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        board: VirtualBoard,
+        pins: Mapping[str, int],
+        fittings: Fittings,
+        bus: BusTwin | None,
+        sonar: Ultrasonic | None,
+    ) -> None:
         self._board = board
         self._pins = pins
+        self._fittings = fittings
+        self._sonar = sonar
+        self.distance_mm: int | None = None
+        self._post = Post(board, pins) if "relay" in pins and "dim" in pins else None
+        lamp = None if self._post is None else self._post.measured
+        self._sub_devices = None if bus is None else SubDevices(bus, lamp)
         self._loops: dict[int, int] = {}  # uA by pin, of those behind the sensors' switch
         self._trains: dict[str, int] = {}  # by channel: the newest train of pulses
         self._do: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
@@ -34,7 +50,14 @@ class Stimuli:
             "current": self._current,
             "relay": self._relay,
             "read": self._read,
+            "bus": self._bus,
+            "i2c": self._i2c,
+            "lamp": self._lamp,
+            "valve": self._valve,
+            "distance": self._distance,
         }
+        if sonar is not None:
+            sonar.distance = lambda _: self.distance_mm
         if "sense" in pins:
             board.listen(pins["sense"], self._switched)
 
@@ -76,7 +99,10 @@ class Stimuli:
     def _voltage(self, asked: dict[str, Any]) -> dict[str, Any]:
         pin = self._pin(asked["voltage"])
         self._loops.pop(pin, None)
-        self._board.pins.microvolts[pin] = whole(asked, "mv", 0, ADC_MOST_MV) * 1000
+        millivolts = whole(asked, "mv", 0, ADC_MOST_MV)
+        if self._post is not None and pin == self._pins.get("supply"):
+            self._post.mains(millivolts * MAINS_DV_PER_3V // 3000)
+        self._board.pins.microvolts[pin] = millivolts * 1000
         return {}
 
     def _current(self, asked: dict[str, Any]) -> dict[str, Any]:
@@ -97,18 +123,59 @@ class Stimuli:
             found["duty"] = self._board.pins.duty(pin)
         return found
 
+    def _bus(self, asked: dict[str, Any]) -> dict[str, Any]:
+        if self._sub_devices is None:
+            raise StimulusError("the board has no RS-485 line")
+        return self._sub_devices.answer(asked)
+
+    def _i2c(self, asked: dict[str, Any]) -> dict[str, Any]:
+        if asked["i2c"] == "wires":
+            self._board.i2c.dead = flag(asked, "cut", self._board.i2c.dead)
+            return {}
+        found = self._fittings.accelerometer
+        if asked["i2c"] != "accelerometer" or found is None:
+            known = "wires" if found is None else "accelerometer, wires"
+            raise StimulusError(f"on I2C there is no {asked['i2c']!r}: {known}")
+        if "turn" in asked:
+            turn = asked["turn"]
+            if not isinstance(turn, list) or len(turn) != 3:
+                raise StimulusError("turn is [x, y, z] in mg: what it feels at rest")
+            x, y, z = (whole({"turn": mg}, "turn", -16_000, 16_000) for mg in turn)
+            found.turn(x, y, z)
+        if "shake" in asked:
+            found.shake(whole(asked, "shake", 0, 16_000))
+        return {"running": found.running}
+
+    def _lamp(self, asked: dict[str, Any]) -> dict[str, Any]:
+        if self._post is None:
+            raise StimulusError("the board drives no lamp")
+        return self._post.answer(asked)
+
+    def _valve(self, asked: dict[str, Any]) -> dict[str, Any]:
+        valve, change = self._fittings.valve, asked["valve"]
+        if valve is None or not isinstance(change, dict):
+            raise StimulusError("valve is an object, put or jam, on a board that drives one")
+        if "jam" in change:
+            valve.jam = None if change["jam"] is None else whole(change, "jam", 0, 1000)
+        if "put" in change:
+            valve.put(whole(change, "put", 0, 1000))
+        runs = dict(valve.runs)
+        return {
+            "position": valve.position,
+            "closed": valve.closed,
+            "openings": valve.openings,
+            "runs": runs,
+        }
+
+    def _distance(self, asked: dict[str, Any]) -> dict[str, Any]:
+        if self._sonar is None:
+            raise StimulusError("the board hears no ultrasonic sensor")
+        silent = asked["distance"] is None
+        self.distance_mm = None if silent else whole(asked, "distance", 0, 65_535)
+        return {}
+
     def _pin(self, name: object) -> int:
         pin = self._pins.get(ALIASES.get(str(name), str(name)))
         if pin is None:
             raise StimulusError(f"there is no channel {name!r}: {', '.join(self._pins)}")
         return pin
-
-
-def whole(
-    asked: dict[str, Any], key: str, least: int, most: int, default: int | None = None
-) -> int:
-    """A whole number of JSON within limits; StimulusError."""
-    value = asked.get(key, default)
-    if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
-        return value
-    raise StimulusError(f"{key} cannot be {value!r}: a whole number from {least} to {most}")
