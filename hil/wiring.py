@@ -26,6 +26,7 @@ class Kind(enum.Enum):
     TWIN_RX = "USB-UART adapter, RXD"
     TWIN_TX = "USB-UART adapter, TXD"
     MODEM = "the modem; open where the twin stands for it"
+    SENSOR = "an ultrasonic sensor of type A02YYUW; open without one"
     OWN = "stays on the board"
 
 
@@ -44,13 +45,14 @@ class Wire(NamedTuple):
 
 _KINDS = {
     Kind.OUT: "pulse pulse2 pfail wake button gas_call cover shock valve_opened valve_closed rain "
-    "water door echo",
+    "water door",
     Kind.ANALOG: "level battery gas valve_ma velocity h2s ch4 supply leakage",
-    Kind.IN: "valve_open valve_close relay dim sense ping",
+    Kind.IN: "valve_open valve_close relay dim sense",
     Kind.BUS: "bus_tx bus_rx bus_de",
     Kind.TWIN_RX: "tx",
     Kind.TWIN_TX: "rx",
     Kind.MODEM: "reset psm_exit pwrkey dtr cut",
+    Kind.SENSOR: "echo ping",
     Kind.OWN: "scl sda",
 }
 KIND_OF = {pin: kind for kind, pins in _KINDS.items() for pin in pins.split()}
@@ -62,9 +64,10 @@ _POOLS = {
     Kind.ANALOG: (1, 2, 4, 5, 6, 7),
     Kind.IN: (47, 48),
 }
-# Of the stimulus board itself: INA226 of the current meter, and its end of the RS-485 line.
-METER = {"scl": 9, "sda": 8}
-BUS = {"bus_tx": 17, "bus_rx": 18, "bus_de": 16}
+# Of the stimulus board itself: two INA226 in the node's supply, the finer one first, and its end
+# of the RS-485 line.
+METER = {"scl": 9, "sda": 8, "ranges": [[0x41, 10_000], [0x40, 100]]}
+BUS = {"uart": 1, "tx": 17, "rx": 18, "de": 16}
 
 
 def wires(board: Board) -> list[Wire]:
@@ -79,18 +82,36 @@ def wires(board: Board) -> list[Wire]:
             )
         if kind in free and not free[kind]:
             raise WiringRefused(f"{board.name}: no pin of the stimulus board is left for {pin}")
-        at = free[kind].pop(0) if kind in free else BUS.get(pin)
+        at = free[kind].pop(0) if kind in free else BUS.get(pin.removeprefix("bus_"))
         found.append(Wire(pin, gpio, kind, at))
     return found
 
 
 def channels(board: Board) -> dict[str, dict[str, object]]:
-    """For the stimulus board: channel to its GPIO and `out`, `analog`, `in` or `bus`."""
-    return {
-        wire.pin: {"gpio": wire.stimulus, "kind": wire.kind.name.lower()}
-        for wire in wires(board)
-        if wire.stimulus is not None
-    }
+    """The wires as the stimulus board's `wire` request takes them, by the node's pins."""
+    at = {wire.pin: wire for wire in wires(board)}
+    found: dict[str, dict[str, object]] = {}
+    for pin, wire in at.items():
+        if wire.kind is Kind.ANALOG:
+            found[pin] = {"pwm": wire.stimulus}
+        elif wire.kind is Kind.IN:
+            found[pin] = {"in": wire.stimulus}
+        elif wire.kind is Kind.OUT and not (pin == "pulse2" and "pulse" in at):
+            found[pin] = {"pin": wire.stimulus}
+    if "pulse2" in at:  # one wheel turns both
+        found["pulse"]["second"] = at["pulse2"].stimulus
+    if "door" in at:  # a post's contacts are closed to ground while all is well (hw/README.md)
+        for pin in ("door", "water"):
+            found[pin] |= {"drain": True, "idle": 0}
+    return found
+
+
+def resource(board: Board) -> dict[str, object]:
+    """What a StimulusBoard of a rig's file says beside its port."""
+    found: dict[str, object] = {"channels": channels(board), "meter": METER}
+    if "rs485" in board.uarts:
+        found["bus"] = BUS
+    return found
 
 
 def table(board: Board) -> str:
@@ -119,7 +140,7 @@ def main() -> int:
         epilog="Example: python -m hil.wiring esp32s3-bc660k",
     )  # fmt: skip
     parser.add_argument("board", nargs="?", help="a name of hw/boards")
-    parser.add_argument("--json", action="store_true", help="the stimulus board's channels")
+    parser.add_argument("--json", action="store_true", help="for a StimulusBoard of a rig's file")
     parser.add_argument("--write", type=Path, metavar="PAGE", help="bring its tables up to date")
     asked = parser.parse_args()
     if (asked.board is None) == (asked.write is None):
@@ -129,7 +150,7 @@ def main() -> int:
             text = asked.write.read_text(encoding="utf-8")
             asked.write.write_text(written(text), encoding="utf-8")
         elif asked.json:
-            print(json.dumps(channels(load_board(asked.board)), indent=1))  # noqa: T201
+            print(json.dumps(resource(load_board(asked.board))))  # noqa: T201
         else:
             print(table(load_board(asked.board)))  # noqa: T201
     except (Refusal, OSError) as e:

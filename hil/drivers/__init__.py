@@ -7,7 +7,7 @@ from hil.drivers.flash import BoardFlashDriver
 from hil.drivers.node_port import NodePortDriver
 from hil.drivers.prompt import PromptDriver
 from hil.drivers.stimulus import BenchStimulusDriver
-from hil.drivers.twin import BenchTwinDriver
+from hil.drivers.twin import BenchTwinDriver, TwinDriver
 
 __all__ = [
     "BenchCurrentDriver",
@@ -18,4 +18,5 @@ __all__ = [
     "NodeConsoleDriver",
     "NodePortDriver",
     "PromptDriver",
+    "TwinDriver",
 ]

@@ -1,4 +1,4 @@
-"""What a node's modem lines are wired to."""
+"""What a node's modem pins are wired to: the modem twin of this machine, or a modem."""
 
 import attr
 from labgrid.factory import target_factory
@@ -10,14 +10,18 @@ _text = attr.validators.instance_of(str)
 @target_factory.reg_resource
 @attr.s(eq=False)
 class ModemTwinLine(Resource):
-    """A USB-UART adapter on which the modem twin of `family` plays, in the air of `scenario`: a
-    file, or a shipped one's name. `port` or `serial` as a NodePort's.
+    """`port`: the USB-UART adapter that is wired to the node's modem pins. `family`, `scenario`
+    and `seed` as of `kapok modem-twin`; `resolve`: loopback addresses by host name, `*` for all
+    others.
     """
 
+    port: str = attr.ib(validator=_text)
     family: str = attr.ib(validator=_text)
-    port: str = attr.ib(default="", validator=_text)
-    serial: str = attr.ib(default="", validator=_text)
-    scenario: str = attr.ib(default="good", validator=_text)
+    scenario: str = attr.ib(default="", validator=_text)
+    seed: int = attr.ib(default=1, validator=attr.validators.instance_of(int))
+    resolve: dict[str, str] = attr.ib(
+        factory=lambda: {"*": "127.0.0.1"}, validator=attr.validators.instance_of(dict)
+    )
 
 
 @target_factory.reg_resource

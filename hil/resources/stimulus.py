@@ -1,18 +1,23 @@
-"""A second ESP32 that makes what a node senses."""
+"""The stimulus board of a place: a MicroPython board of its own, wired to the node's pins."""
+
+from typing import Any
 
 import attr
 from labgrid.factory import target_factory
 from labgrid.resource.common import Resource
 
 _text = attr.validators.instance_of(str)
+_table = attr.validators.instance_of(dict)
 
 
 @target_factory.reg_resource
 @attr.s(eq=False)
 class StimulusBoard(Resource):
-    """Its port, as a NodePort's: `port`, or `serial` of its USB bridge. hil/stimulus/ runs on it,
-    and it is wired to the node as hil/wiring.py has it.
+    """`port` is a path. `channels` are the wires to the node by the names of its pins, and
+    `bus` and `meter` what else the board has: all as its `wire` request takes it (docs/bench.md).
     """
 
-    port: str = attr.ib(default="", validator=_text)
-    serial: str = attr.ib(default="", validator=_text)
+    port: str = attr.ib(validator=_text)
+    channels: dict[str, dict[str, Any]] = attr.ib(factory=dict, validator=_table)
+    bus: dict[str, int] = attr.ib(factory=dict, validator=_table)
+    meter: dict[str, Any] = attr.ib(factory=dict, validator=_table)

@@ -33,7 +33,7 @@ class Control:
     async def start(self) -> None:
         """Begin to listen; BenchError where the path cannot be one of a socket."""
         if len(bytes(self._path)) > PATH_MOST:
-            raise BenchError(f"{self._path} is too long for a socket: give --folder a shorter one")
+            raise BenchError(f"{self._path} is too long for a socket: choose a shorter one")
         self._path.unlink(missing_ok=True)
         self._server = await asyncio.start_unix_server(self._serve, self._path, limit=LONGEST)
         self._path.chmod(0o600)
