@@ -25,10 +25,12 @@ async def test_pulses_of_a_wheel_close_two_contacts_which_overlap(tmp_path: Path
         told = await rig.ask(wire=WIRE)
         assert (told["version"], set(told["channels"])) == (1, set(CHANNELS))
         seen: list[tuple[int, int, int]] = []
+
+        def listen(pin: int) -> None:
+            rig.board.listen(pin, lambda level: seen.append((rig.board.now_us, pin, level)))
+
         for pin in (4, 5):
-            rig.board.listen(
-                pin, lambda level, pin=pin: seen.append((rig.board.now_us, pin, level))
-            )
+            listen(pin)
         told = await rig.ask(pulse="pulse", count=3, width_ms=180, gap_ms=320)
         assert told == {"ok": True, "ends_ms": 1500}
         await rig.board.run_for(3 * SECOND)
