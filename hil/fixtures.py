@@ -14,8 +14,9 @@ from hil import protocols
 from hil.current import CurrentTrace
 from hil.drivers.bench import FOLDER
 from hil.fleet import Fleet
+from hil.inventory import Rig
 from hil.node import Node
-from hil.places import FileLocks, Place, Places
+from hil.places import FileLocks, Holder, Place, Places
 from hil.power import Power
 from hil.pytest_plugin.held import hold
 from hil.pytest_plugin.planning import place_of, rig_of
@@ -41,9 +42,19 @@ def rig_folder() -> Iterator[Path]:
 def places(request: pytest.FixtureRequest, rig_folder: Path) -> Iterator[Places]:
     """The rig's places, of which this worker holds one at a time."""
     rig = rig_of(request.config)
-    found = Places(rig, FileLocks(rig.name))
+    found = Places(rig, _holder(request.config, rig))
     yield found
     found.let_go()
+
+
+def _holder(config: pytest.Config, rig: Rig) -> Holder:
+    """Locks on this machine, or a coordinator's reservations where one is named."""
+    address = config.getoption("--coordinator")
+    if not address:
+        return FileLocks(rig.name)
+    from hil.reservation import Coordinator
+
+    return Coordinator(address, rig, config.getoption("--reserve-wait"))
 
 
 @pytest.fixture(scope="session")
@@ -62,11 +73,11 @@ def place(request: pytest.FixtureRequest, places: Places, worker_fleet: Fleet) -
     found.fleet = worker_fleet
     worker_fleet.clock = found.strategy.clock
     strategy = found.strategy
-    if strategy.node_id in worker_fleet.spoilt:
-        worker_fleet.spoilt.discard(strategy.node_id)
-        strategy.spoilt()
+    if strategy.node_id in worker_fleet.reconfigured:
+        worker_fleet.reconfigured.discard(strategy.node_id)
+        strategy.reconfigured()
     strategy.wants(asked.node, asked.config, worker_fleet)
-    strategy.begin()
+    found.begin()
     hold(request.node, found)
     return found
 

@@ -83,6 +83,7 @@ def _place(path: Path, name: str, target: Any, shared: frozenset[str]) -> Place:
         found = {key: arguments[key] for key in ("board", "nodes") if key in arguments} | found
     found |= {key: options[key] for key in ("board", "nodes") if key in options}
     nodes = found.get("nodes", [])
+    nodes = nodes.split(",") if isinstance(nodes, str) else nodes
     if "board" not in found or not isinstance(nodes, list) or not nodes:
         raise RigFileError(f"{where}: a resource must say `board` and `nodes`, as NodePort does")
     tags = {str(key): str(value) for key, value in _mapping(where, options, "tags").items()}
@@ -90,9 +91,14 @@ def _place(path: Path, name: str, target: Any, shared: frozenset[str]) -> Place:
     if not isinstance(features, list):
         raise RigFileError(f"{where}: features is a list: [power, stimulus]")
     board, wired = str(found["board"]), shared | frozenset(map(str, features))
-    return Place(
-        name, board, tuple(map(str, nodes)), wired, {"place": name, "board": board} | tags
-    )
+    able = {f"node_{_key(node)}": "yes" for node in map(str, nodes)}
+    able |= {f"feature_{_key(feature)}": "yes" for feature in sorted(wired)}
+    return Place(name, board, tuple(map(str, nodes)), wired, {"board": board} | able | tags)
+
+
+def _key(text: str) -> str:
+    """As labgrid's tags are named."""
+    return text.replace("-", "_")
 
 
 def resources(target: Mapping[str, Any], where: str) -> list[tuple[str, dict[str, Any]]]:

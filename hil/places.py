@@ -11,11 +11,15 @@ from typing import Any, NamedTuple, Protocol
 
 from labgrid import Target
 from labgrid.binding import BindingError
-from labgrid.exceptions import InvalidConfigError, NoSupplierFoundError
+from labgrid.exceptions import (
+    InvalidConfigError,
+    NoDriverFoundError,
+    NoSupplierFoundError,
+)
 
 from hil.faults import RigFault
 from hil.inventory import Rig
-from hil.protocols import Current, ModemControl
+from hil.protocols import Current, ModemControl, Stimulus
 from hil.pytest_plugin.held import Logs
 
 WAIT_S = 3600.0  # for a place that somebody else's run holds
@@ -26,10 +30,19 @@ class Holder(Protocol):
     """Who sees to it that a place is nobody else's."""
 
     def hold(self, name: str) -> Any:
-        """Take it, or wait for it; RigFault where it does not become free."""
+        """Take it, or one that can do the same, or wait for it: its `name` says which. RigFault
+        where none becomes free.
+        """
 
     def let_go(self, held: Any) -> None:
         """Others may have it."""
+
+
+class Lock(NamedTuple):
+    """A place, and the descriptor of its lock."""
+
+    name: str
+    file: int
 
 
 class FileLocks:
@@ -40,8 +53,8 @@ class FileLocks:
         self._folder = base / f"kapok-rig-{os.getuid()}-{rig_name}"
         self._folder.mkdir(mode=0o700, exist_ok=True)
 
-    def hold(self, name: str, wait_s: float = WAIT_S) -> int:
-        """The lock's descriptor; RigFault names who holds it."""
+    def hold(self, name: str, wait_s: float = WAIT_S) -> Lock:
+        """The place of that name; RigFault names who holds it."""
         path = self._folder / f"{name}.lock"
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         end = time.monotonic() + wait_s
@@ -59,11 +72,11 @@ class FileLocks:
                 time.sleep(LOOK_S)
         os.ftruncate(file, 0)
         os.pwrite(file, b"%d\n" % os.getpid(), 0)
-        return file
+        return Lock(name, file)
 
-    def let_go(self, held: int) -> None:
+    def let_go(self, held: Lock) -> None:
         """Close it."""
-        os.close(held)
+        os.close(held.file)
 
 
 class Mark(NamedTuple):
@@ -90,6 +103,13 @@ class Place:
         """Why its strategy can go nowhere any more."""
         found: BaseException | None = self.strategy.broken
         return found
+
+    def begin(self) -> None:
+        """Before a test: as new but for its flash, and all that it has in use."""
+        self.strategy.begin()
+        for protocol in (ModemControl, Stimulus, Current):
+            with contextlib.suppress(NoDriverFoundError):
+                self.target.get_driver(protocol)
 
     def mark(self) -> Hashable:
         """Where its logs are now."""
@@ -146,17 +166,20 @@ class Places:
     def __init__(self, rig: Rig, holder: Holder) -> None:
         self._rig = rig
         self._holder = holder
+        self._asked = ""
         self._held: tuple[Place, Any] | None = None
 
     def take(self, name: str) -> Place:
-        """The place of that name; the one that was held before is let go of."""
-        if self._held is not None and self._held[0].name == name:
+        """The place of that name, or what the holder gives for it; the one that was held before
+        is let go of.
+        """
+        if self._held is not None and self._asked == name:
             return self._held[0]
         self.let_go()
-        held = self._holder.hold(name)
+        held, self._asked = self._holder.hold(name), name
         try:
-            target = self._rig.environment.get_target(name)
-            place = Place(name, self._rig.place(name).board, target)
+            target = self._rig.environment.get_target(held.name)
+            place = Place(held.name, self._rig.place(held.name).board, target)
         except (BindingError, InvalidConfigError, NoSupplierFoundError, KeyError) as e:
             self._holder.let_go(held)
             raise RigFault(f"{self._rig.path}: {name}: {e}") from e

@@ -125,6 +125,14 @@ class Flash(abc.ABC):
         """An identity of the fleet at `url`, and the configuration; the node id."""
 
     @abc.abstractmethod
+    def configuration(self) -> dict[str, Any]:
+        """What a provisioned node has, whole."""
+
+    @abc.abstractmethod
+    def configure(self, values: Mapping[str, Any]) -> None:
+        """Another one, whole; what the node had begun by the one before is forgotten."""
+
+    @abc.abstractmethod
     def read(self, label: str) -> bytes:
         """A partition."""
 

@@ -56,3 +56,7 @@ HOLDING = pytest.StashKey[Holding]()
 def hold(item: pytest.Item, place: Held) -> None:
     """From here on the logs of `place` are this test's; fixture `node` says so at its start."""
     item.stash[HOLDING] = Holding(place)
+    # A coordinator may have given another place than the one that was planned.
+    item.user_properties[:] = [
+        (key, place.name if key == "place" else value) for key, value in item.user_properties
+    ]

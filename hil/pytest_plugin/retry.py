@@ -27,11 +27,13 @@ class PhaseReport(pytest.TestReport):
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, PhaseReport, PhaseReport]:
-    """Say whose fault a failure is."""
+    """Say whose fault a failure is; the property is with the test, for the reports to come."""
     report = yield
     report.rig_fault = of_call(call) if report.failed else None
     if report.failed:
-        report.user_properties.append(("fault", "rig" if report.rig_fault else "node"))
+        fault = ("fault", "rig" if report.rig_fault else "node")
+        item.user_properties.append(fault)
+        report.user_properties.append(fault)
     return report
 
 
@@ -85,24 +87,29 @@ def _forget(item: pytest.Item) -> None:
     if HOLDING in item.stash:
         del item.stash[HOLDING]
     item._report_sections.clear()
-    info = getattr(item, "_fixtureinfo", None)
-    for definitions in info.name2fixturedefs.values() if info else ():
+    item.user_properties[:] = [each for each in item.user_properties if each[0] != "fault"]
+    if not isinstance(item, pytest.Function):
+        return
+    item._initrequest()
+    for definitions in item._fixtureinfo.name2fixturedefs.values():
         for definition in definitions:
             if definition.cached_result and definition.cached_result[2] is not None:
-                definition.cached_result = None
+                definition.finish(item._request)  # type: ignore[arg-type]
 
 
 def _note_broken(item: pytest.Item, faulty: PhaseReport | None) -> None:
+    if not has_place(item):
+        return
     holding = item.stash.get(HOLDING, None)
+    name = holding.place.name if holding is not None else place_of(item)
     if holding is not None and holding.place.broken is not None:
         reason = " ".join(str(holding.place.broken).split())
-    elif faulty is not None and has_place(item):
+    elif faulty is not None:
         reason = faulty.rig_fault or ""
     else:
         return
-    name = holding.place.name if holding is not None else place_of(item)
-    test = item.name
-    item.config.stash.setdefault(_BROKEN, {})[name] = f"{name} is broken since {test}: {reason}"
+    broken = item.config.stash.setdefault(_BROKEN, {})
+    broken[place_of(item)] = f"{name} is broken since {item.name}: {reason}"
 
 
 @pytest.hookimpl(tryfirst=True)

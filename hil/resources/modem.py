@@ -1,4 +1,4 @@
-"""A real node's modem connector, at which the modem twin of this machine stands."""
+"""What a node's modem pins are wired to: the modem twin of this machine, or a modem."""
 
 import attr
 from labgrid.factory import target_factory
@@ -22,3 +22,12 @@ class ModemTwinLine(Resource):
     resolve: dict[str, str] = attr.ib(
         factory=lambda: {"*": "127.0.0.1"}, validator=attr.validators.instance_of(dict)
     )
+
+
+@target_factory.reg_resource
+@attr.s(eq=False)
+class CellularModem(Resource):
+    """A real modem of `family` with a SIM of `operator`: nobody controls its air."""
+
+    family: str = attr.ib(validator=_text)
+    operator: str = attr.ib(default="", validator=_text)

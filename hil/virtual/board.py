@@ -285,6 +285,10 @@ class VirtualBoard:
         """
         self._idler.set_speed(rate, haste)
 
+    def stand_still(self) -> None:
+        """No time passes, until somebody waits for something or `go_on`."""
+        self._idler.hold(True)
+
     def go_on(self) -> None:
         """Time passes again."""
         self._idler.hold(False)

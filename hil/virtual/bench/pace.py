@@ -29,6 +29,7 @@ class Pace:
         ControlError where it cannot.
         """
         end_us = self._board.now_us + us
+        self._board.stand_still()  # or it jumps at once to wherever nobody has told it to stop
         self._passing += 1
         self._apply()
         try:
