@@ -73,9 +73,9 @@ def place(request: pytest.FixtureRequest, places: Places, worker_fleet: Fleet) -
     found.fleet = worker_fleet
     worker_fleet.clock = found.strategy.clock
     strategy = found.strategy
-    if strategy.node_id in worker_fleet.spoilt:
-        worker_fleet.spoilt.discard(strategy.node_id)
-        strategy.spoilt()
+    if strategy.node_id in worker_fleet.reconfigured:
+        worker_fleet.reconfigured.discard(strategy.node_id)
+        strategy.reconfigured()
     strategy.wants(asked.node, asked.config, worker_fleet)
     found.begin()
     hold(request.node, found)

@@ -66,7 +66,7 @@ class Fleet:
         self.data = folder / "data"
         self.clock: Clock | None = None
         self._began_us = 0
-        self.spoilt: set[str] = set()  # nodes that are no more as they were provisioned
+        self.reconfigured: set[str] = set()  # nodes that it has sent something of the kind
         self._log = folder / "fleet.log"
         self._process: subprocess.Popen[str] | None = None
         self._run: dict[str, Any] = {}
@@ -129,6 +129,10 @@ class Fleet:
     def run(self) -> dict[str, Any]:
         """Where it listens: api_port, broker_port, coap_port, enrol_url, updates_port ..."""
         return self._run
+
+    def port_of(self, door: str) -> int:
+        """Of "coap" or "mqtt"."""
+        return int(self._run["coap_port" if door == "coap" else "broker_port"])
 
     @property
     def enrol_url(self) -> str:
@@ -243,7 +247,7 @@ class Fleet:
     def configure(self, node: Any, values: Mapping[str, Any], seconds: float = 0) -> Any:
         """Send a patch; None takes a key away. With `seconds`: until the node has handled it."""
         pairs = [f"{k}={'' if v is None else json.dumps(v)}" for k, v in values.items()]
-        self.spoilt.add(node_id(node))
+        self.reconfigured.add(node_id(node))
         answer = self.command("node", "configure", node_id(node), *pairs)
         if seconds:
             number = int(answer["number"])

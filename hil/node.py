@@ -10,7 +10,10 @@ For authors of tests:
     node.wait(seconds)              so much of the node's time; node.now_us
     node.wake()                     its button: the next contact is now
     node.reset(cause)               "pin", "power", "hard", "soft", "watchdog", "deep-sleep"
-    node.provision({"report_s": 3600})    a new identity with this configuration; it boots
+    node.configure({"report_s": 3600})    this configuration beside its type's; it boots
+    node.provision({"report_s": 3600})    a new identity too
+    node.spoilt()                   the next test gets one with a new identity; .blank(): from
+                                    blank flash
     node.status()                   {"state", "boots", "resets", "last"} on the virtual rig
     node.until(predicate, seconds)  as soon as true, node time passing
 
@@ -121,15 +124,24 @@ class Node:
         else:
             self.prompt.leave(_CAUSES[cause])
 
-    def provision(self, config: Mapping[str, Any]) -> None:
-        """A new identity with this configuration beside its type's."""
+    def provision(self, config: Mapping[str, Any] | None = None) -> None:
+        """A new identity, and this configuration beside its type's; it boots."""
         self._strategy.spoilt()
+        self._strategy.config = dict(config or {})
+        self._strategy.transition("provisioned")
+
+    def configure(self, config: Mapping[str, Any]) -> None:
+        """This configuration beside its type's, by its prompt; it boots."""
         self._strategy.config = dict(config)
         self._strategy.transition("provisioned")
 
     def spoilt(self) -> None:
         """Its flash is no more as it was provisioned: the next test gets it anew."""
         self._strategy.spoilt()
+
+    def blank(self) -> None:
+        """Its firmware is no more this tree's: the next test gets it flashed anew."""
+        self._strategy.blank()
 
     def status(self) -> dict[str, Any]:
         """What the rig knows of it now."""

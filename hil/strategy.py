@@ -59,20 +59,26 @@ class NodeStrategy(Strategy):
         self.node_id = ""
         self._flashed = ""  # node type whose image lies there
         self._worn = False  # whether a test had it since it was flashed
-        self._held: tuple[str, dict[str, Any], object] | None = None  # type, config, fleet
+        self._identity: tuple[str, object] | None = None  # node type and fleet
+        self._provisioned: dict[str, Any] = {}  # the configuration that came with it
+        self._config: dict[str, Any] | None = {}  # what it has beside; None: nobody knows
 
     def wants(self, node_type: str, config: Mapping[str, Any], fleet: "Fleet") -> None:
         """From the next transition on."""
         self.node_type, self.config, self.fleet = node_type, dict(config), fleet
 
+    def reconfigured(self) -> None:
+        """Its configuration may be another one: it is written anew before the next test."""
+        self._config = None
+
     def spoilt(self) -> None:
         """What lies in its flash is not what was written: an identity is made anew next time."""
-        self._held = None
+        self._identity = None
 
     def blank(self) -> None:
         """Its firmware is not to be trusted either."""
         self._flashed = ""
-        self._held = None
+        self._identity = None
 
     def begin(self) -> None:
         """Before a test: what the one before did to clock, air and stimulus is gone."""
@@ -140,7 +146,7 @@ class NodeStrategy(Strategy):
     def _have_firmware(self) -> None:
         if self._flashed != self.node_type:
             self.flash.flash(self.node_type)
-            self._flashed, self._held, self._worn = self.node_type, None, False
+            self._flashed, self._identity, self._worn = self.node_type, None, False
 
     def _to_provisioned(self) -> None:
         self._have_identity()
@@ -150,14 +156,26 @@ class NodeStrategy(Strategy):
         self._powered()
         self._have_firmware()
         fleet = self._fleet()
-        wanted = (self.node_type, self.config, fleet)
-        if self._held != wanted:
-            fleet.running()
+        fleet.running()
+        if self._identity != (self.node_type, fleet):
             self.node_id = self.flash.provision(
-                self.node_type, fleet.enrol_url, fleet.token(self.node_type), self.config
+                self.node_type, fleet.enrol_url, fleet.token(self.node_type), {}
             )
-            self._held = wanted
+            self._identity = (self.node_type, fleet)
+            self._config, self._provisioned = {}, {}
+        if self._config != self.config:
+            self._reconfigure(fleet)
         self.console.open()
+
+    def _reconfigure(self, fleet: "Fleet") -> None:
+        with self.prompt.visit():
+            if not self._provisioned:
+                self._provisioned = self.flash.configuration()
+            values = self._provisioned | self.config
+            if "door" in self.config:
+                values["port"] = fleet.port_of(self.config["door"])
+            self.flash.configure({k: v for k, v in values.items() if v is not None})
+        self._config = dict(self.config)
 
     def _boot(self) -> None:
         self.console.open()

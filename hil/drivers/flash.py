@@ -11,14 +11,33 @@ from labgrid.factory import target_factory
 from labgrid.step import step
 
 from fleet.errors import Refusal
-from fleet.flashing import hardware
+from fleet.flashing import hardware, node_schema
 from fleet.flashing.board_session import BoardSession
 from fleet.flashing.esptool_run import Stop
+from fleet.flashing.node_config import ConfigRefused
 from fleet.flashing.ports import Port
+from fleet.wire import cbor
 from hil.faults import RigFault
 from hil.protocols import Flash
 
 BAUD = 921_600
+_READ = """
+import esp32
+kept = bytearray(1024)
+print(bytes(kept[:esp32.NVS("kapok").get_blob("cfg", kept)]).hex())
+"""
+# With it goes what the node made of the one before: checked, on trial, and the events of its limits.
+_WRITE = """
+import esp32
+nvs = esp32.NVS("kapok")
+nvs.set_blob("cfg", {raw!r})
+for key in ("cfgx", "cfgt", "cfgp", "evt", "vlv"):
+    try:
+        nvs.erase_key(key)
+    except OSError:
+        pass
+nvs.commit()
+"""
 
 
 @target_factory.reg_driver
@@ -26,7 +45,9 @@ BAUD = 921_600
 class BoardFlashDriver(Driver, Flash):
     """esptool as a process of its own for each step; what it cannot do is a fault of the rig."""
 
-    bindings = {"line": "BoardLine", "console": "NodeConsole"}  # noqa: RUF012  labgrid's way
+    bindings = {  # noqa: RUF012  labgrid's way
+        "line": "BoardLine", "console": "NodeConsole", "prompt": "Prompt",
+    }  # fmt: skip
 
     @Driver.check_active
     @step(args=["node_type"])
@@ -70,6 +91,25 @@ class BoardFlashDriver(Driver, Flash):
         if result.done is None or not result.ok:
             raise RigFault(result.error)
         return result.done.node_id
+
+    @Driver.check_active
+    @step()
+    def configuration(self) -> dict[str, Any]:
+        """By its prompt."""
+        with self.prompt.visit() as node:
+            found = cbor.decode(bytes.fromhex(node.execute(_READ).strip()))
+        if not isinstance(found, dict):
+            raise RigFault(f"{self.target.name}: its configuration is no map")
+        return {str(key): value for key, value in found.items()}
+
+    @Driver.check_active
+    @step(args=["values"])
+    def configure(self, values: Mapping[str, Any]) -> None:
+        """By its prompt: quicker than to write the partition; identity, journal and register stay."""
+        if why := node_schema.fault(dict(values)):
+            raise ConfigRefused(f"no node takes what the test wants: {why}")
+        with self.prompt.visit() as node:
+            node.execute(_WRITE.format(raw=cbor.encode(dict(values))))
 
     @Driver.check_active
     @step(args=["label"])
