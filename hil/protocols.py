@@ -238,16 +238,16 @@ class Stimulus(abc.ABC):
         return int(self.do(read=channel)["value"])
 
     def sub_device(
-        self, profile: str, address: str, values: Mapping[str, Any], **how: Any
+        self, profile: str, address: str | int, values: Mapping[str, Any], **how: Any
     ) -> None:
         """Hang a meter or sensor of hw/profiles on the RS-485 line; `values` by quantity."""
         self.do(bus="add", profile=profile, address=address, values=dict(values), **how)
 
-    def sub_values(self, address: str, values: Mapping[str, Any], **how: Any) -> None:
+    def sub_values(self, address: str | int, values: Mapping[str, Any], **how: Any) -> None:
         """What it measures from now on; `how` are its faults: dead, lose_every ..."""
         self.do(bus="set", address=address, values=dict(values), **how)
 
-    def sub_remove(self, address: str) -> None:
+    def sub_remove(self, address: str | int) -> None:
         """It is gone from the line."""
         self.do(bus="remove", address=address)
 
