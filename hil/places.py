@@ -192,5 +192,6 @@ class Places:
             place, held = self._held
             self._held = None
             place.deactivate()
+            place.strategy.blank()  # who has it next may do what he likes
             place.strategy.force("unknown")
             self._holder.let_go(held)

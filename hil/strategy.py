@@ -49,7 +49,8 @@ class NodeStrategy(Strategy):
         "prompt": "Prompt", "flash": "Flash",
     }  # fmt: skip
 
-    status = attr.ib(default=Status.unknown)
+    status: Status = attr.ib(default=Status.unknown)
+    broken: BaseException | None
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()

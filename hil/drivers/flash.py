@@ -26,7 +26,7 @@ import esp32
 kept = bytearray(1024)
 print(bytes(kept[:esp32.NVS("kapok").get_blob("cfg", kept)]).hex())
 """
-# With it goes what the node made of the one before: checked, on trial, and the events of its limits.
+# With it goes what the node made of the one before: checked, on trial, and events by its limits.
 _WRITE = """
 import esp32
 nvs = esp32.NVS("kapok")
@@ -105,7 +105,7 @@ class BoardFlashDriver(Driver, Flash):
     @Driver.check_active
     @step(args=["values"])
     def configure(self, values: Mapping[str, Any]) -> None:
-        """By its prompt: quicker than to write the partition; identity, journal and register stay."""
+        """By its prompt: quicker than the whole partition; identity, journal and register stay."""
         if why := node_schema.fault(dict(values)):
             raise ConfigRefused(f"no node takes what the test wants: {why}")
         with self.prompt.visit() as node:
