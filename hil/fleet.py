@@ -8,38 +8,33 @@ For authors of tests:
     fleet.alarms(node), fleet.wait_alarm("leak", node, seconds)
     fleet.configure(node, {"report_s": 3600}, seconds=None)    by the next receipt; with seconds:
                                              waits until the node says what it applied or refused
-    fleet.send(node, "valve-close", by="Li Wei"); fleet.wait_command(id, node, seconds)
+    sent = fleet.send(node, "valve-close"); fleet.approve(sent)   what moves a valve needs two
+    fleet.wait_command(sent, node, seconds)  until it has ended at the node: its delivery, a dict
+    fleet.releases                           keys, bundles, rollouts: hil/releases.py
     fleet.status(node)                       as `kapok node show --json`
     fleet.reported_us(node), fleet.wait_report(node, seconds)
     fleet.stop(), .kill(), .start()          with the same ports
-    fleet.log(since=mark)                    what it logged, JSON objects
+    fleet.rows("SELECT ...", value)          of its database, read only
+    fleet.log(since=fleet.log_mark())        what it logged, JSON objects
+    Refused                                  is raised where a command is: text as people see it
 
 `node` is the fixture or a node id; all waits are seconds of the node's time.
 """
 
-import contextlib
 import json
-import os
-import signal
-import sqlite3
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from hil.errors import NodeFault
 from hil.faults import RigFault
-from hil.fleet_process import READY_S, die_with_parent
+from hil.fleet_serve import AREA, Refused, Serve
 from hil.protocols import Clock
+from hil.releases import Releases
 
-AREA = ("440106", "Tianhe")
-PERSON = "Li Wei"
-_PORTS = {
-    "--port": "api_port", "--broker-port": "broker_port", "--coap-port": "coap_port",
-    "--updates-port": "updates_port",
-}  # fmt: skip
+__all__ = ["Fleet", "NotReported", "Reading", "Refused", "node_id"]
+PERSON, SECOND = "Li Wei", "Wang Fang"
 
 
 class NotReported(NodeFault):
@@ -59,105 +54,25 @@ class Reading(NamedTuple):
     asset_id: int
 
 
-class Fleet:
+class Fleet(Serve):
     """One fleet on `folder`/data. `clock` is that of the node with which it is used just now."""
 
     def __init__(self, folder: Path) -> None:
-        self.data = folder / "data"
+        super().__init__(folder)
         self.clock: Clock | None = None
+        self.releases = Releases(self, folder)
+        self.reconfigured: set[str] = set()  # nodes that it has sent a configuration
         self._began_us = 0
-        self.reconfigured: set[str] = set()  # nodes that it has sent something of the kind
-        self._log = folder / "fleet.log"
-        self._process: subprocess.Popen[str] | None = None
-        self._run: dict[str, Any] = {}
         self._tokens: dict[str, str] = {}
+
+    def prepare(self) -> None:
+        """As Serve's, and it trusts the rig's keys for releases."""
+        super().prepare()
+        self.releases.trust()
 
     def begin(self) -> None:
         """A test begins: alarms of before are none of its."""
         self._began_us = time.time_ns() // 1000
-
-    # The process
-
-    def running(self) -> None:
-        """Start it where it does not run."""
-        if self._process is None or self._process.poll() is not None:
-            self.start()
-
-    def start(self) -> None:
-        """With the ports of before; RigFault where it is not ready in time."""
-        if not self.data.exists():
-            self.text("init")
-            self.text("area", "add", *AREA)
-        ports: list[str] = ["--enrol-port", str(self._run.get("enrol_port", 0))]
-        for option, name in _PORTS.items():
-            ports += [option, str(self._run.get(name, 0))]
-        with self._log.open("a") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "fleet", "serve", "--json", *ports],
-                env={**os.environ, "KAPOK_DATA": str(self.data)}, stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True,
-                preexec_fn=die_with_parent,  # noqa: PLW1509  it only asks the kernel
-            )  # fmt: skip
-        assert self._process.stdout is not None  # noqa: S101  a pipe was asked for
-        line = self._process.stdout.readline()
-        if not line:
-            self._process.wait()
-            raise RigFault(f"the fleet did not start: {self._log.read_text().strip()[-300:]}")
-        self._run = json.loads(line)
-        self._run["enrol_port"] = self._run["enrol_url"].rpartition(":")[2]
-
-    def stop(self) -> None:
-        """SIGTERM."""
-        self._end(signal.SIGTERM)
-
-    def kill(self) -> None:
-        """kill -9: no goodbye, no flush."""
-        self._end(signal.SIGKILL)
-
-    def _end(self, number: int) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.send_signal(number)
-        try:
-            process.communicate(timeout=READY_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
-
-    @property
-    def run(self) -> dict[str, Any]:
-        """Where it listens: api_port, broker_port, coap_port, enrol_url, updates_port ..."""
-        return self._run
-
-    def port_of(self, door: str) -> int:
-        """Of "coap" or "mqtt"."""
-        return int(self._run["coap_port" if door == "coap" else "broker_port"])
-
-    @property
-    def enrol_url(self) -> str:
-        """Where boards are provisioned."""
-        return str(self._run["enrol_url"])
-
-    # Commands
-
-    def text(self, *arguments: object) -> str:
-        """What `kapok ARGUMENTS` prints, on this fleet's data; Refused with its line where not."""
-        from click.testing import CliRunner
-
-        from fleet.cli.main import kapok
-
-        words = ["--data", str(self.data), *(str(one) for one in arguments)]
-        result = CliRunner().invoke(kapok, words, prog_name="kapok")
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        if result.exit_code:
-            raise Refused(result.stderr.strip() or result.stdout.strip())
-        return str(result.stdout)
-
-    def command(self, *arguments: object) -> Any:
-        """The same with --json, parsed."""
-        return json.loads(self.text(*arguments, "--json"))
 
     def token(self, node_type: str) -> str:
         """A claim token for nodes of the type."""
@@ -169,12 +84,6 @@ class Fleet:
         return self._tokens[node_type]
 
     # What it has
-
-    def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        """Of its database, which cannot be written so."""
-        uri = f"file:{self.data / 'kapok.db'}?mode=ro"
-        with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=10)) as connection:
-            return connection.execute(statement, values).fetchall()
 
     def mark(self) -> int:
         """The newest reading's number: for `since`."""
@@ -257,34 +166,36 @@ class Fleet:
                 raise NotReported(f"configuration {number} was not handled: {self.status(node)}")
         return answer
 
-    def send(self, node: Any, name: str, *arguments: object, options: Sequence[str] = ()) -> Any:
-        """Send a command: as `kapok command send`."""
-        return self.command("command", "send", name, *arguments, "--node", node_id(node), *options)
+    def send(self, node: Any, name: str, *arguments: object) -> int:
+        """Send a command, as Li Wei; its number. What moves a valve waits for `approve`."""
+        sent = self.command(
+            "command", "send", name, *arguments, "--node", node_id(node), "--by", PERSON
+        )
+        return int(sent["id"])
 
-    def log(self, since: int = 0) -> list[dict[str, Any]]:
-        """What it logged, from the byte `since` on (its size: `log_mark`)."""
-        with self._log.open("rb") as file:
-            file.seek(since)
-            lines = file.read().decode(errors="replace").splitlines()
-        found = []
-        for line in lines:
-            with contextlib.suppress(ValueError):
-                found.append(json.loads(line))
-        return found
+    def approve(self, number: int) -> None:
+        """A second person approves."""
+        self.text("command", "approve", number, "--by", SECOND)
 
-    def log_mark(self) -> int:
-        """Here in the log."""
-        return self._log.stat().st_size if self._log.exists() else 0
+    def delivery(self, number: int, node: Any) -> dict[str, Any]:
+        """What became of a command at the node: state, why, result, detail ..."""
+        parts = self.command("command", "show", number)["parts"]
+        return next((part for part in parts if part["node"] == node_id(node)), {})
+
+    def wait_command(self, number: int, node: Any, seconds: float) -> dict[str, Any]:
+        """Until it was executed, was refused, or has expired; NotReported."""
+        statement = (
+            "SELECT 1 FROM deliveries WHERE command_id = ? AND node_id = ? AND ended_us > 0"
+        )
+        if not self.until(lambda: self.rows(statement, number, node_id(node)), seconds):
+            raise NotReported(f"command {number} has not ended: {self.delivery(number, node)}")
+        return self.delivery(number, node)
 
     def until(self, what: Callable[[], Any], seconds: float) -> Any:
         """What `what` gives as soon as that is true, or when so much node time has passed."""
         if self.clock is None:
             raise RigFault("the fleet waits for a node, but the test has none: ask for `node`")
         return self.clock.until(what, seconds)
-
-
-class Refused(AssertionError):
-    """A kapok command was refused; the text is its line."""
 
 
 def node_id(node: Any) -> str:

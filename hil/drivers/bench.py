@@ -1,11 +1,8 @@
 """The virtual board of a place: owns its `kapok bench` process, its clock and its supply."""
 
-import contextlib
 import json
 import os
 import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,14 +16,14 @@ from labgrid.step import step
 
 from fleet.flashing import ports
 from fleet.flashing.errors import BenchGone, FlashError
-from fleet.flashing.lines import request
+from fleet.flashing.lines import ANSWER, request
 from fleet.flashing.ports import Port
 from hil.faults import RigFault
-from hil.fleet_process import die_with_parent
+from hil.processes import Program
 from hil.protocols import BoardLine, Clock
 
 BOARD = "1"  # its name on a bench of one
-READY_S = 60.0
+PASS_S = 900.0  # of real time: a node that wakes meanwhile may wait for its network
 FOLDER = "KAPOK_HIL_FOLDER"  # variable: where places keep their boards
 AWAKE_STEP_S = 10.0  # while a socket is open time is real, and an answer is due
 ASLEEP_STEP_S = 600.0  # while it sleeps nothing happens that is looked for
@@ -44,7 +41,7 @@ class BenchDriver(Driver, BoardLine, PowerProtocol, Clock):
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
-        self._process: subprocess.Popen[str] | None = None
+        self._program: Program | None = None
         self._control = ""
         self.folder = Path()
 
@@ -61,49 +58,33 @@ class BenchDriver(Driver, BoardLine, PowerProtocol, Clock):
     def start(self) -> None:
         """Start the process, with the board that was there before; RigFault where it does not."""
         more = ["--scenario", self.board.scenario] if self.board.scenario else []
-        with (self.folder.with_suffix(".log")).open("a") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "fleet", "bench", "--folder", str(self.folder), "--json",
-                 "--pace", "none", "--boards", "1", "--board", self.board.board,
-                 *more],
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True,
-                preexec_fn=die_with_parent,  # noqa: PLW1509  it only asks the kernel
-            )  # fmt: skip
-        assert self._process.stdout is not None  # noqa: S101  a pipe was asked for
-        line = self._process.stdout.readline()
-        if not line:
-            self._process.wait()
-            raise RigFault(f"{self.target.name}: the bench did not start: {self._last_words()}")
-        self._control = json.loads(line)["control"]
+        self._program = Program(
+            ["bench", "--folder", str(self.folder), "--json", "--pace", "none", "--boards", "1",
+             "--board", self.board.board, *more],
+            self.folder.with_suffix(".log"),
+        )  # fmt: skip
+        self._control = json.loads(self._program.line)["control"]
         # A bridge whose lines rest when its port is opened; who wants a reset pulls EN.
         self.ask("switch", set={"wake_on_open": False})
 
     def stop(self) -> None:
         """End the process; flash and eFuses stay."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.send_signal(signal.SIGINT)
-        try:
-            process.communicate(timeout=READY_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()
+        program, self._program = self._program, None
+        if program is not None:
+            program.end(signal.SIGINT)
 
     def ask(self, do: str, **more: Any) -> dict[str, Any]:
         """One request to the control socket (docs/bench.md); RigFault where it is refused."""
-        if self._process is None or self._process.poll() is not None:
-            raise RigFault(f"{self.target.name}: the bench has died: {self._last_words()}")
+        if self._program is None:
+            raise RigFault(f"{self.target.name}: its bench is not started")
+        if not self._program.runs:
+            last = self._program.last_words()
+            raise RigFault(f"{self.target.name}: its bench has died: {last}")
         try:
-            return request(self._control, {"board": BOARD, "do": do, **more})
+            asked = {"board": BOARD, "do": do, **more}
+            return request(self._control, asked, PASS_S if do == "pass" else ANSWER)
         except BenchGone as e:
             raise RigFault(f"{self.target.name}: {e}") from None
-
-    def _last_words(self) -> str:
-        with contextlib.suppress(OSError):
-            lines = self.folder.with_suffix(".log").read_text(errors="replace").split("\n")
-            return next((line for line in reversed(lines) if line.strip()), "no message")
-        return "no message"
 
     # The board's line
 

@@ -86,3 +86,21 @@ def test_a_gateway_reports(node: Node, fleet: Fleet) -> None:
 @pytest.mark.node("drainage")
 def test_a_drainage_point_reports(node: Node, fleet: Fleet) -> None:
     assert fleet.status(node)["role"] == "drainage"
+
+
+@pytest.mark.requirement("K-CMD-01", "K-VLV-01")
+def test_a_command_is_done_with_the_next_contact(node: Node, fleet: Fleet) -> None:
+    sent = fleet.send(node, "valve-close")
+    fleet.approve(sent)
+    node.wake()
+    told = fleet.wait_command(sent, node, 3600)
+    assert told["state"] == "executed"
+
+
+@pytest.mark.requirement("K-UPD-01")
+def test_a_release_is_taken(node: Node, fleet: Fleet) -> None:
+    number = fleet.releases.make(node)
+    fleet.releases.offer(node, number)
+    fleet.releases.wait(node, number, "succeeded", 3 * 86400)
+    assert fleet.releases.running(node) == number
+    node.blank()
