@@ -58,7 +58,7 @@ class Summary:
         for each, verdict in self.verdicts().items():
             by_verdict[verdict].append(each)
         found = [f"requirements: {len(by_verdict.pop('proved', []))} proved"]
-        found += [f"  {verdict}: {', '.join(ids)}" for verdict, ids in sorted(by_verdict.items())]
+        found += [f"  {verdict}: {_listed(ids)}" for verdict, ids in sorted(by_verdict.items())]
         found += [f"retried, by a fault of the rig: {test}: {why}" for test, why in self.retried]
         found += [f"fault of the {whose}: {each}" for whose in self.faults
                   for each in self.faults[whose]]  # fmt: skip

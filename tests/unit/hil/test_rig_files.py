@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from labgrid import Target
+from rig_parts import part
 
 from fleet.flashing.hardware import boards, load_board
 from hil import check, share, wiring
@@ -110,7 +111,7 @@ def test_what_an_exporter_cannot_send_goes_as_text_and_comes_back(tmp_path: Path
     }  # fmt: skip
     assert told["USBPowerPort"]["match"] == {"ID_PATH": "x"}  # labgrid's exporter looks there
     del told["StimulusBoard"]["cls"]
-    board = StimulusBoard(Target("a"), None, **told["StimulusBoard"])
+    board = part(StimulusBoard, Target("a"), **told["StimulusBoard"])
     assert board.channels == wires
 
 
