@@ -87,8 +87,8 @@ def test_{n}(node, record_property):
     assert outcomes(result) == {"passed": 14, "failed": 1, "retried": 1}
     result.stdout.fnmatch_lines([
         "requirements: 1 proved", "  failed: K-REG-01", "  not tested: K-PWR-01",
-        "retried, by a fault of the rig: *test_lamp*: lamp-1: the port vanished",
-        "fault of the node: *test_gateway*",
+        "retried, by a fault of the rig: *test_lamp: lamp-1: the port vanished",
+        "fault of the node: *test_gateway",
     ])  # fmt: skip
     workers: dict[str, set[str]] = defaultdict(set)
     for case in _parsed(pytester.path / "junit.xml").iter("testcase"):
@@ -105,7 +105,7 @@ def _check_page(folder: Path) -> None:
     assert blob is not None
     data = json.loads(unescape(blob.group(1)))
     assert data["environment"]["Rig"] == "rig.yaml"
-    tests = {name.split("::")[1].split("@")[0]: rows for name, rows in data["tests"].items()}
+    tests = {name.split("::")[1]: rows for name, rows in data["tests"].items()}
     assert sorted(row["result"] for row in tests["test_lamp"]) == ["Passed", "Rerun"]
     (row,) = tests["test_meter"]
     assert 'col-place">meter-' in "".join(row["resultsTableRow"])
