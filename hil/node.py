@@ -8,7 +8,7 @@ For authors of tests:
     node.prompt.eval("1 + 1"), .exec(code) -> what it prints; with node.prompt.visit() as repl: ...
                                     the node runs on (machine.reset()) when the visit ends
     node.wait(seconds)              so much of the node's time; node.now_us
-    node.hurry(8)                   for downloads: time is real while a socket is open, but for this
+    node.hurry(8)                   for downloads: time is real while a socket is open, but now
     node.wake()                     its button: the next contact is now
     node.reset(cause)               "pin", "power", "hard", "soft", "watchdog", "deep-sleep"
     node.configure({"report_s": 3600})    this configuration beside its type's; it boots
