@@ -8,6 +8,7 @@ For authors of tests:
     node.prompt.eval("1 + 1"), .exec(code) -> what it prints; with node.prompt.visit() as repl: ...
                                     the node runs on (machine.reset()) when the visit ends
     node.wait(seconds)              so much of the node's time; node.now_us
+    node.hurry(8)                   for downloads: time is real while a socket is open, but now
     node.wake()                     its button: the next contact is now
     node.reset(cause)               "pin", "power", "hard", "soft", "watchdog", "deep-sleep"
     node.configure({"report_s": 3600})    this configuration beside its type's; it boots
@@ -93,6 +94,10 @@ class Node:
     def wait(self, seconds: float) -> None:
         """Let so much of the node's time pass."""
         self._strategy.clock.wait(seconds)
+
+    def hurry(self, times: float) -> None:
+        """For this test: see hil.protocols.Clock."""
+        self._strategy.clock.hurry(times)
 
     def until(self, what: Callable[[], Any], seconds: float, step_s: float = 1.0) -> Any:
         """What `what` gives as soon as that is true; NodeFault when the time has passed."""

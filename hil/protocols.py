@@ -65,6 +65,12 @@ class Clock(abc.ABC):
         """Let so much of the node's time pass."""
 
     @abc.abstractmethod
+    def hurry(self, times: float) -> None:
+        """For this test: so much faster than real time while a socket is open, where the rig can;
+        for downloads of minutes. A fleet that is slow then looks so many times slower.
+        """
+
+    @abc.abstractmethod
     def until(self, what: Callable[[], Any], seconds: float, step_s: float = 1.0) -> Any:
         """What `what` gives as soon as that is true, looked at each `step_s` of the node's time;
         its last value when `seconds` have passed.

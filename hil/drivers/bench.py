@@ -158,6 +158,12 @@ class BenchDriver(Driver, BoardLine, PowerProtocol, Clock):
         """The board's clock."""
         return int(self.ask("clock")["now_us"])
 
+    @Driver.check_active
+    @step(args=["times"])
+    def hurry(self, times: float) -> None:
+        """As Clock."""
+        self.ask("clock", haste=times)
+
     def wait(self, seconds: float) -> None:
         """Time passes as fast as it can."""
         self._pass(lambda: False, seconds, AWAKE_STEP_S)
