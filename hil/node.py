@@ -9,7 +9,7 @@ For authors of tests:
                                     the node runs on (machine.reset()) when the visit ends
     node.wait(seconds)              so much of the node's time; node.now_us
     node.hurry(8)                   for downloads: time is real while a socket is open, but now
-    node.wake()                     its button: the next contact is now
+    node.wake()                     its button, once it sleeps: the next contact is now
     node.reset(cause)               "pin", "power", "hard", "soft", "watchdog", "deep-sleep"
     node.configure({"report_s": 3600})    this configuration beside its type's; it boots
     node.provision({"report_s": 3600})    a new identity too
@@ -27,9 +27,11 @@ until let more of it pass.
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from fleet.flashing.hardware import load_node_type
 from hil.errors import NodeFault
 from hil.places import Place
 
+SLEEPS_S = 300.0  # within which a battery node goes to sleep
 _CAUSES = {
     "hard": "import machine; machine.reset()",
     "soft": "import machine; machine.soft_reset()",
@@ -112,7 +114,9 @@ class Node:
         return bool(self._strategy.line.asleep())
 
     def wake(self) -> None:
-        """Its button: the next contact is now."""
+        """Its button, once it sleeps: the next contact is now."""
+        if load_node_type(self.type).supply is not None and not self.asleep:
+            self._strategy.clock.until(self._strategy.line.asleep, SLEEPS_S)
         self._strategy.line.press("button")
 
     def press(self, pin: str) -> None:
