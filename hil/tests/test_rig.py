@@ -100,7 +100,6 @@ def test_a_command_is_done_with_the_next_contact(node: Node, fleet: Fleet) -> No
 @pytest.mark.requirement("K-UPD-01")
 def test_a_release_is_taken(node: Node, fleet: Fleet) -> None:
     number = fleet.releases.make(node)
-    node.hurry(8)
     fleet.releases.offer(node, number)
     fleet.releases.wait(node, number, "succeeded", 3 * 86400)
     assert fleet.releases.running(node) == number
