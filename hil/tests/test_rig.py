@@ -60,8 +60,9 @@ def test_a_configuration_goes_down_with_a_receipt(node: Node, fleet: Fleet) -> N
 def test_a_node_that_was_off_reports_when_it_has_power(
     node: Node, fleet: Fleet, power: Power
 ) -> None:
+    since = fleet.reported_us(node)
     power.on()
-    fleet.wait_report(node, 900)
+    fleet.wait_report(node, 900, since)
 
 
 @pytest.mark.requirement("K-DRN-01")
