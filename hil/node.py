@@ -31,7 +31,8 @@ from fleet.flashing.hardware import load_node_type
 from hil.errors import NodeFault
 from hil.places import Place
 
-SLEEPS_S = 300.0  # within which a battery node goes to sleep
+SLEEPERS = ("gas-meter", "drainage")  # roles that sleep deeply
+SLEEPS_S = 300.0  # within which they do
 _CAUSES = {
     "hard": "import machine; machine.reset()",
     "soft": "import machine; machine.soft_reset()",
@@ -115,7 +116,7 @@ class Node:
 
     def wake(self) -> None:
         """Its button, once it sleeps: the next contact is now."""
-        if load_node_type(self.type).supply is not None and not self.asleep:
+        if load_node_type(self.type).role in SLEEPERS and not self.asleep:
             self._strategy.clock.until(self._strategy.line.asleep, SLEEPS_S)
         self._strategy.line.press("button")
 

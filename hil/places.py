@@ -80,7 +80,7 @@ class FileLocks:
 
 
 class Unshared:
-    """Of a rig of virtual boards alone: each worker's are its own, and a run waits for no other."""
+    """Of a rig of virtual boards alone: each worker's are its own; no run waits for another."""
 
     def hold(self, name: str) -> Lock:
         """At once."""

@@ -2,6 +2,7 @@
 what a test says.
 """
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +13,7 @@ from labgrid.driver import Driver
 from labgrid.factory import target_factory
 from labgrid.protocol import PowerProtocol
 
+from fleet.flashing.ports import Port
 from hil import protocols
 from hil.faults import RigFault
 from hil.strategy import NodeStrategy
@@ -146,6 +148,39 @@ class PaperBoard(
 
     def write(self, label: str, data: bytes) -> None:
         raise NotImplementedError
+
+
+@target_factory.reg_driver
+@attr.s(eq=False)
+class PaperLine(Driver, protocols.BoardLine, protocols.Clock):
+    """A pseudo-terminal, and real time."""
+
+    path: str = attr.ib()
+
+    def port(self) -> Port:
+        return Port("paper", self.path, "hub")
+
+    def reset(self) -> None: ...
+    def loader(self) -> None: ...
+    def press(self, pin: str = "button") -> None: ...
+    def renew(self) -> None: ...
+    def hurry(self, times: float) -> None: ...
+    def wait(self, seconds: float) -> None: ...
+
+    def asleep(self) -> bool:
+        return False
+
+    def told(self) -> dict[str, Any]:
+        return {}
+
+    def now_us(self) -> int:
+        return 0
+
+    def until(self, what: Callable[[], Any], seconds: float, step_s: float = 1.0) -> Any:
+        end = time.monotonic() + seconds
+        while not (found := what()) and time.monotonic() < end:
+            time.sleep(0.01)
+        return found
 
 
 class PaperFleet:

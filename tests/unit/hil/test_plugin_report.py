@@ -146,3 +146,22 @@ def test_charge_and_mean_of_steps() -> None:
     assert mean_ua(steps, 500_000, 1_500_000) == 505
     assert charge_uc([], 0, 10) == 0
     assert mean_ua(steps, 5, 5) == 0
+
+
+def test_without_our_word_to_xdist_two_workers_fight_for_a_place(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sabotage. When this fails xdist knows pytest's new names, and groups.py may go."""
+    tests = "".join(
+        f"""
+def test_{n}(node, record_property):
+    record_property("worker", os.environ["PYTEST_XDIST_WORKER"])
+"""
+        for n in range(12)
+    )
+    head = "import os, pytest\npytestmark = pytest.mark.requirement('K-REG-01')\n"
+    prepare(pytester, monkeypatch, head + tests)
+    run_workers(pytester, "-p", "no:hil.pytest_plugin.groups", "--junit-xml", "junit.xml")
+    cases = [_properties(case) for case in _parsed(pytester.path / "junit.xml").iter("testcase")]
+    assert {place for case in cases for place in case["place"]} == {"meter-1"}
+    assert {worker for case in cases for worker in case["worker"]} == {"gw0", "gw1"}

@@ -2,25 +2,21 @@
 
 import os
 import pty
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import attr
 import pytest
+import rig_fakes
 from labgrid import Target
-from labgrid.driver import Driver
-from labgrid.factory import target_factory
+from rig_parts import part
 
-from fleet.flashing.ports import Port
 from hil.current import Trace
 from hil.drivers import NodeConsoleDriver, NodePortDriver
 from hil.drivers.console import NotSeen
 from hil.faults import RigFault
 from hil.places import FileLocks
 from hil.processes import Program
-from hil.protocols import BoardLine, Clock
 from hil.resources import NodePort
 
 
@@ -35,46 +31,13 @@ def test_a_place_is_held_by_one_and_its_holder_is_named(tmp_path: Path) -> None:
     other.let_go(free)
 
 
-@target_factory.reg_driver
-@attr.s(eq=False)
-class PaperLine(Driver, BoardLine, Clock):
-    """A pseudo-terminal, and real time."""
-
-    path: str = attr.ib()
-
-    def port(self) -> Port:
-        return Port("paper", self.path, "hub")
-
-    def reset(self) -> None: ...
-    def loader(self) -> None: ...
-    def press(self, pin: str = "button") -> None: ...
-    def renew(self) -> None: ...
-    def hurry(self, times: float) -> None: ...
-    def wait(self, seconds: float) -> None: ...
-
-    def asleep(self) -> bool:
-        return False
-
-    def told(self) -> dict[str, Any]:
-        return {}
-
-    def now_us(self) -> int:
-        return 0
-
-    def until(self, what: Callable[[], Any], seconds: float, step_s: float = 1.0) -> Any:
-        end = time.monotonic() + seconds
-        while not (found := what()) and time.monotonic() < end:
-            time.sleep(0.01)
-        return found
-
-
 @pytest.fixture
 def wire() -> Iterator[tuple[int, Any]]:
     """The board's end of a line, and a console on the other."""
     board, host = pty.openpty()
     target = Target("paper-2")
-    PaperLine(target, None, os.ttyname(host))
-    console: Any = NodeConsoleDriver(target, None)
+    part(rig_fakes.PaperLine, target, path=os.ttyname(host))
+    console: Any = part(NodeConsoleDriver, target)
     target.activate(console)
     console.open()
     yield board, console
@@ -118,8 +81,8 @@ def test_a_program_that_does_not_start_is_the_rigs_fault_with_its_last_words(
 def test_a_port_that_is_not_there_is_the_rigs_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fleet.flashing.ports.usb_ports", list)
     target = Target("paper-3")
-    NodePort(target, None, board="devkit", nodes=["devkit"], serial="0123")
-    driver: Any = NodePortDriver(target, None)
+    part(NodePort, target, board="devkit", nodes=["devkit"], serial="0123")
+    driver: Any = part(NodePortDriver, target)
     target.activate(driver)
     with pytest.raises(RigFault, match="paper-3: no port has the serial number '0123'"):
         driver.port()
