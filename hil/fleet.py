@@ -129,7 +129,7 @@ class Fleet(Serve):
         return int(found[0][0]) if found else 0
 
     def wait_report(self, node: Any, seconds: float, since: int | None = None) -> None:
-        """Until it has reported since then, as `reported_us` told; None: since now. NotReported."""
+        """Until it has reported since then, as `reported_us` told; None: now. NotReported."""
         mark = self.reported_us(node) if since is None else since
         if not self.until(lambda: self.reported_us(node) > mark, seconds):
             raise NotReported(f"node {node_id(node)} did not report within {seconds} s")
