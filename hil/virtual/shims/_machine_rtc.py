@@ -13,9 +13,6 @@ _EPOCH = const(946684800)
 
 
 class RTC:
-    def __init__(self, id=0):
-        pass
-
     def datetime(self, datetimetuple=None):
         if datetimetuple is None:
             at = _link.now() + time.rtc_us
@@ -30,7 +27,9 @@ class RTC:
         return None
 
     def init(self, datetimetuple):
-        self.datetime(datetimetuple)
+        # Unlike datetime it takes no weekday: the hour stands fourth (ports/esp32/machine_rtc.c).
+        t = datetimetuple
+        self.datetime((t[0], t[1], t[2], 0, t[3], t[4], t[5], t[7]))
 
     def memory(self, data=None):
         if data is None:
