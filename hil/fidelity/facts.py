@@ -5,14 +5,17 @@ import functools
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _HERE = Path(__file__).parent
 _MARK = "FACT "
 _LISTED = frozenset({"id", "says", "expect", "source", "virtual", "because", "only"})
-# Where a source is read: MicroPython at the tag, ESP-IDF at the branch that it is built with.
+_USUAL = ("esp32s3",)  # the chip that a script is run on unless its list names others
+_ANYTHING = "*"  # for `virtual`: what has the address of an object in it
+# Where a source is read: MicroPython and its library at the tag, and ESP-IDF.
 _TREES = {
     "mp": "https://github.com/micropython/micropython/blob/v1.28.0/",
+    "lib": "https://github.com/micropython/micropython-lib/blob/v1.28.0/",
     "idf": "https://github.com/espressif/esp-idf/blob/release/v5.5/",
 }
 
@@ -23,7 +26,8 @@ class FactError(ValueError):
 
 class Fact(NamedTuple):
     """`expect`: the repr of what a chip gives, or of its exception. `virtual`: what the virtual
-    board gives where that is another, `because` of what. `only`: the chips that it is true of."""
+    board gives where that is another, `because` of what. `only`: the chips that it is true of; a
+    fact that is told otherwise by others has a row for each."""
 
     id: str
     says: str
@@ -74,15 +78,24 @@ def text(script: str) -> str:
     ).read_text()
 
 
+def chips(script: str) -> tuple[str, ...]:
+    """The chips that a script is run on."""
+    return tuple(_list(script).get("chips", _USUAL))
+
+
 @functools.cache
 def listed(script: str) -> tuple[Fact, ...]:
     """The facts of a script, in its order; FactError when the list is not as it must be."""
-    path = _HERE / "expected" / f"{script}.toml"
-    rows = tomllib.loads(path.read_text()).get("fact", [])
-    return tuple(_fact(row, path.name) for row in rows)
+    return tuple(parsed(row, f"{script}.toml") for row in _list(script)["fact"])
 
 
-def _fact(row: dict[str, object], where: str) -> Fact:
+@functools.cache
+def _list(script: str) -> dict[str, Any]:
+    return tomllib.loads((_HERE / "expected" / f"{script}.toml").read_text())
+
+
+def parsed(row: dict[str, object], where: str) -> Fact:
+    """A row of a list as a fact; FactError, which names the file `where` it stands."""
     name = str(row.get("id", "?"))
     unknown = row.keys() - _LISTED
     lacking = {"id", "says", "expect", "source"} - row.keys()
@@ -94,7 +107,7 @@ def _fact(row: dict[str, object], where: str) -> Fact:
     if ("virtual" in row) != ("because" in row) or row.get("virtual") == row["expect"]:
         raise FactError(f"{where}: {name}: a difference needs `virtual` and `because`")
     if str(row["source"]).partition(":")[0] not in _TREES:
-        raise FactError(f"{where}: {name}: the source begins with mp: or idf:")
+        raise FactError(f"{where}: {name}: the source begins with {', '.join(_TREES)} and a colon")
     only = row.get("only", [])
     assert isinstance(only, list)
     return Fact(
@@ -130,6 +143,7 @@ def differences(script: str, chip: str, said: dict[str, str], *, of: str) -> lis
         if row.only and chip not in row.only:
             continue
         wanted = row.on_virtual if of == "virtual" else row.expect
-        if said.get(row.id) != wanted:
-            found.append(Difference(row, wanted, said.get(row.id)))
+        heard = said.get(row.id)
+        if heard != wanted and (heard is None or wanted != _ANYTHING):
+            found.append(Difference(row, wanted, heard))
     return found

@@ -1,9 +1,9 @@
 """`socket`, `errno` and `network.PPP` on a node that has no connection."""
 
 import errno
-import network
 import socket
 
+import network
 from machine import UART
 
 ppp = network.PPP(UART(1, 115200, tx=17, rx=17))

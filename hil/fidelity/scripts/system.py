@@ -20,7 +20,7 @@ fact("system.platform", lambda: sys.platform)
 fact("system.maxsize", lambda: sys.maxsize)
 fact("system.float", lambda: 1 / 3)
 fact("system.byteorder", lambda: sys.byteorder)
-fact("system.names", lambda: missing(machine, "ADC ADCBlock DAC I2C I2S Pin PWM RTC SDCard SPI "
-     "Signal SoftI2C SoftSPI Timer TouchPad UART WDT bitstream bootloader deepsleep lightsleep "
-     "disable_irq enable_irq freq idle mem8 mem16 mem32 reset reset_cause soft_reset sleep "
-     "time_pulse_us unique_id wake_reason PIN_WAKE TOUCHPAD_WAKE SLEEP DEEPSLEEP"))  # fmt: skip
+fact("system.names", lambda: missing(machine, "ADC ADCBlock I2C Pin PWM RTC SPI Signal SoftI2C "
+     "SoftSPI Timer UART WDT bitstream bootloader deepsleep lightsleep disable_irq enable_irq "
+     "freq idle mem8 mem16 mem32 reset reset_cause soft_reset sleep time_pulse_us unique_id "
+     "wake_reason PIN_WAKE SLEEP DEEPSLEEP"))  # fmt: skip

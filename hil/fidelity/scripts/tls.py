@@ -1,7 +1,6 @@
 """`ssl`: the VM has it from the same C source as a chip, with a newer mbedTLS at most."""
 
 import io
-
 import ssl
 
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -13,6 +13,9 @@ _EPOCH = const(946684800)
 
 
 class RTC:
+    def __init__(self):
+        pass
+
     def datetime(self, datetimetuple=None):
         if datetimetuple is None:
             at = _link.now() + time.rtc_us
