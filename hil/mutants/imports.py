@@ -12,8 +12,9 @@ from hil.mutants.trees import ROOT
 _FIRMWARE = "firmware/node/"
 _ROOTS = ("", "firmware/", "tests/cpython/")  # as pytest's pythonpath
 _VM = frozenset({"hil/virtual/process.py", "hil/fleet_process.py"})
-# A whole slot is built of all that a role may load.
-_WHOLE = frozenset({"fleet/releases/slots.py", "hil/fleet_process.py"})
+_FIXTURE = re.compile(r"\bmicropython\b[,:)]")  # the command of the VM, as tests take it
+# Nodes with whole slots: of all that some role may load.
+_NODES = frozenset({"hil/virtual/node.py", "hil/fleet_process.py"})
 _NODE_IMPORT = re.compile(r"(?:from|import)\s+(node(?:\.\w+)*)(?:\s+import\s+\(?([\w, \n]+))?")
 
 
@@ -43,19 +44,21 @@ def imported(path: str) -> tuple[str, ...]:
 
 def on_vm(path: str) -> frozenset[str]:
     """The firmware's modules that the test file at `path` may run on a VM; none without a VM."""
-    text = (ROOT / path).read_text()
     reached = closure(path)
-    if not reached & _VM and "micropython" not in text:
+    near = {path, *(one for one in reached if one.startswith("tests/"))}
+    text = "".join((ROOT / one).read_text() for one in sorted(near))
+    if not reached & _VM and not _FIXTURE.search(text):
         return frozenset()
-    scripts = [name for name in re.findall(r"tests/vm/\w+\.py", text) if (ROOT / name).exists()]
-    near = [path, *scripts, *(one for one in reached if one.startswith("tests/"))]
+    if reached & _NODES or "slots.build" in text:
+        return _all()
+    scripts = {
+        script.relative_to(ROOT).as_posix()
+        for script in (ROOT / "tests" / "vm").glob("*.py")
+        if re.search(rf"\b{script.stem}\b", text)
+    }
     found: set[str] = set()
-    for one in near:
+    for one in near | scripts:
         found |= _named((ROOT / one).read_text())
-    if reached & _WHOLE and "slots" in "".join((ROOT / one).read_text() for one in near):
-        found.update(_all())
-    if "hil/fleet_process.py" in reached:
-        found.update(_all())
     return frozenset(found)
 
 
