@@ -12,7 +12,7 @@ from hil.mutants.trees import ROOT
 _FIRMWARE = "firmware/node/"
 _ROOTS = ("", "firmware/", "tests/cpython/")  # as pytest's pythonpath
 _VM = frozenset({"hil/virtual/process.py", "hil/fleet_process.py"})
-_FIXTURE = re.compile(r"\bmicropython\b[,:)]")  # the command of the VM, as tests take it
+_FIXTURE = re.compile(r"\bmicropython(_run\b|\b[,:)])")  # the command of the VM, as tests take it
 # Nodes with whole slots: of all that some role may load.
 _NODES = frozenset({"hil/virtual/node.py", "hil/fleet_process.py"})
 _NODE_IMPORT = re.compile(r"(?:from|import)\s+(node(?:\.\w+)*)(?:\s+import\s+\(?([\w, \n]+))?")

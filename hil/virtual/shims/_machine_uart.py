@@ -18,12 +18,6 @@ class UART(io.IOBase):
     IRQ_RX = 1
     IRQ_BREAK = 2  # never comes: no twin makes a break
     IRQ_RXIDLE = 4096
-    RTS = 1
-    CTS = 2
-    INV_RX = 4
-    INV_CTS = 8
-    INV_TX = 32
-    INV_RTS = 64
 
     def __init__(self, id, baudrate=115200, bits=8, parity=None, stop=1, *, tx=None, rx=None,
                  rts=None, cts=None, txbuf=256, rxbuf=-1, timeout=0, timeout_char=0, invert=0,
