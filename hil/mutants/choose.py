@@ -57,20 +57,29 @@ class Map:
             and (while_loading or touched & set(modules[mutant.path]))
         ]
         on_vm = [file for file, modules in self._vm.items() if mutant.path in modules]
-        words = set(Path(mutant.path).stem.split("_"))
+        about = _words(mutant.path)
         return Chosen(
             sorted(set(direct) - self._failed, key=self._quickness),
             sorted(
                 set(on_vm) - set(direct) - self._failed,
-                key=lambda file: (
-                    not words & set(Path(file).stem.split("_")),
-                    self._quickness(file),
-                ),
+                key=lambda file: (-len(about & _words(file)), self._quickness(file)),
             ),
         )
 
     def _quickness(self, file: str) -> tuple[float, str]:
         return self._seconds.get(file, _UNKNOWN_S), file
+
+
+def _words(path: str) -> set[str]:
+    # What a file is about, by its name and its folder's: the modems' drivers, a modem's test.
+    parts = path.removesuffix(".py").replace("/", "_").split("_")
+    return {part.rstrip("s") for part in parts} - {
+        "firmware",
+        "node",
+        "test",
+        "integration",
+        "unit",
+    }
 
 
 def load(path: Path) -> Map:

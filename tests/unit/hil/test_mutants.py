@@ -194,8 +194,10 @@ def test_imports_tell_what_a_test_runs_on_a_vm() -> None:
     ccm = imports.on_vm("tests/unit/firmware/test_ccm.py")
     assert "firmware/node/link/ccm.py" in imports.closure("tests/unit/firmware/test_ccm.py")
     assert "firmware/node/roles/gateway.py" not in ccm
-    trial = imports.on_vm("tests/integration/test_board_trial.py")
-    assert "firmware/node/update/slots.py" in trial
+    cuts = imports.on_vm("tests/integration/test_journal_power_cut.py")
+    assert "firmware/node/store/segments.py" in cuts
+    assert "firmware/node/roles/gateway.py" not in cuts
+    assert "firmware/node/roles/gateway.py" in imports.on_vm("tests/integration/test_roles.py")
     assert imports.on_vm("tests/unit/fleet/test_shrink.py") == frozenset()
 
 
