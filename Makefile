@@ -56,6 +56,7 @@ lint: .venv/.dev
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) tests/lint/firmware_rules.py firmware
+	$(PY) tests/lint/firmware_rules.py hil/stimulus
 
 types: .venv/.dev typings/.done
 	$(PY) -m mypy

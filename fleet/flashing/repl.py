@@ -115,6 +115,13 @@ def hold(port: Port) -> None:
         transport.serial.flush()
 
 
+def leave(port: Port, text: str) -> None:
+    """Run `text` at the node's prompt, which ends its run: a reset, or deep sleep."""
+    with _entered(port) as (transport, _), contextlib.suppress(*_GONE):
+        transport.exec_raw_no_follow(text)
+        transport.serial.flush()
+
+
 @contextmanager
 def _entered(port: Port) -> Iterator[tuple[SerialTransport, int]]:
     with locked(port):

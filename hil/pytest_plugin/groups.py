@@ -1,0 +1,22 @@
+"""Tests of one place go to one worker: xdist's `--dist loadgroup` told, whatever pytest it meets.
+
+xdist 3.8.0 passes a group on as a suffix of `item._nodeid`, which pytest 9.2 reads no more, and
+then spreads all tests over all workers without a word (pytest-xdist issue 1386).
+"""
+
+import pytest
+
+from hil.pytest_plugin.planning import has_place, place_of
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Behind xdist's own, in a worker of a run by groups."""
+    if not hasattr(config, "workerinput") or not config.getoption("loadgroup", False):
+        return
+    for item in items:
+        if not has_place(item) or item.nodeid.endswith(f"@{place_of(item)}"):
+            continue
+        structured = getattr(item, "_id", None)
+        if structured is not None:
+            item._id = type(structured).parse(f"{item.nodeid}@{place_of(item)}")
