@@ -1,4 +1,4 @@
-"""What a script sees of the chip's modules is as documented for the chip; on the virtual rig: or as
+"""What a script sees of the chip's modules is as documented; on the virtual rig: or as
 it is known to differ (docs/hil-fidelity.md).
 """
 

@@ -245,6 +245,24 @@ def test_a_campaign_goes_on_where_it_stopped(
     assert json.loads(rows[0])["mutant"] == str(drawn[0])
 
 
+def test_a_test_that_fails_without_the_mutant_too_catches_nothing(
+    tree: trees.Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def fails(tree: Any, arguments: list[str], limit_s: float) -> Outcome:
+        asked.append(arguments[-1])
+        return Outcome("caught", "tests/test_vm_pure.py::test_it", 1.0)
+
+    monkeypatch.setattr(runs, "run", fails)
+    known = Map({"lines": {}, "seconds": {}, "failed": []}, ON_VM)
+    hunt = campaign.Campaign(tmp_path, 5, known, tree, 1, lambda line: None)
+    outcome = hunt.judge(campaign.drawn(5, 1)[0])
+    assert asked == ["tests/test_vm_pure.py", "tests/test_vm_pure.py::test_it"]
+    assert not outcome.caught
+    assert outcome.by == "tests/test_vm_pure.py::test_it fails without it too"
+
+
 # The deliberate faults
 
 
