@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -32,13 +33,22 @@ def main() -> int:
     three.add_argument("--vm-most", type=int, help="test files on a VM that one mutant is worth")
     three.add_argument("--map", type=Path, default=_MAP, help="what `record` wrote")
     chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, _ended)
     try:
         if chosen.what == "faults":
             return _faults(chosen)
         return _record(chosen.tests) if chosen.what == "record" else _random(chosen)
+    except KeyboardInterrupt:
+        sys.stderr.write("mutants: stopped; what is known is kept\n")
+        return 1
     except Refusal as e:
         sys.stderr.write(f"mutants: {e}\n")
         return 1
+
+
+def _ended(_signal: int, _frame: object) -> None:
+    # As by Ctrl-C: the tests that were started end too.
+    raise KeyboardInterrupt
 
 
 def _suite() -> str:
