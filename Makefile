@@ -11,7 +11,7 @@ PACKAGES := mosquitto libcoap3-bin softhsm2
 COMPILER := build-essential python3-dev
 STUBS := micropython-esp32-stubs==1.29.0.post1 micropython-stdlib-stubs==1.29.0.post2
 
-.PHONY: demo test lint types bench bench-thread bench-heap bench-modems bench-scenarios bench-bytes \
+.PHONY: demo test hil lint types bench bench-thread bench-heap bench-modems bench-scenarios bench-bytes \
   bench-coap bench-oscore bench-twilight bench-alarms bench-flash bench-update bench-rollouts measure \
   soak soak-trace soak-fuzz soak-coap soak-bitflips soak-bundles soak-claims soak-unplug soak-valve \
   soak-register soak-update-nodes soak-cuts wheel system compiler clean
@@ -51,6 +51,11 @@ demo: .venv/.demo
 
 test: system .venv/.dev typings/.done
 	@$(PY) -m pytest -n 2 --dist worksteal $(ARGS)
+
+# The suite on the virtual rig; console, AT and MQTT logs and currents of each test in build/hil.
+hil: system .venv/.dev
+	@$(PY) -m pytest hil -n 2 --dist loadgroup --rig hil/rigs/virtual.yaml \
+	  --html build/hil/report.html --junit-xml build/hil/junit.xml $(ARGS)
 
 lint: .venv/.dev
 	$(PY) -m ruff check .

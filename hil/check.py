@@ -117,9 +117,9 @@ def _shared(rig: Rig) -> Iterator[Problem]:
                 what = {key: arguments[key] for key in sorted(arguments) if key in _IDENTITY}
                 if what:
                     users[f"{cls} {json.dumps(what)}"].append(place.name)
-    for what, names in users.items():
+    for shared, names in users.items():
         if len(names) > 1:
-            yield Problem(names[-1], f"{what} is that of {names[0]} too")
+            yield Problem(names[-1], f"{shared} is that of {names[0]} too")
 
 
 _IDENTITY = frozenset({"port", "serial", "match", "index", "host", "path"})

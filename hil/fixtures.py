@@ -16,7 +16,7 @@ from hil.drivers.bench import FOLDER
 from hil.fleet import Fleet
 from hil.inventory import Rig
 from hil.node import Node
-from hil.places import FileLocks, Holder, Place, Places
+from hil.places import FileLocks, Holder, Place, Places, Unshared
 from hil.power import Power
 from hil.pytest_plugin.held import hold
 from hil.pytest_plugin.planning import place_of, rig_of
@@ -48,10 +48,11 @@ def places(request: pytest.FixtureRequest, rig_folder: Path) -> Iterator[Places]
 
 
 def _holder(config: pytest.Config, rig: Rig) -> Holder:
-    """Locks on this machine, or a coordinator's reservations where one is named."""
+    """A coordinator's reservations where one is named, else locks on this machine."""
     address = config.getoption("--coordinator")
     if not address:
-        return FileLocks(rig.name)
+        virtual = all("virtual" in place.features for place in rig.places)
+        return Unshared() if virtual else FileLocks(rig.name)
     from hil.reservation import Coordinator
 
     return Coordinator(address, rig, config.getoption("--reserve-wait"))

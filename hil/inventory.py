@@ -83,7 +83,6 @@ def _place(path: Path, name: str, target: Any, shared: frozenset[str]) -> Place:
         found = {key: arguments[key] for key in ("board", "nodes") if key in arguments} | found
     found |= {key: options[key] for key in ("board", "nodes") if key in options}
     nodes = found.get("nodes", [])
-    nodes = nodes.split(",") if isinstance(nodes, str) else nodes
     if "board" not in found or not isinstance(nodes, list) or not nodes:
         raise RigFileError(f"{where}: a resource must say `board` and `nodes`, as NodePort does")
     tags = {str(key): str(value) for key, value in _mapping(where, options, "tags").items()}

@@ -8,8 +8,8 @@ For authors of tests:
     node.prompt.eval("1 + 1"), .exec(code) -> what it prints; with node.prompt.visit() as repl: ...
                                     the node runs on (machine.reset()) when the visit ends
     node.wait(seconds)              so much of the node's time; node.now_us
-    node.hurry(8)                   for downloads: time is real while a socket is open, but for this
-    node.wake()                     its button: the next contact is now
+    node.hurry(8)                   for downloads: time is real while a socket is open, but now
+    node.wake()                     its button, once it sleeps: the next contact is now
     node.reset(cause)               "pin", "power", "hard", "soft", "watchdog", "deep-sleep"
     node.configure({"report_s": 3600})    this configuration beside its type's; it boots
     node.provision({"report_s": 3600})    a new identity too
@@ -27,9 +27,12 @@ until let more of it pass.
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from fleet.flashing.hardware import load_node_type
 from hil.errors import NodeFault
 from hil.places import Place
 
+SLEEPERS = ("gas-meter", "drainage")  # roles that sleep deeply
+SLEEPS_S = 300.0  # within which they do
 _CAUSES = {
     "hard": "import machine; machine.reset()",
     "soft": "import machine; machine.soft_reset()",
@@ -112,7 +115,9 @@ class Node:
         return bool(self._strategy.line.asleep())
 
     def wake(self) -> None:
-        """Its button: the next contact is now."""
+        """Its button, once it sleeps: the next contact is now."""
+        if load_node_type(self.type).role in SLEEPERS and not self.asleep:
+            self._strategy.clock.until(self._strategy.line.asleep, SLEEPS_S)
         self._strategy.line.press("button")
 
     def press(self, pin: str) -> None:

@@ -79,6 +79,17 @@ class FileLocks:
         os.close(held.file)
 
 
+class Unshared:
+    """Of a rig of virtual boards alone: each worker's are its own; no run waits for another."""
+
+    def hold(self, name: str) -> Lock:
+        """At once."""
+        return Lock(name, -1)
+
+    def let_go(self, held: Lock) -> None:
+        """Nothing."""
+
+
 class Mark(NamedTuple):
     """Where the logs of a place were."""
 

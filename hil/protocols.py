@@ -64,6 +64,7 @@ class Clock(abc.ABC):
     def wait(self, seconds: float) -> None:
         """Let so much of the node's time pass."""
 
+    @abc.abstractmethod
     def hurry(self, times: float) -> None:
         """For this test: so much faster than real time while a socket is open, where the rig can;
         for downloads of minutes. A fleet that is slow then looks so many times slower.

@@ -3,6 +3,7 @@ the tags that jobs reserve by, and write what labgrid-exporter is to export.
 """
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,15 +25,25 @@ def exporter_file(rig: Rig) -> str:
         group: dict[str, Any] = {}
         for cls, arguments in resources(target, name):
             key = str(arguments.pop("name", None) or cls)
-            group[key] = {"cls": cls, **{word: _plain(arguments[word]) for word in arguments}}
+            group[key] = {"cls": cls, **_exported(cls, arguments)}
         groups[name] = group
     text: str = yaml.safe_dump(groups, sort_keys=False)
     return text
 
 
-def _plain(value: Any) -> Any:
-    """As the coordinator's messages can have it: without lists."""
-    return ",".join(map(str, value)) if isinstance(value, list) else value
+def _exported(cls: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of a resource. The coordinator's messages have neither lists nor tables: those of
+    our own classes go as text, which hil.resources takes; labgrid's exporter works out its own.
+    """
+    from labgrid.factory import target_factory
+
+    plain: dict[str, Any] = json.loads(json.dumps(arguments))
+    if not target_factory.resources[cls].__module__.startswith("hil."):
+        return plain
+    return {
+        key: json.dumps(value) if isinstance(value, (dict, list)) else value
+        for key, value in plain.items()
+    }
 
 
 def publish(rig: Rig, coordinator: str, exporter: str) -> list[str]:

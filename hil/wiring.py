@@ -78,11 +78,13 @@ def wires(board: Board) -> list[Wire]:
         kind = KIND_OF.get(pin)
         if kind is None:
             raise WiringRefused(
-                f"{board.name}: pin {pin!r} has no place on a bench: hil/wiring.py"
+                f"{board.name}: pin {pin!r} has no far end: add it to hil/wiring.py"
             )
         if kind in free and not free[kind]:
             raise WiringRefused(f"{board.name}: no pin of the stimulus board is left for {pin}")
-        at = free[kind].pop(0) if kind in free else BUS.get(pin.removeprefix("bus_"))
+        at = free[kind].pop(0) if kind in free else None
+        if kind is Kind.BUS:
+            at = BUS[pin.removeprefix("bus_")]
         found.append(Wire(pin, gpio, kind, at))
     return found
 
@@ -129,7 +131,7 @@ def written(text: str) -> str:
         begin, end = f"<!-- wiring {name} -->", f"<!-- end {name} -->"
         pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
         whole = f"{begin}\n{table(load_board(name))}\n{end}"
-        text = pattern.sub(lambda _, whole=whole: whole, text)
+        text = pattern.sub(whole.replace("\\", r"\\"), text)
     return text
 
 

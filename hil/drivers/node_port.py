@@ -95,6 +95,9 @@ class NodePortDriver(Driver, BoardLine, Clock):
         """Real time."""
         return time.time_ns() // 1000
 
+    def hurry(self, times: float) -> None:
+        """Nothing hurries a real board."""
+
     def wait(self, seconds: float) -> None:
         """Sleep."""
         time.sleep(seconds)

@@ -4,9 +4,13 @@ xdist 3.8.0 passes a group on as a suffix of `item._nodeid`, which pytest 9.2 re
 then spreads all tests over all workers without a word (pytest-xdist issue 1386).
 """
 
+from typing import Any
+
 import pytest
 
 from hil.pytest_plugin.planning import has_place, place_of
+
+_NAMED = pytest.StashKey[Any]()
 
 
 @pytest.hookimpl(trylast=True)
@@ -19,4 +23,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             continue
         structured = getattr(item, "_id", None)
         if structured is not None:
+            item.stash[_NAMED] = structured
             item._id = type(structured).parse(f"{item.nodeid}@{place_of(item)}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Behind xdist's own, which has told the names to the scheduler: a test's name in reports is
+    its own, whatever place it gets.
+    """
+    for item in session.items:
+        if _NAMED in item.stash:
+            item._id = item.stash[_NAMED]

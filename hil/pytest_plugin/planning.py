@@ -16,7 +16,7 @@ REQUIREMENTS = pytest.StashKey[Mapping[str, str]]()
 _PLACE = pytest.StashKey[str]()
 _REFUSED = pytest.StashKey[str]()
 # A test that asks for none of them runs without a place.
-_OF_A_PLACE = frozenset({"node", "modem", "stimulus", "power", "current"})
+_OF_A_PLACE = frozenset({"place", "node", "modem", "stimulus", "power", "current"})
 
 
 def rig_of(config: pytest.Config) -> Rig:

@@ -11,6 +11,7 @@ from hil.pytest_plugin.report import commit, property_of
 from hil.pytest_plugin.retry import RETRIED
 
 NAME = "kapok-hil-summary"
+_FEW = 12
 
 
 class Summary:
@@ -57,7 +58,7 @@ class Summary:
         for each, verdict in self.verdicts().items():
             by_verdict[verdict].append(each)
         found = [f"requirements: {len(by_verdict.pop('proved', []))} proved"]
-        found += [f"  {verdict}: {', '.join(ids)}" for verdict, ids in sorted(by_verdict.items())]
+        found += [f"  {verdict}: {_listed(ids)}" for verdict, ids in sorted(by_verdict.items())]
         found += [f"retried, by a fault of the rig: {test}: {why}" for test, why in self.retried]
         found += [f"fault of the {whose}: {each}" for whose in self.faults
                   for each in self.faults[whose]]  # fmt: skip
@@ -86,6 +87,11 @@ class Summary:
         """Above the results."""
         notes = "".join(f"<p>{escape(line)}</p>" for line in self.lines() if line[0] != " ")
         prefix.append(notes + self.table())
+
+
+def _listed(ids: list[str]) -> str:
+    """All of few; of many so many that the areas can be guessed, and how many."""
+    return ", ".join(ids) if len(ids) <= _FEW else f"{len(ids)}, as {', '.join(ids[:3])}"
 
 
 @pytest.hookimpl(trylast=True)

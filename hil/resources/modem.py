@@ -4,7 +4,10 @@ import attr
 from labgrid.factory import target_factory
 from labgrid.resource.common import Resource
 
+from hil.resources.parsed import parsed
+
 _text = attr.validators.instance_of(str)
+_table = attr.validators.instance_of(dict)
 
 
 @target_factory.reg_resource
@@ -20,7 +23,9 @@ class ModemTwinLine(Resource):
     scenario: str = attr.ib(default="", validator=_text)
     seed: int = attr.ib(default=1, validator=attr.validators.instance_of(int))
     resolve: dict[str, str] = attr.ib(
-        factory=lambda: {"*": "127.0.0.1"}, validator=attr.validators.instance_of(dict)
+        factory=lambda: {"*": "127.0.0.1"},
+        converter=parsed,
+        validator=attr.validators.instance_of(dict),
     )
 
 

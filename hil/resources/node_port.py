@@ -4,7 +4,7 @@ import attr
 from labgrid.factory import target_factory
 from labgrid.resource.common import Resource
 
-from hil.resources.names import names
+from hil.resources.parsed import parsed
 
 _text = attr.validators.instance_of(str)
 
@@ -17,6 +17,6 @@ class NodePort(Resource):
     """
 
     board: str = attr.ib(validator=_text)
-    nodes: list[str] = attr.ib(converter=names, validator=attr.validators.instance_of(list))
+    nodes: list[str] = attr.ib(converter=parsed, validator=attr.validators.instance_of(list))
     port: str = attr.ib(default="", validator=_text)
     serial: str = attr.ib(default="", validator=_text)

@@ -6,6 +6,8 @@ import attr
 from labgrid.factory import target_factory
 from labgrid.resource.common import Resource
 
+from hil.resources.parsed import parsed
+
 _text = attr.validators.instance_of(str)
 _table = attr.validators.instance_of(dict)
 
@@ -18,6 +20,6 @@ class StimulusBoard(Resource):
     """
 
     port: str = attr.ib(validator=_text)
-    channels: dict[str, dict[str, Any]] = attr.ib(factory=dict, validator=_table)
-    bus: dict[str, int] = attr.ib(factory=dict, validator=_table)
-    meter: dict[str, Any] = attr.ib(factory=dict, validator=_table)
+    channels: dict[str, dict[str, Any]] = attr.ib(factory=dict, converter=parsed, validator=_table)
+    bus: dict[str, int] = attr.ib(factory=dict, converter=parsed, validator=_table)
+    meter: dict[str, Any] = attr.ib(factory=dict, converter=parsed, validator=_table)

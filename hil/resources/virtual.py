@@ -4,7 +4,7 @@ import attr
 from labgrid.factory import target_factory
 from labgrid.resource.common import Resource
 
-from hil.resources.names import names
+from hil.resources.parsed import parsed
 
 
 @target_factory.reg_resource
@@ -15,5 +15,5 @@ class VirtualBoard(Resource):
     """
 
     board: str = attr.ib(validator=attr.validators.instance_of(str))
-    nodes: list[str] = attr.ib(converter=names, validator=attr.validators.instance_of(list))
+    nodes: list[str] = attr.ib(converter=parsed, validator=attr.validators.instance_of(list))
     scenario: str = attr.ib(default="", validator=attr.validators.instance_of(str))

@@ -78,6 +78,21 @@ async def test_time_passes_for_a_board_that_has_no_power(tmp_path: Path) -> None
         assert rig.board.resets["power-on"] == 2
 
 
+async def test_a_board_that_is_renewed_has_real_time_and_the_air_of_the_beginning(
+    tmp_path: Path,
+) -> None:
+    async with stand(tmp_path, METER, SLEEP) as rig:
+        first = await rig.ask("modem")
+        await rig.ask("modem", set={"sim": "absent"})
+        began = (await rig.ask("pass", seconds=86_400))["now_us"]
+        assert (await rig.ask("renew"))["state"] == "off"
+        assert (await rig.ask("clock"))["now_us"] < began - 80_000 * SECOND
+        assert (await rig.ask("modem"))["sim"] == first["sim"]
+        await rig.ask("power-on")
+        assert (await rig.ask("pass", seconds=60))["board"] == "asleep"
+        assert (await rig.ask("state"))["resets"] == {"power-on": 1}
+
+
 async def test_pulses_levels_and_voltages_reach_the_pins_by_their_names(tmp_path: Path) -> None:
     async with stand(tmp_path, METER, COUNT) as rig:
         await rig.ask("pass", seconds=1)

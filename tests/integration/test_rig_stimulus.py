@@ -9,6 +9,7 @@ import pytest
 from bench_rig import Bench, bench
 from labgrid import Target
 from labgrid.factory import target_factory
+from rig_parts import part
 from stimulus_rig import files
 
 from fleet.flashing.hardware import load_board
@@ -36,8 +37,8 @@ def stand(tmp_path: Path) -> Iterator[Bench]:
 
 def driver(port: str, **more: Any) -> StimulusDriver:
     target = Target("bench-1")
-    StimulusBoard(target, None, port=port, channels=CHANNELS, **more)
-    return StimulusDriver(target, None)
+    part(StimulusBoard, target, port=port, channels=CHANNELS, **more)
+    return part(StimulusDriver, target)
 
 
 def test_the_program_is_started_its_wires_are_told_and_it_does_what_is_asked(stand: Bench) -> None:
@@ -95,14 +96,14 @@ class Metering(StimulusDriver):
 
 def test_the_steps_of_a_meter_are_put_together() -> None:
     target = Target("bench-1")
-    StimulusBoard(target, None, port="/dev/null")
-    board = Metering(target, None)
+    part(StimulusBoard, target, port="/dev/null")
+    board = part(Metering, target)
     board.told = [
         {"steps": [[0, 17]], "more": False, "now_ms": 20_000, "lost": 0},
         {"steps": [[0, 18], [5000, 90_000]], "more": True, "now_ms": 20_000, "lost": 0},
         {"steps": [[5000, 91_000], [6000, 17]], "more": False, "now_ms": 20_001, "lost": 2},
     ]
-    meter = CurrentDriver(target, None)
+    meter = part(CurrentDriver, target)
     target.activate(meter)
     mark = meter.mark()
     found = list(meter.samples(mark - 16_000_000))

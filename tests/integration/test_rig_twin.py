@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from labgrid import Target
 from labgrid.binding import BindingState
+from rig_parts import part
 
 from hil.drivers import TwinDriver
 from hil.faults import RigFault
@@ -67,8 +68,8 @@ def node() -> Iterator[Node]:
 
 def driver(port: str, **more: Any) -> TwinDriver:
     target = Target("bench-1")
-    ModemTwinLine(target, None, port=port, family="bc660k", seed=7, **more)
-    return TwinDriver(target, None)
+    part(ModemTwinLine, target, port=port, family="bc660k", seed=7, **more)
+    return part(TwinDriver, target)
 
 
 def test_a_twin_beside_a_real_node_is_handled_as_one_on_the_virtual_board(node: Node) -> None:

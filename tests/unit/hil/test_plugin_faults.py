@@ -169,3 +169,19 @@ def test_a_node_found_at_fault_while_the_rig_failed_is_at_fault() -> None:
     error = AssertionError("wrong register")
     error.__context__ = RigFault("slow")
     assert rig_fault(error) is None
+
+
+def test_without_the_retry_a_fault_of_the_rig_fails_what_follows(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sabotage: the retry is what the tests above see."""
+    prepare(pytester, monkeypatch, HEAD + """
+def test_once(node):
+    if not node.recovered:
+        raise RigFault("meter-1: the port vanished")
+def test_after(node):
+    assert node.recovered
+""")  # fmt: skip
+    result = run(pytester, "-p", "no:hil.pytest_plugin.retry")
+    assert outcomes(result) == {"failed": 2}
+    assert outcomes(run(pytester)) == {"passed": 2, "retried": 1}
