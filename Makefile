@@ -170,6 +170,21 @@ soak-cuts: .venv/.dev
 soak: soak-trace soak-fuzz soak-bitflips soak-bundles soak-claims soak-unplug soak-valve \
   soak-register soak-cuts soak-coap soak-update-nodes bench-thread
 
+# Each deliberate fault of hil/mutants/faults.toml against the suite: all must be caught.
+mutants: system .venv/.dev
+	@$(PY) -m hil.mutants faults $(ARGS)
+
+# 200 random mutants of the firmware against the tests that execute them; ARGS="--seed N" goes on.
+mutants-random: system .venv/.dev | build/mutants/map.json
+	@$(PY) -m hil.mutants random $(ARGS)
+
+# Which tests execute which line of the firmware: every test once, under coverage.
+mutants-map: system .venv/.dev
+	@$(PY) -m hil.mutants record
+
+build/mutants/map.json:
+	@$(MAKE) mutants-map
+
 wheel: .venv/.dev
 	@$(PY) -m build --wheel --outdir dist . >/dev/null && ls dist/*.whl
 

@@ -138,7 +138,9 @@ class VmRun:
     def _answer(self, op: int, payload: bytes) -> None:
         try:
             answer = self._peripherals.answer(op, payload)
-        except (NvsError, NetError) as e:
+        except NvsError as e:
+            self.channel.refuse(self._clock.now_us, e.errno, e.name)
+        except NetError as e:
             self.channel.refuse(self._clock.now_us, e.errno)
         except (struct.error, TypeError, ValueError, IndexError, KeyError) as e:
             self.kill(End("crash", text=f"bad request {op}: {e}"))

@@ -1,0 +1,100 @@
+"""`python -m hil.mutants`: deliberate faults, random mutants, and the map that chooses tests."""
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from fleet.errors import Refusal
+from hil.mutants import campaign, choose, faults
+from hil.mutants.trees import ROOT, Tree
+
+_FOLDER = ROOT / "build" / "mutants"
+_MAP = _FOLDER / "map.json"
+_RIG = "hil/rigs/virtual.yaml"
+
+
+def main() -> int:
+    """0: all, or enough, were caught; 1: not, or refused; 2: wrong usage."""
+    parser = argparse.ArgumentParser(prog="python -m hil.mutants", description=__doc__)
+    kinds = parser.add_subparsers(dest="what", required=True)
+    one = kinds.add_parser("faults", help="each fault of faults.toml against the suite")
+    one.add_argument("--suite", choices=("hil", "own"), default=_suite(), help="on which tests")
+    one.add_argument("--rig", default=_RIG, help="for the suite hil")
+    one.add_argument("--only", metavar="ID", nargs="*", help="these faults alone")
+    two = kinds.add_parser("record", help="record which tests execute what (tests run once)")
+    two.add_argument("tests", nargs="*", default=["tests"], help="files or folders of tests")
+    three = kinds.add_parser("random", help="random mutants of firmware/node; resumable by seed")
+    three.add_argument("--seed", type=int, default=int(time.time()) % 100_000)
+    three.add_argument("--count", type=int, default=200)
+    three.add_argument("--vm-most", type=int, help="test files on a VM that one mutant is worth")
+    three.add_argument("--map", type=Path, default=_MAP, help="what `record` wrote")
+    chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, _ended)
+    try:
+        if chosen.what == "faults":
+            return _faults(chosen)
+        return _record(chosen.tests) if chosen.what == "record" else _random(chosen)
+    except KeyboardInterrupt:
+        sys.stderr.write("mutants: stopped; what is known is kept\n")
+        return 1
+    except Refusal as e:
+        sys.stderr.write(f"mutants: {e}\n")
+        return 1
+
+
+def _ended(_signal: int, _frame: object) -> None:
+    # As by Ctrl-C: the tests that were started end too.
+    raise KeyboardInterrupt
+
+
+def _suite() -> str:
+    return "hil" if (ROOT / _RIG).exists() else "own"
+
+
+def _faults(chosen: argparse.Namespace) -> int:
+    wanted = [f for f in faults.load() if not chosen.only or f.id in chosen.only]
+    suite = faults.Suite(chosen.rig if chosen.suite == "hil" else None)
+    verdicts = faults.judge_all(wanted, suite, Tree(_FOLDER / "tree-faults"), _tell)
+    missed = [each.fault for each in verdicts if not each.outcome.caught]
+    for fault in missed:
+        _tell(f"NOT CAUGHT: {fault.id}: {fault.says} ({', '.join(fault.requirements)})")
+    for each in verdicts:
+        if each.outcome.caught and not each.proved:
+            names = ", ".join(each.fault.requirements)
+            _tell(f"caught, but by no test of {names}: {each.fault.id}")
+    _tell(f"{len(verdicts) - len(missed)} of {len(verdicts)} faults caught")
+    return 1 if missed else 0
+
+
+def _record(tests: list[str]) -> int:
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "hil.mutants.recorder"]
+    environment = {**os.environ, "KAPOK_MUTANTS_MAP": str(_MAP), "PYTHONPATH": str(ROOT)}
+    code = subprocess.run(
+        [*command, "-p", "no:cacheprovider", *tests], cwd=ROOT, env=environment, check=False
+    ).returncode
+    _tell(f"{_MAP}" if _MAP.exists() else "no map was written")
+    return 0 if code in (0, 1) and _MAP.exists() else 1
+
+
+def _random(chosen: argparse.Namespace) -> int:
+    _tell(f"seed {chosen.seed}: go on with --seed {chosen.seed} when this is stopped")
+    known = choose.load(chosen.map)
+    if known.failed:
+        _tell(f"these fail without a mutant, and are not asked: {', '.join(known.failed)}")
+    tree = Tree(_FOLDER / f"tree-{chosen.seed}")
+    hunt = campaign.Campaign(_FOLDER, chosen.seed, known, tree, chosen.vm_most, _tell)
+    percent = hunt.run(chosen.count)
+    return 0 if percent >= campaign.GOAL else 1
+
+
+def _tell(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

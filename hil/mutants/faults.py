@@ -1,0 +1,132 @@
+"""The deliberate faults, and whether the suite catches each of them."""
+
+import tomllib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from fleet.errors import Refusal
+from hil.mutants import runs
+from hil.mutants.runs import Outcome
+from hil.mutants.trees import ROOT, Tree
+
+_LIST = Path(__file__).with_name("faults.toml")
+_SUITE = "hil/tests"
+_LIMIT_S = 900.0
+
+
+class FaultError(Refusal, ValueError):
+    """A fault of the list does not fit the sources any more, or was never caught; one line."""
+
+
+class Fault(NamedTuple):
+    """`find` in the file at `path` becomes `put`, and breaks the `requirements`."""
+
+    id: str
+    says: str
+    path: str
+    find: str
+    put: str
+    requirements: tuple[str, ...]
+    tests: tuple[str, ...]
+
+    def applied(self) -> str:
+        """The file's text with this fault; FaultError unless `find` stands there once."""
+        text = (ROOT / self.path).read_text()
+        if text.count(self.find) != 1:
+            raise FaultError(
+                f"{self.id}: {self.path} has {text.count(self.find)} times {self.find!r}:"
+                " mend hil/mutants/faults.toml"
+            )
+        return text.replace(self.find, self.put)
+
+
+class Verdict(NamedTuple):
+    """What became of a fault; `proved`: whether a test of its own requirements caught it."""
+
+    fault: Fault
+    outcome: Outcome
+    proved: bool
+
+    def __str__(self) -> str:
+        what = f"{self.fault.id}: {self.outcome.kind} in {self.outcome.seconds:.0f} s"
+        return f"{what} by {self.outcome.by}" if self.outcome.caught else what
+
+
+def load() -> list[Fault]:
+    """Every fault of the list."""
+    return [
+        Fault(
+            row["id"],
+            row["says"],
+            row["path"],
+            row["find"],
+            row["put"],
+            tuple(row["requirements"]),
+            tuple(row["tests"]),
+        )
+        for row in tomllib.loads(_LIST.read_text())["fault"]
+    ]
+
+
+class Suite:
+    """The tests that are to catch faults: of a rig (`hil/tests`), by the requirements that they
+    name, or the repository's own, by name."""
+
+    def __init__(self, rig: str | None) -> None:
+        self.rig = rig
+        self._naming: dict[str, list[str]] = {}
+        for path in sorted((ROOT / _SUITE).glob("test_*.py")) if rig else ():
+            text = path.read_text()
+            for fault in load():
+                if any(f'"{one}"' in text for one in fault.requirements):
+                    self._naming.setdefault(fault.id, []).append(f"{_SUITE}/{path.name}")
+
+    def first(self, fault: Fault) -> list[str]:
+        """Arguments of pytest: the tests that prove what the fault breaks."""
+        if not self.rig:
+            return ["-n", "0", *(name for name in fault.tests if (ROOT / name).exists())]
+        files = self._naming.get(fault.id, [])
+        return [*files, "--rig", self.rig] if files else []
+
+    def whole(self) -> list[str]:
+        """Arguments of pytest for all of it; none where a fault's own tests are all there is."""
+        return [_SUITE, "--rig", self.rig, "-n", "2"] if self.rig else []
+
+
+def judge(fault: Fault, suite: Suite, tree: Tree) -> Verdict:
+    """Put the fault into the copy and run the suite: its own tests first, then all."""
+    seconds = 0.0
+    outcome = Outcome("survived", "", 0.0)
+    with tree.changed(fault.path, fault.applied()):
+        for proved, arguments in ((True, suite.first(fault)), (False, suite.whole())):
+            if arguments:
+                outcome = runs.run(tree, arguments, _LIMIT_S)
+                seconds += outcome.seconds
+                if outcome.caught:
+                    return Verdict(fault, outcome._replace(seconds=seconds), proved)
+    return Verdict(fault, outcome._replace(seconds=seconds), False)
+
+
+def judge_all(
+    wanted: Iterable[Fault], suite: Suite, tree: Tree, tell: Callable[[str], None]
+) -> list[Verdict]:
+    """A verdict on each, told as it comes. FaultError when the tests fail without any fault."""
+    faults = list(wanted)
+    for fault in faults:
+        fault.applied()  # before hours are spent
+    arguments = suite.whole() or _together(suite, faults)
+    healthy = runs.run(tree, arguments, 4 * _LIMIT_S)
+    if healthy.caught:
+        raise FaultError(f"without any fault {healthy.by} fails: mend that first")
+    tell(f"without a fault all is well ({healthy.seconds:.0f} s)")
+    verdicts = []
+    for number, fault in enumerate(faults, 1):
+        verdicts.append(judge(fault, suite, tree))
+        tell(f"{number}/{len(faults)} {verdicts[-1]}")
+    return verdicts
+
+
+def _together(suite: Suite, faults: list[Fault]) -> list[str]:
+    names = [name for fault in faults for name in suite.first(fault)[2:]]
+    return ["-n", "0", *dict.fromkeys(names)]

@@ -1,0 +1,312 @@
+"""Mutants: what is made and what is not, the copy, the tests that are chosen, the campaign."""
+
+import ast
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hil.mutants import campaign, choose, faults, imports, points, runs, trees
+from hil.mutants.choose import Map, MapError
+from hil.mutants.faults import FaultError
+from hil.mutants.runs import Outcome
+
+ROOT = Path(__file__).parents[3]
+SOURCE = '''"""Docstring 1."""
+from micropython import const
+
+_MOST = const(5)
+_LONG = const(60_000)
+
+def f(a: "int" = 1, *, b=False) -> "int | None":
+    """Docstring 2."""
+    if a < _MOST and not b:
+        raise ValueError("at most %d" % a, 7)
+    total: int = a * 2
+    for n in range(3):
+        if n is None:
+            continue
+        total += n
+    print(f"{total + 1}")
+    return total if b else None
+'''
+
+
+def made(source: str) -> set[tuple[int, str, str]]:
+    return {(m.line, m.kind, m.after) for m in points.of(source, "x.py")}
+
+
+def test_each_small_change_is_made_once() -> None:
+    assert made(SOURCE) == {
+        (4, "number", "6"),
+        (5, "number", "0"),
+        (7, "number", "2"),
+        (7, "truth", "True"),
+        (9, "and to or", "(a < _MOST or not b)"),
+        (9, "comparison", "(a <= _MOST)"),
+        (9, "not dropped", "(b)"),
+        (10, "raise dropped", "pass"),
+        (10, "number", "8"),
+        (11, "arithmetic", "(a // 2)"),
+        (11, "number", "3"),
+        (12, "number", "4"),
+        (13, "comparison", "(n is not None)"),
+        (14, "continue to break", "break"),
+        (15, "arithmetic", "total -= n"),
+        (16, "call dropped", "pass"),
+        (17, "nothing returned", "return None"),
+        (17, "condition turned", "(None if b else total)"),
+    }
+
+
+def test_nothing_is_made_of_what_nobody_executes() -> None:
+    plain = '"""1 < 2"""\nfrom a import b\n\n\nclass A:\n    """2 + 2"""\n\n    x: "int | 5"\n'
+    assert made(plain) == set()
+
+
+def test_every_mutant_of_the_firmware_is_python_and_another_text() -> None:
+    folder = "firmware/node/store"
+    found = points.of_folder(ROOT, folder)
+    assert len({mutant.id for mutant in found}) == len(found) > 500
+    for mutant in found[::7]:
+        source = (ROOT / mutant.path).read_text()
+        assert points.compiles(mutant, source), mutant
+        spoilt = mutant.applied(source)
+        assert ast.dump(ast.parse(spoilt)) != ast.dump(ast.parse(source)), mutant
+
+
+@given(st.integers(0, 5), st.sampled_from(["é", "木棉", ""]))
+def test_a_change_lands_where_it_belongs_behind_any_text(blanks: int, word: str) -> None:
+    source = "\n" * blanks + f'x = "{word}", 1 + 2\n'
+    spoilt = [m.applied(source) for m in points.of(source, "x.py") if m.kind == "arithmetic"]
+    assert spoilt == ["\n" * blanks + f'x = "{word}", (1 - 2)\n']
+
+
+# The copy and the run
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trees.Tree:
+    """A copy of a repository with one module and one test."""
+    files = {
+        "firmware/node/pure.py": "def double(n):\n    return n * 2\n",
+        "tests/test_pure.py": (
+            "from node.pure import double\n\ndef test_it():\n    assert double(3) == 6\n"
+        ),
+        "tests/test_hang.py": (
+            "from node.pure import double\n\ndef test_it():\n    while double(3) == 7:\n"
+            "        pass\n"
+        ),
+        "pytest.ini": "[pytest]\npythonpath = firmware\n",
+    }
+    root = tmp_path / "root"
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    for module in (trees, campaign, choose, imports):
+        if hasattr(module, "ROOT"):
+            monkeypatch.setattr(module, "ROOT", root)
+    monkeypatch.setattr(trees, "_sources", lambda: sorted(files))
+    return trees.Tree(tmp_path / "copy")
+
+
+def test_a_spoilt_copy_is_caught_and_the_work_tree_is_as_it_was(tree: trees.Tree) -> None:
+    path = "firmware/node/pure.py"
+    original = (trees.ROOT / path).read_text()
+    assert runs.run(tree, ["tests/test_pure.py"], 60).kind == "survived"
+    with tree.changed(path, "def double(n):\n    return n + 2\n"):
+        outcome = runs.run(tree, ["tests/test_pure.py"], 60)
+    assert (outcome.kind, outcome.by) == ("caught", "tests/test_pure.py::test_it")
+    assert (tree.folder / path).read_text() == (trees.ROOT / path).read_text() == original
+    assert runs.run(tree, ["tests/test_pure.py"], 60).kind == "survived"
+
+
+def test_a_module_that_does_not_load_is_caught(tree: trees.Tree) -> None:
+    with tree.changed("firmware/node/pure.py", "raise ValueError\n"):
+        assert runs.run(tree, ["tests/test_pure.py"], 60).kind == "caught"
+
+
+def test_an_endless_loop_is_caught_by_its_time(tree: trees.Tree) -> None:
+    with tree.changed("firmware/node/pure.py", "def double(n):\n    return 7\n"):
+        outcome = runs.run(tree, ["tests/test_hang.py"], 3)
+    assert outcome.kind == "timeout"
+    assert outcome.caught
+
+
+def test_tests_that_cannot_run_at_all_are_an_error(tree: trees.Tree) -> None:
+    with pytest.raises(runs.RunError, match="pytest ended with 4"):
+        runs.run(tree, ["tests/none.py"], 60)
+
+
+# The tests that are chosen
+
+KNOWN = {
+    "lines": {
+        "": {"firmware/node/pure.py": [1]},
+        "tests/test_slow.py": {"firmware/node/pure.py": [2]},
+        "tests/test_quick.py": {"firmware/node/pure.py": [2]},
+        "tests/test_other_line.py": {"firmware/node/pure.py": [5]},
+        "tests/test_failing.py": {"firmware/node/pure.py": [2]},
+    },
+    "seconds": {"tests/test_slow.py": 9.0, "tests/test_quick.py": 0.1, "tests/test_vm_b.py": 1.0},
+    "failed": ["tests/test_failing.py"],
+}
+ON_VM = {
+    "tests/test_vm_b.py": frozenset({"firmware/node/pure.py"}),
+    "tests/test_vm_pure.py": frozenset({"firmware/node/pure.py"}),
+    "tests/test_vm_c.py": frozenset({"firmware/node/other.py"}),
+}
+
+
+def mutant(line: int) -> points.Mutant:
+    return points.Mutant("firmware/node/pure.py", line, "number", 0, 1, "1", "2")
+
+
+def test_who_executes_the_line_is_asked_quickest_first_then_the_vm_by_its_name() -> None:
+    chosen = Map(KNOWN, ON_VM).chosen(mutant(2), 1)
+    assert chosen.direct == ["tests/test_quick.py", "tests/test_slow.py"]
+    assert chosen.vm == ["tests/test_vm_pure.py", "tests/test_vm_b.py"]
+
+
+def test_a_line_that_runs_while_its_module_loads_is_everybodys() -> None:
+    chosen = Map(KNOWN, {}).chosen(mutant(1), 1)
+    assert "tests/test_other_line.py" in chosen.direct
+    assert "tests/test_failing.py" not in chosen.direct
+
+
+def test_a_statement_over_several_lines_is_executed_by_any_of_them() -> None:
+    assert Map(KNOWN, {}).chosen(mutant(3), 3).direct == ["tests/test_other_line.py"]
+    assert Map(KNOWN, {}).chosen(mutant(3), 1).direct == []
+
+
+@pytest.mark.parametrize(("text", "why"), [(None, "is missing"), ("{", "is damaged")])
+def test_no_map_is_said_in_a_line(tmp_path: Path, text: str | None, why: str) -> None:
+    if text is not None:
+        (tmp_path / "map.json").write_text(text)
+    with pytest.raises(MapError, match=why):
+        choose.load(tmp_path / "map.json")
+
+
+def test_imports_tell_what_a_test_runs_on_a_vm() -> None:
+    ccm = imports.on_vm("tests/unit/firmware/test_ccm.py")
+    assert "firmware/node/link/ccm.py" in imports.closure("tests/unit/firmware/test_ccm.py")
+    assert "firmware/node/roles/gateway.py" not in ccm
+    cuts = imports.on_vm("tests/integration/test_journal_power_cut.py")
+    assert "firmware/node/store/segments.py" in cuts
+    assert "firmware/node/roles/gateway.py" not in cuts
+    assert "firmware/node/roles/gateway.py" in imports.on_vm("tests/integration/test_roles.py")
+    assert imports.on_vm("tests/unit/fleet/test_shrink.py") == frozenset()
+
+
+# A campaign
+
+
+class Answers:
+    """In place of pytest: the second mutant survives; then the power fails."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[str]] = []
+        self.most = 100
+
+    def __call__(self, tree: Any, arguments: list[str], limit_s: float) -> Outcome:
+        if len(self.asked) == self.most:
+            raise KeyboardInterrupt
+        self.asked.append(list(arguments))
+        return Outcome("survived" if len(self.asked) == 2 else "caught", "t", 1.0)
+
+
+def test_a_campaign_goes_on_where_it_stopped(
+    tree: trees.Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = Answers()
+    monkeypatch.setattr(runs, "run", answers)
+    told: list[str] = []
+
+    def hunt() -> campaign.Campaign:
+        return campaign.Campaign(tmp_path, 5, Map(KNOWN, {}), tree, None, told.append)
+
+    drawn = campaign.drawn(5, 3)
+    assert drawn == campaign.drawn(5, 3)
+    answers.most = 2
+    with pytest.raises(KeyboardInterrupt):
+        hunt().run(3)
+    assert len(hunt().results()) == 2
+    with (tmp_path / "random-5.jsonl").open("a") as file:
+        file.write('{"id": "cut sho')
+    answers.most = 100
+    assert hunt().run(3) == 66
+    assert len(answers.asked) == 3, "what was judged is not judged again"
+    assert (tmp_path / "survivors-5.txt").read_text() == f"{drawn[1]}\n"
+    assert "2 of 3 mutants caught (66 %)" in told[-1]
+    rows = (tmp_path / "random-5.jsonl").read_text().splitlines()
+    assert json.loads(rows[0])["mutant"] == str(drawn[0])
+
+
+def test_a_test_that_fails_without_the_mutant_too_catches_nothing(
+    tree: trees.Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def fails(tree: Any, arguments: list[str], limit_s: float) -> Outcome:
+        asked.append(arguments[-1])
+        return Outcome("caught", "tests/test_vm_pure.py::test_it", 1.0)
+
+    monkeypatch.setattr(runs, "run", fails)
+    known = Map({"lines": {}, "seconds": {}, "failed": []}, ON_VM)
+    hunt = campaign.Campaign(tmp_path, 5, known, tree, 1, lambda line: None)
+    outcome = hunt.judge(campaign.drawn(5, 1)[0])
+    assert asked == ["tests/test_vm_pure.py", "tests/test_vm_pure.py::test_it"]
+    assert not outcome.caught
+    assert outcome.by == "tests/test_vm_pure.py::test_it fails without it too"
+
+
+# The deliberate faults
+
+
+def test_every_fault_fits_the_sources_as_they_are_and_is_python() -> None:
+    known = (ROOT / "hil/requirements.toml").read_text() if _has_requirements() else ""
+    found = faults.load()
+    assert len(found) >= 12
+    assert len({fault.id for fault in found}) == len(found)
+    for fault in found:
+        spoilt = fault.applied()
+        assert spoilt != (ROOT / fault.path).read_text()
+        compile(spoilt, fault.path, "exec")
+        assert fault.requirements
+        assert fault.tests
+        for name in fault.tests:
+            assert (ROOT / name).exists(), name
+        for name in fault.requirements if known else ():
+            assert f"{name} = " in known, name
+
+
+def _has_requirements() -> bool:
+    return (ROOT / "hil/requirements.toml").exists()
+
+
+def test_a_fault_that_fits_no_more_is_refused() -> None:
+    fault = faults.load()[0]._replace(find="no such line")
+    with pytest.raises(FaultError, match=r"mend hil/mutants/faults\.toml"):
+        fault.applied()
+
+
+def test_faults_are_judged_by_tests_that_pass_without_them(
+    tree: trees.Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = "firmware/node/pure.py"
+    monkeypatch.setattr(faults, "ROOT", trees.ROOT)
+    fault = faults.Fault("half", "it halves", path, "n * 2", "n // 2", ("K-X-01",), ())
+    caught = fault._replace(tests=("tests/test_pure.py",))
+    missed = fault._replace(tests=("tests/test_hang.py",))
+    suite = faults.Suite(None)
+    told: list[str] = []
+    verdicts = faults.judge_all([caught, missed], suite, tree, told.append)
+    assert [each.outcome.caught for each in verdicts] == [True, False]
+    assert verdicts[0].proved
+    assert told[0].startswith("without a fault all is well")
+    (tree.folder / "tests/test_pure.py").write_text("def test_it():\n    assert False\n")
+    with pytest.raises(FaultError, match=r"without any fault tests/test_pure\.py::test_it fails"):
+        faults.judge_all([caught], suite, tree, told.append)
