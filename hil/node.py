@@ -134,6 +134,10 @@ class Node:
         else:
             self.prompt.leave(_CAUSES[cause])
 
+    def unplug(self) -> None:
+        """Its supply goes now, whoever has its port."""
+        self._strategy.power.off()
+
     def provision(self, config: Mapping[str, Any] | None = None) -> None:
         """A new identity, and this configuration beside its type's; it boots."""
         self._strategy.spoilt()

@@ -11,7 +11,10 @@ from re import Match
 from typing import Any, NamedTuple
 
 from fleet.flashing.console import Console
+from fleet.flashing.flash_board import Progress
+from fleet.flashing.flash_board import Result as Flashed
 from fleet.flashing.ports import Port
+from fleet.flashing.provision_many import Result as Provisioned
 
 
 class BoardLine(abc.ABC):
@@ -129,6 +132,26 @@ class Flash(abc.ABC):
     @abc.abstractmethod
     def provision(self, node_type: str, url: str, token: str, config: Mapping[str, Any]) -> str:
         """An identity of the fleet at `url`, and the configuration; the node id."""
+
+    @abc.abstractmethod
+    def try_flash(
+        self,
+        node_type: str,
+        *,
+        everything: bool = False,
+        on_progress: Callable[[Progress], None] = lambda _: None,
+    ) -> Flashed:
+        """As `flash`, and what came of it: nothing is raised for what befalls the board.
+        `everything`: also what is there already.
+        """
+
+    @abc.abstractmethod
+    def try_provision(
+        self, node_type: str, url: str, token: str, config: Mapping[str, Any], policy: str = ""
+    ) -> Provisioned:
+        """As `provision`, and what came of it. `policy` as `kapok provision --again`; without one
+        nobody can be asked.
+        """
 
     @abc.abstractmethod
     def configuration(self) -> dict[str, Any]:
