@@ -68,7 +68,9 @@ def of(node_type: str) -> Design:
     chip = figures.chip(board.chip)
     found = measured.load(node_type)
     modem = tomllib.loads((hw_dir() / "modems" / f"{found.modem}.toml").read_text())
-    made = Design(kind, chip, modem["supply"]["volts"], 1000 * modem["power_ma"]["psm"], 0.0, found)
+    made = Design(
+        kind, chip, modem["supply"]["volts"], 1000 * modem["power_ma"]["psm"], 0.0, found
+    )
     added = chip.power_ua.ulp_at_10ms
     if added is None or "pulse" not in board.pins:
         return made

@@ -25,7 +25,16 @@ def live(node: Node, fleet: Fleet) -> list[str]:
 def token(fleet: Fleet, node: Node, again: str) -> str:
     """Of a technician who may do so with a board that is registered."""
     made = fleet.command(
-        "token", "add", "--person", PERSON, "--area", AREA[0], "--node", node.type, "--again", again
+        "token",
+        "add",
+        "--person",
+        PERSON,
+        "--area",
+        AREA[0],
+        "--node",
+        node.type,
+        "--again",
+        again,
     )
     return str(made["token"])
 
@@ -40,9 +49,7 @@ def test_a_provisioned_node_has_one_certificate_in_force(node: Node, fleet: Flee
 @pytest.mark.requirement("K-PROV-02")
 def test_who_provisions_twice_finds_the_identity_that_is_there(node: Node, fleet: Fleet) -> None:
     before = live(node, fleet)
-    result = node.flash.try_provision(
-        node.type, fleet.enrol_url, token(fleet, node, "ask"), {}
-    )
+    result = node.flash.try_provision(node.type, fleet.enrol_url, token(fleet, node, "ask"), {})
     assert result.done is not None, result.error
     assert (result.done.result, result.done.node_id) == (ALREADY, node.id)
     assert live(node, fleet) == before
@@ -68,9 +75,7 @@ def test_a_registered_node_without_its_keys_is_a_persons_decision(
     assert another.done is None
     assert "keep-history" in another.error
     assert live(node, fleet) == before, "a refusal changes nothing"
-    kept = node.flash.try_provision(
-        node.type, fleet.enrol_url, asks, {}, policy="keep-identity"
-    )
+    kept = node.flash.try_provision(node.type, fleet.enrol_url, asks, {}, policy="keep-identity")
     assert kept.done is not None, kept.error
     assert (kept.done.result, kept.done.node_id) == (PROVISIONED, node.id)
     assert len(live(node, fleet)) == 1
@@ -80,9 +85,7 @@ def test_a_registered_node_without_its_keys_is_a_persons_decision(
 
 
 @pytest.mark.requirement("K-PROV-03")
-def test_the_nodes_key_is_on_the_node_alone(
-    node: Node, fleet: Fleet, rig_folder: Path
-) -> None:
+def test_the_nodes_key_is_on_the_node_alone(node: Node, fleet: Fleet, rig_folder: Path) -> None:
     key = bytes.fromhex(node.prompt.exec(KEY).strip())
     assert len(key) > 32
     scalar = key[7:39] if key[:1] == b"\x30" else key[:32]  # of its DER, RFC 5915

@@ -49,9 +49,7 @@ def hang(node: Node, text: str) -> int:
 
 @pytest.mark.requirement("K-WDG-01")
 @pytest.mark.node("gas-meter", config=CONFIG)
-def test_an_application_that_hangs_is_reset_at_its_cap_and_tells(
-    node: Node, fleet: Fleet
-) -> None:
+def test_an_application_that_hangs_is_reset_at_its_cap_and_tells(node: Node, fleet: Fleet) -> None:
     crashes = len(fleet.command("node", "health", node.id)["crashes"])
     mark = hang(node, STARVES)
     began = node.now_us

@@ -12,4 +12,3 @@ def last_cause(node: Node, fleet: Fleet) -> int | None:
     """The reset cause in the newest report."""
     found: int | None = fleet.status(node)["status"].get(CAUSE)
     return found
-
