@@ -24,15 +24,16 @@ import os
 os.rename("/main.kept", "/main.py")
 """
 SPINS = BACK + "while True:\n    pass\n"
+# The application is made, with its watchdog, and never goes on.
 STARVES = (
     BACK
     + """
-import asyncio
-from node import cycle, main
-async def wait(self, reason):
+import asyncio, time
+def starve(application):
     while True:
-        await asyncio.sleep(1)
-cycle.Cycle.run = wait
+        time.sleep(1)
+asyncio.run = starve
+from node import main
 main.run()
 """
 )
