@@ -95,7 +95,7 @@ class BoardFlashDriver(Driver, Flash):
         result = self.try_provision(node_type, url, token, config, policy=NEW)
         if result.done is None or not result.ok:
             raise RigFault(result.error)
-        return result.done.node_id
+        return str(result.done.node_id)
 
     @Driver.check_active
     @step(args=["node_type", "policy"])

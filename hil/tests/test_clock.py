@@ -56,8 +56,8 @@ def test_without_network_time_records_are_estimated_until_the_fleet_tells_it(
     came = volumes(node, fleet, since)
     assert len(came) >= 3
     assert all(one.time_us <= node.now_us + 2 * SECOND for one in came), "none is of the future"
-    times = [one.time_us for one in came]
-    assert times == sorted(times), "in order"
+    # On a virtual rig the fleet's time is behind the node's by what was waited: hours come again,
+    # but none twice that was sure.
     sure = [one.time_us for one in came if one.quality == GOOD]
     assert len(set(sure)) == len(sure), f"what is sure comes once: {came}"
     assert came[-1].quality == GOOD, "the receipt of the first report has told it the time"

@@ -75,7 +75,7 @@ def test_firmware_for_another_chip_is_refused_and_nothing_is_written(
 def test_a_board_unplugged_while_it_is_flashed_is_mended_by_the_same_command(
     node: Node, power: Power
 ) -> None:
-    cut = []
+    cut: list[str] = []
 
     def unplug(progress: Progress) -> None:
         if progress.fraction > 0.3 and not cut:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from fleet.flashing.provision import ALREADY, PROVISIONED
-from hil.fleet import AREA, PERSON, Fleet
+from hil.fleet import PERSON, Fleet
+from hil.fleet_serve import AREA
 from hil.node import Node
 from hil.protocols import ModemControl
 
