@@ -81,7 +81,7 @@ class Node:
 
     @property
     def flash(self) -> Any:
-        """See hil.protocols.Flash."""
+        """See hil.protocols.Attempts."""
         return self._strategy.flash
 
     @property

@@ -134,6 +134,26 @@ class Flash(abc.ABC):
         """An identity of the fleet at `url`, and the configuration; the node id."""
 
     @abc.abstractmethod
+    def configuration(self) -> dict[str, Any]:
+        """What a provisioned node has, whole."""
+
+    @abc.abstractmethod
+    def configure(self, values: Mapping[str, Any]) -> None:
+        """Another one, whole; what the node had begun by the one before is forgotten."""
+
+    @abc.abstractmethod
+    def read(self, label: str) -> bytes:
+        """A partition."""
+
+    @abc.abstractmethod
+    def write(self, label: str, data: bytes) -> None:
+        """Write a partition from its start."""
+
+
+class Attempts(Flash):
+    """What may be refused or cut short, and is looked at: by the suite, not by the strategy."""
+
+    @abc.abstractmethod
     def try_flash(
         self,
         node_type: str,
@@ -152,22 +172,6 @@ class Flash(abc.ABC):
         """As `provision`, and what came of it. `policy` as `kapok provision --again`; without one
         nobody can be asked.
         """
-
-    @abc.abstractmethod
-    def configuration(self) -> dict[str, Any]:
-        """What a provisioned node has, whole."""
-
-    @abc.abstractmethod
-    def configure(self, values: Mapping[str, Any]) -> None:
-        """Another one, whole; what the node had begun by the one before is forgotten."""
-
-    @abc.abstractmethod
-    def read(self, label: str) -> bytes:
-        """A partition."""
-
-    @abc.abstractmethod
-    def write(self, label: str, data: bytes) -> None:
-        """Write a partition from its start."""
 
 
 class AtLine(NamedTuple):

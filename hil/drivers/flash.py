@@ -26,7 +26,7 @@ from fleet.flashing.provision import Order as ProvisionOrder
 from fleet.flashing.provision_many import Result as Provisioned
 from fleet.wire import cbor
 from hil.faults import RigFault
-from hil.protocols import Flash
+from hil.protocols import Attempts
 
 BAUD = 921_600
 _READ = """
@@ -50,7 +50,7 @@ nvs.commit()
 
 @target_factory.reg_driver
 @attr.s(eq=False)
-class BoardFlashDriver(Driver, Flash):
+class BoardFlashDriver(Driver, Attempts):
     """esptool as a process of its own for each step; what it cannot do is a fault of the rig."""
 
     bindings = {  # noqa: RUF012  labgrid's way
@@ -74,7 +74,7 @@ class BoardFlashDriver(Driver, Flash):
         everything: bool = False,
         on_progress: Callable[[Progress], None] = lambda _: None,
     ) -> Flashed:
-        """As Flash.try_flash."""
+        """As Attempts.try_flash."""
         port = self._port()
         board = hardware.load_board(hardware.load_node_type(node_type).board)
         target = Target(board.name, board.chip, board.flash_bytes, rows=tuple(board.table))
@@ -102,7 +102,7 @@ class BoardFlashDriver(Driver, Flash):
     def try_provision(
         self, node_type: str, url: str, token: str, config: Mapping[str, Any], policy: str = ""
     ) -> Provisioned:
-        """As Flash.try_provision."""
+        """As Attempts.try_provision."""
         from fleet.enrol.client import EnrolClient
         from fleet.flashing.provision_many import Watch, provision_many
 
