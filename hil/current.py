@@ -36,6 +36,24 @@ class Trace:
         """The highest."""
         return max((ua for _, ua in self.samples), default=0)
 
+    def wakes(self, floor_ua: int = 1000, apart_us: int = 100_000) -> list["Trace"]:
+        """The parts above the floor, those nearer to each other than `apart_us` as one."""
+        found: list[Trace] = []
+        ends = [at for at, _ in self.samples[1:]] + [self.end_us]
+        for (at, ua), end in zip(self.samples, ends, strict=True):
+            if ua < floor_ua:
+                continue
+            if not found or at - found[-1].end_us > apart_us:
+                found.append(Trace([], at))
+            found[-1].samples.append((at, ua))
+            found[-1].end_us = end
+        return found
+
+    @property
+    def seconds(self) -> float:
+        """How long it is."""
+        return (self.end_us - self.begin_us) / 1e6
+
     def plot(self, path: Path, title: str = "Current") -> None:
         """An SVG picture."""
         path.write_text(plot.current_svg(self.samples, title, self.end_us), encoding="utf-8")

@@ -81,7 +81,7 @@ class Node:
 
     @property
     def flash(self) -> Any:
-        """See hil.protocols.Flash."""
+        """See hil.protocols.Attempts."""
         return self._strategy.flash
 
     @property
@@ -133,6 +133,10 @@ class Node:
                 self._strategy.power.cycle()
         else:
             self.prompt.leave(_CAUSES[cause])
+
+    def unplug(self) -> None:
+        """Its supply goes now, whoever has its port."""
+        self._strategy.power.off()
 
     def provision(self, config: Mapping[str, Any] | None = None) -> None:
         """A new identity, and this configuration beside its type's; it boots."""

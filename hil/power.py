@@ -1,6 +1,7 @@
 """The fixture `power`: the supply of the node under test, seen with its console.
 
 power.off(), .on(), .cycle()
+power.dip(20)    milliseconds, where the rig can: needs("virtual")
 power.cut_during(node.wake, seconds=2.5)    the supply goes so much node time behind the call
 """
 
@@ -30,6 +31,10 @@ class Power:
         """Off and on."""
         self.off()
         self.on()
+
+    def dip(self, ms: int) -> None:
+        """Below what the chip runs from, and back, for so long."""
+        self._strategy.power.dip(ms)
 
     def cut_during(self, what: Callable[[], object], seconds: float) -> None:
         """Call `what`, let so much of the node's time pass, and switch off."""

@@ -11,7 +11,10 @@ from re import Match
 from typing import Any, NamedTuple
 
 from fleet.flashing.console import Console
+from fleet.flashing.flash_board import Progress
+from fleet.flashing.flash_board import Result as Flashed
 from fleet.flashing.ports import Port
+from fleet.flashing.provision_many import Result as Provisioned
 
 
 class BoardLine(abc.ABC):
@@ -145,6 +148,30 @@ class Flash(abc.ABC):
     @abc.abstractmethod
     def write(self, label: str, data: bytes) -> None:
         """Write a partition from its start."""
+
+
+class Attempts(Flash):
+    """What may be refused or cut short, and is looked at: by the suite, not by the strategy."""
+
+    @abc.abstractmethod
+    def try_flash(
+        self,
+        node_type: str,
+        *,
+        everything: bool = False,
+        on_progress: Callable[[Progress], None] = lambda _: None,
+    ) -> Flashed:
+        """As `flash`, and what came of it: nothing is raised for what befalls the board.
+        `everything`: also what is there already.
+        """
+
+    @abc.abstractmethod
+    def try_provision(
+        self, node_type: str, url: str, token: str, config: Mapping[str, Any], policy: str = ""
+    ) -> Provisioned:
+        """As `provision`, and what came of it. `policy` as `kapok provision --again`; without one
+        nobody can be asked.
+        """
 
 
 class AtLine(NamedTuple):

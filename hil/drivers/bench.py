@@ -152,6 +152,12 @@ class BenchDriver(Driver, BoardLine, PowerProtocol, Clock):
         self.off()
         self.on()
 
+    @Driver.check_active
+    @step(args=["ms"])
+    def dip(self, ms: int) -> None:
+        """The supply dips for so long: the chip's brown-out detector resets it."""
+        self.ask("brown-out", ms=ms)
+
     # Time
 
     def now_us(self) -> int:

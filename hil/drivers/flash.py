@@ -1,7 +1,7 @@
 """What lies in a board's flash, by the same code as `kapok flash` and `kapok provision`."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,19 @@ from fleet.errors import Refusal
 from fleet.flashing import hardware, node_schema
 from fleet.flashing.board_session import BoardSession
 from fleet.flashing.esptool_run import Stop
+from fleet.flashing.flash_board import Order as FlashOrder
+from fleet.flashing.flash_board import Progress, Target
+from fleet.flashing.flash_board import Result as Flashed
+from fleet.flashing.flash_many import flash_many
+from fleet.flashing.flash_order import prepare
 from fleet.flashing.node_config import ConfigRefused
 from fleet.flashing.ports import Port
+from fleet.flashing.provision import NEW, NeedsPolicy
+from fleet.flashing.provision import Order as ProvisionOrder
+from fleet.flashing.provision_many import Result as Provisioned
 from fleet.wire import cbor
 from hil.faults import RigFault
-from hil.protocols import Flash
+from hil.protocols import Attempts
 
 BAUD = 921_600
 _READ = """
@@ -42,7 +50,7 @@ nvs.commit()
 
 @target_factory.reg_driver
 @attr.s(eq=False)
-class BoardFlashDriver(Driver, Flash):
+class BoardFlashDriver(Driver, Attempts):
     """esptool as a process of its own for each step; what it cannot do is a fault of the rig."""
 
     bindings = {  # noqa: RUF012  labgrid's way
@@ -53,44 +61,62 @@ class BoardFlashDriver(Driver, Flash):
     @step(args=["node_type"])
     def flash(self, node_type: str) -> None:
         """As `kapok flash`: only what differs is written."""
-        from fleet.flashing.flash_board import Order
-        from fleet.flashing.flash_many import flash_many
-        from fleet.flashing.flash_order import prepare
-
-        port = self._port()
-        with self.console.lent(), tempfile.TemporaryDirectory(prefix="kapok-flash-") as folder:
-            try:
-                prepared = prepare(node_type, None, [port])
-                plan = prepared.make(None, Path(folder))
-            except Refusal as e:
-                raise RigFault(f"{port.name}: {e}") from None
-            order = Order(
-                prepared.target, lambda: plan, everything=False, resume=False,
-                journal_folder=None, watch_s=0.0, baud=BAUD,
-            )  # fmt: skip
-            (result,) = flash_many(
-                [port], order, stop=Stop(), on_progress=lambda *_: None, on_result=lambda _: None
-            )
+        result = self.try_flash(node_type)
         if not result.ok:
             raise RigFault(result.error)
 
     @Driver.check_active
     @step(args=["node_type"])
+    def try_flash(
+        self,
+        node_type: str,
+        *,
+        everything: bool = False,
+        on_progress: Callable[[Progress], None] = lambda _: None,
+    ) -> Flashed:
+        """As Attempts.try_flash."""
+        port = self._port()
+        board = hardware.load_board(hardware.load_node_type(node_type).board)
+        target = Target(board.name, board.chip, board.flash_bytes, rows=tuple(board.table))
+        with self.console.lent(), tempfile.TemporaryDirectory(prefix="kapok-flash-") as folder:
+            order = FlashOrder(
+                target, lambda: prepare(node_type, None, [port]).make(None, Path(folder)),
+                everything=everything, journal_folder=None, watch_s=0.0, baud=BAUD,
+            )  # fmt: skip
+            (result,) = flash_many(
+                [port], order, stop=Stop(), on_progress=on_progress, on_result=lambda _: None
+            )
+        return result
+
+    @Driver.check_active
+    @step(args=["node_type"])
     def provision(self, node_type: str, url: str, token: str, config: Mapping[str, Any]) -> str:
         """As `kapok provision --again new`."""
+        result = self.try_provision(node_type, url, token, config, policy=NEW)
+        if result.done is None or not result.ok:
+            raise RigFault(result.error)
+        return str(result.done.node_id)
+
+    @Driver.check_active
+    @step(args=["node_type", "policy"])
+    def try_provision(
+        self, node_type: str, url: str, token: str, config: Mapping[str, Any], policy: str = ""
+    ) -> Provisioned:
+        """As Attempts.try_provision."""
         from fleet.enrol.client import EnrolClient
-        from fleet.flashing.provision import NEW, Order
         from fleet.flashing.provision_many import Watch, provision_many
 
-        order = Order(hardware.load_node_type(node_type), lambda _: NEW, policy=NEW, values=config)
+        def nobody(node_id: str) -> str:
+            raise NeedsPolicy(f"{node_id} is registered, and nobody can be asked")
+
+        kind = hardware.load_node_type(node_type)
+        order = ProvisionOrder(kind, nobody, policy=policy, values=config)
         with self.console.lent():
             (result,) = provision_many(
                 [self._port()], EnrolClient(url, token), order, watch=Watch(0.0, 0.0, BAUD),
                 stop=Stop(), on_step=lambda *_: None, on_result=lambda _: None,
             )  # fmt: skip
-        if result.done is None or not result.ok:
-            raise RigFault(result.error)
-        return result.done.node_id
+        return result
 
     @Driver.check_active
     @step()

@@ -29,6 +29,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )  # fmt: skip
     group.addoption("--soak", action="store_true", help="also run what takes hours")
     group.addoption(
+        "--measure", action="store_true",
+        help="write what test_measure.py finds to hw/measured/boards",
+    )  # fmt: skip
+    group.addoption(
         "--requirements",
         metavar="FILE",
         help="requirements that tests name (hil/requirements.toml)",

@@ -24,6 +24,7 @@ ECL_DB = (122.0, 149.0, 158.0)  # a coupling loss within each level (nbiot.LEVEL
 LOSSES_DB = (60.0, 200.0)
 SIMS = ("ready", "absent", "locked", "pin", "not-on-whitelist", "exhausted", "illegal")
 PIN = "1234"
+TIME_OFF_MOST_S = 10 * 366 * 86_400
 ILLEGAL_UE = 3  # EMM cause
 
 
@@ -50,6 +51,8 @@ class Knobs:
             "udp.reorder": self._air_number("reorder", 1, 1),
             "no-service": self._no_service,
             "network.refuse": self._refuse,
+            "network.time": self._tells_time,
+            "network.time_off_s": self._time_off,
             "sim": self._sim,
             "sim.present": self._sim_flag,
             "sim.pin": self._sim_pin,
@@ -145,6 +148,18 @@ class Knobs:
     def _refuse(self, name: str, value: Any) -> Callable[[], None]:
         cause = value if value is None else int(number(name, value, *EMM_CAUSES))
         return lambda: self._modem.network.refuse(cause)
+
+    def _tells_time(self, name: str, value: Any) -> Callable[[], None]:
+        does = flag(name, value)
+        return lambda: self._modem.network.tell_time(does)
+
+    def _time_off(self, name: str, value: Any) -> Callable[[], None]:
+        seconds = int(number(name, value, -TIME_OFF_MOST_S, TIME_OFF_MOST_S))
+
+        def act() -> None:
+            self._modem.time_off_s = seconds
+
+        return act
 
     def _grant(self, field: str) -> Callable[[str, Any], Callable[[], None]]:
         def knob(name: str, value: Any) -> Callable[[], None]:
