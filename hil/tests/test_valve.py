@@ -1,0 +1,122 @@
+"""The valve of a gas meter: who may close it, and that nobody opens it from afar."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from hil.fleet import Fleet
+from hil.node import Node
+from hil.power import Power
+from hil.protocols import Stimulus
+
+DRIVE_S = 15  # `valve_drive_s`: the motor's limit
+CONTACT_S = 60.0
+HOLD_S = 4  # longer than the three seconds of a press that opens
+ARMED_S = 120
+HOUR_S = 3600
+
+pytestmark = pytest.mark.needs("valve")
+
+
+@pytest.fixture(autouse=True)
+def open_again(node: Node) -> Iterator[None]:
+    """What is wanted of a valve outlives a test: the next one gets a node anew."""
+    node.to("asleep")
+    node.spoilt()
+    yield
+
+
+def valve(stimulus: Stimulus) -> dict[str, Any]:
+    """`position`, `closed`, `openings`, `runs`."""
+    return stimulus.do(valve={})
+
+
+def command(node: Node, fleet: Fleet, name: str, *arguments: int) -> dict[str, Any]:
+    """Ask, approve and deliver it; what became of it."""
+    sent = fleet.send(node, name, *arguments)
+    fleet.approve(sent)
+    node.wake()
+    return fleet.wait_command(sent, node, HOUR_S)
+
+
+def hold_button(node: Node, stimulus: Stimulus) -> None:
+    """As somebody at the meter does who wants gas."""
+    stimulus.level("button", 1)
+    node.wait(HOLD_S)
+    stimulus.level("button", 0)
+    node.wait(DRIVE_S + CONTACT_S)
+
+
+@pytest.mark.requirement("K-VLV-01")
+def test_a_valve_closes_with_the_contact_that_brings_the_command(
+    node: Node, fleet: Fleet, stimulus: Stimulus
+) -> None:
+    sent = fleet.send(node, "valve-close")
+    fleet.approve(sent)
+    began_us = node.now_us
+    node.wake()
+    node.until(lambda: valve(stimulus)["closed"], CONTACT_S + DRIVE_S)
+    assert node.now_us - began_us < (CONTACT_S + DRIVE_S) * 10**6
+    assert fleet.wait_command(sent, node, HOUR_S)["state"] == "executed"
+
+
+@pytest.mark.requirement("K-VLV-01")
+def test_a_valve_needs_a_second_person(node: Node, fleet: Fleet, stimulus: Stimulus) -> None:
+    fleet.send(node, "valve-close")
+    node.wake()
+    fleet.wait_report(node, 300)
+    node.wait(DRIVE_S)
+    assert valve(stimulus)["position"] == 0
+
+
+@pytest.mark.requirement("K-VLV-02")
+def test_a_closed_valve_opens_by_a_hand_that_was_given_leave_and_by_nothing_else(
+    node: Node, fleet: Fleet, stimulus: Stimulus
+) -> None:
+    assert command(node, fleet, "valve-close")["state"] == "executed"
+    hold_button(node, stimulus)
+    assert valve(stimulus)["closed"], "a hand alone"
+    assert command(node, fleet, "valve-arm", ARMED_S)["state"] == "executed"
+    node.wait(ARMED_S // 4)
+    assert valve(stimulus)["closed"], "leave alone"
+    hold_button(node, stimulus)
+    assert valve(stimulus)["position"] == 0
+    assert valve(stimulus)["openings"] == 1
+
+
+@pytest.mark.requirement("K-VLV-02")
+def test_leave_to_open_ends_with_its_time(node: Node, fleet: Fleet, stimulus: Stimulus) -> None:
+    assert command(node, fleet, "valve-close")["state"] == "executed"
+    assert command(node, fleet, "valve-arm", ARMED_S)["state"] == "executed"
+    node.wait(ARMED_S + 1)
+    hold_button(node, stimulus)
+    assert valve(stimulus)["closed"]
+    assert valve(stimulus)["openings"] == 0
+
+
+@pytest.mark.requirement("K-VLV-03")
+def test_a_valve_that_is_stuck_is_given_up_in_time_and_told(
+    node: Node, fleet: Fleet, stimulus: Stimulus
+) -> None:
+    stimulus.do(valve={"jam": 500})
+    told = command(node, fleet, "valve-close")
+    assert told["state"] == "refused"
+    fleet.wait_alarm("valve-fault", node, CONTACT_S)
+    assert stimulus.read("valve_close") == 0
+    assert not valve(stimulus)["closed"]
+
+
+@pytest.mark.requirement("K-VLV-04")
+@pytest.mark.needs("power")
+def test_a_power_cut_while_it_closes_leaves_it_closed(
+    node: Node, fleet: Fleet, stimulus: Stimulus, power: Power
+) -> None:
+    sent = fleet.send(node, "valve-close")
+    fleet.approve(sent)
+    node.wake()
+    node.until(lambda: valve(stimulus)["position"] > 300, CONTACT_S, step_s=0.2)
+    power.off()
+    assert not valve(stimulus)["closed"]
+    power.on()
+    node.until(lambda: valve(stimulus)["closed"], CONTACT_S)
