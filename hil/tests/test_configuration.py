@@ -1,5 +1,6 @@
 """A configuration over the air: applied, refused key by key, and taken back by the node itself."""
 
+import json
 import zlib
 from typing import Any
 
@@ -14,8 +15,6 @@ BELOW, UNKNOWN, BOARDS, REVERTED = 22, 20, 26, 12  # docs/protocol.md, what beca
 
 def told(fleet: Fleet, node: Node, number: int) -> set[tuple[int, int]]:
     """(result, detail) that the node's records told of a patch."""
-    import json
-
     rows = fleet.rows(
         "SELECT told FROM downlinks WHERE node_id = ? AND number = ?", node.id, number
     )
@@ -32,11 +31,8 @@ def test_a_patch_is_in_force_from_the_next_boot_on(node: Node, fleet: Fleet) -> 
     found = fleet.status(node)["configuration"]
     assert (found["applied"], found["values"]["report_s"]) == (number, HOUR_S)
     node.until(lambda: node.asleep, 600)
-    before = fleet.reported_us(node)
     for _ in range(3):
-        fleet.until(lambda: fleet.reported_us(node) > before, 2.5 * HOUR_S)
-        assert fleet.reported_us(node) > before, "once an hour"
-        before = fleet.reported_us(node)
+        fleet.wait_report(node, 2.5 * HOUR_S)
 
 
 @pytest.mark.requirement("K-CFG-02")

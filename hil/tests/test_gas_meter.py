@@ -1,4 +1,4 @@
-"""A gas meter against its wheel, its gas sensor, its battery and hands that should not be there."""
+"""A gas meter against its wheel, its gas sensor, its battery, and a magnet."""
 
 import pytest
 

@@ -1,6 +1,5 @@
 """The valve of a gas meter: who may close it, and that nobody opens it from afar."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -20,11 +19,10 @@ pytestmark = pytest.mark.needs("valve")
 
 
 @pytest.fixture(autouse=True)
-def open_again(node: Node) -> Iterator[None]:
+def open_again(node: Node) -> None:
     """What is wanted of a valve outlives a test: the next one gets a node anew."""
     node.to("asleep")
     node.spoilt()
-    yield
 
 
 def valve(stimulus: Stimulus) -> dict[str, Any]:
