@@ -12,11 +12,14 @@ HOUR_S = 3600
 HOUR_US = HOUR_S * 10**6
 LITRES = 10
 HOURS = 24
+TWO_HOURLY = {
+    "report_s": 2 * HOUR_S, "report_records": 2, "burst_l_h": 0, "over_flow_l_h": 0,
+}  # fmt: skip
 
 
 @pytest.mark.soak
 @pytest.mark.requirement("K-SOAK-01", "K-STO-01", "K-GAS-01", "K-GAS-07")
-@pytest.mark.node("gas-meter", config={"report_s": 2 * HOUR_S, "report_records": 2})
+@pytest.mark.node("gas-meter", config=TWO_HOURLY)
 @pytest.mark.needs("stimulus", "modem-twin")
 def test_a_day_passes_without_a_lost_or_doubled_hour(
     node: Node, fleet: Fleet, stimulus: Stimulus, modem: ModemControl
