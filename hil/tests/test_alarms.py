@@ -40,11 +40,9 @@ def test_an_alarm_that_nobody_heard_is_told_when_the_network_is_back(
     node.to("asleep")
     outage_s = 2 * HOUR_S
     modem.event("no-service", for_s=outage_s)
-    began_us = node.now_us
     stimulus.voltage("level", HIGH_MV)
     node.wait(outage_s - 60)
     assert not [one for one in fleet.alarms(node, everything=False) if one["kind"] == "level-high"]
-    alarm = fleet.wait_alarm("level-high", node, outage_s)  # it waits longer each time
-    assert began_us <= alarm["began_us"] or alarm["began_us"] > 0
+    fleet.wait_alarm("level-high", node, outage_s)  # it waits longer each time
     stimulus.voltage("level", LOW_MV)
     fleet.wait_over("level-high", node, 3 * HOUR_S)
