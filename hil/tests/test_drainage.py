@@ -17,7 +17,8 @@ EVERY_SAMPLE = {
 FULL_MM, NONE_UA, SPAN_UA = 5000, 4000, 16_000
 CUT_UA, SHORT_UA = 2000, 21_500  # NAMUR NE 43
 OUT_OF_RANGE = 4  # of level_flags
-QUIET, RISING, STORM = 0, 1, 2
+ERROR_MM = 25
+STORM = 2  # of sampling
 GOOD, SUSPECT = 0, 2
 
 pytestmark = pytest.mark.needs("stimulus")
@@ -33,6 +34,14 @@ def water(stimulus: Stimulus, millimetres: int) -> None:
     stimulus.current("level", NONE_UA + SPAN_UA * millimetres // FULL_MM)
 
 
+def wait_level(fleet: Fleet, node: Node, millimetres: int) -> None:
+    """Until it says that, within half a per cent of its sensor's span, and means it."""
+    fleet.wait_reading(
+        node, "level", 3 * SAMPLE_S,
+        where=lambda one: abs(one.value - millimetres) <= ERROR_MM and one.quality == GOOD,
+    )  # fmt: skip
+
+
 @pytest.mark.requirement("K-DRN-01")
 @fitted()
 @pytest.mark.start("off")
@@ -41,10 +50,7 @@ def test_a_level_by_a_current_loop_is_right(node: Node, fleet: Fleet, stimulus: 
     node.to("asleep")
     for millimetres in (400, 1300):
         water(stimulus, millimetres)
-        found = fleet.wait_reading(
-            node, "level", 3 * SAMPLE_S, where=lambda one, at=millimetres: abs(one.value - at) < 30
-        )  # fmt: skip
-        assert found.quality == GOOD
+        wait_level(fleet, node, millimetres)
 
 
 @pytest.mark.requirement("K-DRN-02")
@@ -54,10 +60,7 @@ def test_a_level_by_ultrasound_is_right(node: Node, fleet: Fleet, stimulus: Stim
     node.to("asleep")
     for distance in (2500, 1900):
         stimulus.do(distance=distance)
-        fleet.wait_reading(
-            node, "level", 3 * SAMPLE_S,
-            where=lambda one, at=3000 - distance: abs(one.value - at) < 30 and one.quality == GOOD,
-        )  # fmt: skip
+        wait_level(fleet, node, 3000 - distance)
 
 
 @pytest.mark.requirement("K-DRN-03", "K-ALM-03")
@@ -88,7 +91,7 @@ def test_water_that_rises_is_looked_at_more_often_and_told_in_time(
 ) -> None:
     water(stimulus, 400)
     node.to("asleep")
-    fleet.wait_reading(node, "level", 3 * SAMPLE_S, where=lambda one: abs(one.value - 400) < 30)
+    wait_level(fleet, node, 400)
     mark = fleet.mark()
     water(stimulus, 1600)
     fleet.wait_alarm("level-high", node, SAMPLE_S + CONTACT_S)

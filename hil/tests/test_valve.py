@@ -20,10 +20,13 @@ pytestmark = pytest.mark.needs("valve")
 
 
 @pytest.fixture(autouse=True)
-def open_again(node: Node) -> None:
-    """What is wanted of a valve outlives a test: the next one gets a node anew."""
+def open_again(node: Node, stimulus: Stimulus) -> None:
+    """What is wanted of a valve outlives a test: the next one gets a node anew, and before that
+    it was closed once more as it booted.
+    """
     node.to("asleep")
     node.spoilt()
+    stimulus.do(valve={"put": 0, "jam": None})
 
 
 def valve(stimulus: Stimulus) -> dict[str, Any]:
@@ -64,8 +67,7 @@ def test_a_valve_closes_with_the_contact_that_brings_the_command(
 def test_a_valve_needs_a_second_person(node: Node, fleet: Fleet, stimulus: Stimulus) -> None:
     fleet.send(node, "valve-close")
     node.wake()
-    fleet.wait_report(node, 300)
-    node.wait(DRIVE_S)
+    node.wait(CONTACT_S + DRIVE_S)
     assert valve(stimulus)["position"] == 0
 
 
