@@ -6,6 +6,7 @@ from hil.fleet import Fleet, Reading
 from hil.node import Node
 from hil.power import Power
 from hil.protocols import Stimulus
+from hil.tests import valves
 
 HOUR_S = 3600
 HOURLY = {"report_s": HOUR_S, "report_records": 1}
@@ -137,11 +138,11 @@ def test_a_magnet_at_the_contacts_is_told(node: Node, fleet: Fleet, stimulus: St
 
 
 @pytest.mark.requirement("K-GAS-06")
+@pytest.mark.needs("valve")
 def test_gas_at_the_sensor_closes_the_valve_before_anybody_is_told(
     node: Node, fleet: Fleet, stimulus: Stimulus
 ) -> None:
-    node.spoilt()  # its valve stays closed
-    node.to("asleep")
+    valves.open_again(node, stimulus)
     mark = fleet.mark()
     stimulus.voltage("gas", GAS_LIMIT_MV)
     stimulus.level("gas_call", 1)
@@ -153,10 +154,10 @@ def test_gas_at_the_sensor_closes_the_valve_before_anybody_is_told(
 
 
 @pytest.mark.requirement("K-GAS-05")
+@pytest.mark.needs("valve")
 @pytest.mark.node("gas-meter", config=HOURLY)
 def test_a_burst_closes_the_valve(node: Node, fleet: Fleet, stimulus: Stimulus) -> None:
-    node.spoilt()  # its valve stays closed
-    node.to("asleep")
+    valves.open_again(node, stimulus)
     freeze(fleet, node)
     mark = fleet.mark()
     stimulus.pulse("pulse", 400, gap_ms=1440)  # 24 m3/h

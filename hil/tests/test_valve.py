@@ -8,6 +8,7 @@ from hil.fleet import Fleet
 from hil.node import Node
 from hil.power import Power
 from hil.protocols import Stimulus
+from hil.tests import valves
 
 DRIVE_S = 15  # `valve_drive_s`: the motor's limit
 CONTACT_S = 60.0
@@ -20,13 +21,9 @@ pytestmark = pytest.mark.needs("valve")
 
 
 @pytest.fixture(autouse=True)
-def open_again(node: Node, stimulus: Stimulus) -> None:
-    """What is wanted of a valve outlives a test: the next one gets a node anew, and before that
-    it was closed once more as it booted.
-    """
-    node.to("asleep")
-    node.spoilt()
-    stimulus.do(valve={"put": 0, "jam": None})
+def opened(node: Node, stimulus: Stimulus) -> None:
+    """Each test begins with a valve that is open, and a node that sleeps."""
+    valves.open_again(node, stimulus)
 
 
 def valve(stimulus: Stimulus) -> dict[str, Any]:
