@@ -14,6 +14,7 @@ for key in ('vlv', 'evt'):
         pass
 nvs.commit()
 """
+_LOOKS_S = 60  # behind a power-on it looks at its lines once more, and hears no button then
 
 
 def open_again(node: Node, stimulus: Stimulus) -> None:
@@ -22,3 +23,5 @@ def open_again(node: Node, stimulus: Stimulus) -> None:
     node.reset()
     stimulus.do(valve={"put": 0, "jam": None})
     node.to("asleep")
+    node.wait(_LOOKS_S)
+    node.until(lambda: node.asleep, _LOOKS_S)
