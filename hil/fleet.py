@@ -161,7 +161,11 @@ class Fleet(Serve):
         """Until no alarm of the kind is open at the node; NotReported."""
         statement = "SELECT 1 FROM alarms WHERE kind = ? AND node_id = ? AND open_key IS NOT NULL"
         if not self.until(lambda: not self.rows(statement, kind, node_id(node)), seconds):
-            raise NotReported(f"{kind} is not over within {seconds} s: {self.alarms(node, False)}")
+            came = self.readings(node)[-20:]
+            raise NotReported(
+                f"{kind} is not over within {seconds} s: {self.alarms(node, False)}; there came "
+                f"at last: {came}"
+            )
 
     # What it does
 
