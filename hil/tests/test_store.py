@@ -50,6 +50,7 @@ def test_a_fleet_that_was_gone_for_hours_gets_each_hour_once(
     power.off()
     stimulus.relay("supply-fail", 0)
     power.on()
+    node.until(lambda: node.asleep, 900)  # while it boots nobody counts
     gas_of_hours(node, stimulus, 4)
     node.hurry(1)
     fleet.start()
