@@ -5,7 +5,8 @@ For authors of tests:
     fleet.command("node", "list")     any kapok command, its --json parsed; fleet.text: as it is
     fleet.readings(node, "gas_volume", since=mark)    rows of the database, mark = fleet.mark()
     fleet.wait_reading(node, "gas_volume", seconds)   node time passes meanwhile; NotReported
-    fleet.alarms(node), fleet.wait_alarm("leak", node, seconds)
+    fleet.alarms(node), fleet.wait_alarm("leak", node, seconds)    that was raised in this test
+    fleet.wait_over("leak", node, seconds)   until no such alarm is open; NotReported
     fleet.configure(node, {"report_s": 3600}, seconds=None)    by the next receipt; with seconds:
                                              waits until the node says what it applied or refused
     sent = fleet.send(node, "valve-close"); fleet.approve(sent)   what moves a valve needs two
@@ -146,11 +147,25 @@ class Fleet(Serve):
         return found
 
     def wait_alarm(self, kind: str, node: Any, seconds: float) -> dict[str, Any]:
-        """An open alarm of the kind; NotReported."""
-        statement = "SELECT 1 FROM alarms WHERE kind = ? AND node_id = ? AND open_key IS NOT NULL"
-        if not self.until(lambda: self.rows(statement, kind, node_id(node)), seconds):
+        """An open alarm of the kind that was raised since the test began; NotReported."""
+        statement = (
+            "SELECT 1 FROM alarms"
+            " WHERE kind = ? AND node_id = ? AND open_key IS NOT NULL AND last_us >= ?"
+        )
+        asked = (kind, node_id(node), self._began_us)
+        if not self.until(lambda: self.rows(statement, *asked), seconds):
             raise NotReported(f"no alarm {kind} within {seconds} s: {self.alarms(node)}")
         return next(one for one in self.alarms(node, False) if one["kind"] == kind)
+
+    def wait_over(self, kind: str, node: Any, seconds: float) -> None:
+        """Until no alarm of the kind is open at the node; NotReported."""
+        statement = "SELECT 1 FROM alarms WHERE kind = ? AND node_id = ? AND open_key IS NOT NULL"
+        if not self.until(lambda: not self.rows(statement, kind, node_id(node)), seconds):
+            came = self.readings(node)[-20:]
+            raise NotReported(
+                f"{kind} is not over within {seconds} s: {self.alarms(node, False)}; there came "
+                f"at last: {came}"
+            )
 
     # What it does
 

@@ -7,7 +7,7 @@ MARKERS = (
     "node(type, config={...}): the node type that the test wants; gas-meter without it",
     "start(state): how far the strategy brings the node before the test; online without it",
     "needs(capability, ...): skipped on a rig of which no place has them all (docs/hil.md)",
-    "soak: takes hours; runs with --soak only",
+    "soak: takes hours on a bench, where it runs with --soak only",
 )
 
 

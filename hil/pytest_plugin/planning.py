@@ -72,7 +72,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.stash[_REFUSED] = refused
             continue
         ask = Ask(item.nodeid.split("::")[0], wish.node, wish.needs)
-        reason = _skip(wish, config) or (lacking(ask, rig.places) if _local(item, wish) else None)
+        reason = _skip(wish, config, rig) or (
+            lacking(ask, rig.places) if _local(item, wish) else None
+        )
         if reason:
             item.add_marker(pytest.mark.skip(reason=reason))
         elif _at_a_place(item):
@@ -86,8 +88,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     _sort(rig, items, dict(planned))
 
 
-def _skip(wish: Wanted, config: pytest.Config) -> str | None:
-    return "takes hours: --soak" if wish.soak and not config.getoption("--soak") else None
+def _skip(wish: Wanted, config: pytest.Config, rig: Rig) -> str | None:
+    # Hours of a virtual board are seconds.
+    if not wish.soak or config.getoption("--soak"):
+        return None
+    virtual = all("virtual" in place.features for place in rig.places)
+    return None if virtual else "takes hours: --soak"
 
 
 def _at_a_place(item: pytest.Item) -> bool:

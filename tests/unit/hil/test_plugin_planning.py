@@ -75,6 +75,20 @@ def test_no_place_at_all(): pass
     ])  # fmt: skip
 
 
+def test_a_day_on_a_virtual_rig_is_no_soak(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(pytester, monkeypatch, """
+import pytest
+@pytest.mark.requirement("K-REG-01")
+@pytest.mark.soak
+def test_day(node): pass
+""")  # fmt: skip
+    file = pytester.path / "rig.yaml"
+    file.write_text(file.read_text().replace("features: [", "features: [virtual, "))
+    assert outcomes(run(pytester)) == {"passed": 1}
+
+
 def test_a_run_without_a_rig_is_refused(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
