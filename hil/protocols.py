@@ -7,6 +7,7 @@ import abc
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from pathlib import Path
 from re import Match
 from typing import Any, NamedTuple
 
@@ -123,8 +124,10 @@ class Flash(abc.ABC):
     """What lies in the board's flash: firmware, and an identity."""
 
     @abc.abstractmethod
-    def flash(self, node_type: str) -> None:
-        """Runtime, supervisor, rescue and application of this tree; what is there is kept."""
+    def flash(self, node_type: str, bundle: Path | None = None) -> None:
+        """Runtime, supervisor and rescue of this tree, and its application or that of a release;
+        what is there is kept.
+        """
 
     @abc.abstractmethod
     def provision(self, node_type: str, url: str, token: str, config: Mapping[str, Any]) -> str:

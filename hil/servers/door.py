@@ -70,3 +70,4 @@ class Door:
         self.front.plays(Relay(self._fleet.port_of("mqtt")))
         mark = self._fleet.reported_us(self._node)
         self._node.until(lambda: self._fleet.reported_us(self._node) > mark, seconds, LOOK_S)
+        self.tried()  # it has the receipt, too

@@ -5,6 +5,7 @@ what a test says.
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import attr
@@ -128,7 +129,7 @@ class PaperBoard(
     def leave(self, code: str) -> None:
         raise NotImplementedError
 
-    def flash(self, node_type: str) -> None:
+    def flash(self, node_type: str, bundle: Path | None = None) -> None:
         self._do(f"flash {node_type}")
         self.boots = True
 
