@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from fleet.flashing.hardware import load_node_type
 from fleet.paths import firmware_dir
 from fleet.releases import slots
+from fleet.rollouts.states import FINAL
 from hil import versions
 from hil.errors import NodeFault
 
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 LIFE_S = 400 * 86400
 DELTA_S = 120.0  # of real time, to make and prove a delta
 OFFER_S = 60.0  # of real time, until the fleet has looked at its rollouts
-OVER = ("succeeded", "failed", "rejected", "timed_out", "canceled", "removed")
 
 
 class Pair(NamedTuple):
@@ -94,12 +94,15 @@ class Releases:
             for each in (bundle, its):
                 self.sign(each)
                 self.promote(each)
-            self._fleet.soon(lambda: self._delta(then) == "ready", DELTA_S)
+            self._fleet.soon(lambda: self._delta(base, then) == "ready", DELTA_S)
             self._pairs[node.type] = Pair(base, bundle, then, its)
         return self._pairs[node.type]
 
-    def _delta(self, number: int) -> str:
-        found = self._fleet.rows("SELECT state FROM release_deltas WHERE sequence = ?", number)
+    def _delta(self, base: int, number: int) -> str:
+        found = self._fleet.rows(
+            "SELECT state FROM release_deltas WHERE base_sequence = ? AND sequence = ?",
+            base, number,
+        )  # fmt: skip
         return str(found[0][0]) if found else ""
 
     def make(self, node: Any, change: Callable[[Path], None] | None = None) -> int:
@@ -173,7 +176,7 @@ class Releases:
 
         def there() -> bool:
             now = self.state(node, number)
-            return now == state or now in OVER
+            return now == state or now in FINAL
 
         self._fleet.until(there, seconds)
         if (now := self.state(node, number)) != state:

@@ -4,17 +4,20 @@ good. Each begins with a node that was flashed with a release, so that deltas ha
 
 import hashlib
 import json
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from fleet.releases import bundle
+from fleet.rollouts.states import FINAL
 from fleet.wire import release
 from hil import versions
 from hil.fleet import Fleet, Refused
 from hil.node import Node
 from hil.power import Power
 from hil.protocols import ModemControl
-from hil.releases import OVER, Pair
+from hil.releases import Pair
 
 pytestmark = [pytest.mark.node("gas-meter"), pytest.mark.start("off")]
 HOURLY = {"report_s": 3600, "report_records": 1}
@@ -57,13 +60,13 @@ for name in ("/a.romfs", "/b.romfs"):
 
 
 @pytest.fixture
-def pair(node: Node, fleet: Fleet) -> Pair:
+def pair(node: Node, fleet: Fleet) -> Iterator[Pair]:
     """The node runs the first of them, and the fleet knows."""
     found = fleet.releases.pair(node)
     node.carry(found.base_bundle, HOURLY)
-    node.blank()  # whatever becomes of it: the next test is to find nothing of it
     node.until(lambda: fleet.releases.running(node) == found.base, 900)
-    return found
+    yield found
+    node.blank()  # whatever became of it: the next test is to find nothing of it
 
 
 def offered(node: Node, fleet: Fleet, number: int) -> None:
@@ -73,9 +76,9 @@ def offered(node: Node, fleet: Fleet, number: int) -> None:
     node.wake()
 
 
-def image(path: object) -> str:
+def image(path: Path) -> str:
     """SHA-256 of the application in a bundle."""
-    read = bundle.read(path)  # type: ignore[arg-type]
+    read = bundle.read(path)
     return hashlib.sha256(read.components[release.APPLICATION]).hexdigest()
 
 
@@ -127,7 +130,7 @@ def test_a_transfer_goes_on_where_coverage_was_lost(
     node.until(lambda: came() - first > size // 2, UPDATE_S)
     modem.event("no-service", for_s=1800)
     node.wait(1800)
-    assert fleet.releases.state(node, pair.then) not in OVER
+    assert fleet.releases.state(node, pair.then) not in FINAL
     before = came()
     fleet.releases.wait(node, pair.then, "succeeded", UPDATE_S)
     assert came() - before < size  # what was there was not sent again
@@ -180,8 +183,11 @@ def test_what_no_trusted_key_has_signed_is_refused_by_the_node(
 def test_what_nobody_has_signed_is_refused_by_the_fleet(node: Node, fleet: Fleet) -> None:
     made = fleet.releases.pair(node).then_bundle
     bare = made.with_name("bare.kapok")
-    bundle.write(bare, bundle.read(made)._replace(envelope=b""))
-    with pytest.raises(Refused):
+    bundle.write(bare, bundle.read(made)._replace(signatures=()))
+    with pytest.raises(Refused, match="sign"):
+        fleet.releases.promote(bare)
+    fleet.releases.sign(bare, "other")
+    with pytest.raises(Refused, match="sign"):
         fleet.releases.promote(bare)
 
 
