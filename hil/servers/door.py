@@ -63,7 +63,8 @@ class Door:
         server = StandIn(self.context())
         self.front.plays(server)
         self._node.until(lambda: server.reports, seconds, LOOK_S)
-        return server.reports[0].status
+        status: dict[int, int] = server.reports[0].status
+        return status
 
     def is_the_fleets(self, seconds: float = 1800) -> None:
         """From now on the node meets the fleet, which gets a report; NodeFault."""
