@@ -12,7 +12,8 @@ For authors of tests:
     fleet.wait_command(sent, node, seconds)  until it has ended at the node: its delivery, a dict
     fleet.releases                           keys, bundles, rollouts: hil/releases.py
     fleet.status(node)                       as `kapok node show --json`
-    fleet.reported_us(node), fleet.wait_report(node, seconds)
+    since = fleet.reported_us(node); ...; fleet.wait_report(node, seconds, since)   ask before what
+                                             makes it report: its time goes on with real time
     fleet.stop(), .kill(), .start()          with the same ports
     fleet.rows("SELECT ...", value)          of its database, read only
     fleet.log(since=fleet.log_mark())        what it logged, JSON objects
@@ -128,9 +129,9 @@ class Fleet(Serve):
         )
         return int(found[0][0]) if found else 0
 
-    def wait_report(self, node: Any, seconds: float) -> None:
-        """Until it has reported once more; NotReported."""
-        mark = self.reported_us(node)
+    def wait_report(self, node: Any, seconds: float, since: int | None = None) -> None:
+        """Until it has reported since then, as `reported_us` told; None: now. NotReported."""
+        mark = self.reported_us(node) if since is None else since
         if not self.until(lambda: self.reported_us(node) > mark, seconds):
             raise NotReported(f"node {node_id(node)} did not report within {seconds} s")
 

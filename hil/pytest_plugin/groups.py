@@ -13,10 +13,24 @@ from hil.pytest_plugin.planning import has_place, place_of
 _NAMED = pytest.StashKey[Any]()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """`-n 2` alone means groups: any other way two workers would want the same place."""
+    option = config.option
+    if config.getoption("--rig") and getattr(option, "numprocesses", None) and option.dist == "no":
+        option.dist = "loadgroup"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell each worker how tests are spread: it reads the command line for itself."""
+    node.workerinput["hil_groups"] = node.config.option.dist == "loadgroup"
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Behind xdist's own, in a worker of a run by groups."""
-    if not hasattr(config, "workerinput") or not config.getoption("loadgroup", False):
+    if not getattr(config, "workerinput", {}).get("hil_groups", False):
         return
     for item in items:
         if not has_place(item) or item.nodeid.endswith(f"@{place_of(item)}"):

@@ -60,8 +60,9 @@ def test_a_configuration_goes_down_with_a_receipt(node: Node, fleet: Fleet) -> N
 def test_a_node_that_was_off_reports_when_it_has_power(
     node: Node, fleet: Fleet, power: Power
 ) -> None:
+    since = fleet.reported_us(node)
     power.on()
-    fleet.wait_report(node, 900)
+    fleet.wait_report(node, 900, since)
 
 
 @pytest.mark.requirement("K-DRN-01")
@@ -100,7 +101,6 @@ def test_a_command_is_done_with_the_next_contact(node: Node, fleet: Fleet) -> No
 @pytest.mark.requirement("K-UPD-01")
 def test_a_release_is_taken(node: Node, fleet: Fleet) -> None:
     number = fleet.releases.make(node)
-    node.hurry(8)
     fleet.releases.offer(node, number)
     fleet.releases.wait(node, number, "succeeded", 3 * 86400)
     assert fleet.releases.running(node) == number

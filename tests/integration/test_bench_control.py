@@ -2,8 +2,11 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
+from bench_rig import bench
+from cli_rig import out_json, refusal
 from machine_rig import stand
 
 from hil.plot import mean_ua
@@ -291,3 +294,23 @@ async def test_what_hangs_on_a_board_is_moved_jammed_and_torn_off(tmp_path: Path
         assert rig.board.console_tail.endswith("felt nothing\n")
         with pytest.raises(StimulusError, match="no RS-485 line"):
             await rig.ask("stimulus", bus="list")
+
+
+def test_the_command_line_asks_the_same(tmp_path: Path) -> None:
+    folder = tmp_path / "bench"
+
+    def ctl(*words: str) -> Any:
+        return out_json(tmp_path, "bench", "ctl", "1", *words, "--folder", folder, "--json")
+
+    with bench(folder, "--boards", 1, "--board", METER, "--rate", 0):
+        passed = ctl("pass", "seconds=0.5")
+        assert ctl("clock", "rate=1", "haste=2")["haste"] == 2
+        assert passed["board"] in ("boot", "awake"), "there is nothing in its flash"
+        assert ctl("modem", "rsrp=-120", "radio.loss=0.25")["sim"] == "READY"
+        assert ctl("modem", "event=detach", "for_s=30")["counters"]["commands"] == 0
+        assert ctl("modem", "log=0")["more"] is False
+        assert ctl("stimulus", "i2c=accelerometer", "turn=[1000,0,0]")["running"] is False
+        assert ctl("current", "since_us=0")["computed"] is True
+        line = refusal(tmp_path, "bench", "ctl", "1", "stimulus", "level=nose", "value=1",
+                       "--folder", folder)  # fmt: skip
+        assert "there is no channel 'nose'" in line
