@@ -50,6 +50,7 @@ class Releases:
         self._fleet = fleet
         self._folder = folder / "releases"
         self._numbers = itertools.count(1)
+        self._offers = itertools.count(1)
         self._pairs: dict[str, Pair] = {}
 
     def trust(self) -> None:
@@ -114,7 +115,7 @@ class Releases:
 
     def offer(self, node: Any, number: int) -> str:
         """A rollout to this node alone, which `kapok serve` offers next; the rollout's name."""
-        name = f"to-{node.id}-{number}"
+        name = f"to-{node.id}-{number}-{next(self._offers)}"
         made = self._fleet.command(
             "rollout", "create", name, "--release", number, "--where", f"node = {node.id}",
             "--canary", 1, "--stages", "100", "--urgent", "--by", "Li Wei",
