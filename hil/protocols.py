@@ -134,6 +134,10 @@ class Flash(abc.ABC):
         """An identity of the fleet at `url`, and the configuration; the node id."""
 
     @abc.abstractmethod
+    def forget(self) -> None:
+        """Erase NVS: it is nobody's, and never was."""
+
+    @abc.abstractmethod
     def configuration(self) -> dict[str, Any]:
         """What a provisioned node has, whole."""
 

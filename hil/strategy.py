@@ -163,6 +163,8 @@ class NodeStrategy(Strategy):
         fleet = self._fleet()
         fleet.running()
         if self._identity != (self.node_type, fleet):
+            if self.node_id:  # an identity that lives would be left as it is, with all about it
+                self.flash.forget()
             self.node_id = self.flash.provision(
                 self.node_type, fleet.enrol_url, fleet.token(self.node_type), {}
             )

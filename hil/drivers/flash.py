@@ -21,6 +21,7 @@ from hil.faults import RigFault
 from hil.protocols import Flash
 
 BAUD = 921_600
+NVS = "nvs"  # a partition
 _READ = """
 import esp32
 kept = bytearray(1024)
@@ -91,6 +92,14 @@ class BoardFlashDriver(Driver, Flash):
         if result.done is None or not result.ok:
             raise RigFault(result.error)
         return result.done.node_id
+
+    @Driver.check_active
+    @step()
+    def forget(self) -> None:
+        """As a blank one."""
+        self._session(
+            lambda board: board.write_partition(NVS, b"\xff" * len(board.read_partition(NVS)))
+        )
 
     @Driver.check_active
     @step()

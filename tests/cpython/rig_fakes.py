@@ -137,6 +137,9 @@ class PaperBoard(
         self._do(f"provision {node_type}")
         return "0000000001"
 
+    def forget(self) -> None:
+        self._do("forget")
+
     def configuration(self) -> dict[str, Any]:
         return dict(self.config)
 
