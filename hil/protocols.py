@@ -124,9 +124,11 @@ class Flash(abc.ABC):
     """What lies in the board's flash: firmware, and an identity."""
 
     @abc.abstractmethod
-    def flash(self, node_type: str, bundle: Path | None = None) -> None:
-        """Runtime, supervisor and rescue of this tree, and its application or that of a release;
-        what is there is kept.
+    def flash(
+        self, node_type: str, bundle: Path | None = None, runtime: Path | None = None
+    ) -> None:
+        """Supervisor and rescue of this tree, its application or that of a release, and the
+        runtime that there is or this image; what is there is kept.
         """
 
     @abc.abstractmethod

@@ -51,8 +51,10 @@ class BoardFlashDriver(Driver, Flash):
     }  # fmt: skip
 
     @Driver.check_active
-    @step(args=["node_type", "bundle"])
-    def flash(self, node_type: str, bundle: Path | None = None) -> None:
+    @step(args=["node_type", "bundle", "runtime"])
+    def flash(
+        self, node_type: str, bundle: Path | None = None, runtime: Path | None = None
+    ) -> None:
         """As `kapok flash`: only what differs is written."""
         from fleet.flashing.flash_board import Order
         from fleet.flashing.flash_many import flash_many
@@ -61,7 +63,7 @@ class BoardFlashDriver(Driver, Flash):
         port = self._port()
         with self.console.lent(), tempfile.TemporaryDirectory(prefix="kapok-flash-") as folder:
             try:
-                prepared = prepare(node_type, None, [port], bundle)
+                prepared = prepare(node_type, runtime, [port], bundle)
                 plan = prepared.make(None, Path(folder))
             except Refusal as e:
                 raise RigFault(f"{port.name}: {e}") from None

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from fleet.flashing.hardware import load_board
+from fleet.flashing.runtime import HARDENED
 from fleet.releases import bundle
 from fleet.rollouts.states import FINAL
 from fleet.wire import release
@@ -24,7 +26,7 @@ HOURLY = {"report_s": 3600, "report_records": 1}
 HASTE = 8
 UPDATE_S = 12 * 3600  # some contacts, with minutes between them; an hour where one failed
 TRIAL_S = 8 * 86400  # without a receipt it is over after four days at most
-RESCUED = 4  # error of the status, of firmware/rescue/main.py
+RESCUED, FILES_LOST = 4, 5  # errors of the status, of firmware/rescue/main.py
 ERROR = "6"  # key of the status
 SLOT = """
 import hashlib, json
@@ -111,6 +113,7 @@ def test_power_cuts_cost_an_update_nothing_but_time(
         power.on()
         node.wait(seconds)
         power.off()
+    assert fleet.releases.state(node, pair.then) not in FINAL
     power.on()
     fleet.releases.wait(node, pair.then, "succeeded", UPDATE_S)
     assert slot(node) == (["b", "-", "good"], image(pair.then_bundle))
@@ -224,4 +227,23 @@ def test_rescue_brings_back_a_node_of_which_no_slot_has_an_image(
     fleet.releases.offer(node, pair.then)
     fleet.releases.wait(node, pair.then, "succeeded", UPDATE_S)
     assert fleet.releases.sent_whole(node, pair.then)
+    assert slot(node) == (["a", "-", "good"], image(pair.then_bundle))
+
+
+@pytest.mark.requirement("K-UPD-05", "K-BOOT-03")
+@pytest.mark.needs("virtual")  # whether a bench's runtime is one for the field nobody can say
+def test_rescue_makes_a_file_system_anew_that_does_not_mount(
+    node: Node, fleet: Fleet, pair: Pair, tmp_path: Path
+) -> None:
+    from hil.virtual import runtime_image
+
+    runtime = tmp_path / "runtime.bin"
+    runtime.write_bytes(runtime_image.make(load_board(node.board).chip, project=HARDENED))
+    node.flash.flash(node.type, pair.base_bundle, runtime)
+    node.flash.write("vfs", b"\x5a" * 8192)  # both superblocks
+    node.reset()
+    node.until(lambda: fleet.status(node)["status"].get(ERROR) == FILES_LOST, 7200)
+    node.hurry(HASTE)
+    fleet.releases.offer(node, pair.then)
+    fleet.releases.wait(node, pair.then, "succeeded", UPDATE_S)
     assert slot(node) == (["a", "-", "good"], image(pair.then_bundle))

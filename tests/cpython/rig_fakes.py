@@ -129,7 +129,9 @@ class PaperBoard(
     def leave(self, code: str) -> None:
         raise NotImplementedError
 
-    def flash(self, node_type: str, bundle: Path | None = None) -> None:
+    def flash(
+        self, node_type: str, bundle: Path | None = None, runtime: Path | None = None
+    ) -> None:
         self._do(f"flash {node_type}")
         self.boots = True
 
