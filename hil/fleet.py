@@ -37,6 +37,7 @@ from hil.releases import Releases
 
 __all__ = ["Fleet", "NotReported", "Reading", "Refused", "node_id"]
 PERSON, SECOND = "Li Wei", "Wang Fang"
+LOOK_S = 0.05
 
 
 class NotReported(NodeFault):
@@ -206,6 +207,14 @@ class Fleet(Serve):
         if not self.until(lambda: self.rows(statement, number, node_id(node)), seconds):
             raise NotReported(f"command {number} has not ended: {self.delivery(number, node)}")
         return self.delivery(number, node)
+
+    def soon(self, what: Callable[[], Any], seconds: float) -> None:
+        """Until its own process has done that, in real time, no node's; RigFault."""
+        end = time.monotonic() + seconds
+        while not what():
+            if time.monotonic() > end:
+                raise RigFault(f"the fleet has not done within {seconds:.0f} s what it should")
+            time.sleep(LOOK_S)
 
     def until(self, what: Callable[[], Any], seconds: float) -> Any:
         """What `what` gives as soon as that is true, or when so much node time has passed."""

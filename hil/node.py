@@ -13,6 +13,7 @@ For authors of tests:
     node.reset(cause)               "pin", "power", "hard", "soft", "watchdog", "deep-sleep"
     node.configure({"report_s": 3600})    this configuration beside its type's; it boots
     node.provision({"report_s": 3600})    a new identity too
+    node.carry(bundle, {...})       flashed with a release, as by kapok flash --bundle
     node.spoilt()                   the next test gets one with a new identity; .blank(): from
                                     blank flash
     node.status()                   {"state", "boots", "resets", "last"} on the virtual rig
@@ -25,6 +26,7 @@ until let more of it pass.
 """
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from fleet.flashing.hardware import load_node_type
@@ -152,6 +154,12 @@ class Node:
     def spoilt(self) -> None:
         """Its flash is no more as it was provisioned: the next test gets it anew."""
         self._strategy.spoilt()
+
+    def carry(self, bundle: Path, config: Mapping[str, Any] | None = None) -> None:
+        """For this test: the application of a release in its first slot; it boots."""
+        self._strategy.bundle = bundle
+        self._strategy.config = dict(config or {})
+        self._strategy.transition("provisioned")
 
     def blank(self) -> None:
         """Its firmware is no more this tree's: the next test gets it flashed anew."""

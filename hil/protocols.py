@@ -7,6 +7,7 @@ import abc
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from pathlib import Path
 from re import Match
 from typing import Any, NamedTuple
 
@@ -126,12 +127,20 @@ class Flash(abc.ABC):
     """What lies in the board's flash: firmware, and an identity."""
 
     @abc.abstractmethod
-    def flash(self, node_type: str) -> None:
-        """Runtime, supervisor, rescue and application of this tree; what is there is kept."""
+    def flash(
+        self, node_type: str, bundle: Path | None = None, runtime: Path | None = None
+    ) -> None:
+        """Supervisor and rescue of this tree, its application or that of a release, and the
+        runtime that there is or this image; what is there is kept.
+        """
 
     @abc.abstractmethod
     def provision(self, node_type: str, url: str, token: str, config: Mapping[str, Any]) -> str:
         """An identity of the fleet at `url`, and the configuration; the node id."""
+
+    @abc.abstractmethod
+    def forget(self) -> None:
+        """Erase NVS: it is nobody's, and never was."""
 
     @abc.abstractmethod
     def configuration(self) -> dict[str, Any]:
@@ -158,6 +167,8 @@ class Attempts(Flash):
         self,
         node_type: str,
         *,
+        bundle: Path | None = None,
+        runtime: Path | None = None,
         everything: bool = False,
         on_progress: Callable[[Progress], None] = lambda _: None,
     ) -> Flashed:

@@ -2,9 +2,11 @@
 
 number = fleet.releases.make(node, change)     built of this tree's firmware, which
                                                `change(folder)` has changed; signed, promoted
-fleet.releases.offer(node, number)             a rollout to this one node, started
+fleet.releases.pair(node)                      this tree as a release, and one behind it
+fleet.releases.offer(node, number)             a rollout to this one node, started and offered
 fleet.releases.state(node, number)             of its update: offered, accepted ... succeeded
 fleet.releases.wait(node, number, "succeeded", seconds)
+fleet.releases.reason(node, number)            why it ended; .sent_whole(...), .size(...)
 fleet.releases.running(node)                   the sequence that it told last, 0: none
 """
 
@@ -15,19 +17,30 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fleet.flashing.hardware import load_node_type
 from fleet.paths import firmware_dir
 from fleet.releases import slots
+from fleet.rollouts.states import FINAL
+from hil import versions
 from hil.errors import NodeFault
 
 if TYPE_CHECKING:
     from hil.fleet import Fleet
 
-_KEYS = ("root1", "root2", "release")
 LIFE_S = 400 * 86400
-OVER = ("succeeded", "failed", "rejected", "timed_out", "canceled", "removed")
+DELTA_S = 120.0  # of real time, to make and prove a delta
+OFFER_S = 60.0  # of real time, until the fleet has looked at its rollouts
+
+
+class Pair(NamedTuple):
+    """Sequences and bundles of two releases, the first of which is the base of a delta."""
+
+    base: int
+    base_bundle: Path
+    then: int
+    then_bundle: Path
 
 
 class Releases:
@@ -37,6 +50,8 @@ class Releases:
         self._fleet = fleet
         self._folder = folder / "releases"
         self._numbers = itertools.count(1)
+        self._offers = itertools.count(1)
+        self._pairs: dict[str, Pair] = {}
 
     def trust(self) -> None:
         """Make the fleet trust the rig's keys, before a node is provisioned that shall."""
@@ -67,16 +82,40 @@ class Releases:
         """By one of the rig's keys."""
         self._fleet.text("release", "sign", bundle, "--key", key(name))
 
+    def promote(self, bundle: Path) -> None:
+        """Let rollouts offer it."""
+        self._fleet.text("release", "promote", bundle, "--by", "Li Wei")
+
+    def pair(self, node: Any) -> "Pair":
+        """A release that is this tree, one behind it that obeys hil/versions.py, and the delta
+        between them; made once for a node type.
+        """
+        if node.type not in self._pairs:
+            (base, bundle), (then, its) = self.build(node), self.build(node, versions.obedient)
+            for each in (bundle, its):
+                self.sign(each)
+                self.promote(each)
+            self._fleet.soon(lambda: self._delta(base, then) == "ready", DELTA_S)
+            self._pairs[node.type] = Pair(base, bundle, then, its)
+        return self._pairs[node.type]
+
+    def _delta(self, base: int, number: int) -> str:
+        found = self._fleet.rows(
+            "SELECT state FROM release_deltas WHERE base_sequence = ? AND sequence = ?",
+            base, number,
+        )  # fmt: skip
+        return str(found[0][0]) if found else ""
+
     def make(self, node: Any, change: Callable[[Path], None] | None = None) -> int:
         """Build, sign and promote; its sequence."""
         number, bundle = self.build(node, change)
         self.sign(bundle)
-        self._fleet.text("release", "promote", bundle, "--by", "Li Wei")
+        self.promote(bundle)
         return number
 
     def offer(self, node: Any, number: int) -> str:
         """A rollout to this node alone, which `kapok serve` offers next; the rollout's name."""
-        name = f"to-{node.id}-{number}"
+        name = f"to-{node.id}-{number}-{next(self._offers)}"
         made = self._fleet.command(
             "rollout", "create", name, "--release", number, "--where", f"node = {node.id}",
             "--canary", 1, "--stages", "100", "--urgent", "--by", "Li Wei",
@@ -84,6 +123,7 @@ class Releases:
         if made["needs_approval"]:
             self._fleet.text("rollout", "approve", name, "--by", "Wang Fang")
         self._fleet.text("rollout", "start", name, "--by", "Li Wei")
+        self._fleet.soon(lambda: self.state(node, number) not in ("", "scheduled"), OFFER_S)
         return name
 
     def state(self, node: Any, number: int) -> str:
@@ -93,6 +133,39 @@ class Releases:
             node.id, number,
         )  # fmt: skip
         return str(found[0][0]) if found else ""
+
+    def reason(self, node: Any, number: int) -> str:
+        """Why it ended so: "crashed", "bad-signature" ... (fleet/updates/outcomes.py)."""
+        found = self._fleet.rows(
+            "SELECT reason FROM updates WHERE node_id = ? AND sequence = ? ORDER BY id DESC",
+            node.id, number,
+        )  # fmt: skip
+        return str(found[0][0]) if found else ""
+
+    def sent_whole(self, node: Any, number: int) -> bool:
+        """Whether the newest offer of it was of the whole image, and not a delta."""
+        found = self._fleet.rows(
+            "SELECT whole FROM assigned WHERE node_id = ? AND sequence = ? ORDER BY number DESC",
+            node.id, number,
+        )  # fmt: skip
+        return bool(found[0][0])
+
+    def size(self, node: Any, number: int) -> int:
+        """Bytes of the stream of its newest offer."""
+        found = self._fleet.rows(
+            "SELECT size FROM assigned WHERE node_id = ? AND sequence = ? ORDER BY number DESC",
+            node.id, number,
+        )  # fmt: skip
+        return int(found[0][0])
+
+    def other_trust(self) -> bytes:
+        """A trust in keys that have signed nothing here, as a node keeps it."""
+        trust = self._folder / "other.cbor"
+        self._fleet.text(
+            "release", "keys", "trust", "--root", f"{key('root1')}.pub",
+            "--root", f"{key('root2')}.pub", "--key", f"{key('other')}.pub", "--out", trust,
+        )  # fmt: skip
+        return trust.read_bytes()
 
     def running(self, node: Any) -> int:
         """Which it told that it runs; 0: none of the fleet's."""
@@ -104,7 +177,7 @@ class Releases:
 
         def there() -> bool:
             now = self.state(node, number)
-            return now == state or now in OVER
+            return now == state or now in FINAL
 
         self._fleet.until(there, seconds)
         if (now := self.state(node, number)) != state:

@@ -4,6 +4,7 @@ import enum
 import time
 import warnings
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attr
@@ -58,7 +59,8 @@ class NodeStrategy(Strategy):
         self.config: dict[str, Any] = {}
         self.fleet: Fleet | None = None
         self.node_id = ""
-        self._flashed = ""  # node type whose image lies there
+        self.bundle: Path | None = None  # the release that it is to run; None: this tree
+        self._flashed: tuple[str, Path | None] = ("", None)  # node type and bundle that lie there
         self._worn = False  # whether a test had it since it was flashed
         self._identity: tuple[str, object] | None = None  # node type and fleet
         self._provisioned: dict[str, Any] = {}  # the configuration that came with it
@@ -67,6 +69,7 @@ class NodeStrategy(Strategy):
     def wants(self, node_type: str, config: Mapping[str, Any], fleet: "Fleet") -> None:
         """From the next transition on."""
         self.node_type, self.config, self.fleet = node_type, dict(config), fleet
+        self.bundle = None
 
     def reconfigured(self) -> None:
         """Its configuration may be another one: it is written anew before the next test."""
@@ -78,7 +81,7 @@ class NodeStrategy(Strategy):
 
     def blank(self) -> None:
         """Its firmware is not to be trusted either."""
-        self._flashed = ""
+        self._flashed = ("", None)
         self._identity = None
 
     def begin(self) -> None:
@@ -145,9 +148,10 @@ class NodeStrategy(Strategy):
         self._boot()
 
     def _have_firmware(self) -> None:
-        if self._flashed != self.node_type:
-            self.flash.flash(self.node_type)
-            self._flashed, self._identity, self._worn = self.node_type, None, False
+        wanted = (self.node_type, self.bundle)
+        if self._flashed != wanted:
+            self.flash.flash(self.node_type, self.bundle)
+            self._flashed, self._identity, self._worn = wanted, None, False
 
     def _to_provisioned(self) -> None:
         self._have_identity()
@@ -159,6 +163,8 @@ class NodeStrategy(Strategy):
         fleet = self._fleet()
         fleet.running()
         if self._identity != (self.node_type, fleet):
+            if self.node_id:  # an identity that lives would be left as it is, with all about it
+                self.flash.forget()
             self.node_id = self.flash.provision(
                 self.node_type, fleet.enrol_url, fleet.token(self.node_type), {}
             )

@@ -29,6 +29,7 @@ from hil.faults import RigFault
 from hil.protocols import Attempts
 
 BAUD = 921_600
+NVS = "nvs"  # a partition
 _READ = """
 import esp32
 kept = bytearray(1024)
@@ -58,10 +59,12 @@ class BoardFlashDriver(Driver, Attempts):
     }  # fmt: skip
 
     @Driver.check_active
-    @step(args=["node_type"])
-    def flash(self, node_type: str) -> None:
+    @step(args=["node_type", "bundle", "runtime"])
+    def flash(
+        self, node_type: str, bundle: Path | None = None, runtime: Path | None = None
+    ) -> None:
         """As `kapok flash`: only what differs is written."""
-        result = self.try_flash(node_type)
+        result = self.try_flash(node_type, bundle=bundle, runtime=runtime)
         if not result.ok:
             raise RigFault(result.error)
 
@@ -71,6 +74,8 @@ class BoardFlashDriver(Driver, Attempts):
         self,
         node_type: str,
         *,
+        bundle: Path | None = None,
+        runtime: Path | None = None,
         everything: bool = False,
         on_progress: Callable[[Progress], None] = lambda _: None,
     ) -> Flashed:
@@ -80,7 +85,7 @@ class BoardFlashDriver(Driver, Attempts):
         target = Target(board.name, board.chip, board.flash_bytes, rows=tuple(board.table))
         with self.console.lent(), tempfile.TemporaryDirectory(prefix="kapok-flash-") as folder:
             order = FlashOrder(
-                target, lambda: prepare(node_type, None, [port]).make(None, Path(folder)),
+                target, lambda: prepare(node_type, runtime, [port], bundle).make(None, Path(folder)),
                 everything=everything, journal_folder=None, watch_s=0.0, baud=BAUD,
             )  # fmt: skip
             (result,) = flash_many(
@@ -117,6 +122,14 @@ class BoardFlashDriver(Driver, Attempts):
                 stop=Stop(), on_step=lambda *_: None, on_result=lambda _: None,
             )  # fmt: skip
         return result
+
+    @Driver.check_active
+    @step()
+    def forget(self) -> None:
+        """As a blank one."""
+        self._session(
+            lambda board: board.write_partition(NVS, b"\xff" * len(board.read_partition(NVS)))
+        )
 
     @Driver.check_active
     @step()

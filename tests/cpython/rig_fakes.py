@@ -5,6 +5,7 @@ what a test says.
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import attr
@@ -128,13 +129,18 @@ class PaperBoard(
     def leave(self, code: str) -> None:
         raise NotImplementedError
 
-    def flash(self, node_type: str) -> None:
+    def flash(
+        self, node_type: str, bundle: Path | None = None, runtime: Path | None = None
+    ) -> None:
         self._do(f"flash {node_type}")
         self.boots = True
 
     def provision(self, node_type: str, url: str, token: str, config: Mapping[str, Any]) -> str:
         self._do(f"provision {node_type}")
         return "0000000001"
+
+    def forget(self) -> None:
+        self._do("forget")
 
     def configuration(self) -> dict[str, Any]:
         return dict(self.config)

@@ -39,7 +39,7 @@ def test_a_node_that_an_earlier_test_spoilt_is_made_anew_and_one_that_is_new_is_
     board.boots = False
     with pytest.warns(UserWarning, match="made anew: paper-1: node 0000000001 did not report"):
         strategy.bring("online")
-    assert board.did[-3:] == ["flash gas-meter", "provision gas-meter", "reset"]
+    assert board.did[-4:] == ["flash gas-meter", "forget", "provision gas-meter", "reset"]
 
     fresh, dead, fleet = rig_fakes.place()
     fleet.reports = 0
