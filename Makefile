@@ -49,8 +49,11 @@ system compiler:
 demo: .venv/.demo
 	@.venv/bin/kapok demo $(ARGS)
 
+# The hundreds of programs that tests start find our modules compiled.
+test: export PYTHONDONTWRITEBYTECODE :=
+test: export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/pycache
 test: system .venv/.dev typings/.done
-	@$(PY) -m pytest -n 2 --dist worksteal $(ARGS)
+	@$(PY) -m pytest -n 3 --dist worksteal $(ARGS)
 
 # The suite on the virtual rig; console, AT and MQTT logs and currents of each test in build/hil.
 hil: system .venv/.dev

@@ -37,7 +37,9 @@ def choose():
     try:
         with open("/slot") as file:
             words = file.read().split()
-    except OSError:
+    except OSError as e:
+        if e.errno != 2:  # ENOENT
+            raise  # which slot was verified is not known: the rescue application, for this boot
         return ["a", "-", "good"]  # never updated
     if len(words) != 3 or words[0] not in ("a", "b"):
         raise OSError("/slot is damaged")

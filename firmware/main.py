@@ -6,6 +6,7 @@ import machine
 from micropython import const
 
 _CRASH_SLEEP_MS = const(60_000)
+_HOUR_MS = const(3_600_000)
 _SERVICE_MS = const(300_000)  # awake at the prompt, for a technician who provisions the node
 
 
@@ -19,14 +20,23 @@ def introduce() -> None:
         sys.print_exception(e)
 
 
-def _tried(name: str) -> bool:
-    # Whether trial.py has done it; whatever goes wrong with that stops nothing else.
+def _tried(name: str, *more):
+    # What trial.py says; whatever goes wrong with that stops nothing else.
     try:
-        globals()["tried"](name, globals()["words"])
+        return globals()["tried"](name, globals()["words"], *more)
     except Exception as e:
         sys.print_exception(e)
-        return False
-    return True
+    return None
+
+
+async def _watch(asyncio, words) -> None:
+    # Beside an application that is on trial and never sleeps: else it could stay so for ever.
+    hours = 0
+    while words[2] != "good":
+        await asyncio.sleep_ms(_HOUR_MS)
+        hours += 1
+        if _tried("tick", hours):
+            machine.reset()
 
 
 def load():
@@ -49,8 +59,12 @@ def load():
         globals()["rescue"](e)
         from node import main
     done = ["install", "mount", "rescue", "load"]
-    if not trial:
-        done += ["tried", "_tried"]
+    if trial:
+        import asyncio
+
+        globals()["watch"] = asyncio.create_task(_watch(asyncio, globals()["words"]))
+    else:
+        done += ["tried", "_tried", "_watch"]
     for name in done:
         del globals()[name]  # what is done with leaves the heap
     return main

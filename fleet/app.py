@@ -30,6 +30,7 @@ from fleet.identity.authority import Authority
 from fleet.identity.claims import Claims
 from fleet.identity.files import PUBLIC, write_atomic
 from fleet.identity.wrapping import Cached, Wrapper, open_wrapper
+from fleet.releases import deltas
 from fleet.rollouts import listing
 from fleet.settings import Settings, SettingsError
 from fleet.setup import prepare_certificates
@@ -177,6 +178,7 @@ class _Composition:
                     "crl_seconds_left": lambda: {"crl.pem": self._care.crl_seconds},
                     "rollouts": lambda: self._counted(listing.active_counts),
                     "updates": lambda: self._counted(listing.update_counts),
+                    "release_deltas": lambda: self._counted(deltas.counts),
                 }
             )
             gauges.register()

@@ -131,7 +131,11 @@ class App:
         # A new runtime that the fleet has not heard of must not sleep: it has this life only.
         from node.update import slots
 
-        slots.give_up(_NOT_CONFIRMED)
+        try:
+            if not slots.give_up(_NOT_CONFIRMED):
+                return  # one that went back; the pointer could not be written since
+        except OSError:
+            pass  # the one before does not boot: the supervisor decides
         machine.reset()
 
     def _sleep(self, until: "int | None") -> None:

@@ -1,7 +1,6 @@
 """One wake: sense, store, link, deliver, receive. It ends by itself before the watchdog's cap."""
 
 import asyncio
-import binascii
 import os
 import time
 
@@ -9,6 +8,7 @@ import machine
 from micropython import const
 
 from node import clock, config
+from node.due import Due
 from node.errors import ConfigError, DeliverTimeout, JournalError, NodeError
 from node.modules import forget
 from node.power.energy import Energy
@@ -25,9 +25,6 @@ _Q_DETAIL = const(902)
 _FORGED = const(2)  # wire/command.py
 _REVERTED = const(12)
 _ALARM = const(2)  # store/journal.py
-_BACKLOG = const(100)  # contacts at once for one alarm: a full journal takes 70
-_SOON_S = const(3600)  # within so long a node reports that has enough to report
-_MOST = const(6)  # contacts for events and for the button in an hour
 _AT_ONCE = const(2)  # of RTC `urgent`: somebody waits for it, or a valve closes; 1: an event
 _SENSE = const(1)  # phases of power/energy.py
 _SEND = const(3)
@@ -40,30 +37,20 @@ _L_CONTACT = const(3)
 _L_POLL_CUT = const(9)
 
 
-class Cycle:
+class Cycle(Due):
     """What a node does each time it wakes. `open_link` is a callable: most wakes need none."""
 
     def __init__(self, values: dict, state, journal, role, open_link, voucher=None) -> None:
-        self._config = values
-        self._state = state
-        self._journal = journal
-        self._role = role
+        Due.__init__(self, values, state, journal, role, voucher)
         self._open_link = open_link
-        self._voucher = voucher  # a claim id: the next contact asks for an identity first
         self.reconfigured = False  # the fleet has changed the configuration: a boot takes it
         self.reboot = False  # the fleet wants one, once the wake is over
-        self.on_trial = (
-            False  # what runs has still to be confirmed: the application or the runtime
-        )
         self._talked = False  # a contact was made, or tried, in this wake
         self._reported = False  # a receipt for a report came in this contact
         self._heard = False  # the fleet has acknowledged a report of this life
         self._sensed = False
         self._telling: "list | None" = None  # what the status of this contact's reports is news of
         self.energy = Energy(state)
-        # This node's own place in every period: else a city reports at the full hour, and a cell
-        # has some thousands of terminals.
-        self._place = binascii.crc32(values["node"].encode())
 
     async def run(self, reason: int) -> None:
         """One wake for `reason` (machine.wake_reason())."""
@@ -111,19 +98,23 @@ class Cycle:
             self.reboot = True
         else:
             try:
-                slots.confirm()
+                if not slots.confirm():
+                    self.reboot = True  # the fleet has taken it back in this contact
             except OSError:
                 return  # storage does not take it: the next contact tries again
         self.on_trial = False
         forget("node.update")
 
     def _try(self) -> None:
-        # The supervisor counts the contacts of what is on trial.
+        # The supervisor counts the contacts of what is on trial: those that ended and proved
+        # nothing. Who browns out in one ends none.
         from node.update import slots
 
-        if slots.contact():
-            slots.give_up(_NOT_CONFIRMED)
-            self.reboot = True
+        try:
+            if slots.contact():
+                self.reboot = slots.give_up(_NOT_CONFIRMED) or self.reboot
+        except OSError:
+            pass  # the pointer cannot be read now: the boots and the time are counted still
         forget("node.update")
 
     async def _look(self, reason: int) -> None:
@@ -133,28 +124,6 @@ class Cycle:
             self._standing()  # before anything is recorded: see Commands.recover
             self._sense(reason)
 
-    def next_wake(self) -> "int | None":
-        """When the node must be awake again, in s since 1970; None: only for its sensor."""
-        due = self._role.due(clock.now())
-        # A report has a wake of its own: it costs a boot, but those that sense do so at the full
-        # hour, all of a city at once.
-        contact = None
-        retry = self._state.get("retry", 0)
-        if self._depth() or self._voucher:
-            contact = max(self._state.get("next_report", 0), retry)
-        urgent = self._state.get("urgent")
-        if urgent:
-            barred = self._barred() if urgent != _AT_ONCE else 0
-            soon = max(clock.now(), retry, barred)
-            contact = soon if contact is None else min(contact, soon)
-        held = self._state.get("upd")
-        if held and held[0] and not self.on_trial:
-            soon = max(held[2], retry)
-            contact = soon if contact is None else min(contact, soon)
-        if contact is not None:
-            due = contact if due is None else min(due, contact)
-        return due
-
     async def _poll(self, role) -> None:
         # Half the cap: what hangs on a bus must not cost the contact.
         cap_ms = self._config["awake_s"] * 500
@@ -162,18 +131,6 @@ class Cycle:
             await asyncio.wait_for_ms(role.poll(clock.now()), cap_ms)
         except asyncio.TimeoutError:
             self._log(1, _L_POLL_CUT, cap_ms)
-
-    def _depth(self) -> int:
-        # Of the journal; 1 where it cannot be opened: the fleet is to hear of that.
-        try:
-            return self._journal.depth
-        except JournalError as e:
-            self._failed(e)
-        return 1
-
-    def _failed(self, e: NodeError) -> None:
-        self._state.set("error", e.code)
-        self._state.set("cause", 0)
 
     def _log(self, level: int, code: int, argument: int) -> None:
         if level <= self._state.get("lvl", 1):
@@ -191,45 +148,6 @@ class Cycle:
             # No room for it, and counted as dropped: the contact is what makes room.
             self._failed(e)
 
-    def _contact_due(self, reason: int) -> bool:
-        now = clock.now()
-        retry = self._state.get("retry", 0)
-        # A second time in a row a button may be stuck, or be a dip of the supply.
-        again = self._state.get("btn") and now < max(retry, self._barred())
-        if not again and (reason == _BUTTON or not clock.is_set()):
-            return True
-        if now < retry:
-            return False
-        crashes = self._state.get("crn", 0)
-        urgent = self._state.get("urgent")
-        if urgent and (urgent == _AT_ONCE or now >= self._barred()):
-            return True
-        if self._voucher or crashes == _CRASHES or self._fetches():
-            return True
-        depth = self._depth() or crashes
-        due = self._state.get("next_report", 0)
-        if depth >= self._config["report_records"]:
-            soon = self._own(now, min(_SOON_S, self._config["report_s"] // 8))
-            if soon < due:
-                due = soon
-                self._state.set("next_report", due)
-        return bool(depth and now >= due)
-
-    def _barred(self) -> int:
-        # Until when events and the button have no contact of their own: `urg` has since when they
-        # had how many. Reports go on.
-        since, count = self._state.get("urg", (0, 0))
-        return since + _SOON_S if count >= _MOST and since <= clock.now() else 0
-
-    def _own(self, now: int, period: int) -> int:
-        # The next moment behind `now` that is this node's own in `period` seconds.
-        return now + period - (now - self._place) % period
-
-    def _fetches(self) -> bool:
-        # An update waits for this contact (node.update).
-        held = self._state.get("upd")
-        return bool(held and held[0] and not self.on_trial and clock.now() >= held[2])
-
     async def _talk(self, reason: int) -> None:
         # One contact within the cap, and what follows from it.
         # What polling took is gone: the watchdog counts from the wake on.
@@ -240,7 +158,6 @@ class Cycle:
         self._talked = True
         self._reported = False
         if self.on_trial:
-            self._try()
             self._state.set("told", None)  # there must be a report, or nothing is proved
         error = cause = 0
         began = clock.now()
@@ -279,9 +196,14 @@ class Cycle:
         else:
             self._heard = self._heard or self._reported
             self._contacted(before)
+            if self._voucher and self.reconfigured:  # who provisions it waits for its first report
+                self._voucher = None
+                self._state.set("next_report", 0)
             self._log(2, _L_CONTACT, clock.now() - began)
         if (answers or error) and config.on_trial():
             self._judge(not error)
+        if self.on_trial and not self._heard:
+            self._try()
         if items:
             self._obey(items)
 
@@ -523,34 +445,6 @@ class Cycle:
 
             timekeeping.guess(self._state, self._journal)
             forget("node.timekeeping")
-
-    def _contacted(self, before: int = 0) -> None:
-        # `before`: the journal's depth, receipts aside.
-        self._state.set("fails", 0)
-        self._state.set("retry", 0)
-        # A backlog goes first and keeps the alarm, the newest record, waiting: it stays urgent as
-        # long as each contact brings it nearer, and counts them.
-        left = self._depth()
-        if left >= before:
-            left = 0
-        urgent, more = self._state.get("urgent", 0), self._state.get("more", 0)
-        now = clock.now()
-        if not more and (urgent == 1 or self._state.get("btn")):
-            since, count = self._state.get("urg", (0, 0))
-            if not 0 <= now - since < _SOON_S:
-                since, count = now, 0
-            self._state.set("urg", [since, count + 1])
-        goes_on = urgent and left and more < _BACKLOG
-        self._state.set("urgent", urgent if goes_on else 0)
-        self._state.set("more", more + 1 if goes_on else 0)
-        # What is left of a long silence goes at once. A moment that is near already is left out.
-        if left < self._config["report_records"]:
-            period = self._config["report_s"]
-            now = self._own(now + period // 16, period)
-        self._state.set("next_report", now)
-        if self._voucher and self.reconfigured:  # whoever provisions it waits for its first report
-            self._voucher = None
-            self._state.set("next_report", 0)
 
 
 def _has_files() -> bool:

@@ -94,18 +94,11 @@ def _command(nvs, number: int, payload, obey) -> None:
 def _update(nvs, number: int, payload, node: str, results: list) -> None:
     # What is forged moves no counter here either; and a job is kept whole before its number is.
     from node.update import job
-    from node.update.ends import Refused
 
-    try:
-        if not job.take(
-            nvs, payload if isinstance(payload, bytes) else b"", number, node, results
-        ):
-            results.append((number, _FORGED, 0))
-            return
-    except Refused as e:
-        _note(nvs, "refn", number)
-        results.append((number, e.result, e.detail))
-    _note(nvs, "down", number)
+    if job.take(nvs, payload if isinstance(payload, bytes) else b"", number, node, results):
+        _note(nvs, "down", number)
+    else:
+        results.append((number, _FORGED, 0))
 
 
 def _item(nvs, number: int, kind: int, payload, results: "list | None") -> bool:

@@ -95,6 +95,9 @@ def _status(journal, state, standing: "list[int]") -> "tuple[dict[int, int], lis
         status[uplink.ASKS_TIME] = 1
     elif told and told[1] == news and 0 <= now - told[0] < _STATUS_S:
         return {}, None
+    if told and told[1] == news:  # the day's own: what runs the fleet has heard, 12 octets
+        for key in (uplink.RUNTIME, uplink.IMAGE, uplink.RELEASE):
+            status.pop(key, None)
     for key, value in ((uplink.STAGE, stage), (uplink.MARK, mark)):
         if value:
             status[key] = value

@@ -11,6 +11,7 @@ from fleet.cli.common import (
     say_json,
     say_table,
 )
+from fleet.cli.release_types import SEQUENCE
 
 
 @click.group()
@@ -22,7 +23,7 @@ def delta() -> None:
 
 
 @delta.command(name="list")
-@click.option("--to", "sequence", type=click.IntRange(1), help="To this release; default: all.")
+@click.option("--to", "sequence", type=SEQUENCE, help="To this release; default: all.")
 @json_option
 @one_line_errors
 def list_(sequence: int | None, as_json: bool) -> None:
@@ -53,7 +54,7 @@ def list_(sequence: int | None, as_json: bool) -> None:
 
 
 @delta.command()
-@click.option("--to", "sequence", type=click.IntRange(1), help="Also those to it that failed.")
+@click.option("--to", "sequence", type=SEQUENCE, help="Also those to it that failed.")
 @json_option
 @one_line_errors
 def build(sequence: int | None, as_json: bool) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import rich_click as click
 
 from fleet.cli.common import database, json_option, one_line_errors, say_json
+from fleet.cli.release_types import SEQUENCE
 from fleet.whoami import user_name
 
 if TYPE_CHECKING:
@@ -92,12 +93,12 @@ def public(out: Path, **where: Any) -> None:
     """  # noqa: E501
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 
-    from fleet.identity.files import PUBLIC, write_atomic
+    from fleet.identity.files import PUBLIC, write_new
     from fleet.releases import signers, verify
 
     modulus = signer_of(**where).modulus
     key = RSAPublicNumbers(verify.EXPONENT, int.from_bytes(modulus, "big")).public_key()
-    write_atomic(out, signers.public_pem(key), PUBLIC)
+    write_new(out, signers.public_pem(key), PUBLIC)
     click.echo(f"key {verify.kid(modulus).hex()}: {out}")
 
 
@@ -105,7 +106,7 @@ def public(out: Path, **where: Any) -> None:
 @click.option("--root", "roots", type=_EXISTING, multiple=True, required=True, help="Up to 3.")
 @click.option("--threshold", type=click.IntRange(1, 3), default=2, show_default=True)
 @click.option("--key", "signing", type=_EXISTING, multiple=True, required=True, help="1 or 2.")
-@click.option("--sequence", type=click.IntRange(1, 0x7FFFFFFF), default=1, show_default=True)
+@click.option("--sequence", type=SEQUENCE, default=1, show_default=True)
 @click.option("--out", required=True, type=_OUT)
 @one_line_errors
 def trust(
@@ -119,7 +120,7 @@ def trust(
 
     Example: kapok release keys trust --root r1.pem.pub --root r2.pem.pub --root r3.pem.pub --key release.pem.pub --out trust.cbor
     """  # noqa: E501
-    from fleet.identity.files import PUBLIC, write_atomic
+    from fleet.identity.files import PUBLIC, write_new
     from fleet.releases import signers, trusting
 
     made = trusting.make(
@@ -128,7 +129,7 @@ def trust(
         [signers.public_modulus(path) for path in roots],
         [signers.public_modulus(path) for path in signing],
     )
-    write_atomic(out, made, PUBLIC)
+    write_new(out, made, PUBLIC)
     click.echo(f"{out}: trust {sequence}, {threshold} of {len(roots)} root keys may change it")
 
 

@@ -24,12 +24,27 @@ if TYPE_CHECKING:
 _SEQUENCE = click.IntRange(1, 2**31 - 1)
 # Of Plan, with its defaults: name of the option, type, default, help.
 _PLAN: tuple[tuple[str, Any, Any, str], ...] = (
-    ("canary", int, 50, "How many nodes go first, and must all end before others begin."),
+    (
+        "canary",
+        int,
+        50,
+        "How many nodes go first; others begin when all of them that can have ended.",
+    ),
     ("stages", str, "5,20,75", "What follows, in percent of the rest."),
     ("done", int, 900, "How many in 1,000 of a stage must have ended before the next begins."),
     ("errors", int, 20, "How many in 1,000 may fail; surely more stop the rollout."),
-    ("sample", int, 50, "How many must have ended before that share is judged."),
-    ("trip", int, 0, "So many failures of the canary stop it at once; 0: a tenth, 3 at least."),
+    (
+        "sample",
+        int,
+        50,
+        "How many must have ended before that is judged; of fewer if most failed.",
+    ),
+    (
+        "trip",
+        int,
+        0,
+        "So many failures of the canary stop it; 0: a tenth, from 3 up to a half.",
+    ),
     ("per-minute", int, 60, "Offers a minute at first."),
     ("factor", int, 20, "In tenths: how much faster it goes each time..."),
     ("every", int, 500, "...that so many more nodes have succeeded."),
@@ -39,18 +54,20 @@ _PLAN: tuple[tuple[str, Any, Any, str], ...] = (
     ("battery-mv", int, None, "Only nodes whose battery has so much at least, or told nothing."),
     ("signal-dbm", int, None, "Only nodes with so much RSRP at least, or that told nothing."),
     ("retries", int, 2, "How often what failed is tried again by itself."),
-    ("days", int, 90, "After so many days nodes that were not reached are let go."),
+    ("days", int, 90, "After so many days nodes that were not reached are let go, and it ends."),
 )
 
 
 def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Every option of a plan."""
     command = click.option(
-        "--late/--no-late", default=False, help="Take nodes that join later, as a last group."
-    )(command)
+        "--late/--no-late", default=False,
+        help="Take nodes that join within --days, too, as a last group.",
+    )(command)  # fmt: skip
     command = click.option(
         "--window", "windows", multiple=True, metavar="WHEN",
-        help="Offers only then: 01:00-05:00 or mon-fri 22:00-04:00; repeated.",
+        help="Offers are queued only then: 01:00-05:00 or mon-fri 22:00-04:00; repeated. A node"
+        " that reports seldom takes its own at its next report, whenever that is.",
     )(command)  # fmt: skip
     for name, kind, default, text in reversed(_PLAN):
         command = click.option(
@@ -149,7 +166,7 @@ def preview(
     """
     from fleet.registry.operations import now_us
     from fleet.rollouts import preview as previews
-    from fleet.rollouts.wording import excluded_text
+    from fleet.rollouts.wording import excluded_text, headings, picture_text
 
     chosen, plan = lang or texts.language(), plan_of(options)
     with database() as db, db.read() as session:
@@ -164,9 +181,10 @@ def preview(
                 say_json([{**one._asdict(), "text": text} for one, (_, text) in
                           zip(found, said, strict=True)])  # fmt: skip
             elif node_id:
-                click.echo(f"{node_id}: {said[0][1] or 'in'}")
+                click.echo(f"{node_id}: {said[0][1] or picture_text('in', chosen)}")
             else:
-                say_table("left out", ["node", "why"], [list(each) for each in said])
+                titles = headings("node why", chosen)
+                say_table(picture_text("excluded", chosen), titles, [list(each) for each in said])
             return
         seen = previews.preview(session, sequence, query, plan, now_us())
     reasons = [(each, excluded_text(each, chosen)) for each in seen.excluded]
@@ -174,15 +192,16 @@ def preview(
         left = [{**each._asdict(), "text": text} for each, text in reasons]
         say_json({**seen._asdict(), "areas": dict(seen.areas), "excluded": left})
         return
-    click.echo(f"{seen.nodes} node(s); groups: {', '.join(map(str, seen.groups))}")
+    groups = ", ".join(map(str, seen.groups))
+    click.echo(picture_text("sizes", chosen, nodes=seen.nodes, groups=groups))
     if seen.needs_approval:
-        click.echo("a second person must approve it: it may run where a valve is")
+        click.echo(picture_text("approval", chosen))
     if seen.areas:
-        most = ", ".join(f"{code} {count}" for code, count in seen.areas[:5])
-        click.echo(f"most in areas {most}; {plan.per_area} at once in each")
+        areas = ", ".join(f"{code} {count}" for code, count in seen.areas[:5])
+        click.echo(picture_text("areas", chosen, areas=areas, most=plan.per_area))
     if reasons:
         table = [[str(each.nodes), text] for each, text in reasons]
-        say_table("left out", ["nodes", "why"], table)
+        say_table(picture_text("excluded", chosen), headings("nodes why", chosen), table)
 
 
 add_acts(rollout)

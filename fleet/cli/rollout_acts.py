@@ -104,23 +104,15 @@ def cancel(name: str, by: str, as_json: bool) -> None:
 @json_option
 @one_line_errors
 def retry(name: str, by: str, as_json: bool) -> None:
-    """Try again the nodes that failed, and only those; a rollout that was stopped goes on.
-
-    What a node refused for good is not tried again.
+    """Try again the nodes that failed, and only those; a rollout that was stopped, or is finished,
+    goes on. What a node refused for good is not tried again.
 
     Example: kapok rollout retry july
     """
-    from fleet.rollouts import lifecycle
+    from fleet.rollouts import retrying
 
-    total = 0
     with database() as db:
-        while True:
-            with db.begin() as session:
-                row = lifecycle.find(session, name)
-                done = lifecycle.retry(session, row, by or user_name())
-            total += done
-            if not done:
-                break
+        total = retrying.retry(db, name, by or user_name())
     if as_json:
         say_json({"rollout": name, "nodes": total})
     else:

@@ -19,7 +19,7 @@ from fleet.cli.control_options import lang_option, limit_option
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from fleet.rollouts.listing import Listed, Status
+    from fleet.rollouts.listing import Status
 
 _EVERY_S = 2.0
 _ID = click.IntRange(1, 2**30 - 1)
@@ -41,6 +41,8 @@ def status(name: str, watch: bool, lang: str | None, as_json: bool) -> None:
 
     from fleet.rollouts import lifecycle, listing
 
+    if watch and as_json:
+        raise click.UsageError("--watch is for people: --json alone, again and again")
     chosen = lang or texts.language()
     with database() as db:
 
@@ -83,7 +85,7 @@ def nodes(name: str, state: str, after: int, limit: int, lang: str | None, as_js
     """
     from fleet.rollouts import listing, states
     from fleet.rollouts.errors import RolloutError
-    from fleet.rollouts.wording import reason_text, update_text
+    from fleet.rollouts.wording import headings, picture_text, reason_text, update_text
 
     if state and state not in states.ALL:
         raise RolloutError(f"state {state[:20]!r}: one of {', '.join(states.ALL)}")
@@ -100,7 +102,8 @@ def nodes(name: str, state: str, after: int, limit: int, lang: str | None, as_js
         ]
         for one in found
     ]  # fmt: skip
-    say_table("nodes", ["place", "node", "group", "state", "why", "bytes", "since"], table)
+    titles = headings("place node group state why bytes since", chosen)
+    say_table(picture_text("nodes", chosen), titles, table)
 
 
 @click.command("list")
@@ -116,7 +119,7 @@ def list_(history: bool, before: int | None, limit: int, lang: str | None, as_js
     Example: kapok rollout list --all
     """
     from fleet.rollouts import listing
-    from fleet.rollouts.wording import state_text
+    from fleet.rollouts.wording import headings, picture_text, state_text
 
     chosen = lang or texts.language()
     with database() as db, db.read() as session:
@@ -132,9 +135,10 @@ def list_(history: bool, before: int | None, limit: int, lang: str | None, as_js
         ]
         for one in found
     ]  # fmt: skip
-    headings = ["id", "name", "release", "state", "nodes", "good", "under way", "failed",
-                "made by", "approved by", "made"]  # fmt: skip
-    say_table("rollouts", headings, table)
+    titles = headings(
+        "id name release state nodes good open bad asked approved made", chosen
+    )  # fmt: skip
+    say_table(picture_text("rollouts", chosen), titles, table)
 
 
 def picture(found: "Status", lang: str) -> "RenderableType":
@@ -144,14 +148,18 @@ def picture(found: "Status", lang: str) -> "RenderableType":
     from rich.text import Text
 
     from fleet.rollouts import counting
-    from fleet.rollouts.wording import event_text, group_text, state_text
+    from fleet.rollouts.wording import event_text, group_text, headings, picture_text, state_text
 
     one = found.rollout
+    done = one.tally.good + one.tally.bad + one.tally.neutral
     lines = [
-        f"rollout {one.name}, release {one.release}: {one.query}",
-        f"{state_text(one.state, one.why, lang)}; {_share(one)}; {found.rate} offers a minute",
-    ]
-    table = Table("group", "state", "nodes", "waiting", "under way", "good", "failed", "errors")
+        picture_text("title", lang, name=one.name, release=one.release, query=one.query),
+        picture_text(
+            "progress", lang, state=state_text(one.state, one.why, lang), done=done,
+            total=one.total, percent=100 * done // one.total if one.total else 0, rate=found.rate,
+        ),
+    ]  # fmt: skip
+    table = Table(*headings("group state nodes scheduled open good bad errors", lang))
     for group in found.groups:
         tally = counting.tally(dict(group.counts))
         table.add_row(
@@ -169,7 +177,7 @@ def picture(found: "Status", lang: str) -> "RenderableType":
 
 def _below(found: "Status", lang: str) -> list[str]:
     from fleet.rollouts.states import OPEN
-    from fleet.rollouts.wording import reason_text, update_text
+    from fleet.rollouts.wording import picture_text, reason_text, update_text
 
     counts = found.rollout.counts
     flying = [f"{counts[state]} {update_text(state, lang)}" for state in OPEN if counts.get(state)]
@@ -178,14 +186,8 @@ def _below(found: "Status", lang: str) -> list[str]:
         several = sorted(reasons.items(), key=lambda item: -item[1])[:5]
         if several:
             words = "; ".join(f"{count} {reason_text(key, lang)}" for key, count in several)
-            said.append(f"{title}: {words}")
+            said.append(picture_text(title, lang, several=words))
     return said
-
-
-def _share(one: "Listed") -> str:
-    done = one.tally.good + one.tally.bad + one.tally.neutral
-    percent = 100 * done // one.total if one.total else 0
-    return f"{done} of {one.total} ended ({percent} %)"
 
 
 def _times(one: Any) -> dict[str, Any]:

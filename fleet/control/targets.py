@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from sqlalchemy import Select, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, and_, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from fleet.control.desired_tables import Group, GroupMember
 from fleet.control.errors import ControlError
@@ -39,13 +39,18 @@ def check_target(session: Session, target: Target) -> Target:
     return target
 
 
+def within(column: InstrumentedAttribute[str], code: str) -> ColumnElement[bool]:
+    """An area and all that lies in it: all codes that begin so, as a range that the index can
+    follow. Digits lie before letters in every collation; before ":" they do not.
+    """
+    return and_(column >= code, column < code + "a")
+
+
 def nodes_of(target: Target) -> Select[str]:
     """Node ids of a target, in no order; those that are gone for ever are not among them."""
     query = select(Terminal.id).where(Terminal.kind == "node", Terminal.state.not_in(GONE))
     if target.kind == AREA:
-        # All codes that begin so, as a range that the index can follow: digits lie before ":".
-        code = Terminal.area_code
-        query = query.where(code >= target.name, code < target.name + ":")
+        query = query.where(within(Terminal.area_code, target.name))
     elif target.kind == GROUP:
         query = query.join(GroupMember, GroupMember.node_id == Terminal.id).where(
             GroupMember.group_name == target.name

@@ -3,8 +3,14 @@
 import os
 from pathlib import Path
 
+from fleet.errors import Refusal
+
 PRIVATE = 0o600
 PUBLIC = 0o644
+
+
+class FileThereError(Refusal):
+    """A file is there that holds something else, which would be lost."""
 
 
 def write_atomic(path: Path, data: bytes, mode: int) -> None:
@@ -28,6 +34,14 @@ def write_atomic(path: Path, data: bytes, mode: int) -> None:
             raise OSError(e.errno, e.strerror, str(path)) from None
         raise
     sync_folder(path.parent)
+
+
+def write_new(path: Path, data: bytes, mode: int) -> None:
+    """As write_atomic where nothing is; FileThereError where other bytes are."""
+    if not path.exists():
+        write_atomic(path, data, mode)
+    elif path.read_bytes() != data:
+        raise FileThereError(f"{path} is there and holds something else: nothing is overwritten")
 
 
 def sync_folder(folder: Path) -> None:

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, ScalarSelect, and_, exists, false, not_, o
 from sqlalchemy.orm import InstrumentedAttribute
 
 from fleet.control.desired_tables import GroupMember
+from fleet.control.targets import within
 from fleet.query.errors import QueryError
 from fleet.query.grammar import Comparison, Value
 from fleet.registry.operations import ROLES, STATES
@@ -22,7 +23,7 @@ from fleet.updates.tables import Running
 BATTERY, SIGNAL = 100, 101  # quantities: mV, dBm of RSRP
 _UNITS_S = {"m": 60, "h": 3600, "d": 86400}
 _NUMBER = re.compile(r"[+-]?[0-9]{1,9}")
-_BATTERY = re.compile(r"([0-9]{1,5})(?:mV)?|([0-9]{1,2}(?:\.[0-9]{1,3})?)V")
+_BATTERY = re.compile(r"([0-9]{1,5})mV|([0-9]{1,2}(?:\.[0-9]{1,3})?)V")
 _NAME = re.compile(r"[^\x00-\x1f\x7f]{1,64}")
 
 Bool = ColumnElement[bool]
@@ -72,12 +73,12 @@ def _text(column: Any, read: Read) -> Callable[[Comparison, Context], Bool]:
 
 
 def _area(one: Comparison, _context: Context) -> Bool:
-    """An area and all that lies in it, as ranges that the index can follow."""
+    """An area and all that lies in it."""
     if one.sign == "known":
         return true()
     codes = [_read(_code, value) for value in _members(one)]
     column = Terminal.area_code
-    return or_(false(), *(and_(column >= code, column < code + ":") for code in codes))
+    return or_(false(), *(within(column, code) for code in codes))
 
 
 def _number(column: Any, read: Read) -> Callable[[Comparison, Context], Bool]:

@@ -62,10 +62,17 @@ class Bundle(NamedTuple):
             raise BundleError(f"it has {_MOST_SIGNATURES} signatures: no more have a place")
         return self._replace(signatures=tuple(sorted([*kept, more])))
 
+    def unsigned_by(self, kid: str) -> "Bundle":
+        """Without the signature of a key, its id in hex; BundleError where it has none."""
+        kept = tuple(one for one in self.signatures if one[0].hex() != kid)
+        if len(kept) == len(self.signatures):
+            raise BundleError(f"no signature of {kid[:16]!r}: kapok release inspect")
+        return self._replace(signatures=kept)
+
 
 def encode(bundle: Bundle) -> bytes:
-    """The bytes of the file; the same bundle gives the same ones."""
-    return MAGIC + cbor.encode(
+    """The bytes of the file, the same for the same bundle; BundleError where they are too many."""
+    raw = MAGIC + cbor.encode(
         [
             VERSION,
             bundle.manifest,
@@ -74,6 +81,9 @@ def encode(bundle: Bundle) -> bytes:
             bundle.sbom,
         ]
     )
+    if len(raw) > LARGEST:
+        raise BundleError(f"a bundle of {len(raw)} bytes: nobody reads one over {LARGEST}")
+    return raw
 
 
 def decode(raw: bytes) -> Bundle:
@@ -103,7 +113,7 @@ def read(path: Path) -> Bundle:
     """The bundle in a file; BundleError names it."""
     try:
         if path.stat().st_size > LARGEST:
-            raise BundleError(f"{path}: over {LARGEST} bytes: no bundle")
+            raise BundleError(f"over {LARGEST} bytes: no bundle")
         return decode(path.read_bytes())
     except OSError as e:
         raise BundleError(f"{path}: cannot be read: {e.strerror}") from None

@@ -16,6 +16,8 @@ from fleet.wire.uplink import ReportError
 _MPY = 6  # the version of bytecode; flags of native code are in the third byte
 _NATIVE = 0x7C  # of the third byte: the architecture
 _NAMES = ("application", "runtime", "pack", "modem", "keys")
+# Components whose version a node knows: of others it has none, and would refuse every release.
+NEEDED = (release.APPLICATION, release.RUNTIME, release.KEYS)
 
 
 def name(kind: int) -> str:
@@ -37,6 +39,9 @@ def check(bundle: Bundle) -> release.Manifest:
         raise BundleError("its class is not that of its role and board")
     if says.role and says.role not in schema.ROLES:
         raise BundleError(f"no role {says.role!r}")
+    for kind, _ in says.needs:
+        if kind not in NEEDED:
+            raise BundleError(f"it needs a {name(kind)}: no node can say that it has one")
     for kind, data in bundle.components.items():
         each = wanted[kind]
         if len(data) != each.size or hashlib.sha256(data).digest() != each.digest:

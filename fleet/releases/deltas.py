@@ -5,6 +5,7 @@ transaction. Nothing here computes one: see workshop.py.
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, defer
 
+from fleet.releases import store
 from fleet.releases.tables import FAILED, PREPARING, READY, REVOKED, Delta, Release
 
 # A release gets deltas from so many before it, of the same role and board, newest first: what a
@@ -65,6 +66,35 @@ def want(session: Session, sequence: int, now_us: int) -> int:
     return found
 
 
+def want_behind(session: Session, sequence: int, now_us: int) -> None:
+    """As `want` for a release that was just promoted, and for those above it that have to start
+    from it as well.
+    """
+    base = session.get_one(Release, sequence)
+    above = session.scalars(
+        select(Release.sequence).where(
+            Release.sequence >= sequence, Release.role == base.role, Release.board == base.board
+        )
+    )
+    for each in above.all():
+        want(session, each, now_us)
+
+
+def awaited(session: Session, sequence: int, since_us: int) -> bool:
+    """Whether deltas to a release are still being made that came to be wanted after `since_us`."""
+    mine = (Delta.sequence == sequence, Delta.state == PREPARING, Delta.changed_us > since_us)
+    return session.scalar(select(Delta.base).where(*mine).limit(1)) is not None
+
+
+def counts(session: Session) -> dict[str, int]:
+    """How many there are, by state."""
+    found = dict.fromkeys((PREPARING, READY, FAILED), 0)
+    rows = session.execute(select(Delta.state, func.count()).group_by(Delta.state))
+    for state, count in rows:
+        found[state] = count
+    return found
+
+
 def next_wanted(session: Session) -> Delta | None:
     """The delta to make next: of the newest release first. None: nothing is left to do."""
     return session.scalar(
@@ -99,8 +129,9 @@ def listed(session: Session, sequence: int | None = None) -> list[tuple[Delta, i
 
 def again(session: Session, sequence: int, now_us: int) -> int:
     """Have those to a release made that failed, and those that came to be wanted since; how
-    many.
+    many. UnknownRelease.
     """
+    store.release(session, sequence)
     count = want(session, sequence, now_us)
     for each in session.scalars(
         select(Delta).where(Delta.sequence == sequence, Delta.state == FAILED)

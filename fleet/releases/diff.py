@@ -12,8 +12,10 @@ from typing import Any
 from fleet.errors import Refusal
 from fleet.paths import firmware_dir
 from fleet.releases import proof
+from fleet.updates.parts import deflated
 from fleet.wire import release
 
+PASSING = 75  # exit code, as EX_TEMPFAIL of sysexits.h: it may go well the next time
 _NICE = 10  # reports go before patches
 
 
@@ -25,17 +27,11 @@ def make(base: bytes, new: bytes) -> bytes:
     """The patch as it is sent (wire/release.py, DELTA); DeltaError where it does not pay, or does
     not prove itself by detools and by the firmware's own code.
     """
-    patch = pack(_sequential(base, new))
-    if len(patch) >= len(pack(new)):
+    patch = deflated(_sequential(base, new))
+    if len(patch) >= len(deflated(new)):
         raise DeltaError(f"a patch of {len(patch)} bytes is no shorter than the whole image")
     prove(base, new, patch)
     return patch
-
-
-def pack(data: bytes) -> bytes:
-    """By DEFLATE in zlib's frame, with the window that nodes have."""
-    packer = zlib.compressobj(9, zlib.DEFLATED, release.WBITS, 9)
-    return packer.compress(data) + packer.flush()
 
 
 def prove(base: bytes, new: bytes, patch: bytes) -> None:
@@ -73,12 +69,17 @@ def _applied(base: bytes, patch: bytes) -> bytes:
 
 
 def main(arguments: list[str]) -> int:
-    """Exit code 0 with the patch in its file, 1 with the reason on standard error."""
+    """Exit code 0 with the patch in its file; 1, or PASSING where memory or room was short, with
+    the reason on standard error.
+    """
     os.nice(_NICE)
     base, new, patch = map(Path, arguments)
     try:
         patch.write_bytes(make(base.read_bytes(), new.read_bytes()))
-    except (Refusal, OSError, MemoryError) as e:
+    except (OSError, MemoryError, proof.KilledError) as e:
+        sys.stderr.write(f"{str(e) or type(e).__name__}\n")
+        return PASSING
+    except Refusal as e:
         sys.stderr.write(f"{e}\n")
         return 1
     return 0

@@ -13,10 +13,12 @@ from fleet.wire import release
 
 
 def add(session: Session, bundle: Bundle, person: str, now_us: int) -> Release:
-    """Keep the bundle as a release that is not promoted yet; the same again changes nothing.
+    """Keep the bundle as a release that is not promoted yet; the same again changes nothing, with
+    other signatures it has those from then on.
 
     BundleError for what does not go together, SignatureError where those do not suffice that the
-    fleet's nodes trust, ReleaseError for a sequence that another release has.
+    fleet's nodes trust, ReleaseError for a sequence that another release has, and for signatures
+    that come when it was promoted already.
     """
     says = content.check(bundle)
     verify.check(bundle.manifest, bundle.signatures, trusting.in_force(session))
@@ -26,9 +28,15 @@ def add(session: Session, bundle: Bundle, person: str, now_us: int) -> Release:
             raise ReleaseError(
                 f"release {says.sequence} is another one already: build it with the next sequence"
             )
+        if held.envelope != bundle.envelope:
+            if held.state != RELEASED:
+                raise ReleaseError(
+                    f"release {says.sequence} is {held.state} with other signatures, which stay:"
+                    " build it with the next sequence"
+                )
+            held.envelope, held.person = bundle.envelope, person
         return held
-    if says.expiry * 1_000_000 <= now_us:
-        raise ReleaseError(f"release {says.sequence} expired: no node would install it")
+    verify.in_time(says, now_us)
     _above_what_there_is(session, says)
     for data in bundle.components.values():
         digest = hashlib.sha256(data).digest()
@@ -67,15 +75,20 @@ def _above_what_there_is(session: Session, says: release.Manifest) -> None:
 
 
 def promote(session: Session, sequence: int, person: str, now_us: int) -> Release:
-    """From now on it may be offered; keys that it brings are in force here as well. ReleaseError
-    where it may not, or where the keys that signed it do not count any more.
+    """From now on it may be offered, deltas from it are made, and keys that it brings are in force
+    here as well. ReleaseError where it may not, or where the keys that signed it do not count any
+    more.
     """
     found = store.release(session, sequence)
     if found.state == PROMOTED:
         return found
     bundle = bundle_of(session, sequence)
     verify.check(bundle.manifest, bundle.signatures, trusting.in_force(session))
+    if found.state == RELEASED:
+        verify.in_time(bundle.says, now_us)
+        _above_what_there_is(session, bundle.says)
     store.promote(session, sequence, person, now_us)
+    deltas.want_behind(session, sequence, now_us)
     keys = bundle.components.get(release.KEYS)
     if keys is not None:
         trusting.add(session, keys, person, now_us)

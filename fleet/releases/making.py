@@ -72,10 +72,10 @@ def make(firmware: Path, out: Path, order: Order) -> Bundle:
         sorted(order.needs),
         order.expiry,
     )
-    raw = release.encode(manifest)
     try:
+        raw = release.encode(manifest)
         release.decode(raw)
-    except ReportError as e:
+    except (ReportError, cbor.CborError) as e:
         raise BundleError(f"such a release cannot be: {e}") from None
     made = Bundle(raw, (), components, "")
     made = made._replace(sbom=sbom.document(made, flat.names(slots.read_sources(firmware))))

@@ -30,6 +30,10 @@ class ProofError(Refusal):
     """The firmware makes something else of it, or nothing; the text has its last words."""
 
 
+class KilledError(ProofError):
+    """The VM was ended by a signal, as where memory is short."""
+
+
 def check(firmware: Path, form: int, base: bytes, new: bytes, part: bytes) -> None:
     """ProofError unless firmware/node/update/delta.py makes `new` of a part in this form."""
     with tempfile.TemporaryDirectory(prefix="kapok-proof-") as folder:
@@ -48,6 +52,8 @@ def check(firmware: Path, form: int, base: bytes, new: bytes, part: bytes) -> No
             )
         except subprocess.TimeoutExpired:
             raise ProofError(f"the firmware did not end within {_LONGEST_S} s") from None
+        if result.returncode < 0:
+            raise KilledError(f"the VM was ended by signal {-result.returncode}")
         if result.returncode:
             last = (result.stderr or result.stdout).decode(errors="replace").strip()
             raise ProofError(f"the firmware does not apply it: {last.splitlines()[-1:]}")

@@ -20,7 +20,7 @@ _LEFT_OUT = (
     "wire/claim.py", "wire/command.py",
     "wire/logcode.py", "wire/nodeid.py", "wire/quantity.py", "wire/report.py",
     "wire/modbus.py", "wire/dlt645.py", "wire/cjt188.py",
-    "lampplan.py", "twilight.py", "passing.py", "update/modem_step.py", "update/modem_part.py",
+    "lampplan.py", "twilight.py", "passing.py", "update/modem_part.py",
     "update/pack_part.py",
 )  # fmt: skip
 

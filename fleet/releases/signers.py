@@ -12,8 +12,10 @@ from fleet.flashing import secure_sign
 from fleet.flashing.efuses import SecureError
 from fleet.flashing.secure_sign import SigningToken
 from fleet.identity.files import PRIVATE, PUBLIC, write_atomic
+from fleet.releases import verify
 from fleet.releases.errors import SigningKeyError
 from fleet.releases.verify import EXPONENT, PSS, SALT
+from fleet.wire import release
 from fleet.wire.trust import MODULUS
 
 _BITS = MODULUS * 8
@@ -83,7 +85,10 @@ class TokenSigner:
                     raise SigningKeyError(
                         f"the token has {len(found)} private keys {self._where.label!r}, not 1"
                     )
-                made: bytes = found[0].sign(
+                sign = getattr(found[0], "sign", None)
+                if sign is None:
+                    raise SigningKeyError(f"the token's key {self._where.label!r} may not sign")
+                made: bytes = sign(
                     message,
                     mechanism=Mechanism.SHA256_RSA_PKCS_PSS,
                     mechanism_param=(Mechanism.SHA256, MGF.SHA256, SALT),
@@ -94,6 +99,14 @@ class TokenSigner:
             name = str(e) or type(e).__name__
             raise SigningKeyError(f"the token {self._where.token!r}: {name}") from None
         return made
+
+
+def signature(signer: Signer, manifest: bytes) -> bytes:
+    """A release's signature; SigningKeyError where it is not by the public half."""
+    made = signer.sign(release.signed(manifest))
+    if not verify.is_by(signer.modulus, manifest, made):
+        raise SigningKeyError("the private key and the public key of that name are no pair")
+    return made
 
 
 def generate(path: Path, password: bytes | None) -> bytes:

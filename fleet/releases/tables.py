@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from fleet.db.base import Base
 
 # States of a release. Only a promoted one may be offered; a revoked one never is again.
-DRAFT, RELEASED, PROMOTED, REVOKED = "draft", "released", "promoted", "revoked"
+RELEASED, PROMOTED, REVOKED = "released", "promoted", "revoked"
 # States of a delta. Only a ready one was proved, and may be offered.
 PREPARING, READY, FAILED = "preparing", "ready", "failed"
 
@@ -28,7 +28,7 @@ class Release(Base):
     envelope: Mapped[bytes] = mapped_column(LargeBinary)
     digest: Mapped[bytes] = mapped_column(LargeBinary(32))
     image: Mapped[bytes | None] = mapped_column(LargeBinary(8), index=True)
-    sbom: Mapped[str] = mapped_column(Text)
+    sbom: Mapped[str] = mapped_column(Text, deferred=True)  # long: read where it is asked for
     added_us: Mapped[int] = mapped_column(BigInteger)
     promoted_us: Mapped[int | None] = mapped_column(BigInteger)
     revoked_us: Mapped[int | None] = mapped_column(BigInteger)

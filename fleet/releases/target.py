@@ -33,7 +33,7 @@ class Target(NamedTuple):
 
 
 def check(target: Target) -> Target:
-    """The target, if role and board are there and go together; a refusal of one line."""
+    """The target, if there are such a role and such a board; a refusal of one line."""
     if target.role and target.role not in schema.ROLES:
         known = ", ".join(schema.ROLES)
         raise closure.UnknownRole(f"no role {target.role[:40]!r}: known are {known}")

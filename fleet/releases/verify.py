@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from fleet.releases.bundle import Signature
-from fleet.releases.errors import SignatureError
+from fleet.releases.errors import ReleaseError, SignatureError
 from fleet.wire import release
 from fleet.wire.trust import Trust
 
@@ -69,6 +69,22 @@ def check(manifest: bytes, signatures: Sequence[Signature], trust: Trust) -> Sig
             f"it changes keys: {trust.threshold} root keys must sign it, {found.roots} did"
         )
     raise SignatureError("no release key that nodes trust has signed it: kapok release sign")
+
+
+def in_time(says: release.Manifest, now_us: int) -> None:
+    """ReleaseError for a release that nodes install no more."""
+    if says.expiry * 1_000_000 <= now_us:
+        raise ReleaseError(f"release {says.sequence} expired: no node would install it")
+
+
+def places(modulus: bytes, trust: Trust) -> frozenset[str]:
+    """As what a key counts for nodes: "release", "root", or nothing."""
+    found = set()
+    if modulus in trust.keys:
+        found.add("release")
+    if hashlib.sha256(modulus).digest() in trust.roots:
+        found.add("root")
+    return frozenset(found)
 
 
 def is_by(modulus: bytes, manifest: bytes, signature: bytes) -> bool:

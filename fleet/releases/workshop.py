@@ -2,25 +2,30 @@
 
 import contextlib
 import importlib.util
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 import structlog
 
 from fleet.db.base import Database
 from fleet.registry.operations import now_us
-from fleet.releases import deltas, store
+from fleet.releases import deltas, diff, store
 from fleet.releases.errors import ReleaseError
 from fleet.wire import release
 
 LONGEST_S = 900.0  # of one delta; then it has failed, and nodes get the full image
+REST_S = 60.0  # after what may go well the next time: memory or room was short
+TRIES = 3  # of one delta that ended so
 _LONGEST_REASON = 500
 
 log = structlog.get_logger("releases")
@@ -31,7 +36,6 @@ class _Work(NamedTuple):
     base: bytes
     folder: Path
     process: "subprocess.Popen[bytes]"
-    errors: IO[bytes]
     until: float
 
 
@@ -42,6 +46,8 @@ class Workshop:
         self._database = database
         self._clock = clock
         self._work: _Work | None = None
+        self._rest_until = 0.0
+        self._tries: Counter[tuple[int, bytes]] = Counter()
         self._closed = False
         self._turn = threading.Lock()  # a tick may still run in its thread at the end
 
@@ -76,7 +82,7 @@ class Workshop:
                 _end(work)
 
     def _begin(self) -> None:
-        if not _can():
+        if self._clock() < self._rest_until or not can():
             return  # not installed with kapok[release]: nodes get full images meanwhile
         with self._database.read() as session:
             wanted = deltas.next_wanted(session)
@@ -85,16 +91,16 @@ class Workshop:
             base = store.component(session, wanted.base_sequence, release.APPLICATION)
             new = store.component(session, wanted.sequence, release.APPLICATION)
         folder = Path(tempfile.mkdtemp(prefix="kapok-delta-"))
-        (folder / "base").write_bytes(base)
-        (folder / "new").write_bytes(new)
-        errors = (folder / "errors").open("w+b")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "fleet.releases.diff",
-             *(str(folder / name) for name in ("base", "new", "patch"))],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,
-        )  # fmt: skip
+        try:
+            (folder / "base").write_bytes(base)
+            (folder / "new").write_bytes(new)
+            process = _start(folder)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            self._rest_until = self._clock() + REST_S
+            raise
         until = self._clock() + LONGEST_S
-        self._work = _Work(wanted.sequence, wanted.base, folder, process, errors, until)
+        self._work = _Work(wanted.sequence, wanted.base, folder, process, until)
 
     def _finish(self, work: _Work) -> None:
         self._work = None
@@ -106,11 +112,19 @@ class Workshop:
             elif code is None:
                 reason = f"it took more than {LONGEST_S:.0f} s"
             else:
-                work.errors.seek(0)
-                said = work.errors.read().decode(errors="replace").strip().splitlines()
+                told = (work.folder / "errors").read_bytes()
+                said = told.decode(errors="replace").strip().splitlines()
                 reason = (said or [f"its process ended with {code}"])[-1][:_LONGEST_REASON]
         finally:
             _end(work)
+        key = (work.sequence, work.base)
+        if code is not None and (code < 0 or code == diff.PASSING):
+            self._rest_until = self._clock() + REST_S
+            self._tries[key] += 1
+            if self._tries[key] < TRIES:
+                log.warning("delta", to=work.sequence, base=work.base.hex(), again=reason)
+                return
+        del self._tries[key]
         with self._database.begin() as session:
             if reason:
                 deltas.failed(session, work.sequence, work.base, reason, now_us())
@@ -119,20 +133,35 @@ class Workshop:
         log.info("delta", to=work.sequence, base=work.base.hex(), size=len(patch), reason=reason)
 
 
-def _can() -> bool:
-    return importlib.util.find_spec("detools") is not None
+def can() -> bool:
+    """Whether deltas can be made and proved here."""
+    return all(map(importlib.util.find_spec, ("detools", "micropython_run")))
 
 
 def check() -> None:
     """ReleaseError where no delta can be made."""
-    if not _can():
-        raise ReleaseError("no detools here: pip install 'kapok[release]', with a compiler")
+    if not can():
+        raise ReleaseError(
+            "no detools, or no MicroPython VM, here: pip install 'kapok[release]', with a compiler"
+        )
+
+
+def _start(folder: Path) -> "subprocess.Popen[bytes]":
+    # A session of its own, so that its VM ends with it; what it leaves lies in its folder.
+    with (folder / "errors").open("wb") as errors:
+        return subprocess.Popen(
+            [sys.executable, "-m", "fleet.releases.diff",
+             *(str(folder / name) for name in ("base", "new", "patch"))],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors,
+            start_new_session=True, env={**os.environ, "TMPDIR": str(folder)},
+        )  # fmt: skip
 
 
 def _end(work: _Work) -> None:
-    work.process.kill()
+    if work.process.returncode is None or work.process.returncode < 0:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(work.process.pid, signal.SIGKILL)
     work.process.wait()
-    work.errors.close()
     shutil.rmtree(work.folder, ignore_errors=True)
 
 

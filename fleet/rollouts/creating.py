@@ -53,7 +53,7 @@ def create(
     plan = plans.check(wanted.plan)
     now = now_us()
     with database.read() as session:
-        what = target.aim(session, wanted.sequence)
+        what = target.aim(session, wanted.sequence, now)
         _unused(session, wanted)
     grounds = target.grounds(what, wanted.query, now)
     node_ids, cells = filling.choose(database, grounds)
@@ -64,25 +64,38 @@ def create(
     with database.begin() as session:
         row = _unused(session, wanted)
         if row is None:
-            row = Rollout(name=wanted.name, asked_us=now)
+            row = Rollout(name=wanted.name, asked_us=0)
             session.add(row)
+        row.asked_us = max(now, row.asked_us + 1)  # it tells our making from another's
         row.sequence, row.query, row.plan = wanted.sequence, wanted.query, plans.dumps(plan)
         row.state, row.why, row.urgent = lifecycle.CREATING, "", wanted.urgent
         row.valve, row.asked_by, row.asked_account = what.has_valve, who, account[:64]
         row.total, row.group_no, row.joined_us = len(node_ids), 0, now
         row.budget, row.budget_us, row.due_us = 0, now, None
         session.flush()
-        identifier = row.id
+        identifier, ours = row.id, row.asked_us
+
+    def mine(session: Session) -> Rollout:
+        return _still(session, identifier, ours)
+
     filling.clear(database, identifier)
-    filling.fill(database, identifier, wanted.sequence, plan, node_ids, cells, progress)
+    filling.fill(database, identifier, wanted.sequence, plan, node_ids, cells, progress, mine)
     with database.begin() as session:
-        row = session.get_one(Rollout, identifier, with_for_update=True)
-        if row.state != lifecycle.CREATING:
-            raise RolloutError(f"rollout {wanted.name} was cancelled while it was made")
+        row = mine(session)
         row.state = lifecycle.WAITING if row.valve else lifecycle.READY
         detail: dict[str, str | int] = {"nodes": len(node_ids), "release": wanted.sequence}
         events.note(session, identifier, now_us(), "created", who, detail)
     return Made(identifier, len(node_ids), what.has_valve)
+
+
+def _still(session: Session, identifier: int, asked_us: int) -> Rollout:
+    """The rollout, locked, while its making is the one that began then."""
+    row = session.get_one(Rollout, identifier, with_for_update=True, populate_existing=True)
+    if row.state in (lifecycle.CANCELING, lifecycle.CANCELED):
+        raise RolloutError(f"rollout {row.name} was cancelled while it was made")
+    if row.asked_us != asked_us:
+        raise RolloutError(f"rollout {row.name} is being made by another: kapok rollout list")
+    return row
 
 
 def _unused(session: Session, wanted: Wanted) -> Rollout | None:

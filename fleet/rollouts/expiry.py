@@ -22,7 +22,9 @@ def waits(session: Session, now_us: int) -> bool:
 def expire(session: Session, offerer: Offerer, now_us: int) -> int:
     """End what is over its time, some at a time; how many. Late nodes are told to drop it."""
     rows = session.scalars(
-        select(Update).where(Update.id.in_(_over(now_us).limit(MOST))).with_for_update()
+        select(Update)
+        .where(Update.id.in_(_over(now_us).limit(MOST)), Update.open_for.is_not(None))
+        .with_for_update(skip_locked=True)  # another process has those, or had
     ).all()
     if not rows:
         return 0

@@ -20,7 +20,8 @@ CHUNK = 50_000
 # The same pages are in every part: let many parts go before they are copied into the database.
 _ROOMY = ("PRAGMA cache_size=-131072", "PRAGMA wal_autocheckpoint=65536")
 CANARY, STAGE, LATE = "canary", "stage", "late"
-WAITING, OPEN, DONE = "waiting", "open", "done"  # states of a group
+# States of a group; `never`: the rollout was over before its turn.
+WAITING, OPEN, DONE, NEVER = "waiting", "open", "done", "never"
 
 Progress = Callable[[int, int], None]
 
@@ -63,8 +64,11 @@ def clear(database: Database, rollout_id: int) -> None:
 def fill(
     database: Database, rollout_id: int, sequence: int, plan: Plan,
     node_ids: Sequence[str], cells: Sequence[str], progress: Progress,
+    check: Callable[[Session], object],
 ) -> None:  # fmt: skip
-    """Write the places of nodes and the groups; `progress` is told how many of how many."""
+    """Write the places of nodes and the groups; `progress` is told how many of how many, and
+    `check` raises in a transaction that is not to be.
+    """
     total = len(node_ids)
     sizes = order.sizes(total, plan.canary, plan.stages)
     # Constants of our own stand in the statement: a row with few parameters takes half the time.
@@ -80,6 +84,7 @@ def fill(
     written = 0
     for rows in _chunks(_rows(sizes, node_ids, cells, places)):
         with database.begin() as session:
+            check(session)
             connection = session.connection()
             if connection.dialect.name == "sqlite":
                 for pragma in _ROOMY:
@@ -88,6 +93,7 @@ def fill(
         written += len(rows)
         progress(written, total)
     with database.begin() as session:
+        check(session)
         _groups(session, rollout_id, sizes, plan)
 
 

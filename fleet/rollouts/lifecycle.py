@@ -2,15 +2,14 @@
 
 from typing import Final
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from fleet.control.persons import check_person, same
 from fleet.registry.operations import now_us
-from fleet.rollouts import events, moves, pace, states, target
+from fleet.rollouts import events, pace, target
 from fleet.rollouts.errors import RolloutError
-from fleet.rollouts.states import Actor
-from fleet.rollouts.tables import Rollout, RolloutCohort, Update
+from fleet.rollouts.tables import Rollout
 
 CREATING: Final = "creating"
 WAITING: Final = "waiting"  # for a second person's approval
@@ -27,8 +26,6 @@ STATES: Final = (
 OVER: Final = (CANCELED, FINISHED)
 ACTIVE: Final = (RUNNING, PAUSED, STOPPED)  # they hold a slot
 AT_ONCE: Final = 10  # rollouts that are active; one more slot is kept for an urgent one
-_RETRY_CHUNK = 1000
-_RETRIED = (states.FAILED, states.TIMED_OUT, states.LOST, states.ROLLED_BACK)
 
 
 def find(session: Session, name: str) -> Rollout:
@@ -53,7 +50,7 @@ def approve(
         raise RolloutError(f"rollout {row.name} needs no approval: no node of it has a valve")
     if row.approved_us is not None:
         raise RolloutError(f"rollout {row.name} was approved by {row.approved_by} already")
-    _expect(row, "approved", WAITING)
+    expect(row, "approved", WAITING)
     if same(row.asked_by, who):
         raise RolloutError(
             f"rollout {row.name} was made by {row.asked_by}: another person approves it"
@@ -75,9 +72,9 @@ def start(session: Session, row: Rollout, person: str) -> None:
         raise RolloutError(
             f"rollout {row.name} waits for a second person: kapok rollout approve {row.name}"
         )
-    _expect(row, "started", READY)
-    target.aim(session, row.sequence)  # it may have been revoked since
-    _slot(session, row)
+    expect(row, "started", READY)
+    target.aim(session, row.sequence, now_us())  # it may have been revoked since
+    check_slot(session, row)
     row.state, row.why, row.started_us = RUNNING, "", now_us()
     row.due_us = row.started_us
     row.budget, row.budget_us = 0, row.started_us - pace.MINUTE_US  # a minute's worth at once
@@ -89,7 +86,7 @@ def pause(session: Session, row: Rollout, person: str) -> None:
     have taken goes on.
     """
     who = check_person(person)
-    _expect(row, "paused", RUNNING)
+    expect(row, "paused", RUNNING)
     row.state, row.why, row.due_us = PAUSED, "", now_us()
     events.note(session, row.id, now_us(), "paused", who)
 
@@ -110,8 +107,8 @@ def resume(session: Session, row: Rollout, person: str) -> None:
             f"rollout {row.name} was stopped by its errors: kapok rollout retry {row.name} tries "
             f"them again, kapok rollout cancel {row.name} ends it"
         )
-    _expect(row, "resumed", PAUSED)
-    target.aim(session, row.sequence)
+    expect(row, "resumed", PAUSED)
+    target.aim(session, row.sequence, now_us())
     row.state, row.why, row.due_us = RUNNING, "", now_us()
     events.note(session, row.id, now_us(), "resumed", who)
 
@@ -125,41 +122,16 @@ def cancel(session: Session, row: Rollout, person: str) -> None:
     events.note(session, row.id, now_us(), "canceled", who)
 
 
-def retry(session: Session, row: Rollout, person: str) -> int:
-    """Schedule anew what failed, and only that, and go on; how many. What a node rejected is not
-    tried again. One call is one transaction: of a great rollout call until it is 0.
-    """
-    who = check_person(person)
-    _expect(row, "retried", RUNNING, PAUSED, STOPPED)
-    found = session.scalars(
-        select(Update.id)
-        .where(Update.rollout_id == row.id, Update.state.in_(_RETRIED))
-        .limit(_RETRY_CHUNK)
-    ).all()
-    now = now_us()
-    done = moves.move(session, found, states.SCHEDULED, Actor.PERSON, now, "retry")
-    # What was counted against the release is forgiven: it is weighed anew.
-    session.execute(
-        update(RolloutCohort)
-        .where(RolloutCohort.rollout_id == row.id)
-        .values(offered=RolloutCohort.offered - RolloutCohort.bad, bad=0)
-    )
-    if done:
-        events.note(session, row.id, now, "retried", who, {"nodes": len(done)})
-    if row.state == STOPPED and len(found) < _RETRY_CHUNK:
-        target.aim(session, row.sequence)
-        row.state, row.why, row.due_us = RUNNING, "", now
-    return len(done)
-
-
-def _expect(row: Rollout, act: str, *wanted: str) -> None:
+def expect(row: Rollout, act: str, *wanted: str) -> None:
+    """RolloutError unless it is in one of these states."""
     if row.state not in wanted:
         raise RolloutError(
             f"rollout {row.name} is {row.state}: only one that is {' or '.join(wanted)} is {act}"
         )
 
 
-def _slot(session: Session, row: Rollout) -> None:
+def check_slot(session: Session, row: Rollout) -> None:
+    """RolloutError where too many are active beside it."""
     active = (
         session.scalar(select(func.count()).select_from(Rollout).where(Rollout.state.in_(ACTIVE)))
         or 0

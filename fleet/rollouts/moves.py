@@ -88,7 +88,9 @@ def _change(
     changes: "counting.Changes",
 ) -> None:  # fmt: skip
     before = (row.state, states.is_error(row.state, row.attempts))
-    row.state, row.reason, row.moved_us = to, reason[:REASON], now_us
+    # What failed has a reason, if only that: it is found by it.
+    row.reason = reason[:REASON] or (to if to in states.BAD else "")
+    row.state, row.moved_us = to, now_us
     if len(row.history) < MOST_HISTORY or to in states.FINAL:
         row.history += f"{now_us} {to} {actor} {reason[:REASON]}\n"
     if mark is not None:

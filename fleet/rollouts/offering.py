@@ -25,6 +25,9 @@ LATER_US = {
     "signal": 6 * HOUR_US,
     "state": 12 * HOUR_US,
 }
+SOON_US = 10_000_000
+# What does not end by itself within a known time.
+LASTING = ("no-offer", "battery", "signal", "state")
 _ROUNDS = 3  # of looking, where most that are due must wait
 _GONE = ("revoked", "retired")
 
@@ -64,7 +67,8 @@ def offer_some(
         numbers = offerer.offer(session, fit, now_us) if fit else {}
         for each in fit:
             each.number = numbers.get(each.id, each.number)
-        _later(session, [each.id for each in fit if each.id not in numbers], "no-offer", now_us)
+        without = [each.id for each in fit if each.id not in numbers]
+        _later(session, without, "no-offer", now_us, LATER_US["no-offer"])
         moved = moves.move(session, numbers, states.OFFERED, Actor.FLEET, now_us)
         offered += len(moved)
         if offered >= most:
@@ -119,20 +123,24 @@ def _sorted_out(
         if end:
             ends.setdefault(end, []).append(each.id)
             continue
-        if wait == "busy" and row.urgent and ((known and known.busy_sequence) or 0) < row.sequence:
-            in_the_way.append(known.busy if known and known.busy else 0)
-            wait = None
-        if not wait and loads[each.cell] >= plan.per_area and not row.urgent:
+        load, displaced = loads[each.cell], None
+        if wait == "busy" and row.urgent and known and (known.busy_sequence or 0) < row.sequence:
+            wait, displaced = None, known.busy
+            load -= 1  # it takes its place
+        if not wait and load >= plan.per_area:
             wait = "area-full"
         if wait:
             waits.setdefault(wait, []).append(each.id)
-        else:
-            loads[each.cell] += 1
-            fit.append(each)
+            continue
+        loads[each.cell] = load + 1
+        fit.append(each)
+        if displaced is not None:
+            in_the_way.append(displaced)
     for (state, reason), ids in ends.items():
         moves.move(session, ids, state, Actor.FLEET, now_us, reason)
     for reason, ids in waits.items():
-        _later(session, ids, reason, now_us)
+        soon = row.urgent and reason == "area-full"  # what becomes free there is its own
+        _later(session, ids, reason, now_us, SOON_US if soon else LATER_US[reason])
     if in_the_way:
         take_back(session, offerer, in_the_way, states.SUPERSEDED, Actor.FLEET, "urgent", now_us)
     return fit
@@ -199,11 +207,11 @@ def _loads(session: Session, cells: set[str]) -> Counter[str]:
     return Counter({cell: count for cell, count in rows})  # noqa: C416
 
 
-def _later(session: Session, ids: list[int], reason: str, now_us: int) -> None:
+def _later(session: Session, ids: list[int], reason: str, now_us: int, after_us: int) -> None:
     if ids:
         session.execute(
             update(Update)
             .where(Update.id.in_(ids), Update.state == states.SCHEDULED)
-            .values(due_us=now_us + LATER_US[reason], reason=reason)
+            .values(due_us=now_us + after_us, reason=reason)
             .execution_options(synchronize_session="fetch")
         )

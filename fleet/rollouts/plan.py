@@ -3,12 +3,12 @@
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
-from functools import cached_property
 from typing import Any
 
 from fleet.rollouts import windows
 from fleet.rollouts.errors import RolloutError
 from fleet.rollouts.states import MOST_ATTEMPTS
+from fleet.rollouts.windows import Window
 
 
 @dataclass(frozen=True)
@@ -16,15 +16,16 @@ class Plan:
     """All of it with its defaults; shares in permille.
 
     Stages: `canary` terminals, then `stages`, in percent of the rest, which make 100; a stage
-    ends when `done` of it have ended, the canary when all have. With `late` those that join later
-    come last.
-    What stops it: surely more than `errors` of those that ended, once `sample` have; `trip`
-    errors of the canary, whatever the sample (gate.py).
+    ends when `done` of it have ended, the canary when all have that can be offered. With `late`
+    those that join later come last.
+    What stops it: surely more than `errors` of those that ended, once `sample` have, or most of
+    fewer; `trip` errors of the canary, whatever the sample (gate.py).
     Pace: `per_minute` offers, times `factor` (in tenths) whenever `every` more have succeeded, up
     to `most_per_minute`; in one area `per_area` at once at most.
     Conditions: offers only in `windows`, by the local time of `zone`, and only to nodes whose
     battery has `battery_mv` and whose signal is `signal_dbm` at least, as far as they told.
-    `retries`: how often what failed is tried again. After `days` what was not reached is let go.
+    `retries`: how often what failed is tried again. After `days` what was not reached is let go,
+    and nobody joins any more.
     """
 
     canary: int = 50
@@ -32,7 +33,7 @@ class Plan:
     done: int = 900
     errors: int = 20
     sample: int = 50
-    trip: int = 0  # 0: a tenth of the canary, 3 at least
+    trip: int = 0  # 0: by the canary's size, see gate.trips
     per_minute: int = 60
     factor: int = 20
     every: int = 500
@@ -46,15 +47,16 @@ class Plan:
     days: int = 90
     late: bool = False
 
-    @cached_property
-    def trips(self) -> int:
-        """How many errors of the canary stop it."""
-        return self.trip or max(3, self.canary // 10)
-
     def opens_us(self, now_us: int) -> int:
         """When offers may go out next, us."""
-        parsed = [windows.parse(each) for each in self.windows]
-        return windows.opens_us(parsed, windows.zone(self.zone), now_us)
+        return windows.opens_us(self._windows(), windows.zone(self.zone), now_us)
+
+    def shortest_s(self) -> int:
+        """How long the shortest window is open; 0: there is none."""
+        return min(map(windows.length_s, self._windows()), default=0)
+
+    def _windows(self) -> list[Window]:
+        return [windows.parse(each) for each in self.windows]
 
 
 _BOUNDS: dict[str, tuple[int, int]] = {

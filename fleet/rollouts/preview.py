@@ -47,7 +47,7 @@ class Standing(NamedTuple):
 
 def preview(session: Session, sequence: int, query: str, plan: Plan, now_us: int) -> Preview:
     """Counts alone, by one statement each; QueryError, ReleaseError, RolloutError."""
-    what = target.aim(session, sequence)
+    what = target.aim(session, sequence, now_us)
     grounds = target.grounds(what, query, now_us)
     place = target.reason(grounds).label("place")
     inner = nodes(place, target.CELL.label("cell")).subquery()
@@ -74,7 +74,7 @@ def standings(
     session: Session, sequence: int, query: str, now_us: int, after: str = "", limit: int = 100
 ) -> list[Standing]:
     """The nodes that are left out, each with its reason, by node id behind `after`."""
-    grounds = target.grounds(target.aim(session, sequence), query, now_us)
+    grounds = target.grounds(target.aim(session, sequence, now_us), query, now_us)
     place = target.reason(grounds)
     rows = session.execute(
         nodes(Terminal.id, place.label("place"))
@@ -87,7 +87,7 @@ def standings(
 
 def standing(session: Session, sequence: int, query: str, node_id: str, now_us: int) -> Standing:
     """Of one node; RolloutError where there is none."""
-    grounds = target.grounds(target.aim(session, sequence), query, now_us)
+    grounds = target.grounds(target.aim(session, sequence, now_us), query, now_us)
     row = session.execute(
         nodes(Terminal.id, target.reason(grounds)).where(Terminal.id == check_node_id(node_id))
     ).first()

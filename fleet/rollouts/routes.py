@@ -13,7 +13,7 @@ from fleet.errors import Refusal
 from fleet.query.errors import QueryError
 from fleet.registry.operations import now_us
 from fleet.releases.errors import ReleaseError
-from fleet.rollouts import listing, wording
+from fleet.rollouts import listing, states, wording
 from fleet.rollouts import preview as previews
 from fleet.rollouts.errors import RolloutError
 from fleet.rollouts.plan import Plan
@@ -21,6 +21,8 @@ from fleet.rollouts.plan import Plan
 Limit = Annotated[int, Query(ge=1, le=listing.PAGE)]
 Lang = Annotated[str, Query(pattern="^(en|zh)$")]
 Number = Annotated[int, Query(ge=0, lt=1 << 31)]
+Canary = Annotated[int, Query(ge=1, le=100_000)]
+State = Annotated[str, Query(pattern=f"^({'|'.join(states.ALL)})?$")]
 ERRORS = (RolloutError, QueryError, ReleaseError)
 
 
@@ -149,7 +151,7 @@ def router(database: Database) -> APIRouter:
 
     @routes.get("/api/rollouts/preview")
     def preview(
-        release: Number, where: str, canary: int = Plan.canary, lang: Lang = "en"
+        release: Number, where: str, canary: Canary = Plan.canary, lang: Lang = "en"
     ) -> PreviewOut:
         """How many nodes a rollout would have, and why others are left out."""
         with database.read() as session:
@@ -194,7 +196,7 @@ def router(database: Database) -> APIRouter:
 
     @routes.get("/api/rollouts/{name}/nodes")
     def parts(
-        name: str, state: str = "", after: Number = 0, limit: Limit = 100, lang: Lang = "en"
+        name: str, state: State = "", after: Number = 0, limit: Limit = 100, lang: Lang = "en"
     ) -> list[PartOut]:
         """What became of it at each node, in its order, those behind place `after`."""
         with database.read() as session:

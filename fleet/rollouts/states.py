@@ -34,7 +34,7 @@ TIMED_OUT: Final = "timed-out"  # heard of, but not done in time; may be tried a
 LOST: Final = "lost"  # nothing was heard until its deadline
 ROLLED_BACK: Final = "rolled-back"
 CANCELED: Final = "canceled"
-REMOVED: Final = "removed"  # the terminal is gone
+REMOVED: Final = "removed"  # let go: the terminal is gone, or the time was over
 SUPERSEDED: Final = "superseded"  # something newer is there, or on its way
 
 # In the order in which a node goes through them.

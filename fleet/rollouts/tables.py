@@ -170,6 +170,8 @@ Index(
     sqlite_where=Update.due_us.is_not(None),
     postgresql_where=Update.due_us.is_not(None),
 )
+# Page by page, and what an interrupted making left.
+Index("ix_updates_place", Update.rollout_id, Update.place)
 Index(
     "ix_updates_step",
     Update.step_us,

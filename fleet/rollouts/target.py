@@ -9,7 +9,7 @@ from fleet.identity.token_tables import NodeHmacKey
 from fleet.query import grammar, statement
 from fleet.query.fields import Bool, Context, negated
 from fleet.registry.tables import Terminal
-from fleet.releases import store
+from fleet.releases import store, verify
 from fleet.releases.tables import PROMOTED
 from fleet.rollouts.errors import RolloutError
 from fleet.updates.tables import Running
@@ -29,6 +29,7 @@ class Aim(NamedTuple):
     role: str
     board: str
     runtime: tuple[int, int]
+    needs: dict[int, int]  # the least version of a component that must be there before
     brings_runtime: bool
     jumps: bool  # the root keys signed it: a great jump of the sequence is allowed
 
@@ -46,7 +47,7 @@ class Ground(NamedTuple):
     holds: Bool
 
 
-def aim(session: Session, sequence: int) -> Aim:
+def aim(session: Session, sequence: int, now_us: int) -> Aim:
     """Of a release that may be offered; ReleaseError and RolloutError say why not."""
     found = store.release(session, sequence)
     if found.state != PROMOTED:
@@ -54,9 +55,10 @@ def aim(session: Session, sequence: int) -> Aim:
             f"release {sequence} is {found.state}: kapok release promote {sequence}"
         )
     manifest = wire.decode(found.manifest)
+    verify.in_time(manifest, now_us)
     _, signatures = wire.unseal(found.envelope)
     return Aim(
-        sequence, found.role, found.board, manifest.runtime,
+        sequence, found.role, found.board, manifest.runtime, dict(manifest.needs),
         any(each.kind == wire.RUNTIME for each in manifest.components),
         any(modulus for _kid, _signature, modulus in signatures),
     )  # fmt: skip
@@ -86,6 +88,11 @@ def grounds(what: Aim, query: str, now_us: int) -> list[Ground]:
         least, most = what.runtime
         fits = or_(Running.runtime == 0, Running.runtime.between(least, most))
         found.append(Ground("runtime", "", or_(unsaid, fits)))
+    if what.needs:  # of the keys no node says which it has: it is asked
+        application = what.needs.get(wire.APPLICATION, 0)
+        runtime = what.needs.get(wire.RUNTIME, 0)
+        has = and_(runs >= application, or_(Running.runtime == 0, Running.runtime >= runtime))
+        found.append(Ground("needs", "", or_(unsaid, has)))
     has_key = exists().where(NodeHmacKey.node_id == Terminal.id).correlate(Terminal)
     found.append(Ground("key", "", has_key))
     return found

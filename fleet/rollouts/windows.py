@@ -73,6 +73,11 @@ def opens_us(windows: Sequence[Window], where: tzinfo, now_us: int) -> int:
     return (min(begins) - _EPOCH) // timedelta(microseconds=1)
 
 
+def length_s(window: Window) -> int:
+    """How long it is open, by a clock that nobody changes."""
+    return ((window.end - window.begin) % 1440 or 1440) * 60
+
+
 def _moment(day: date, minutes: int, where: tzinfo) -> datetime:
     # By the local clock, and in UTC: differences of local times pass over a change of the clock.
     later, minutes = divmod(minutes, 1440)

@@ -14,6 +14,16 @@ def state_text(state: str, why: str, lang: str) -> str:
     return f"{said}: {texts.say(f'rollout-why.{why}', lang)}" if why else said
 
 
+def picture_text(key: str, lang: str, **values: object) -> str:
+    """A line of a picture of rollouts."""
+    return texts.say(f"rollout-picture.{key}", lang, values)
+
+
+def headings(keys: str, lang: str) -> list[str]:
+    """Of a table, by the names of its columns."""
+    return [texts.say(f"rollout-heading.{key}", lang) for key in keys.split()]
+
+
 def group_text(name: str, lang: str) -> str:
     """A group's name."""
     kind, _, number = name.partition("-")
@@ -28,8 +38,10 @@ def update_text(state: str, lang: str) -> str:
 
 def reason_text(reason: str, lang: str) -> str:
     """Why it is in that state; a key that nobody knows stays as it is."""
-    key = f"reason.{reason}"
-    return texts.say(key, lang) if key in texts.known() else reason
+    for kind in ("reason", "progress"):
+        if f"{kind}.{reason}" in texts.known():
+            return texts.say(f"{kind}.{reason}", lang)
+    return reason
 
 
 def event_text(event: Event, lang: str) -> str:

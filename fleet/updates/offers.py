@@ -14,6 +14,7 @@ from fleet.control.tables import Downlink
 from fleet.identity import hmac_keys
 from fleet.identity.wrapping import Wrapper
 from fleet.registry.tables import Terminal
+from fleet.releases import verify
 from fleet.releases.errors import ReleaseError
 from fleet.rollouts.tables import Update
 from fleet.updates import deadlines, packing, parts, running, shelf
@@ -63,7 +64,7 @@ def assign(session: Session, updates: Sequence[Update], now_us: int) -> dict[int
         base = None if runs is None or each.id in spoilt else runs.image
         key = (each.sequence, base)
         if key not in made:
-            made[key] = _made(session, each.sequence, base)
+            made[key] = _made(session, each.sequence, base, now_us)
         found = made[key]
         if found is not None and each.node_id in roles:
             chosen[each.node_id] = (each, found)
@@ -126,9 +127,10 @@ def withdraw(session: Session, updates: Iterable[Update], now_us: int) -> None:
         session.execute(insert(Assigned), rows)
 
 
-def _made(session: Session, sequence: int, image: int | None) -> _Offer | None:
+def _made(session: Session, sequence: int, image: int | None, now_us: int) -> _Offer | None:
     try:
         held = shelf.held(session, sequence)
+        verify.in_time(held.manifest, now_us)
     except ReleaseError as e:
         log.error("a release is not offered", sequence=sequence, reason=str(e))
         return None

@@ -19,13 +19,14 @@ _REJECTED = {
     release.BAD_SIGNATURE: "bad-signature", release.OLDER: "older", release.JUMP: "jump",
     release.WRONG_ROLE: "wrong-role", release.WRONG_BOARD: "wrong-board",
     release.WRONG_ABI: "wrong-abi", release.WRONG_RUNTIME: "wrong-runtime",
-    release.MISSING: "missing", release.MALFORMED: "malformed",
+    release.MALFORMED: "malformed",
 }  # fmt: skip
 # May go well the next time.
 _FAILED = {
     release.WITHDRAWN: "withdrawn", release.BAD_DIGEST: "bad-digest", release.STALE: "stale",
     release.BASE_DIFFERS: "base-differs", release.NO_SPACE: "no-space",
     release.BAD_DELTA: "bad-delta", release.MODEM_FAILED: "modem-failed",
+    release.MISSING: "missing",  # what it needs may be installed by then
     command.EXPIRED: "stale", command.NO_CLOCK: "no-clock", command.UNPOWERED: "unpowered",
 }  # fmt: skip
 _BACK = {

@@ -8,8 +8,10 @@ from fleet.wire import release
 
 Part = tuple[int, int, int, bytes]  # kind, form, bytes of it in the stream, base
 
-# In the order in which a node does them: what the next one may need goes first.
-ORDER = (release.KEYS, release.PACK, release.MODEM, release.RUNTIME, release.APPLICATION)
+# In the order of the stream; in which a node does them is its own matter. A runtime goes block by
+# block into its partition, in the units of an encrypted flash: it begins where the envelope ends,
+# on a multiple of them.
+ORDER = (release.RUNTIME, release.KEYS, release.PACK, release.MODEM, release.APPLICATION)
 # Keys and packs are not worth a DEFLATE. A runtime goes block by block into its partition, and has
 # no place beside it: of 4 MiB of flash the file system has 0.6.
 _AS_IT_IS = (release.KEYS, release.PACK, release.RUNTIME)

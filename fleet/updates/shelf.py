@@ -2,11 +2,12 @@
 
 from typing import NamedTuple
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from fleet.releases import deltas, store
-from fleet.releases.errors import ReleaseError, UnknownRelease
-from fleet.releases.tables import PROMOTED
+from fleet.releases.errors import ReleaseError
+from fleet.releases.tables import PROMOTED, Release
 from fleet.wire import release
 
 
@@ -27,10 +28,8 @@ class Held(NamedTuple):
 
 def may_be_given(session: Session, sequence: int) -> bool:
     """Whether a release was promoted, and not revoked."""
-    try:
-        return store.release(session, sequence).state == PROMOTED
-    except UnknownRelease:
-        return False
+    state = session.scalar(select(Release.state).where(Release.sequence == sequence))
+    return state == PROMOTED
 
 
 def held(session: Session, sequence: int) -> Held:
@@ -51,7 +50,7 @@ def base_of(session: Session, image: int) -> bytes | None:
     them: what a delta starts from. None for an image that no release has.
     """
     found = store.find_by_image(session, image.to_bytes(4, "big"))
-    return None if found is None else store.release(session, found).image
+    return None if found is None else image_of(session, found)
 
 
 def delta(session: Session, base: bytes, sequence: int) -> bytes | None:
@@ -61,7 +60,4 @@ def delta(session: Session, base: bytes, sequence: int) -> bytes | None:
 
 def image_of(session: Session, sequence: int) -> bytes | None:
     """The first BASE bytes of the digest of a release's application, whatever its state."""
-    try:
-        return store.release(session, sequence).image
-    except UnknownRelease:
-        return None
+    return session.scalar(select(Release.image).where(Release.sequence == sequence))

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from fleet.control.tables import Downlink
 from fleet.identity import hmac_keys
 from fleet.registry.operations import show_node
-from fleet.rollouts import states
+from fleet.rollouts import lifecycle, states
 from fleet.rollouts.tables import Rollout, Update
 from fleet.updates import shelf
 from fleet.updates.stamping import parts_of
@@ -35,11 +35,14 @@ class Line(NamedTuple):
 
 
 class Waits(NamedTuple):
-    """What is waited for: the key of a text, `waits.<what>`; until when, us, None: no end."""
+    """What is waited for: the key of a text, `waits.<what>`; `until_us`: its deadline, `again_us`:
+    when the fleet looks at it the next time. None: there is none.
+    """
 
     what: str
     values: dict[str, Any]
-    until_us: int | None
+    until_us: int | None = None
+    again_us: int | None = None
 
 
 class Story(NamedTuple):
@@ -126,9 +129,9 @@ def _waits(
     handed: dict[int, int | None],
 ) -> Waits:  # fmt: skip
     if state != "active":
-        return Waits("state", {"state": state}, None)
+        return Waits("state", {"state": state})
     if not updates:
-        return Waits("no-update", {}, None)
+        return Waits("no-update", {})
     open_ones = [each for each in updates if each[0].state in states.OPEN]
     scheduled = [each for each in updates if each[0].state == states.SCHEDULED]
     row, rollout, rollout_state = (open_ones or scheduled or list(updates))[0]
@@ -141,9 +144,12 @@ def _waits(
     if row.state in states.OPEN:
         return Waits(_open(session, row, handed, values), values, row.step_us)
     if row.state == states.SCHEDULED:
-        return Waits(_scheduled(session, row, rollout_state), values, row.due_us)
-    again = row.state in states.COUNTED and row.due_us is not None
-    return Waits("again" if again else "ended", values, row.due_us)
+        what = _scheduled(session, row, rollout_state)
+    elif row.state not in states.COUNTED or row.due_us is None:
+        what = "ended"
+    else:
+        what = "again" if rollout_state == lifecycle.RUNNING else "rollout"
+    return Waits(what, values, again_us=row.due_us if what in ("again", "condition") else None)
 
 
 def _open(
@@ -161,7 +167,7 @@ def _open(
 
 
 def _scheduled(session: Session, row: Update, rollout_state: str) -> str:
-    if rollout_state != "running":
+    if rollout_state != lifecycle.RUNNING:
         return "rollout"
     if not hmac_keys.holders(session, [row.node_id]):
         return "key"

@@ -20,7 +20,7 @@ def said(story: Story, lang: str) -> dict[str, Any]:
     ]
     waits = {
         "what": story.waits.what, **story.waits.values, "until": iso(story.waits.until_us),
-        "says": waits_text(story.waits, lang),
+        "again": iso(story.waits.again_us), "says": waits_text(story.waits, lang),
     }  # fmt: skip
     return {
         "node": story.node_id, "state": story.state, "last_report": iso(story.last_report_us),
@@ -42,11 +42,11 @@ def line_text(line: Line, lang: str) -> str:
 
 def waits_text(waits: Waits, lang: str) -> str:
     """What a node waits for, and until when."""
-    text = texts.say(f"waits.{waits.what}", lang, _words(waits.values, lang))
-    if waits.until_us is None:
-        return text
-    until = texts.say("waits.until", lang, {"until": iso(waits.until_us)})
-    return f"{text} {until}"
+    said = [texts.say(f"waits.{waits.what}", lang, _words(waits.values, lang))]
+    for key, at_us in (("until", waits.until_us), ("next", waits.again_us)):
+        if at_us is not None:
+            said.append(texts.say(f"waits.{key}", lang, {"at": iso(at_us)}))
+    return " ".join(said)
 
 
 def runs_text(story: Story, lang: str) -> str:
@@ -84,6 +84,8 @@ def _words(values: Mapping[str, Any], lang: str) -> dict[str, Any]:
     words = dict(values)
     if "state" in words:
         words["state"] = _optional("progress", str(words["state"]), lang)
+    if "rollout_state" in words:
+        words["rollout_state"] = _optional("rollout-state", str(words["rollout_state"]), lang)
     if words.get("reason"):
         reason = _reason(str(words["reason"]), lang)
         words["reason"] = texts.say("reason.behind", lang, {"reason": reason})

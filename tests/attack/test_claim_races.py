@@ -101,11 +101,13 @@ def test_a_hundred_at_once_for_one_board_take_one_and_end_with_one_certificate(
 def test_sabotage_a_count_that_is_read_and_then_written_is_overdrawn(fleet: EnrolFleet) -> None:
     """What the conditional UPDATE is for: the same without it, and without the row's lock."""
     fleet.token(1)
+    all_have_read = threading.Barrier(AT_ONCE)
 
     def work(number: int) -> str:
         with fleet.database.read() as session:
             row = session.scalars(select(ClaimToken)).one()
             used, good = row.used, row.used < row.count
+        all_have_read.wait(60)
         if not good:
             return "spent"
         with fleet.database.begin() as session:

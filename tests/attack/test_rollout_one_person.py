@@ -46,7 +46,13 @@ def test_another_name_under_the_same_account(fleet: Fleet) -> None:
     nothing_goes_out(fleet)
 
 
-@pytest.mark.parametrize("act", ["start", "resume", "retry", "pause"])
+def test_without_an_approval_by_a_retry(fleet: Fleet) -> None:
+    with pytest.raises(RolloutError):
+        fleet.retry()
+    assert fleet.row().state == lifecycle.WAITING
+
+
+@pytest.mark.parametrize("act", ["start", "resume", "pause"])
 def test_without_an_approval(fleet: Fleet, act: str) -> None:
     with pytest.raises(RolloutError):
         fleet.do(act)

@@ -143,7 +143,7 @@ def an_empty_key() -> Offer:
     return of_his(sealed=release.seal(raw, [(bytes(8), bytes(384), bytes(384))]))
 
 
-STRATEGIES: list[Callable[[], Offer]] = [
+ATTEMPTS: list[Callable[[], Offer]] = [
     own_key, own_key_by_the_real_name, own_key_as_root, one_root_key_stolen, signature_of_another,
     real_envelope_own_code, real_envelope_own_delta, real_envelope_own_code_deflated,
     longer_than_it_is, keys_of_his, keys_by_the_release_key, keys_by_one_root_key, no_signature,
@@ -151,9 +151,9 @@ STRATEGIES: list[Callable[[], Offer]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
-def test_attack_server_with_all_online_keys(board: Board, strategy: Callable[[], Offer]) -> None:
-    board.give(strategy())
+@pytest.mark.parametrize("attempt", ATTEMPTS)
+def test_attack_server_with_all_online_keys(board: Board, attempt: Callable[[], Offer]) -> None:
+    board.give(attempt())
     results = board.go(12)
     assert [result for _, result, _ in results if result == 0] == []
     assert (board.runs, board.nvs["trust"]) == (OLD, rig.trusted())
@@ -247,8 +247,8 @@ def test_attack_many_nodes_many_ways(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(6):
         (board,) = [next(rig.boards(monkeypatch))]
         for number in range(1, 6):
-            strategy = chance.choice([*STRATEGIES, rig.offer])
-            board.give(strategy(), number)
+            attempt = chance.choice([*ATTEMPTS, rig.offer])
+            board.give(attempt(), number)
             board.fleet.most = chance.choice([3, 1 << 30])
             for _ in range(chance.randrange(1, 9)):
                 board.wake()

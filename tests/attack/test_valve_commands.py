@@ -72,7 +72,7 @@ def test_sabotage_without_the_expiry_an_old_command_is_executed() -> None:
 
 def test_sabotage_without_the_mac_anybody_commands() -> None:
     def off(modules: Any) -> None:
-        modules.commands._same = lambda one, other: True
+        modules.commands.fleetkey.said = lambda nvs, data, mac: True
 
     shown(off, FOREIGN)
 

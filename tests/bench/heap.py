@@ -15,6 +15,7 @@ import heapq
 import sqlite3
 import sys
 import tempfile
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from fleet.flashing import partitions
@@ -27,6 +28,7 @@ from hil.virtual.board import FLASH_SIZE, VirtualBoard
 from hil.virtual.node import VirtualNode, mac_of
 from hil.virtual.scenes import HOUR, SECOND
 from hil.virtual.stimulus import Do
+from tests.bench import heap_floor
 
 AREA = ("440106", "Tianhe")
 LIMIT_KB = 96
@@ -85,7 +87,7 @@ class Bench:
         free = ("--port", "0", "--broker-port", "0", "--coap-port", "0")
         self.fleet = FleetProcess(folder / "fleet", *free)
         self.ports: dict[str, int] = {}
-        self._runs = 0
+        self.runs = 0
 
     async def start(self) -> None:
         """Serve."""
@@ -96,11 +98,11 @@ class Bench:
 
     async def works(self, role: str, kilobytes: int) -> bool:
         """Whether a node lives through its day with a heap of so many KB."""
-        self._runs += 1
+        self.runs += 1
         short = asyncio.Event()  # boot.py survives it, so it does not count as a crash
         node = VirtualNode(
-            self.folder / f"run{self._runs}",
-            mac_of(f"heap {self._runs}"),
+            self.folder / f"run{self.runs}",
+            mac_of(f"heap {self.runs}"),
             scene_of(role),
             heapsize=f"{kilobytes}k",
             console=lambda line: short.set() if "MemoryError" in line else None,
@@ -166,17 +168,33 @@ class Bench:
         return -(-told[0] // 1024)
 
     async def smallest(self, role: str) -> int:
-        """By bisection, in KB."""
-        fails, works = 64, 160
-        if not await self.works(role, works):
-            raise RuntimeError(f"{role} does not live through its day with {works} KB")
-        while works - fails > STEP_KB:
-            middle = (works + fails) // 2
-            if await self.works(role, middle):
-                works = middle
-            else:
-                fails = middle
-        return works
+        """With which it lives through its day, in KB."""
+        return await _smallest(lambda kilobytes: self.works(role, kilobytes), role)
+
+    async def floor(self, role: str) -> int:
+        """With which a contact succeeds that does nothing else, in KB."""
+        made = self.folder / "floor"
+        if not made.exists():
+            heap_floor.sources(self.folder)
+        door = DOORS[role]
+        return await _smallest(
+            lambda kilobytes: heap_floor.makes_contact(self, role, door, kilobytes, made),
+            f"{role}'s contact",
+        )
+
+
+async def _smallest(lives: Callable[[int], Awaitable[bool]], what: str) -> int:
+    # By bisection.
+    fails, works = 64, 160
+    if not await lives(works):
+        raise RuntimeError(f"{what} does not end well with {works} KB")
+    while works - fails > STEP_KB:
+        middle = (works + fails) // 2
+        if await lives(middle):
+            works = middle
+        else:
+            fails = middle
+    return works
 
 
 async def run(roles: tuple[str, ...]) -> bool:
@@ -184,7 +202,7 @@ async def run(roles: tuple[str, ...]) -> bool:
     within the limit.
     """
     print(
-        f"{'role':<12}{'door':>6}{'heap KB':>9}{'shims':>8}{'firmware':>10}"
+        f"{'role':<12}{'door':>6}{'heap KB':>9}{'contact':>9}{'shims':>8}{'firmware':>10}"
         f"{'TLS':>6}{'ESP32 has':>11}"
     )
     within = True
@@ -194,11 +212,12 @@ async def run(roles: tuple[str, ...]) -> bool:
         try:
             for role in roles:
                 total, shims = await bench.smallest(role), await bench.shims(role)
+                contact = await bench.floor(role)
                 within = within and total <= LIMIT_KB
                 door = DOORS[role]
                 tls = TLS_KB if door == "mqtt" else 0
                 print(
-                    f"{role:<12}{door:>6}{total:>9}{shims:>8}{total - shims:>10}"
+                    f"{role:<12}{door:>6}{total:>9}{contact:>9}{shims:>8}{total - shims:>10}"
                     f"{tls:>6}{CHIP_KB:>11}",
                     flush=True,
                 )
@@ -213,9 +232,10 @@ def main() -> int:
     parser.add_argument("roles", nargs="*", default=list(ROLES))
     within = asyncio.run(run(tuple(parser.parse_args().roles)))
     print(
-        f"heap: the smallest -X heapsize of the 64-bit VM that works, limit {LIMIT_KB}; shims: the"
+        f"heap: the smallest -X heapsize of the 64-bit VM that works, limit {LIMIT_KB}; contact:"
     )
-    print("part of it that stands for a chip's C modules, and asyncio's core; firmware: the rest;")
+    print("that of a contact alone, without role and journal; shims: what stands for a chip's C")
+    print("modules, and asyncio's core; firmware: the rest of the whole;")
     print("TLS: its allowance, outside that heap; ESP32: without PSRAM, for firmware and TLS")
     return 0 if within else 1
 

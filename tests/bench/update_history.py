@@ -34,7 +34,7 @@ def table(folder: Path, commits: int) -> Iterator[str]:
         if old == new:
             yield f"{line[:58]:<60}{len(new):>8}    the same image"
             continue
-        patch = diff.pack(diff._sequential(old, new))
+        patch = deflated(diff._sequential(old, new))
         yield f"{line[:58]:<60}{len(new):>8}{len(deflated(new)):>8}{len(patch):>8}"
     yield ""
 

@@ -74,7 +74,7 @@ def _prepare(here: Path, new: Any, base: bytes, patch: bytes) -> None:
     stream = new.envelope + patch
     assignment = release.Assignment(
         NEW, hashlib.sha256(new.manifest).digest()[:16], EXPIRY, len(stream),
-        [(release.APPLICATION, release.DELTA, len(patch), slots.digest(base)[: release.BASE])],
+        [(release.APPLICATION, release.DELTA, len(patch), target.image_digest(base)[:8])],
         bytes(16),
     )  # fmt: skip
     (here / "job").write_bytes(cbor.encode([1, release.assign(assignment), 1, 0, 0, 0]))

@@ -18,7 +18,7 @@ from fleet.flashing import espimage
 from fleet.flashing.espimage import Description, Segment
 from fleet.flashing.filesystem import littlefs_image
 from fleet.paths import firmware_dir
-from fleet.releases import rescue, slots
+from fleet.releases import rescue, slots, target
 from fleet.wire import cbor, release, trust
 from fleet.wire.release import Assignment, Component, Manifest
 from fleet.wire.trust import Trust
@@ -35,8 +35,8 @@ LAYOUTS: dict[str, dict[str, Any]] = {
     "odd": {"vfs": 61, "romfs": 7, "rescue": 13},
 }
 SCENES = (
-    "full", "delta", "confirm", "revert", "unimportable", "lost", "damaged", "runtime",
-    "runtime_back",
+    "full", "delta", "confirm", "revert", "unimportable", "lost", "misread", "unbooted",
+    "damaged", "runtime", "runtime_back",
 )  # fmt: skip
 MEMORY = 2 * 4096 * 850
 _MAIN = "import world\nPAD = %r\ndef run():\n    world.run(%r)\n"
@@ -164,7 +164,7 @@ def build(folder: Path) -> Path:
         )
         for name in ("new", "bad", "broken")
     }
-    base = slots.digest(images["old"])[:8]
+    base = target.image_digest(images["old"])[:8]
     given = {
         "full": (application["new"], release.DEFLATED, _deflated(images["new"]), b""),
         "bad": (application["bad"], release.PLAIN, images["bad"], b""),

@@ -16,7 +16,7 @@ from node.wire import cbor, receipt, report
 
 NOW = 1_795_411_856
 TIMER, BUTTON = 4, 3
-HOLD = ("cycle", "retry", "clock", "reports", "log", "timekeeping", "power.energy")
+HOLD = ("cycle", "due", "retry", "clock", "reports", "log", "timekeeping", "power.energy")
 EPOCH = 464374526
 CONFIG = {
     "node": "1gntj14d2p", "role": "gas-meter", "modem": "bc660k", "host": "localhost",

@@ -14,7 +14,7 @@ from fleet.identity.token_tables import NodeHmacKey
 from fleet.registry import operations as registry
 from fleet.registry.tables import Terminal
 from fleet.releases.tables import PROMOTED, Release
-from fleet.rollouts import creating, lifecycle, moves, states, tick
+from fleet.rollouts import creating, lifecycle, moves, retrying, states, tick
 from fleet.rollouts.creating import Made, Wanted
 from fleet.rollouts.plan import Plan
 from fleet.rollouts.states import Actor
@@ -22,13 +22,14 @@ from fleet.rollouts.tables import Rollout, RolloutCount, RolloutGroup, Update
 from fleet.updates.tables import Running
 from fleet.wire import release as wire
 
+FAST: dict[str, Any] = {"per_minute": 1000, "most_per_minute": 1000, "sample": 10}
 HOUR_US = 3600 * 1_000_000
 DAY_US = 24 * HOUR_US
 SECOND_US = 1_000_000
 LI, WANG = "Li Wei", "Wang Fang"
 CLOCKS = (
     "fleet.rollouts.creating.now_us", "fleet.rollouts.lifecycle.now_us",
-    "fleet.registry.operations.now_us",
+    "fleet.rollouts.retrying.now_us", "fleet.registry.operations.now_us",
 )  # fmt: skip
 
 
@@ -147,10 +148,23 @@ class Fleet:
             row = lifecycle.find(session, name)
             return getattr(lifecycle, act)(session, row, by, **more)
 
+    def retry(self, name: str = "one", by: str = LI) -> int:
+        """A person has the failed ones tried again."""
+        return retrying.retry(self.database, name, by)
+
     def tick(self, after_s: float = 60) -> tick.Ticked:
         """Time passes, and what is due is done."""
         self.now += int(after_s * SECOND_US)
         return tick.tick(self.database, self.offers, self.now)
+
+    def play(self, ends: str = states.SUCCEEDED, rounds: int = 40) -> None:
+        """Ticks, and every offer ends so."""
+        for _ in range(rounds):
+            self.tick()
+            self.move(self.open_ids(), ends)
+            if self.row().state == lifecycle.FINISHED:
+                break
+        self.check()
 
     def row(self, name: str = "one") -> Rollout:
         with self.database.read() as session:

@@ -264,6 +264,10 @@ class Bricked(Exception):
     """No slot starts."""
 
 
+class Restarted(Exception):
+    """The supervisor resets the node."""
+
+
 class Board:
     """A node with one application, `OLD`, confirmed in slot a."""
 
@@ -273,6 +277,7 @@ class Board:
         machine.PWRON_RESET, machine.HARD_RESET, machine.WDT_RESET = 1, 2, 3
         machine.DEEPSLEEP_RESET = 4
         machine.reset_cause = lambda: self.cause
+        machine.reset = _restart
         self.cause = 1
         self.files = Files()
         self.files.mount(monkeypatch)
@@ -336,7 +341,11 @@ class Board:
         esp32.flash.reset()
         words = self.files.kept.get("/slot", b"a - good").decode().split()
         if words[2] != "good":
-            words = self._tried(words, "start")
+            try:
+                words = self._tried(words, "start")
+            except Restarted:
+                self.boot(2)
+                return
         while True:
             found = self.files.kept.get(f"/{words[0]}.romfs", b"")
             rest = found[36:]
@@ -392,6 +401,9 @@ class Board:
         assert self.state.load() == 1
         if cycle.reboot:
             self.boot(2)
+        elif self.files.kept.get("/slot", b"").endswith(b" runtime"):
+            importlib.import_module("node.update.slots").give_up(3)  # App, instead of sleeping
+            self.boot(2)
         elif kind != "good":
             self.boot(4)  # every wake is a boot: the supervisor counts
         if until is not None:
@@ -418,6 +430,10 @@ class Board:
         """Of the job's file; 0: there is none."""
         found = self.files.kept.get("/update/job")
         return cbor.decode(found)[2] if found else 0  # type: ignore[index]
+
+
+def _restart() -> None:
+    raise Restarted
 
 
 def _told(rest: bytes) -> bytes:
@@ -457,6 +473,10 @@ def _code(_loader: object, data: Any, path: Any, **_: Any) -> CodeType:
     return _compiled(text.encode(), str(path))
 
 
+def _not_cached(_loader: object, path: str) -> dict[str, Any]:
+    raise OSError(f"{path} is compiled anew")
+
+
 def boards(monkeypatch: pytest.MonkeyPatch) -> Iterator[Board]:
     """A board; the firmware's modules are loaded anew for it."""
     import chip_asyncio  # noqa: F401 - wait_for_ms
@@ -465,6 +485,8 @@ def boards(monkeypatch: pytest.MonkeyPatch) -> Iterator[Board]:
     _sabotaged.clear()
     # Every wake loads modules anew, which the cycle has forgotten: compiled once is enough.
     monkeypatch.setattr(SourceFileLoader, "source_to_code", _code)
+    # What is sabotaged must neither come out of Python's cache of bytecode nor go into it.
+    monkeypatch.setattr(SourceFileLoader, "path_stats", _not_cached)
     for name in [name for name in sys.modules if name.startswith("node.update")]:
         monkeypatch.delitem(sys.modules, name, raising=False)
     yield Board(monkeypatch)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 from trial_rig import OTA_1, Rig, rig, write
 
 from hil.virtual import runtime_image
@@ -26,6 +27,16 @@ elif label == "ota_0" and slots.rolled() is None and machine.RTC().memory() == b
         machine.reset()
 machine.deepsleep(3600_000)
 """
+# Feeds the watchdog, and nothing else.
+IDLE = """
+async def idle():
+    import asyncio
+    wdt = machine.WDT(timeout=600_000)
+    while True:
+        wdt.feed()
+        await asyncio.sleep(300)
+"""
+HOUR_US = 3_600_000_000
 STAYS = "on ota_1 (1, 28, 1) None"
 
 
@@ -95,15 +106,59 @@ async def test_one_that_is_damaged_never_boots(tmp_path: Path) -> None:
         await r.until("refused -5379 a - good")
 
 
-async def test_a_deep_sleep_between_set_boot_and_a_reset_wakes_the_old_one(
+# Instead of the reset that was to come behind `set_boot`.
+INSTEAD = {
+    "sleeps": "machine.deepsleep(1000)", "fails": "raise MemoryError", "ends": "sys.exit()",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", INSTEAD)
+async def test_one_that_crashes_is_gone_whatever_came_between_set_boot_and_the_reset(
+    tmp_path: Path, what: str
+) -> None:
+    """MicroPython's builds leave the choice out when they wake (SKIP_VALIDATE_IN_DEEP_SLEEP): what
+    wakes then is the old one, and its mark must not be the new one's.
+    """
+    app = APP.replace("machine.reset()", INSTEAD[what])
+    async with rig(tmp_path, app % "pass", "pass") as r:
+        write(tmp_path, OTA_1, version(crashes=True))
+        await r.until("on ota_0 (1, 29, 0) (7, 5)")
+        await r.board.run_until(lambda: r.board.life.sleeps >= 3)
+        await r.board.power_cut()
+        r.board.power_on()
+        before = len(r.lines)
+        await r.board.run_until(lambda: r.ran[-1:] == ["old a - good"] and len(r.lines) > before)
+        assert not any("Guru" in line for line in r.lines[before:])
+
+
+async def test_one_that_was_slept_over_gets_its_life(tmp_path: Path) -> None:
+    app = APP.replace("machine.reset()", INSTEAD["fails"])
+    async with rig(tmp_path, app % "slots.confirm()", "pass") as r:
+        write(tmp_path, OTA_1, version())
+        await r.until(STAYS)
+        await r.board.run_until(lambda: r.board.life.sleeps >= 3)
+        assert r.ran[-1] == "old a - good"
+        assert [line for line in r.lines if line.startswith("on")][-1] == STAYS
+
+
+async def test_one_that_was_confirmed_stays_where_the_same_life_ends_in_a_crash(
     tmp_path: Path,
 ) -> None:
-    # MicroPython's builds leave the choice out when they wake (SKIP_VALIDATE_IN_DEEP_SLEEP).
-    app = APP.replace("machine.reset()", "machine.deepsleep(1000)")
-    async with rig(tmp_path, app % "pass", "pass") as r:
+    async with updating(tmp_path, "slots.confirm(); raise RuntimeError", version()) as r:
+        await r.until(STAYS)
+        await r.board.run_until(lambda: r.board.life.sleeps >= 3)
+        assert [line for line in r.lines if line.startswith("on")][-2:] == [STAYS] * 2
+
+
+async def test_one_that_lives_on_and_does_nothing_is_gone(tmp_path: Path) -> None:
+    """A node that never sleeps, on a runtime with which it makes no contact."""
+    first = "import asyncio; asyncio.run(idle())"
+    async with rig(tmp_path, IDLE + APP % first, "pass") as r:
         write(tmp_path, OTA_1, version())
-        await r.board.run_until(lambda: r.board.life.sleeps >= 2)
-        assert STAYS not in r.lines
+        await r.until(STAYS)
+        began = r.board.now_us
+        await r.until("on ota_0 (1, 29, 0) (7, 3)")
+        assert 23.9 < (r.board.now_us - began) / HOUR_US < 25
 
 
 async def test_sabotage_without_the_supervisor_s_look_a_runtime_that_sleeps_stays(

@@ -6,7 +6,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from trial_rig import rig
+from trial_rig import Rig, rig
 
 from fleet.paths import firmware_dir
 
@@ -24,6 +24,11 @@ machine.deepsleep(3600_000)
 """
 BACK_CRASHED, BACK_IMPORT, BACK_NETWORK = "back (2, 1)", "back (2, 2)", "back (2, 3)"
 HOURLY = "machine.deepsleep(3600_000)"
+
+
+async def lived(r: Rig, what: str, times: int) -> None:
+    """Until it ran so often."""
+    await r.board.run_until(lambda: r.ran.count(what) >= times)
 
 
 async def test_one_that_crashes_is_back_after_three_lives(tmp_path: Path) -> None:
@@ -130,6 +135,72 @@ async def test_crashes_with_a_life_between_them_do_not_add_up(tmp_path: Path) ->
         await r.board.run_for(12 * HOUR_US)
         assert r.ran[-1] == "new b a trial"
         assert r.ran.count("new b a trial") > 10
+
+
+@pytest.mark.parametrize("ends", ["browns out", "ends by itself"])
+async def test_one_whose_lives_end_before_their_contact_does_is_back(
+    tmp_path: Path, ends: str
+) -> None:
+    """No crash, and no time that the RTC tells: the supply fails, or `sys.exit`."""
+    new = "sys.exit()" if ends == "ends by itself" else "while True: time.sleep(1)"
+    async with rig(tmp_path, OLD, new, head="import time\n") as r:
+        for lives in range(1, 10):
+            await lived(r, "new b a trial", lives)
+            if ends == "browns out":
+                await r.board.power_cut()
+                r.board.power_on()
+        await r.until(BACK_CRASHED)
+        assert r.ran.count("new b a trial") == 9
+
+
+async def test_power_that_fails_between_contacts_takes_nothing_back(tmp_path: Path) -> None:
+    new = "slots.contact()\nwhile True: time.sleep(1)"
+    async with rig(tmp_path, OLD, new, head="import time\n") as r:
+        for lives in range(1, 16):
+            await lived(r, "new b a trial", lives)
+            await r.board.run_for(5_000_000)
+            await r.board.power_cut()
+            r.board.power_on()
+        assert r.ran[-1] == "new b a trial"
+
+
+async def test_one_that_never_sleeps_and_makes_no_contact_is_back(tmp_path: Path) -> None:
+    """It neither crashes nor starves the watchdog, and its supply fails each day."""
+    new = """
+    async def idle():
+        wdt = machine.WDT(timeout=600_000)
+        while True:
+            wdt.feed()
+            await asyncio.sleep(300)
+    asyncio.run(idle())
+    """
+    async with rig(tmp_path, OLD, new, head="import asyncio\n") as r:
+        await r.until("runs new b a trial")
+        began = r.board.now_us
+        for _ in range(3):
+            await r.board.run_for(24 * HOUR_US + HOUR_US // 2)
+            await r.board.power_cut()
+            r.board.power_on()
+        await r.until(BACK_NETWORK)
+        assert 95 < (r.board.now_us - began) / HOUR_US < 100
+
+
+async def test_a_pointer_that_cannot_be_read_is_not_one_that_was_never_written(
+    tmp_path: Path,
+) -> None:
+    """What lies at /a.romfs behind an update nobody may have verified."""
+    boot = (firmware_dir() / "boot.py").read_bytes()
+    ill = (
+        b'import builtins, os\ndef open(path, *more):\n    if path == "/slot": raise OSError(5)\n'
+    )
+    ill += b"    return builtins.open(path, *more)\n"
+    guard = b"words = ["
+    assert boot.count(guard) == 1
+    files = {"/boot.py": boot.replace(guard, ill + guard), "/slot": b"b - good"}
+    async with rig(tmp_path, OLD, "pass", files=files) as r:
+        await r.board.run_until(lambda: r.board.life.sleeps >= 1)
+        assert not r.ran
+        assert "kapok: the slot does not start, so the rescue application does" in r.lines
 
 
 async def test_sabotage_a_supervisor_that_does_not_count_keeps_what_crashes(

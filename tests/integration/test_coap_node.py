@@ -137,7 +137,9 @@ async def test_a_bc95_node_fetches_a_large_item_and_tells_that_it_refused_it(
         await t.more(3)
         opened = contextlib.closing(Database(load(t.fleet.data).database_url))
         with opened as database, database.begin() as session:
-            number = control.enqueue(session, t.node.node_id, control.UPDATE, bytes(1500))
+            number = control.enqueue(
+                session, t.node.node_id, control.CONFIG, cbor.encode({"no key": "x" * 1400})
+            )
         await t.more(6)
         shown = (await t.kapok("show"))["configuration"]
         assert (shown["applied"], shown["handled"], shown["refused"]) == (0, number, number)

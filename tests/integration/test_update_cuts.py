@@ -15,16 +15,22 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return cuts_rig.build(tmp_path_factory.mktemp("cuts"))
 
 
-@pytest.mark.parametrize("layout", cuts_rig.LAYOUTS)
+# At every operation in every mode on the smallest; in three modes by turns on the others.
+@pytest.mark.parametrize(
+    ("layout", "first", "step"), [("odd", 0, 1), ("4MiB", 0, 2), ("8MiB", 1, 2)]
+)
 def test_a_cut_at_any_operation_of_an_update_bricks_and_mixes_and_loses_nothing(
-    world: Path, layout: str
+    world: Path, layout: str, first: int, step: int
 ) -> None:
-    done: dict[str, Any] = {scene: cuts_rig.run(world, scene, layout) for scene in cuts_rig.SCENES}
+    done: dict[str, Any] = {
+        scene: cuts_rig.run(world, scene, layout, first=first, step=step)
+        for scene in cuts_rig.SCENES
+    }
     assert {scene: each["bad"] for scene, each in done.items() if each["bad"]} == {}
     cuts = {scene: each["cuts"] for scene, each in done.items()}
     print(f"{layout}: {sum(cuts.values())} cuts: {cuts}")
-    assert all(each["cuts"] == 3 * each["operations"] for each in done.values())
-    assert sum(cuts.values()) > 1_667  # of 5,000 in the three layouts
+    assert all(each["cuts"] >= 3 * each["operations"] // step for each in done.values())
+    assert sum(cuts.values()) > 2_400 // step  # 5,000 in the three layouts
 
 
 @pytest.mark.parametrize("scene", cuts_rig.SCENES)
@@ -42,6 +48,8 @@ def test_five_cuts_in_a_row_neither(world: Path, scene: str) -> None:
         ("head with its block", "full", "mixed slot"),
         ("supervisor first", "lost", "does not outlive"),
         ("no look for boot.py", "lost", "does not outlive"),
+        ("formatted unseen", "misread", "lost a record"),
+        ("marked unseen", "runtime_back", "the new runtime runs"),
         ("nobody counts", "revert", "does not end"),
         ("runtime kept unconfirmed", "runtime", "it ended with 55"),
     ],

@@ -8,6 +8,7 @@ a folder with the world's files, and what is to be done as JSON: scene, layout, 
 # ruff: noqa: I001, UP031
 
 import json
+import os
 import random
 import sys
 
@@ -29,6 +30,7 @@ class Scene:
     """How it begins, and how it has to end."""
 
     hardened = True
+    breaks = False  # an exception comes where the update wants a reset
     ends_on = "new"
     result = (0,)
     number = 7
@@ -68,6 +70,9 @@ class Scene:
 
     def after(self):
         """More, when it is unmounted."""
+
+    def mend(self):
+        """When the rescue application looks at the file system."""
 
     def over(self, world):
         """Whether it has ended as it must; Brick where it has ended otherwise."""
@@ -118,6 +123,29 @@ class Lost(Scene):
         self.records = []
 
 
+class Misread(Lost):
+    """As if they were: by the time the rescue application looks they are there again."""
+
+    def after(self):
+        at = AT["vfs"][0]
+        self.whole = bytes(MEM[at : at + 2 * BLOCK])
+        records = self.records
+        Lost.after(self)
+        self.records = records
+
+    def mend(self):
+        at = AT["vfs"][0]
+        if MEM[at : at + 16] == b"\x55" * 16:
+            MEM[at : at + 2 * BLOCK] = self.whole
+
+
+class Unbooted(Scene):
+    """A file system without a supervisor, as a cut leaves one that is made anew: it is kept."""
+
+    def further(self):
+        os.remove("/boot.py")
+
+
 class Damaged(Scene):
     """The only slot is damaged: the rescue application installs another one, the journal stays."""
 
@@ -145,15 +173,21 @@ class Runtime(Scene):
 
 
 class RuntimeBack(Scene):
-    """The new runtime crashes before anything of ours runs."""
+    """The new runtime crashes before anything of ours runs; and the life that chose it has ended
+    in an exception instead of a reset.
+    """
+
+    breaks = True
 
     ends_on = "old"
     result = (55, 5)
 
     def over(self, world):
         done = Scene.over(self, world)
-        if done and runtime_there(link.running) != "runtime1":
-            raise Brick("told as gone back, and the new runtime runs")
+        if done:
+            world.bootloader()  # the next power-on
+            if runtime_there(link.running) != "runtime1":
+                raise Brick("told as gone back, and the new runtime runs")
         return done
 
 
@@ -164,6 +198,8 @@ SCENES = {
     "revert": (Revert, "bad"),
     "unimportable": (Unimportable, "broken"),
     "lost": (Lost, "full"),
+    "misread": (Misread, "full"),
+    "unbooted": (Unbooted, "full"),
     "damaged": (Damaged, "full"),
     "runtime": (Runtime, "runtime"),
     "runtime_back": (RuntimeBack, "runtime_bad"),

@@ -14,6 +14,19 @@ def _replaced(files, name, old, new):
     files[name] = text.replace(old, new).encode()
 
 
+def _unseen():
+    # What still mounts is formatted all the same: the first look of two sees nothing.
+    mounted, looks = restore._mounted, [0]
+
+    def second(part):
+        looks[0] += 1
+        if looks[0] % 2:
+            raise OSError(19)
+        return mounted(part)
+
+    restore._mounted = second
+
+
 def sabotage(what, files):
     """Take one guard away; the campaign must notice."""
     if what == "pointer in place":
@@ -32,6 +45,11 @@ def sabotage(what, files):
         restore._FILES = ("boot.py", "main.py", "trial.py")
     elif what == "nobody counts":
         _replaced(files, "trial.py", "_LIVES = const(3)", "_LIVES = const(1000)")
+    elif what == "formatted unseen":
+        _unseen()
+    elif what == "marked unseen":
+        _replaced(files, "trial.py", "note[2] < _LIVED and", "False and")
+        _replaced(files, "trial.py", "esp32.Partition(running).set_boot()", "pass")
     elif what == "no look for boot.py":
         _replaced(files, "_boot.py", 'os.stat("/boot.py")', "pass")
     elif what == "runtime kept unconfirmed":

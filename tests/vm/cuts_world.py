@@ -7,8 +7,8 @@ import os
 import sys
 
 from cuts_chip import (
-    AT, DEEPSLEEP, FACTS, HARD, MEM, PLAN, TIME, WORLD, Brick, Nvs, Restart, link, machine,
-    mounted, ota, unmount,
+    AT, DEEPSLEEP, FACTS, HARD, MEM, PLAN, TIME, WORLD, Brick, Nvs, Restart, _vfs, link,
+    machine, mounted, ota, unmount,
 )  # fmt: skip
 from node.store.journal import Journal
 from node.update import job, pieces, restore, runtime_part, slots, work
@@ -153,10 +153,20 @@ class World:
 
     def rescue(self):
         if restore.lost():
-            self.journaled = []
+            self.scene.mend()
+            if not self.kept():
+                self.journaled = []
             restore.restore()
         self.work({"clock_sure": 1})
         raise Restart(DEEPSLEEP)
+
+    def kept(self):
+        """Whether the file system mounts, whatever the boot has made of it."""
+        try:
+            _vfs.VfsLfs2(link.flash.part(*AT["vfs"]), progsize=32, readsize=32, lookahead=32)
+        except OSError:
+            return False
+        return True
 
     def work(self, state):
         held = job.load()
@@ -172,6 +182,8 @@ class World:
         if results and not link.flash.dead:
             self.results = results
             work.told(results[0][0])
+        if again and self.scene.breaks:
+            raise MemoryError
         if again:
             raise Restart(HARD)
 

@@ -1,5 +1,5 @@
 """How a modem takes new firmware: it fetches the package over HTTP, restarts and writes it. Only
-node/update/modem_step.py needs it.
+node/update/modem_part.py needs it.
 
 A family's FOTA is its maker's command (modems/), what it says of it is told apart here. Sources:
 Quectel's DFOTA guides of EC200U, BC660K-GL and BG96; A76XX AT Command Manual V1.09, 22.2 and 22.3;

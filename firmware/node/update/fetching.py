@@ -2,10 +2,12 @@
 this needs of the job is in RTC memory, see work.note.
 """
 
+import asyncio
 import time
 
 from micropython import const
 
+from node.errors import LinkError
 from node.update.pieces import Taker
 
 _PATH = "/update/blocks"
@@ -16,6 +18,7 @@ _LEAST_MS = const(5_000)  # with less than that nothing is asked for any more
 _MOST_MS = const(60_000)  # so long the node does not look at its sensors
 _FAILS = const(2)
 _TRIES = const(3)  # without anything that came
+_LATER = const(3)  # wire/release.py
 _DAMAGED = const(8)  # as work.py
 _FULL = const(9)
 _BROKEN = const(10)  # storage did not take it: the next contact tries again
@@ -24,9 +27,21 @@ _NO_ROOM = const(28)  # ENOSPC
 
 async def go_on(state, link, door, left_ms: int) -> None:
     """Fetch what is missing of the envelope, or, once that is verified, of all; or let a component
-    that is put in force beside the link go on (parts.py). LinkError. What has come stays.
+    that is put in force beside the link go on (parts.py). What has come stays.
+
+    What fails here is not the contact, whose reports the fleet has acknowledged: where nothing
+    came it is LATER.
     """
     held = state.get("upd")
+    before = held[1]
+    try:
+        await asyncio.wait_for_ms(_fetch(state, held, link, door, left_ms), left_ms)
+    except (LinkError, asyncio.TimeoutError):
+        if held[1] == before:
+            held[3] = held[3] or _LATER
+
+
+async def _fetch(state, held: list, link, door, left_ms: int) -> None:
     stage, _, _, _, number, envelope, size, first, direct = held
     if stage == _INSTALLING:
         from node.update import parts

@@ -66,7 +66,8 @@ def to_file(job, component, base, path: str, late) -> None:
                 source.done()
                 file.close()
         if hasher.digest() != component.digest:
-            raise Refused(release.BAD_DIGEST)
+            # Of a delta the base may be at fault: of what runs only the head is looked at.
+            raise Refused(release.BAD_DELTA if form == release.DELTA else release.BAD_DIGEST)
     except Refused:
         try:
             os.remove(path)

@@ -113,14 +113,14 @@ def load() -> "Job | None":
 
 
 def take(nvs, payload: bytes, number: int, node: str, results: list) -> bool:
-    """What an item of kind UPDATE asks for; whether it is the fleet's. `results` gets (number,
-    result, detail) of what it ends. Refused where it is no assignment, OSError where storage does
+    """What an item of kind UPDATE asks for; whether it is the fleet's, as what is no assignment
+    never is. `results` gets (number, result, detail) of what it ends. OSError where storage does
     not take it.
     """
     try:
         given = release.assigned(payload)
     except ReportError:
-        raise Refused(release.MALFORMED)
+        return False
     if not fleetkey.said(nvs, release.bound(node, number, given), given.mac):
         return False
     held = load()
@@ -134,6 +134,10 @@ def take(nvs, payload: bytes, number: int, node: str, results: list) -> bool:
         _remove(_NAME[1])  # first: they are of another stream
         _write([number, payload, release.ACCEPTED, 0, 0, 0])
     else:
+        if held is not None and held.stage == release.CONFIRMING:
+            from node.update import slots
+
+            slots.give_up(release.NOT_CONFIRMED)  # the report that brought this proves nothing
         clear()
     return True
 

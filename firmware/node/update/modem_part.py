@@ -46,10 +46,6 @@ def standing(job, component) -> str:
     return "done" if writing.done(_nvs()) == job.number else "contact"
 
 
-def confirm(job, component) -> None:
-    """The modem has told it."""
-
-
 async def converse(job, component, link, left_ms: int) -> None:
     """Tell the modem, or give it its time, and ask for its version. AT commands go between two
     calls: a door over PPP is shut behind this.

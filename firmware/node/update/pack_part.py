@@ -58,18 +58,6 @@ def standing(job, component) -> str:
         return ""  # nothing was ever refused
 
 
-def confirm(job, component) -> None:
-    """The fleet has acknowledged a report under it."""
-    from node import configure
-
-    try:
-        configure.proved()
-    except OSError:
-        raise Later
-    finally:
-        forget("node.configure")
-
-
 def _given(job, component) -> bytes:
     _, first, end, _ = job.spans[release.PACK]
     data = job.bytes(first, end)

@@ -150,10 +150,14 @@ class Reader(io.IOBase):
         self._first = first
         self._end = end
         self._at = first
-        self._places = array("I", bytes(4 * ((size + _GRAIN - 1) // _GRAIN)))
+        low, high = first // _GRAIN, (end + _GRAIN - 1) // _GRAIN
+        self._low = low
+        self._places = array("I", bytes(4 * max(0, high - low)))
         for place, offset, length in scan(path, size, direct):
-            for grain in range(offset // _GRAIN, (offset + length + _GRAIN - 1) // _GRAIN):
-                self._places[grain] = place + 1
+            grain = offset // _GRAIN
+            last = min(high, grain + (length + _GRAIN - 1) // _GRAIN)
+            for at in range(max(low, grain), last):
+                self._places[at - low] = place + 1
         self._file = open(path, "rb")  # noqa: SIM115
         self._held = bytearray(_CHUNK)
         self._from = self._to = 0  # of the stream: what is held
@@ -183,7 +187,7 @@ class Reader(io.IOBase):
         self._file.close()
 
     def _load(self, at: int) -> None:
-        place = self._places[at // _GRAIN]
+        place = self._places[at // _GRAIN - self._low]
         if not place:
             raise ValueError(at)
         file = self._file

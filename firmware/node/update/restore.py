@@ -1,5 +1,6 @@
 """A file system that is lost is made anew, with the supervisor in it: the rescue application does
-so once the fleet knows. Identity and configuration are in NVS; the journal is gone.
+so once the fleet knows. Identity and configuration are in NVS; the journal is gone, but where the
+file system was only read wrong when the node booted.
 """
 
 import os
@@ -23,21 +24,30 @@ def lost() -> bool:
 
 
 def restore() -> None:
-    """Format the file system, give it the supervisor and let it stand at `/`. OSError when the
-    flash does not take it: the next boot comes here again.
+    """Let the file system stand at `/`, with the supervisor in it. It is formatted only where it
+    does not mount now either: a supply that dips has flash read wrong. OSError when the flash
+    does not take it: the next boot comes here again.
     """
     part = Partition.find(Partition.TYPE_DATA, label="vfs")[0]
-    vfs.VfsLfs2.mkfs(part, progsize=32, readsize=32, lookahead=32)
-    files = vfs.VfsLfs2(part, progsize=32, readsize=32, lookahead=32)
-    vfs.mount(files, "/vfs")
     try:
-        for name in _FILES:
+        files = _mounted(part)
+    except OSError:
+        vfs.VfsLfs2.mkfs(part, progsize=32, readsize=32, lookahead=32)
+        files = _mounted(part)
+    try:
+        for name in _FILES:  # what is there may be anything: boot.py was not, or could not be read
             _copy("/" + name, "/vfs/new")
             os.rename("/vfs/new", "/vfs/" + name)
     finally:
         vfs.umount("/vfs")
     vfs.umount("/")
     vfs.mount(files, "/")
+
+
+def _mounted(part):
+    files = vfs.VfsLfs2(part, progsize=32, readsize=32, lookahead=32)
+    vfs.mount(files, "/vfs")
+    return files
 
 
 def _copy(source: str, target: str) -> None:

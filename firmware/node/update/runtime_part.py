@@ -16,6 +16,7 @@ _SECTOR = const(4096)
 _UNIT = const(16)  # bytes that an encrypted flash takes at once
 _CHUNK = const(512)
 _ERASE = const(6)  # of ioctl
+_VALIDATE_FAILED = const(-5379)  # ESP_ERR_OTA_VALIDATE_FAILED
 _SIZE = const(3)  # in info()
 _SAVED = const(65536)  # bytes that a power cut may have built once more
 
@@ -48,8 +49,13 @@ def put(first: int, end: int, size: int):
     to `end` are the image.
     """
     flash = _Flash()
-    for low, high in _middles(first, end, size):
-        flash.note(low, high)
+    try:
+        for _, offset, length in scan(_PATH, size, (first, end)):
+            before, behind = kept(offset, length, (first, end))
+            if before + behind < length:
+                flash.note(offset + before - first, offset + length - behind - first)
+    except OSError:
+        pass  # nothing came yet
 
     def into(offset: int, data) -> None:
         if offset - first + len(data) <= flash.size:
@@ -59,9 +65,12 @@ def put(first: int, end: int, size: int):
 
 
 def check(job) -> None:
-    """Refused where it cannot be built here."""
-    if job.spans[release.RUNTIME][0] == release.DELTA:
+    """Refused where it cannot be built here, or a unit of it would lie in two blocks."""
+    form, first, _, _ = job.spans[release.RUNTIME]
+    if form == release.DELTA:
         raise Refused(release.BASE_DIFFERS)
+    if form == release.PLAIN and first % _UNIT:
+        raise Refused(release.MALFORMED)
 
 
 def begin(job) -> None:
@@ -77,7 +86,7 @@ def prepare(job, component, late) -> None:
         if component.size > flash.size:
             raise Refused(release.NO_SPACE)
         if form == release.PLAIN:
-            _fill(job, flash, first, end)
+            _end(job, flash, first, end)
         else:
             _inflate(job, component, flash, late)
         if _digest(slots.runtime_part(), component.size) != component.digest:
@@ -91,7 +100,7 @@ def act(job, component) -> str:
     try:
         slots.activate_runtime(job.assignment.sequence)
     except OSError as e:
-        if e.args[0] < 0:  # ESP_ERR_OTA_VALIDATE_FAILED: the chip does not take it
+        if e.args[0] == _VALIDATE_FAILED:  # the chip does not take it; NVS has other errors
             raise Refused(release.WRONG_RUNTIME)
         raise Later
     return "restart"
@@ -107,29 +116,16 @@ def standing(job, component) -> str:
     return "back" if rolled is not None and rolled[0] == job.assignment.sequence else ""
 
 
-def _middles(first: int, end: int, size: int):
-    # (start, end) in the image of what went directly, block by block.
-    try:
-        for _, offset, length in scan(_PATH, size, (first, end)):
-            before, behind = kept(offset, length, (first, end))
-            if before + behind < length:
-                yield offset + before - first, offset + length - behind - first
-    except OSError:
-        pass  # nothing came yet
-
-
-def _fill(job, flash, first: int, end: int) -> None:
-    # Where two blocks meet within a unit, and at the end of the image, its bytes were kept.
-    middles = sorted(_middles(first, end, job.assignment.size))
-    for low, high in middles:
-        flash.note(low, high)
-    at = 0
-    for low, high in middles + [(end - first, end - first)]:
-        if low > at:
-            data = bytearray(b"\xff" * ((low - at + _UNIT - 1) & -_UNIT))
-            data[: low - at] = job.bytes(first + at, first + low)
-            flash.write(at, memoryview(data))
-        at = high
+def _end(job, flash, first: int, end: int) -> None:
+    # All went directly, in whole units, but for what is no whole one: that was kept.
+    left = (end - first) % _UNIT
+    at = end - first - left
+    if left:
+        if at % _SECTOR:
+            flash.note(at, at + 1)  # with what is before it in its sector
+        data = bytearray(b"\xff" * _UNIT)
+        data[:left] = job.bytes(end - left, end)
+        flash.write(at, memoryview(data))
 
 
 def _inflate(job, component, flash, late) -> None:

@@ -19,20 +19,26 @@ _APP = const(0)  # type of partitions
 _HEAD = const(64)  # bytes of an image that hold its digest
 _APART_S = const(28_800)  # contacts on trial count as two when 8 h lie between them
 _STEP_MOST_S = const(90_000)  # as in trial.py
-_CONTACTS = const(3)
+_CONTACTS = const(3)  # of a runtime's only life
+_NO_ENTRY = const(2)  # ENOENT
 _MOST = const(96)  # bytes of a note
+_NUMBERS = const(9)  # of an application's: trial.py
 _SET = const(1)  # of a runtime: it is to boot next; it has its life, and so many contacts more;
 _LIVED = const(2)  # the fleet has heard of it
 _CONFIRMED = const(100)
 
 
 def pointer() -> "list[str]":
-    """[slot, slot before or "-", "good", "trial", "runtime" or "bad"]."""
+    """[slot, slot before or "-", "good", "trial", "runtime" or "bad"]. OSError where that cannot
+    be read: then nothing is to be built on it.
+    """
     try:
         with open("/slot") as file:
             words = file.read().split()
-    except OSError:
-        return ["a", "-", "good"]
+    except OSError as e:
+        if e.errno != _NO_ENTRY:
+            raise
+        return ["a", "-", "good"]  # never updated
     return words if len(words) == 3 else ["a", "-", "bad"]  # damaged: the rescue application runs
 
 
@@ -103,7 +109,7 @@ def activate(sequence: int) -> None:
     before = running()
     new = path[1]
     # Why it is there first: the supervisor must be able to count from the first boot on.
-    _note("trial", "%s %d 0 0 0 0 0 0 0" % (new, sequence))
+    _note("trial", "%s %d 0 0 0 0 0 0 0 0" % (new, sequence))
     _point([new, before[1] if before and before != path else "-", "trial"])
 
 
@@ -122,14 +128,22 @@ def on_trial() -> bool:
     return pointer()[2] in ("trial", "runtime")
 
 
-def confirm() -> None:
-    """A report of this life was acknowledged: what is on trial stays. Again is nothing more."""
+def confirm() -> bool:
+    """A report of this life was acknowledged: what is on trial stays. Again is nothing more. False
+    where it was given up meanwhile: a reset that the caller makes ends it.
+    """
     words = pointer()
     kind = words[2]
     found, note = _noted()
     if kind == "trial" and running():
-        number = note[0] if found == words[0] and len(note) == 8 else release()[0]
+        number = release()[0]
+        if found == words[0] and len(note) == _NUMBERS:
+            number = note[0]
+            if note[7]:
+                return False
     elif kind == "runtime" and runtime_part(False).info()[4] == found:
+        if note[3]:
+            return False
         # Three steps: where power fails behind the first, the bootloader may still go back, and
         # behind the second the supervisor knows that nothing is to be undone.
         number = 0
@@ -140,11 +154,12 @@ def confirm() -> None:
         except OSError:
             pass  # a bootloader that never goes back
     else:
-        return
+        return True
     _point([words[0], "-", "good"])
     raise_floor(number)
     for name in ("trial", "rolled"):
         _erase(name)
+    return True
 
 
 def raise_floor(sequence: int) -> None:
@@ -160,40 +175,44 @@ def raise_floor(sequence: int) -> None:
 
 
 def contact() -> bool:
-    """Note that a contact has begun. True: the trial has lasted too long, and a reset ends it; a
-    node that never sleeps learns so from here only.
+    """Note that a contact has ended which proved nothing. True: a runtime has had its contacts,
+    and is to be given up; when an application has, the supervisor knows.
     """
     found, note = _noted()
     words = pointer()
     if words[2] == "runtime" and len(note) == 4:
         note[2] += 1  # of its only life
         _keep(found, note)
-        return note[2] > _LIVED + _CONTACTS
-    if words[2] != "trial" or len(note) != 8 or found != words[0]:
+        return note[2] >= _LIVED + _CONTACTS
+    if words[2] != "trial" or len(note) != _NUMBERS or found != words[0]:
         return False
     now = max(1, time.time())
     note[4] += min(max(0, now - note[5]), _STEP_MOST_S)
     note[5] = now
+    note[8] = 0
     if not note[3] or note[4] - note[6] >= _APART_S:
         note[3] += 1
         note[6] = note[4]
     _keep(found, note)
-    return words[1] != "-" and note[4] >= (172_800 if note[3] >= _CONTACTS else 345_600)
+    return False
 
 
-def give_up(why: int) -> None:
+def give_up(why: int) -> bool:
     """What is on trial does not stay, for a reason of release.py: a reset that the caller makes
-    ends it.
+    ends it. False where nothing that runs is on trial.
     """
     words = pointer()
     found, note = _noted()
-    if words[2] == "trial" and len(note) == 8:
+    if words[2] == "trial" and len(note) == _NUMBERS:
         note[7] = why
         _keep(found, note)
-    elif words[2] == "runtime" and len(note) == 4:
+    elif words[2] == "runtime" and runtime_part(False).info()[4] == found:
         note[3] = why
         _keep(found, note)
         esp32.Partition("ota_%d" % note[1]).set_boot()
+    else:
+        return False
+    return True
 
 
 def rolled() -> "tuple[int, int] | None":
@@ -232,8 +251,9 @@ def activate_runtime(sequence: int) -> None:
         _point(words)
         _erase("trial")
         raise
-    # Without this the supervisor takes a power cut before `set_boot` for a runtime that failed.
-    _note("trial", "%s %d %d %d 0" % (spare.info()[4], sequence, before, _SET))
+    # Without this the supervisor takes a runtime that failed for a power cut before `set_boot`: it
+    # would be tried again, and so it may be.
+    _keep(spare.info()[4], [sequence, before, _SET, 0])
 
 
 def _point(words: "list[str]") -> None:

@@ -230,7 +230,10 @@ def _install(job, m) -> bool:
             job.begin()
             acted = part.act(job, component)
             if acted == "restart":
-                job.move(release.CONFIRMING, job.place)
+                try:
+                    job.move(release.CONFIRMING, job.place)
+                except Later:
+                    pass  # it is found on trial behind the restart, which must come
                 return True
             if acted != "done":
                 return False

@@ -12,6 +12,7 @@ from .uplink import ReportError, whole
 
 VERSION = 1
 MAX_ENVELOPE = 2048  # bytes
+_UNIT = 16  # bytes that an encrypted flash takes at once
 MAX_PARTS = 4
 MAX_SEQUENCE = 0x7FFFFFFF
 MAX_JUMP = 10_000  # of the sequence in one step, unless the root keys sign it
@@ -127,17 +128,23 @@ def decode(data: bytes) -> Manifest:
 def seal(manifest: bytes, signatures: "list[tuple[bytes, bytes, bytes]]") -> bytes:
     """The envelope of a manifest: with [(key id, signature, modulus)]. Of a release key nodes have
     the modulus: there it is b""; of a root key they have the digest alone.
+
+    Its length is a multiple of 16: what follows in the stream begins on one.
     """
-    return cbor.encode([manifest, [list(one) for one in signatures]])
+    several = [list(one) for one in signatures]
+    left = -len(cbor.encode([manifest, several, b""])) % _UNIT
+    return cbor.encode([manifest, several, bytes(left)])
 
 
 def unseal(data: bytes) -> "tuple[bytes, list[tuple[bytes, bytes, bytes]]]":
     """The manifest's bytes and its signatures, or ReportError: nothing is verified yet."""
     if len(data) > MAX_ENVELOPE:
         raise ReportError("an envelope of over %d bytes" % MAX_ENVELOPE)
-    manifest, several = _array(data, 2, "an envelope")
+    manifest, several, left = _array(data, 3, "an envelope")
     if not isinstance(manifest, bytes):
         raise ReportError("a manifest is a byte string")
+    if len(data) % _UNIT or not isinstance(left, bytes) or left != bytes(len(left) % _UNIT):
+        raise ReportError("an envelope is filled up with zeros to a multiple of %d" % _UNIT)
     signatures = []
     kids = set()
     for kid, signature, modulus in _list(several, 1, 3, 3, "signatures"):

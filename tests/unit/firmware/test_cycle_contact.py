@@ -113,22 +113,28 @@ def test_an_item_that_comes_with_both_receipts_is_handled_once(board: Board) -> 
 def test_what_was_handled_is_not_fetched_again(board: Board) -> None:
     board.link.stored = {1: bytes(1000)}
     for _ in range(2):
-        board.link.answers = [[(1, receipt.UPDATE, 1000)]]
+        board.link.answers = [[(1, receipt.KEY, 1000)]]
         board.wake()
     assert board.link.fetched == [1]
     assert standing() == [0, 1, 1]
 
 
 def test_attack_an_item_of_any_size_does_not_fill_the_heap(board: Board) -> None:
-    board.link.answers = [[(1, receipt.UPDATE, 65535)]]
+    board.link.answers = [[(1, receipt.KEY, 65535)]]
     board.wake()
     assert board.link.fetched == []
     assert standing() == [0, 1, 1]
 
 
+def test_attack_an_update_that_is_none_moves_no_counter(board: Board) -> None:
+    board.link.answers = [[(2**31 - 1, receipt.UPDATE, b"no assignment")]]
+    board.wake()
+    assert standing() == [0, 0, 0]
+
+
 def test_a_fetch_that_fails_costs_neither_readings_nor_the_items_before_it(board: Board) -> None:
     board.link.stored = {2: CoapError("4.04", 0x84)}
-    items = [patch(1, report_s=7200), (2, receipt.UPDATE, 1000), patch(3, report_s=60)]
+    items = [patch(1, report_s=7200), (2, receipt.KEY, 1000), patch(3, report_s=60)]
     board.link.answers = [items]
     board.wake(3)
     assert board.journal.depth == 0
@@ -193,6 +199,18 @@ def test_the_status_is_told_once_a_day(board: Board) -> None:
         board.wake()
         told.append(bool(board.status()))
     assert [hour for hour, each in enumerate(told, 1) if each] == [24, 48]
+
+
+def test_what_runs_is_told_with_what_is_news_and_not_every_day(board: Board) -> None:
+    board.wake()
+    assert uplink.RUNTIME in board.status()
+    board.now += 86_400
+    board.wake()
+    assert board.status()
+    assert uplink.RUNTIME not in board.status()
+    board.state.set("failed", 3)
+    board.wake()
+    assert uplink.RUNTIME in board.status()
 
 
 def test_the_status_is_told_at_once_where_something_is_news(board: Board) -> None:

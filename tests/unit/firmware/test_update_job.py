@@ -1,9 +1,12 @@
 """An update from its assignment to its confirmation, on a node's real cycle."""
 
+import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import update_rig as rig
+from node.errors import LinkError
 from node.wire import release, uplink
 from update_rig import NEW, Board
 
@@ -142,6 +145,42 @@ def test_a_part_that_is_not_what_was_signed_is_never_tried(board: Board) -> None
     assert board.go() == [(1, release.BAD_DIGEST, 300)]
     assert board.files.kept.get("/slot") is None
     assert "/b.romfs" not in board.files.kept
+
+
+def test_a_delta_onto_a_base_that_has_rotted_asks_for_the_whole_image(board: Board) -> None:
+    """A bit behind the head of the slot that runs: nothing else notices."""
+    board.give(rig.offer(release.DELTA))
+    board.go(20, lambda: board.stage == release.DOWNLOADING)
+    rotten = bytearray(rig.image(rig.OLD))
+    rotten[4000] ^= 1
+    board.files.kept["/a.romfs"] = bytes(rotten)
+    assert board.go() == [(1, release.BAD_DELTA, 300)]
+
+
+async def silent(*_: object) -> int:
+    await asyncio.sleep(3600)
+    return 0
+
+
+async def broken(*_: object) -> int:
+    raise LinkError("the server of blocks is gone")
+
+
+@pytest.mark.parametrize("blocks", [broken, silent])
+def test_a_server_of_blocks_that_fails_makes_no_contact_a_failed_one(
+    board: Board, monkeypatch: pytest.MonkeyPatch, blocks: Any
+) -> None:
+    rig.sabotage("update/fetching.py", "_LEAST_MS = const(5_000)", "_LEAST_MS = const(50)")
+    board.give(rig.offer())
+    board.wake()
+    monkeypatch.setattr(board.fleet, "blocks", blocks)
+    if blocks is silent:
+        monkeypatch.setitem(board.config, "awake_s", 18.2)  # 0.2 s of them for the blocks
+    began = board.now
+    board.wake()
+    assert board.stage == release.ACCEPTED
+    assert (board.state.get("fails"), board.state.get("retry")) == (0, 0)
+    assert board.state.get("upd")[2] >= began + 900
 
 
 def test_without_the_guard_it_would_be_tried(board: Board) -> None:

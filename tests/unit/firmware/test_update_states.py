@@ -47,8 +47,8 @@ def _end(stage: int, what: str, form: int) -> End:
     if what == "taken back":
         if stage <= DOWNLOADING:
             return release.WITHDRAWN, detail, OLD
-        if stage <= CONFIRMING:  # the trial goes on, and is told by what runs
-            return release.WITHDRAWN, 100 * CONFIRMING, NEW
+        if stage <= CONFIRMING:  # the report that brought the word confirms nothing
+            return release.WITHDRAWN, 100 * CONFIRMING, OLD
     if what == "storage full" and stage <= DOWNLOADED:
         return release.NO_SPACE, detail, OLD
     if what == "clock far ahead" and stage <= DOWNLOADING:

@@ -13,7 +13,7 @@ from fleet.wire import release
 COMMANDS = [
     ("build",), ("sign",), ("verify",), ("inspect",), ("sbom",), ("add",), ("promote",),
     ("revoke",), ("list",), ("keys", "new"), ("keys", "public"), ("keys", "trust"),
-    ("keys", "install"), ("keys", "show"), ("delta", "list"), ("delta", "build"),
+    ("keys", "install"), ("keys", "show"), ("delta", "list"), ("delta", "build"), ("unsign",),
 ]  # fmt: skip
 
 

@@ -117,7 +117,7 @@ def town(database: Database) -> Town:
         ("not version < 7", "olg"),  # of those that never said, too
         ("version >= 7 and version is known", "o"),
         ("battery >= 3.3V", "m"),  # the newest one
-        ("battery >= 3300", "m"),
+        ("battery >= 3300mV", "m"),
         ("battery < 3300mV", "o"),
         ("battery is unknown", "dlg"),
         ("signal >= -110", "m"),
@@ -167,6 +167,7 @@ def test_a_node_by_its_id_and_whether_it_is_one_of_a_query(town: Town) -> None:
         ("area = 4401..4403", 8, "area takes no range"),
         ("area = Tianhe", 8, "an area's code"),
         ("battery > full", 11, "a battery's voltage"),
+        ("battery > 3", 11, "such as 3.3V or 3300mV"),  # it would be 3 mV
         ("seen < 7", 8, "an age, such as"),
         ("seen = 7d", 1, "seen takes <"),
         ("role in gas-meter", 9, "where `\\(`"),
@@ -268,3 +269,12 @@ def test_and_or_and_not_are_those_of_sets(shared: Town, data: st.DataObject) -> 
     """Of what is not known, too: a comparison with it is false, and its opposite true."""
     tree = data.draw(trees)
     assert set(shared.names(written(tree))) == meant(tree, shared, {})
+
+
+@pytest.mark.parametrize("made", ["area = 4401", "area in (4401, 4403)"])
+def test_an_area_ends_behind_every_digit_in_every_collation(made: str) -> None:
+    """With a language's collation PostgreSQL has ":" before digits, and 440106001 beyond it."""
+    compiled = statement.chosen(made, NOW).compile()
+    ends = [value for value in compiled.params.values() if not str(value).isdecimal()]
+    assert {end[:-1] for end in ends if str(end).startswith("44")} >= {"4401"}
+    assert all(end[-1].isalpha() for end in ends)

@@ -136,3 +136,30 @@ def test_a_pack_that_is_none(tmp_path: Path, text: str, why: str) -> None:
 def test_a_release_of_nothing_is_none(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="such a release cannot be"):
         making.make(firmware_dir(), tmp_path, order())
+
+
+def test_a_compiled_folder_that_lacks_a_file_is_made_anew(tmp_path: Path) -> None:
+    """As after somebody tidied up his cache: an image without a module would be built."""
+    from fleet.releases import slots
+
+    for name in ("a.py", "b.py"):
+        (tmp_path / name).write_text("x = 1\n")
+
+    def tree() -> Path:
+        return slots.compile_tree(tmp_path, ["a.py", "b.py"], tmp_path / "cache")
+
+    first = tree()
+    (first / "b.mpy").unlink()
+    assert tree() == first
+    assert (first / "b.mpy").exists()
+    (first / "stray.mpy").write_bytes(b"x")
+    assert sorted(path.name for path in tree().iterdir()) == ["a.mpy", "b.mpy"]
+
+
+def test_another_compiler_compiles_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fleet.releases import slots
+
+    (tmp_path / "a.py").write_text("x = 1\n")
+    first = slots.compile_tree(tmp_path, ["a.py"], tmp_path / "cache")
+    monkeypatch.setattr("fleet.releases.slots.metadata.version", lambda _name: "1.99.0")
+    assert slots.compile_tree(tmp_path, ["a.py"], tmp_path / "cache") != first

@@ -177,3 +177,11 @@ def test_an_image_says_which_release_it_is() -> None:
                   small_image(7, Target(METER.role, "devkit"))):  # fmt: skip
         assert "of another release, role or board" in refused(of({0: image}, 7))
     assert target.image_digest(small_image(7)) in small_image(7)[:64]
+
+
+def test_no_node_can_say_that_it_has_a_pack_or_a_modem() -> None:
+    """To need one would be refused by every node, for ever."""
+    image = {release.APPLICATION: small_image(7)}
+    for kind in (release.PACK, release.MODEM):
+        assert "no node can say" in refused(of(image, 7, needs=[(kind, 1)]))
+    content.check(of(image, 7, needs=[(release.APPLICATION, 5), (release.KEYS, 2)]))

@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from node.update import pss
-from pkcs11 import KeyType
+from pkcs11 import KeyType, MechanismFlag
 from token_rig import MODULE, PIN, TOKEN, leave, make_token
 
 from fleet.flashing.secure_sign import SigningToken
@@ -112,3 +112,29 @@ def test_keys_that_no_node_could_verify(
                  lambda: signers.public_modulus(tmp_path / "pub")):  # fmt: skip
         with pytest.raises(SigningKeyError, match="no RSA key of 3072 bits with exponent 65537"):
             read()
+
+
+class Halves:
+    """As a token whose public and private objects of one label are no pair."""
+
+    def __init__(self, public: signers.Signer, private: signers.Signer) -> None:
+        self.modulus = public.modulus
+        self.sign = private.sign
+
+
+def test_a_pair_that_is_none_signs_nothing(made: Path) -> None:
+    plain = signers.FileSigner(made / "plain.pem", None)
+    other = signers.FileSigner(made / "closed.pem", b"open sesame")
+    assert verify.is_by(plain.modulus, b"m", signers.signature(plain, b"m"))
+    with pytest.raises(SigningKeyError, match="are no pair"):
+        signers.signature(Halves(plain, other), b"m")
+
+
+def test_a_key_in_a_token_that_may_not_sign(token: SigningToken) -> None:
+    found = pkcs11.lib(str(token.module)).get_token(token_label=token.token)
+    with found.open(rw=True, user_pin=PIN) as session:
+        session.generate_keypair(
+            KeyType.RSA, 3072, label="open", store=True, capabilities=MechanismFlag.DECRYPT
+        )
+    with pytest.raises(SigningKeyError, match="'open' may not sign"):
+        signers.TokenSigner(token._replace(label="open")).sign(b"x")

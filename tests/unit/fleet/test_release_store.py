@@ -30,6 +30,7 @@ from fleet.releases.errors import (
 )
 from fleet.releases.tables import Artifact
 from fleet.releases.target import Target
+from fleet.updates import shelf
 from fleet.wire import release
 
 NOW = rig.NOW_US
@@ -86,9 +87,12 @@ def test_what_is_listed_loads_no_bytes_of_components(database: Database) -> None
         event.listen(session.connection(), "before_cursor_execute",
                      lambda *a: asked.append(a[2]))  # fmt: skip
         store.releases(session)
+        store.release(session, 7)
+        shelf.image_of(session, 7)
+        shelf.may_be_given(session, 7)
         store.find_by_image(session, b"none")
         store.revoked(session, 7)
-    assert len(asked) == 3
+    assert len(asked) == 6
     assert not [text for text in asked if "release_artifacts" in text or "sbom" in text]
 
 
@@ -265,3 +269,44 @@ def test_only_a_ready_delta_is_given(database: Database) -> None:
     with database.begin() as session:
         store.revoke(session, 8, "Li Wei", "bad", NOW)
         assert deltas.want(session, 8, NOW) == 0
+
+
+def test_signatures_that_come_later_count_until_the_promotion(database: Database) -> None:
+    """A jump needs the root keys: they are asked when the release was taken in already."""
+    rooted = signed(small(7), roots=keys().roots[:1])
+    add(database, small(7))
+    add(database, rooted)
+    with database.read() as session:
+        assert store.release(session, 7).envelope == rooted.envelope
+    promote(database, 7)
+    add(database, rooted)
+    with pytest.raises(ReleaseError, match="is promoted with other signatures"):
+        add(database, small(7))
+
+
+def test_what_expired_since_it_was_added_is_not_promoted(database: Database) -> None:
+    add(database, small(7))
+    with database.begin() as session, pytest.raises(ReleaseError, match="expired"):
+        intake.promote(session, 7, "Li Wei", EXPIRY * 1_000_000)
+
+
+def test_what_is_older_than_nodes_may_run_is_not_promoted(database: Database) -> None:
+    for sequence in (7, 8):
+        add(database, small(sequence))
+    promote(database, 8)
+    with pytest.raises(ReleaseError, match="may run release 8: 7 is older"):
+        promote(database, 7)
+
+
+def test_deltas_are_wanted_in_whatever_order_releases_are_promoted(database: Database) -> None:
+    for sequence in (7, 8, 9):
+        add(database, small(sequence))
+    promote(database, 7)
+    promote(database, 8)
+    with database.read() as session:
+        found = [(one.base_sequence, one.sequence) for one, _ in deltas.listed(session)]
+        assert found == [(8, 9), (7, 9), (7, 8)]
+        assert deltas.counts(session) == {"preparing": 3, "ready": 0, "failed": 0}
+        assert deltas.awaited(session, 9, NOW - 1)
+        assert not deltas.awaited(session, 9, NOW)
+        assert not deltas.awaited(session, 7, NOW - 1)

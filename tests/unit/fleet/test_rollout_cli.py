@@ -1,5 +1,6 @@
 """`kapok rollout`, `kapok node tag` and the routes: what they print, and what they refuse."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,9 +18,9 @@ from fleet.api.routes import create
 from fleet.db.base import Database
 from fleet.identity.token_tables import NodeHmacKey
 from fleet.registry import operations as registry
-from fleet.rollouts import gate, lifecycle, moves, offering, states, tick
+from fleet.rollouts import filling, lifecycle, moves, offering, states, tick, wording
 from fleet.rollouts.states import Actor
-from fleet.rollouts.tables import Update
+from fleet.rollouts.tables import Rollout, Update
 from fleet.settings import load
 from fleet.updates.tables import Running
 
@@ -242,6 +243,42 @@ def test_the_routes(data: Data) -> None:
     assert [each["id"] for each in nodes] == data.nodes[8:]
 
 
+def test_in_chinese_no_word_is_english(data: Data) -> None:
+    make(data, canary=2)
+    data.rollout("start", "july")
+    data.tick()
+    data.end(states.FAILED, most=1)
+    words = ("--release", 6, "--where", "role = gas-meter", "--canary", 2)
+    said = " ".join(
+        out(data.folder, "rollout", *each, "--lang", "zh")
+        for each in (("status", "july"), ("list",), ("nodes", "july"), ("preview", *words))
+    )
+    with data.database.read() as session:
+        names = [*data.nodes, session.get_one(Rollout, 1).asked_by, "july", DRAINS, "gas-meter"]
+    for name in names:
+        said = said.replace(name, "")
+    assert set(re.findall(r"[A-Za-z]{2,}", said)) == {"role"}  # of a query
+
+
+def test_the_routes_refuse_what_the_command_refuses(data: Data) -> None:
+    make(data)
+    client = TestClient(create(data.database, lambda: {"ok": True}, "0"))
+    seen = {"release": 5, "where": DRAINS}
+    for canary in (-5, 0, 100_001):
+        wrong = client.get("/api/rollouts/preview", params={**seen, "canary": canary})
+        assert wrong.status_code == 422
+    assert client.get("/api/rollouts/july/nodes", params={"state": "xyz"}).status_code == 422
+    for state in ("", "rolled-back"):
+        found = client.get("/api/rollouts/july/nodes", params={"state": state})
+        assert found.status_code == 200
+
+
+def test_a_live_picture_is_for_people(data: Data) -> None:
+    make(data)
+    said = refusal(data.folder, "rollout", "status", "july", "--watch", "--json", code=2)
+    assert "--watch is for people" in said
+
+
 def test_whatever_is_said_has_a_text() -> None:
     known = texts.known()
     for state in lifecycle.STATES:
@@ -249,6 +286,20 @@ def test_whatever_is_said_has_a_text() -> None:
     for state in states.ALL:
         assert f"progress.{state}" in known
     for reason in (*offering.LATER_US, "gone", "newer", "stopped", "retry", "too-late", "again",
-                   "canceled", "silent", "slow", "urgent"):  # fmt: skip
+                   "canceled", "silent", "slow", "urgent", "window"):  # fmt: skip
         assert f"reason.{reason}" in known
-    assert {verdict.value for verdict in gate.Verdict} == {"stop", "hold", "wait", "next"}
+    for why in ("trip", "errors", "silent", "window", "revoked", "too-late", "expired", "delta"):
+        assert f"rollout-why.{why}" in known
+    for kind in ("created", "approved", "started", "paused", "resumed", "retried", "group",
+                 "stopped", "revoked", "joined", "canceled", *lifecycle.OVER):  # fmt: skip
+        assert f"rollout-event.{kind}" in known
+    for group in (filling.CANARY, filling.STAGE, filling.LATE):
+        assert f"rollout-group.{group}" in known
+    for state in (filling.WAITING, filling.OPEN, filling.DONE, filling.NEVER):
+        assert f"rollout-group-state.{state}" in known
+
+
+@pytest.mark.parametrize("state", states.BAD)
+def test_what_failed_for_a_reason_that_nobody_told_has_one(state: str) -> None:
+    """It is found by it; and is said in words."""
+    assert wording.reason_text(state, "zh") != state

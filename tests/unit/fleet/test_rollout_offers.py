@@ -4,19 +4,16 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 import rollout_rig as rig
-from rollout_rig import Fleet
+from rollout_rig import FAST, Fleet
 from sqlalchemy import select
 
 from fleet.registry.tables import Asset, Installation, Site
 from fleet.rollouts import filling, lifecycle, offering, states
 from fleet.rollouts.tables import Update
 from fleet.telemetry.tables import Reading
-
-FAST: dict[str, Any] = {"per_minute": 1000, "most_per_minute": 1000, "sample": 10}
 
 
 @pytest.fixture
@@ -210,3 +207,52 @@ def test_registration_gives_nobody_two_places(fleet: Fleet) -> None:
     again = filling.row(row.rollout_id, 2, 999, row.node_id, "", 5)
     with pytest.raises(IntegrityError), fleet.database.begin() as session:
         session.add(Update(**again))
+
+
+def test_an_urgent_rollout_keeps_the_limit_and_takes_the_places_of_others(fleet: Fleet) -> None:
+    fleet.create(canary=100, per_area=5, **FAST)
+    fleet.do("start")
+    fleet.tick()
+    assert set(in_flight(fleet).values()) == {5}
+    with fleet.database.begin() as session:
+        rig.add_release(session, 6)
+    fleet.create(name="fix", sequence=6, canary=100, per_area=5, urgent=True, **FAST)
+    fleet.do("start", "fix")
+    fleet.tick()
+    assert set(in_flight(fleet).values()) == {5}
+    assert {row.sequence for row in fleet.updates(Update.open_for.is_not(None))} == {6}
+    fleet.sequence = 6
+    for _ in range(10):  # whatever becomes free is the urgent one's
+        fleet.move(fleet.open_ids()[:2], states.SUCCEEDED)
+        fleet.tick(11)
+        assert {row.sequence for row in fleet.updates(Update.open_for.is_not(None))} == {6}
+        assert max(in_flight(fleet).values()) == 5
+    fleet.check()
+
+
+@pytest.mark.parametrize(("role", "stays"), [("lamppost", 1), ("drainage", 10)])
+def test_what_was_not_taken_when_the_window_closes_is_taken_back_of_nodes_that_come_often(
+    fleet: Fleet, role: str, stays: int
+) -> None:
+    """Who reports seldom would never meet a window."""
+    fleet.add(20, "lamppost")
+    with fleet.database.begin() as session:
+        rig.add_release(session, 6, "lamppost")
+    sequence = 6 if role == "lamppost" else 5
+    fleet.create(
+        f"role = {role}", sequence=sequence, canary=10, windows=("01:00-05:00",), **FAST
+    )  # fmt: skip
+    fleet.now = int(datetime.fromisoformat("2026-11-27T04:59:00+08:00").timestamp() * 1e6)
+    fleet.do("start")
+    fleet.tick(1)
+    first, *_ = fleet.open_ids()
+    fleet.move([first], states.ACCEPTED)
+    fleet.tick(60)
+    fleet.tick(10)
+    assert len(fleet.open_ids()) == stays
+    row = fleet.row()
+    opens = datetime.fromisoformat("2026-11-28T01:00:00+08:00").timestamp()
+    assert (row.why, row.due_us) == ("window", int(opens * 1e6))
+    fleet.tick(20 * 3600)
+    assert len(fleet.open_ids()) == 10
+    fleet.check()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fleet.rollouts import gate, order, pace, plan, windows
 from fleet.rollouts.counting import Tally
 from fleet.rollouts.errors import RolloutError
-from fleet.rollouts.gate import Cohorts, Stage, Verdict
+from fleet.rollouts.gate import Cohorts, Stage, Sum, Verdict
 from fleet.rollouts.plan import Plan
 
 NO_COHORTS = [Cohorts(0, 0, 0)] * 2
@@ -80,11 +80,19 @@ def test_groups_lose_nobody(total: int, canary: int, some: list[int]) -> None:
 
 def stage(
     good: int = 0, bad: int = 0, scheduled: int = 0, flying: int = 0, *, canary: bool = False,
-    whole: bool = False, errors: int | None = None, pending: bool = False,
+    last: bool = False, left: bool = False, stuck: bool = False,
 ) -> Stage:  # fmt: skip
     tally = Tally(scheduled, flying, good, bad, 0)
-    total = good + bad + scheduled + flying
-    return Stage(canary, whole or canary, total, bad if errors is None else errors, pending, tally)
+    return Stage(canary, last, good + bad + scheduled + flying, bad, left, stuck, tally)
+
+
+def judged(
+    what: Stage, cohorts: list[Cohorts] = NO_COHORTS, plan: Plan | None = None
+) -> tuple[Verdict, str]:
+    """Of a group alone."""
+    ended = what.tally.good + what.tally.bad
+    mine = Sum(what.errors, ended, ended + what.tally.open)
+    return gate.judge(plan or Plan(), what, [mine], cohorts)
 
 
 @pytest.mark.parametrize(
@@ -94,13 +102,16 @@ def stage(
         (stage(good=49, flying=1, canary=True), Verdict.WAIT),
         (stage(good=50, canary=True), Verdict.NEXT),
         (stage(good=48, bad=2, canary=True), Verdict.NEXT),
-        (stage(good=48, bad=2, canary=True, pending=True), Verdict.WAIT),
+        (stage(good=48, bad=2, canary=True, left=True), Verdict.WAIT),
         (stage(good=10, bad=5, scheduled=35, canary=True), Verdict.STOP),  # the absolute trip
         (stage(good=880, bad=10, scheduled=110), Verdict.WAIT),
         (stage(good=890, bad=10, scheduled=100), Verdict.NEXT),
-        (stage(good=890, bad=10, scheduled=100, whole=True), Verdict.WAIT),
+        (stage(good=890, bad=10, scheduled=100, last=True), Verdict.WAIT),
         (stage(good=900, bad=100, scheduled=0), Verdict.STOP),  # error before success
-        (stage(bad=9, scheduled=1000), Verdict.WAIT),  # below the sample, however bad
+        (stage(bad=2, scheduled=1000), Verdict.WAIT),  # too few to tell
+        (stage(bad=3, scheduled=1000), Verdict.STOP),  # below the sample, but nothing went well
+        (stage(good=3, bad=3, scheduled=1000), Verdict.WAIT),
+        (stage(bad=9, flying=900), Verdict.WAIT),  # failures are told first
         (stage(bad=50, scheduled=1000), Verdict.STOP),
         (stage(good=97, bad=3, scheduled=1000), Verdict.WAIT),  # above the share, but by chance
         (stage(good=9700, bad=300, scheduled=90_000), Verdict.STOP),
@@ -109,24 +120,24 @@ def stage(
     ],
 )
 def test_the_gate(what: Stage, wanted: Verdict) -> None:
-    assert gate.judge(Plan(), what, NO_COHORTS)[0] is wanted
+    assert judged(what)[0] is wanted
 
 
 def test_what_is_silent_holds_and_what_is_lost_stops_though_much_went_well_since() -> None:
     """60 of 1,000 that were offered long ago are missing; 100,000 that came later are well."""
     late = stage(good=100_000, bad=60, scheduled=1_000_000)
     silent, lost = Cohorts(1000, 940, 0), Cohorts(1000, 940, 60)
-    assert gate.judge(Plan(), late, [silent, silent]) == (Verdict.HOLD, "silent")
-    assert gate.judge(Plan(), late, [lost, lost]) == (Verdict.STOP, "errors")
-    assert gate.judge(Plan(), late, NO_COHORTS)[0] is Verdict.WAIT  # the loss without them
+    assert judged(late, [silent, silent]) == (Verdict.HOLD, "silent")
+    assert judged(late, [lost, lost]) == (Verdict.STOP, "errors")
+    assert judged(late, NO_COHORTS)[0] is Verdict.WAIT  # the loss without them
 
 
 def test_a_hold_ends_when_those_that_were_silent_are_known() -> None:
     """Less is asked for it than to stop; where all is known it is one or the other."""
     few = stage(good=96, scheduled=1000, bad=4)
     silent, known = Cohorts(1000, 968, 20), Cohorts(1000, 968, 32)
-    assert gate.judge(Plan(), few, [silent, silent]) == (Verdict.HOLD, "silent")
-    assert gate.judge(Plan(), few, [known, known]) == (Verdict.WAIT, "")
+    assert judged(few, [silent, silent]) == (Verdict.HOLD, "silent")
+    assert judged(few, [known, known]) == (Verdict.WAIT, "")
 
 
 @given(st.integers(0, 5000), st.integers(1, 5000))

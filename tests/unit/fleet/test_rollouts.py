@@ -2,20 +2,16 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import rollout_rig as rig
-from rollout_rig import DAY_US, HOUR_US, LI, WANG, Fleet
+from rollout_rig import DAY_US, FAST, HOUR_US, LI, WANG, Fleet
 
 from fleet.registry.operations import set_state
 from fleet.releases.errors import ReleaseError
 from fleet.rollouts import lifecycle, states
 from fleet.rollouts.errors import RolloutError
-from fleet.rollouts.states import Actor
 from fleet.rollouts.tables import Update
-
-FAST: dict[str, Any] = {"per_minute": 1000, "most_per_minute": 1000, "sample": 10}
 
 
 @pytest.fixture
@@ -25,16 +21,6 @@ def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
         monkeypatch.setattr(name, made.clock)
     yield made
     made.close()
-
-
-def play(fleet: Fleet, ends: str = states.SUCCEEDED, rounds: int = 40) -> None:
-    """Ticks, and every offer ends so."""
-    for _ in range(rounds):
-        fleet.tick()
-        fleet.move(fleet.open_ids(), ends)
-        if fleet.row().state == lifecycle.FINISHED:
-            break
-    fleet.check()
 
 
 def test_a_good_release_reaches_everybody_stage_by_stage(fleet: Fleet) -> None:
@@ -48,7 +34,7 @@ def test_a_good_release_reaches_everybody_stage_by_stage(fleet: Fleet) -> None:
     assert {row.group_no for row in fleet.updates(Update.open_for.is_not(None))} == {1}
     fleet.tick()
     assert len(fleet.offers.given) == 10  # no more before the canary is done
-    play(fleet)
+    fleet.play()
     assert fleet.row().state == lifecycle.FINISHED
     assert [group[1:3] for group in fleet.groups()] == [("done", 10), ("done", 9), ("done", 81)]
     assert {row.state for row in fleet.updates()} == {states.SUCCEEDED}
@@ -80,66 +66,6 @@ def test_what_nodes_have_taken_goes_on_when_it_stops(fleet: Fleet) -> None:
     assert fleet.row().state == lifecycle.STOPPED
     assert fleet.open_ids() == [first]
     assert fleet.move([first], states.SUCCEEDED) == [first]
-
-
-def test_retry_takes_the_failed_alone_and_goes_on(fleet: Fleet) -> None:
-    fleet.create(canary=10, retries=0, **FAST)
-    fleet.do("start")
-    fleet.tick()
-    ids = fleet.open_ids()
-    fleet.move(ids[:1], states.REJECTED)
-    fleet.move(ids[1:4], states.FAILED)
-    fleet.move(ids[4:], states.SUCCEEDED)
-    fleet.tick()
-    assert fleet.row().state == lifecycle.STOPPED
-    with pytest.raises(RolloutError, match="kapok rollout retry"):
-        fleet.do("resume")
-    assert fleet.do("retry") == 3
-    assert fleet.row().state == lifecycle.RUNNING
-    fleet.tick()
-    assert sorted(fleet.open_ids()) == sorted(ids[1:4])
-    assert [row.attempts for row in fleet.updates(Update.id.in_(ids[1:4]))] == [0, 0, 0]
-    fleet.check()
-    play(fleet)
-    assert fleet.row().state == lifecycle.FINISHED
-    assert fleet.updates(Update.id == ids[0])[0].state == states.REJECTED
-
-
-def test_what_failed_is_tried_again_by_itself_later_and_counts_until_it_succeeds(
-    fleet: Fleet,
-) -> None:
-    fleet.create(canary=10, retries=1, **FAST)
-    fleet.do("start")
-    fleet.tick()
-    first, *rest = fleet.open_ids()
-    fleet.move([first], states.FAILED, reason="no-space")
-    fleet.move(rest, states.SUCCEEDED)
-    fleet.tick()
-    assert fleet.groups()[0][3] == 1
-    assert fleet.row().group_no == 1  # the canary is not done while one is to be tried again
-    fleet.tick(6 * 3600)
-    assert fleet.open_ids() == [first]
-    assert fleet.groups()[0][3] == 1
-    fleet.move([first], states.SUCCEEDED)
-    assert fleet.groups()[0][3] == 0
-    fleet.check()
-
-
-def test_the_attempts_are_bounded(fleet: Fleet) -> None:
-    fleet.create(canary=10, retries=1, **FAST)
-    fleet.do("start")
-    fleet.tick()
-    first, *rest = fleet.open_ids()
-    fleet.move(rest, states.SUCCEEDED)
-    fleet.move([first], states.FAILED)
-    for _ in range(3):
-        fleet.tick(24 * 3600)
-        fleet.move(
-            [one for one in fleet.open_ids() if one == first], states.TIMED_OUT, Actor.FLEET
-        )
-    (row,) = fleet.updates(Update.id == first)
-    assert (row.state, row.attempts, row.due_us) == (states.TIMED_OUT, 2, None)
-    assert fleet.row().group_no > 1
 
 
 def test_pause_and_resume(fleet: Fleet) -> None:
@@ -321,121 +247,3 @@ def test_what_no_offer_can_be_made_to_is_in_nobodys_way(fleet: Fleet) -> None:
     assert waiting
     assert all(row.due_us == fleet.now + HOUR_US for row in waiting)
     assert len(fleet.open_ids()) == 50 - len(waiting)
-
-
-def test_silent_nodes_are_lost_and_slow_ones_time_out(fleet: Fleet) -> None:
-    fleet.create(canary=10, retries=0, **FAST)
-    fleet.offers.step_s = 5 * 86400
-    fleet.do("start")
-    fleet.tick()
-    silent, slow, *rest = fleet.open_ids()
-    fleet.move(rest, states.SUCCEEDED)
-    fleet.now += 2 * DAY_US
-    fleet.move([slow], states.DOWNLOADING, mark=1024)
-    fleet.now += 3 * DAY_US
-    fleet.tick()
-    (row,) = fleet.updates(Update.id == silent)
-    assert (row.state, row.reason) == (states.LOST, "silent")
-    assert fleet.updates(Update.id == slow)[0].state == states.DOWNLOADING
-    fleet.now += 2 * DAY_US
-    with fleet.database.begin() as session:
-        from fleet.registry.tables import Terminal
-
-        node = session.get_one(Update, slow).node_id
-        session.get_one(Terminal, node).last_report_us = fleet.now
-    fleet.tick()
-    assert fleet.updates(Update.id == slow)[0].state == states.TIMED_OUT
-    assert len(fleet.offers.withdrawn) == 2
-    assert fleet.groups()[0][3] == 2
-    fleet.check()
-
-
-def test_the_absolute_clock_is_not_moved_by_news(fleet: Fleet) -> None:
-    fleet.create(canary=1, retries=0, **FAST)
-    fleet.do("start")
-    fleet.tick()
-    (one,) = fleet.open_ids()
-    for day in range(1, 30):
-        fleet.move([one], states.DOWNLOADING, mark=day)
-        fleet.tick(86400)
-        if not fleet.open_ids():
-            break
-    assert day == 14
-    assert fleet.updates(Update.id == one)[0].state == states.TIMED_OUT
-
-
-def test_what_is_not_reached_in_time_is_let_go(fleet: Fleet) -> None:
-    fleet.create(canary=50, days=30, **FAST)
-    fleet.offers.refused = set(fleet.nodes[:10])
-    fleet.do("start")
-    play(fleet)
-    assert fleet.row().state == lifecycle.RUNNING
-    fleet.tick(31 * 86400)
-    play(fleet, rounds=5)
-    assert fleet.row().state == lifecycle.FINISHED
-    ends = {row.state for row in fleet.updates(Update.node_id.in_(fleet.nodes[:10]))}
-    assert ends == {states.REMOVED}
-
-
-def test_late_joiners_come_last_through_the_same_gate(fleet: Fleet) -> None:
-    fleet.create(canary=50, late=True, **FAST)
-    fleet.do("start")
-    fleet.tick()
-    fleet.now += HOUR_US
-    late = fleet.add(5)
-    fleet.tick(120)
-    assert fleet.groups()[-1] == ("late", "waiting", 5, 0)
-    assert not set(late) & set(fleet.offers.given)
-    play(fleet)
-    assert fleet.row().state == lifecycle.RUNNING  # it is open-ended
-    assert set(late) <= set(fleet.offers.given)
-    fleet.now += HOUR_US
-    more = fleet.add(5) + fleet.add(3, "lamppost")
-    play(fleet, rounds=3)
-    assert fleet.groups()[-1] == ("late", "open", 10, 0)
-    assert set(more[:5]) <= set(fleet.offers.given)
-    assert len(fleet.offers.given) == 110
-
-
-def test_a_name_is_used_once_and_an_interrupted_making_is_made_whole(
-    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from fleet.rollouts import filling
-
-    monkeypatch.setattr(filling, "CHUNK", 30)
-
-    class Killed(Exception):
-        pass
-
-    def killed(done: int, _total: int) -> None:
-        if done > 50:
-            raise Killed
-
-    from fleet.rollouts import creating
-    from fleet.rollouts.plan import Plan
-
-    wanted = creating.Wanted("one", 5, "all", Plan())
-    with pytest.raises(Killed):
-        creating.create(fleet.database, wanted, LI, account="x", progress=killed)
-    assert len(fleet.updates()) == 60
-    with pytest.raises(RolloutError, match="is creating"):
-        fleet.do("start")
-    fleet.do("cancel")
-    for _ in range(3):
-        fleet.tick()
-    assert fleet.row().state == lifecycle.CANCELED
-    assert fleet.updates() == []
-    with pytest.raises(Killed):
-        creating.create(
-            fleet.database, wanted._replace(name="two"), LI, account="x", progress=killed
-        )
-    assert fleet.create("all", "two").nodes == 100
-    assert len(fleet.updates()) == 100
-    fleet.check()
-    with pytest.raises(RolloutError, match="there is a rollout one already"):
-        fleet.create()
-
-
-def test_nobody_to_update_is_refused(fleet: Fleet) -> None:
-    with pytest.raises(RolloutError, match="kapok rollout preview"):
-        fleet.create("role = lamppost")

@@ -74,7 +74,7 @@ def test_a_delta_that_is_no_smaller_is_not_used() -> None:
     assert chosen.parts[0][1] == release.DEFLATED
 
 
-def test_components_go_in_the_order_in_which_a_node_does_them(city: City) -> None:
+def test_a_runtime_goes_first_where_its_blocks_are_whole_units(city: City) -> None:
     contents = {
         APPLICATION: image(4), RUNTIME_PART: image(5), PACK: b"pack", MODEM: b"firmware",
     }  # fmt: skip
@@ -83,9 +83,11 @@ def test_components_go_in_the_order_in_which_a_node_does_them(city: City) -> Non
     node = city.node()
     node.report()
     assert node.job is not None
-    shape = [(kind, form) for kind, form, _size, _base in node.job[1].parts]
+    given = node.job[1]
+    assert (given.size - sum(size for _kind, _form, size, _base in given.parts)) % 16 == 0
+    shape = [(kind, form) for kind, form, _size, _base in given.parts]
     assert shape == [
-        (PACK, release.PLAIN), (MODEM, release.FETCHED), (RUNTIME_PART, release.PLAIN),
+        (RUNTIME_PART, release.PLAIN), (PACK, release.PLAIN), (MODEM, release.FETCHED),
         (APPLICATION, release.DEFLATED),
     ]  # fmt: skip
 
@@ -160,3 +162,10 @@ def test_an_assignment_of_another_node_or_number_is_forged(city: City) -> None:
     assert other.take(1, payload) == command.FORGED
     assert node.take(2, payload) == command.FORGED
     assert node.take(1, payload) == command.DONE
+
+
+def test_a_release_that_expired_is_not_offered(
+    city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("updates_rig.now_us", lambda: 2_000_000_000 * 1_000_000)
+    assert city.roll_out() == []

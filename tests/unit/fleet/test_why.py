@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 from cli_rig import out, out_json, refusal
 from fastapi.testclient import TestClient
+from sqlalchemy import select
 from updates_rig import NEW, City
 
 from fleet import texts
 from fleet.api import routes
 from fleet.rollouts import states
+from fleet.rollouts.tables import Rollout, Update
 from fleet.updates import outcomes, wording
 from fleet.updates.story import story
 from fleet.wire import command, release
@@ -88,6 +90,42 @@ def test_what_was_taken_back(city: City) -> None:
     assert "Item 1 was withdrawn" in said
     assert "Item 2, which takes back what came before, went out." in said
     assert "A person: release 8 of rollout first is cancelled." in said
+
+
+def stand(city: City, rollout: str, **update: object) -> str:
+    """The story of one whose rollout and update stand so."""
+    with city.database.begin() as session:
+        session.scalars(select(Rollout)).one().state = rollout
+        row = session.scalars(select(Update)).one()
+        for name, value in {"open_for": None, **update}.items():
+            setattr(row, name, value)
+    return why(city)
+
+
+DUE_US = 1_900_000_000_000_000
+
+
+def test_a_time_at_which_it_is_looked_at_is_no_deadline(city: City) -> None:
+    city.roll_out()
+    failed = {"state": states.FAILED, "reason": "no-space", "attempts": 1, "due_us": DUE_US}
+    said = stand(city, "running", **failed)
+    assert "Waits to be tried again after 1 attempt(s): failed" in said
+    assert said.endswith("Looked at again from 2030-03-17T17:46:40Z.\n")
+    waits = {"state": states.SCHEDULED, "reason": "battery", "due_us": DUE_US}
+    said = stand(city, "running", **waits)
+    assert said.endswith("its battery is low. Looked at again from 2030-03-17T17:46:40Z.\n")
+    turn = stand(city, "running", state=states.SCHEDULED, reason="", due_us=1)
+    assert turn.endswith("of rollout first.\n")
+    assert "Deadline" not in stand(city, "running", **failed) + said + turn
+
+
+@pytest.mark.parametrize("state", [states.FAILED, states.SCHEDULED])
+def test_of_a_rollout_that_is_paused_nothing_is_tried_again(city: City, state: str) -> None:
+    city.roll_out()
+    said = stand(city, "paused", state=state, reason="", attempts=1, due_us=DUE_US)
+    assert said.endswith("Waits for rollout first (paused): kapok rollout status first.\n")
+    zh = out(city.path.parent, "why", city.nodes[0], "--lang", "zh")
+    assert "first（已暂停）" in zh
 
 
 def test_for_programs(city: City) -> None:

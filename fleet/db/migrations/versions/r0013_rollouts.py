@@ -129,6 +129,7 @@ def _updates() -> None:
             sqlite_where=sa.text("open_for IS NOT NULL"),
             postgresql_where=sa.text("open_for IS NOT NULL"),
         )
+    op.create_index("ix_updates_place", "updates", ["rollout_id", "place"])
     op.create_index(
         "ix_updates_reason",
         "updates",
