@@ -85,7 +85,8 @@ class BoardFlashDriver(Driver, Attempts):
         target = Target(board.name, board.chip, board.flash_bytes, rows=tuple(board.table))
         with self.console.lent(), tempfile.TemporaryDirectory(prefix="kapok-flash-") as folder:
             order = FlashOrder(
-                target, lambda: prepare(node_type, runtime, [port], bundle).make(None, Path(folder)),
+                target,
+                lambda: prepare(node_type, runtime, [port], bundle).make(None, Path(folder)),
                 everything=everything, journal_folder=None, watch_s=0.0, baud=BAUD,
             )  # fmt: skip
             (result,) = flash_many(
