@@ -32,14 +32,7 @@ class FleetProcess:
 
     def __init__(self, data: Path, *settings: str) -> None:
         self.data = data
-        # Any free port, unless a test says which: several fleets run on one machine.
-        free = [
-            word
-            for option in ("--enrol-port", "--updates-port")
-            if option not in settings
-            for word in (option, "0")
-        ]
-        self.settings = (*settings, *free)
+        self.settings = settings
         self._process: asyncio.subprocess.Process | None = None
         self.log = data.with_name(data.name + ".log")
 
@@ -56,13 +49,22 @@ class FleetProcess:
             raise FleetError(f"kapok {arguments[0]}: {lines[-1]}")
         return out.decode()
 
+    def _free_ports(self) -> list[str]:
+        """Any free port for what `settings` do not name: several fleets run on one machine."""
+        return [
+            word
+            for option in ("--enrol-port", "--updates-port")
+            if option not in self.settings
+            for word in (option, "0")
+        ]
+
     async def start(self) -> dict[str, Any]:
         """Serve; returns when it is ready, with what run.json says."""
         run = self.data / "run.json"
         run.unlink(missing_ok=True)
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "fleet", "serve", *self.settings,
+                sys.executable, "-m", "fleet", "serve", *self.settings, *self._free_ports(),
                 env={**os.environ, "KAPOK_DATA": str(self.data)},
                 stdout=asyncio.subprocess.PIPE, stderr=log, start_new_session=True,
                 preexec_fn=die_with_parent,

@@ -1,11 +1,12 @@
 """A fleet with nodes in several areas, a release, an offerer that only counts, and a clock."""
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import fleet_rig as rig
+import pytest
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
@@ -235,3 +236,12 @@ class Fleet:
 
     def close(self) -> None:
         self.database.close()
+
+
+def fleets(folder: Path, monkeypatch: pytest.MonkeyPatch, nodes: int) -> Iterator[Fleet]:
+    """For a fixture: a fleet by whose clock all that asks for the time goes."""
+    made = Fleet(folder, nodes)
+    for name in CLOCKS:
+        monkeypatch.setattr(name, made.clock)
+    yield made
+    made.close()

@@ -8,7 +8,8 @@ from tests.bench import campaign, cases, modems
 
 @pytest.mark.parametrize("family", sorted(FAMILIES))
 def test_every_scenario_comes_as_foretold(family: str) -> None:
-    outcomes = [campaign.play(family, seed) for seed in range(campaign.COUNT)]
+    # Every other one: make bench-scenarios plays them all.
+    outcomes = [campaign.play(family, seed) for seed in range(0, campaign.COUNT, 2)]
     assert [o for o in outcomes if o.wrong] == []
     assert {o.case for o in outcomes} == set(cases.KINDS)
 

@@ -14,11 +14,7 @@ from fleet.rollouts.tables import Update
 
 @pytest.fixture
 def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
-    made = Fleet(tmp_path, 100)
-    for name in rig.CLOCKS:
-        monkeypatch.setattr(name, made.clock)
-    yield made
-    made.close()
+    yield from rig.fleets(tmp_path, monkeypatch, 100)
 
 
 def test_silent_nodes_are_lost_and_slow_ones_time_out(fleet: Fleet) -> None:

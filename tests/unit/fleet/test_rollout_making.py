@@ -14,11 +14,7 @@ from fleet.rollouts.plan import Plan
 
 @pytest.fixture
 def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
-    made = Fleet(tmp_path, 100)
-    for name in rig.CLOCKS:
-        monkeypatch.setattr(name, made.clock)
-    yield made
-    made.close()
+    yield from rig.fleets(tmp_path, monkeypatch, 100)
 
 
 def test_a_name_is_used_once_and_an_interrupted_making_is_made_whole(

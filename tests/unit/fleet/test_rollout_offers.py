@@ -18,11 +18,7 @@ from fleet.telemetry.tables import Reading
 
 @pytest.fixture
 def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
-    made = Fleet(tmp_path, 100)
-    for name in rig.CLOCKS:
-        monkeypatch.setattr(name, made.clock)
-    yield made
-    made.close()
+    yield from rig.fleets(tmp_path, monkeypatch, 100)
 
 
 def told(fleet: Fleet, node_id: str, quantity: int, value: int) -> None:

@@ -23,11 +23,7 @@ BASE = bytes(8)
 
 @pytest.fixture
 def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
-    made = Fleet(tmp_path, 10)
-    for name in rig.CLOCKS:
-        monkeypatch.setattr(name, made.clock)
-    yield made
-    made.close()
+    yield from rig.fleets(tmp_path, monkeypatch, 10)
 
 
 def started(fleet: Fleet, sequence: int = 5, *, late: bool = False) -> None:

@@ -15,11 +15,7 @@ from fleet.rollouts.tables import Update
 
 @pytest.fixture
 def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
-    made = Fleet(tmp_path, 100)
-    for name in rig.CLOCKS:
-        monkeypatch.setattr(name, made.clock)
-    yield made
-    made.close()
+    yield from rig.fleets(tmp_path, monkeypatch, 100)
 
 
 def test_retry_takes_the_failed_alone_and_goes_on(fleet: Fleet) -> None:

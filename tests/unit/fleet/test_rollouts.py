@@ -16,11 +16,7 @@ from fleet.rollouts.tables import Update
 
 @pytest.fixture
 def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
-    made = Fleet(tmp_path, 100)
-    for name in rig.CLOCKS:
-        monkeypatch.setattr(name, made.clock)
-    yield made
-    made.close()
+    yield from rig.fleets(tmp_path, monkeypatch, 100)
 
 
 def test_a_good_release_reaches_everybody_stage_by_stage(fleet: Fleet) -> None:
