@@ -8,6 +8,7 @@ from hil.fleet import Fleet, Reading
 from hil.node import Node
 from hil.power import Power
 from hil.protocols import ModemControl
+from hil.tests import design
 
 AWAKE_S = 300  # `awake_s` of every node type
 FIRST_REPORT_S = 120.0  # from power-on in normal coverage, one search of the network in it
@@ -77,6 +78,7 @@ def asked(node: Node, fleet: Fleet) -> int:
 def broken_off(node: Node, fleet: Fleet, modem: ModemControl, what: str, **more: Any) -> None:
     """In a contact that brings an hour's freeze this befalls the modem; it arrives, once."""
     node.to("asleep")
+    fleet.wait_reading(node, "gas_volume", 3 * HOUR_S)  # no hour of before its clock was set anew
     mark = fleet.mark()
     node.wait(HOUR_S - node.now_us // 10**6 % HOUR_S + 10)
     hour = node.now_us // HOUR_US
@@ -133,6 +135,7 @@ def test_a_modem_that_hangs_is_reset_in_the_same_wake(
 def test_power_saving_is_asked_for_and_reached(node: Node, modem: ModemControl) -> None:
     assert modem.said(r'^AT\+CPSMS=1,,,"[01]{8}","[01]{8}"', 0, "host")
     node.to("asleep")
+    design.calm(node, 120)
     node.wait(120)
     found = modem.status()
     assert found["psm_granted"] == found["psm_wish"]

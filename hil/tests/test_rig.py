@@ -7,6 +7,7 @@ from hil.fleet import Fleet
 from hil.node import Node
 from hil.power import Power
 from hil.protocols import ModemControl, Stimulus
+from hil.tests import design
 
 
 @pytest.mark.requirement("K-GAS-01")
@@ -40,6 +41,7 @@ def test_a_node_without_service_reports_when_it_is_back(
 @pytest.mark.needs("current-meter")
 def test_a_sleeping_node_draws_little(node: Node, current: CurrentTrace) -> None:
     node.to("asleep")
+    design.calm(node, 660)
     node.wait(60)
     mark = current.mark()
     node.wait(600)
