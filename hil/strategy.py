@@ -74,6 +74,8 @@ class NodeStrategy(Strategy):
     def reconfigured(self) -> None:
         """Its configuration may be another one: it is written anew before the next test."""
         self._config = None
+        if not self._provisioned:  # nobody has looked at what it came with, and now it is gone
+            self.spoilt()
 
     def spoilt(self) -> None:
         """What lies in its flash is not what was written: an identity is made anew next time."""

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from fleet.flashing.visit import Visit
 from hil.fleet import Fleet, Reading
 from hil.node import Node
 from hil.power import Power
@@ -117,6 +118,22 @@ def test_a_modem_that_reboots_in_a_contact_costs_no_record(
     boots = modem.status()["counters"]["boots"]
     broken_off(node, fleet, modem, "reboot")
     assert modem.status()["counters"]["boots"] == boots + 1
+
+
+@pytest.mark.requirement("K-REG-05")
+@pytest.mark.parametrize("rsrp", [-85, -118])
+def test_a_technician_is_shown_the_signal_that_the_modem_tells(
+    node: Node, modem: ModemControl, rsrp: int
+) -> None:
+    modem.set(rsrp=rsrp)
+    with node.prompt.visit() as repl:
+        visit = Visit(repl, lambda _: None)
+        visit.facts()
+        visit.radio()
+    shown, is_so = visit.told["radio"]["signal"], modem.status()["signal"]
+    assert abs(shown["rsrp_dbm"] - rsrp) <= 1
+    assert abs(shown["rsrp_dbm"] - is_so["rsrp_dbm"]) <= 1
+    assert shown["ecl"] == is_so["ecl"]
 
 
 @pytest.mark.requirement("K-REG-06")
