@@ -10,7 +10,7 @@ import pytest
 from hil.fleet import Fleet
 from hil.node import Node
 from hil.protocols import ModemControl
-from hil.servers.datagrams import Datagrams, forged, nothing
+from hil.servers.coap_peer import CoapPeer, forged, nothing
 from hil.tests.told import HOURLY
 
 ACK_S = (15.0, 20.0, 40.0)  # ACK_TIMEOUT by coverage level: firmware/node/link/coap.py
@@ -29,14 +29,14 @@ pytestmark = [
 
 
 @pytest.fixture
-def peer(node: Node, fleet: Fleet) -> Iterator[Datagrams]:
+def peer(node: Node, fleet: Fleet) -> Iterator[CoapPeer]:
     """Not yet the node's: see `meets`."""
-    found = Datagrams()
+    found = CoapPeer()
     yield found
     found.close()
 
 
-def meets(node: Node, peer: Datagrams) -> None:
+def meets(node: Node, peer: CoapPeer) -> None:
     """The node boots, and whom it takes for the fleet is that one."""
     node.configure({**HOURLY, "port": peer.port})
     node.hurry(HASTE)
@@ -45,7 +45,7 @@ def meets(node: Node, peer: Datagrams) -> None:
 @pytest.mark.requirement("K-COAP-01")
 @pytest.mark.parametrize("ecl", [0, 2])
 def test_a_request_without_answer_is_repeated_and_given_up(
-    node: Node, peer: Datagrams, modem: ModemControl, ecl: int
+    node: Node, peer: CoapPeer, modem: ModemControl, ecl: int
 ) -> None:
     peer.answers(nothing)
     modem.set(ecl=ecl)
@@ -68,7 +68,7 @@ def test_a_request_without_answer_is_repeated_and_given_up(
 
 @pytest.mark.requirement("K-COAP-02", "K-STO-02")
 def test_an_answer_that_is_not_sealed_for_this_node_is_ignored(
-    node: Node, fleet: Fleet, peer: Datagrams
+    node: Node, fleet: Fleet, peer: CoapPeer
 ) -> None:
     before, since = fleet.reported_us(node), fleet.mark()
     peer.answers(forged)

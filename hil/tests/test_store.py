@@ -1,7 +1,6 @@
 """What a node measured while nobody could hear it: nothing is lost, and nothing is there twice."""
 
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 
@@ -132,49 +131,3 @@ def test_power_cuts_in_contacts_cost_no_record(node: Node, fleet: Fleet, power: 
     found = frozen(fleet, node, mark)
     assert set(found.values()) == {1}
     assert {time_us // HOUR_US for time_us, _ in found} >= set(due)
-
-
-# Leaves the file system a few blocks: the journal's alarm, and a file or two of samples.
-FILL = """
-import os
-block = os.statvfs("/")[0]
-with open("/full", "wb") as f:
-    while os.statvfs("/")[3] > {blocks}:
-        f.write(bytes(block))
-        f.flush()
-"""
-LEAVES = 6  # blocks: two of them a ledger takes that is written anew
-DROPPED = "1"  # key of the status
-WATERY = {
-    "sample_s": 60, "rising_s": 0, "storm_s": 0, "report_s": 86400, "report_records": 1000,
-    "level_high_mm": 0, "jump_mm_h": 0, "rise_mm_h": 0, "fitted": ["cover"],
-}  # fmt: skip
-
-
-@pytest.fixture
-def cramped(node: Node, fleet: Fleet) -> Iterator[None]:
-    """There is hardly any room for what the node measures."""
-    node.prompt.exec(FILL.format(blocks=LEAVES))
-    node.to("online")
-    yield
-    node.prompt.exec("import os; os.remove('/full')")
-
-
-@pytest.mark.requirement("K-STO-05", "K-ALM-02")
-@pytest.mark.node("manhole", config=WATERY)
-@pytest.mark.needs("stimulus", "modem-twin")
-@pytest.mark.usefixtures("cramped")
-def test_a_full_flash_drops_samples_before_an_alarm_and_counts_them(
-    node: Node, fleet: Fleet, stimulus: Stimulus, modem: ModemControl
-) -> None:
-    node.to("asleep")
-    mark, began_us = fleet.mark(), node.now_us
-    modem.event("no-service", for_s=9 * HOUR_S)
-    stimulus.level("cover", 1)
-    node.wait(9 * HOUR_S)
-    fleet.wait_alarm("cover-moved", node, 9 * HOUR_S)
-    dropped = fleet.until(lambda: fleet.status(node)["status"].get(DROPPED, 0), HOUR_S)
-    minutes = {one.time_us // 60_000_000 for one in fleet.readings(node, "level", mark)}
-    assert dropped > 0
-    assert len(minutes) + dropped >= (node.now_us - began_us) // 60_000_000 - dropped // 2
-    assert min(minutes) > began_us // 60_000_000 + 60, "the oldest went"

@@ -34,7 +34,7 @@ def forged(request: bytes) -> list[bytes]:
     ]
 
 
-class Datagrams:
+class CoapPeer:
     """Listens from the beginning to `close`; `came` is what a node sent while it answered so."""
 
     def __init__(self) -> None:
