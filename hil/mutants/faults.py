@@ -1,7 +1,8 @@
 """The deliberate faults, and whether the suite catches each of them."""
 
+import ast
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,21 +78,30 @@ class Suite:
         self.rig = rig
         self._naming: dict[str, list[str]] = {}
         for path in sorted((ROOT / _SUITE).glob("test_*.py")) if rig else ():
-            text = path.read_text()
-            for fault in load():
-                if any(f'"{one}"' in text for one in fault.requirements):
-                    self._naming.setdefault(fault.id, []).append(f"{_SUITE}/{path.name}")
+            for name, ids in _proving(path.read_text()):
+                for each in ids:
+                    self._naming.setdefault(each, []).append(f"{_SUITE}/{path.name}::{name}")
 
     def first(self, fault: Fault) -> list[str]:
         """Arguments of pytest: the tests that prove what the fault breaks."""
         if not self.rig:
             return ["-n", "0", *(name for name in fault.tests if (ROOT / name).exists())]
-        files = self._naming.get(fault.id, [])
-        return [*files, "--rig", self.rig] if files else []
+        named = [test for each in fault.requirements for test in self._naming.get(each, ())]
+        return [*dict.fromkeys(named), "--rig", self.rig, "-n", "0"] if named else []
 
     def whole(self) -> list[str]:
         """Arguments of pytest for all of it; none where a fault's own tests are all there is."""
         return [_SUITE, "--rig", self.rig, "-n", "2"] if self.rig else []
+
+
+def _proving(text: str) -> Iterator[tuple[str, list[str]]]:
+    # Each test of a file, and the requirements that it names.
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            marks = (each for each in node.decorator_list if isinstance(each, ast.Call))
+            for mark in marks:
+                if ast.unparse(mark.func) == "pytest.mark.requirement":
+                    yield node.name, [ast.literal_eval(each) for each in mark.args]
 
 
 def judge(fault: Fault, suite: Suite, tree: Tree) -> Verdict:

@@ -12,7 +12,8 @@ from hil.mutants.trees import ROOT
 _FIRMWARE = "firmware/node/"
 _ROOTS = ("", "firmware/", "tests/cpython/")  # as pytest's pythonpath
 _VM = frozenset({"hil/virtual/process.py", "hil/fleet_process.py"})
-_FIXTURE = re.compile(r"\bmicropython(_run\b|\b[,:)])")  # the command of the VM, as tests take it
+# The command of the VM, as tests take it or make it.
+_FIXTURE = re.compile(r"\bmicropython(_run\b|_unix\b|\b[,:)])")
 # Nodes with whole slots: of all that some role may load.
 _NODES = frozenset({"hil/virtual/node.py", "hil/fleet_process.py"})
 _NODE_IMPORT = re.compile(r"(?:from|import)\s+(node(?:\.\w+)*)(?:\s+import\s+\(?([\w, \n]+))?")
@@ -91,3 +92,13 @@ def _files(name: str) -> tuple[str, ...]:
 def all_tests() -> list[str]:
     """Every test file, sorted."""
     return sorted(p.relative_to(ROOT).as_posix() for p in (ROOT / "tests").rglob("test_*.py"))
+
+
+def direct_tests() -> list[str]:
+    """The test files that load modules of the firmware on CPython, and no VM but beside that."""
+    return [
+        test
+        for test in all_tests()
+        if any(file.startswith(_FIRMWARE) for file in closure(test))
+        and not (test.startswith("tests/integration/") and on_vm(test))
+    ]
