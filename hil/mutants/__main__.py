@@ -10,11 +10,10 @@ import time
 from fleet.errors import Refusal
 from hil.mutants import campaign, choose, faults, imports, recorder
 from hil.mutants.trees import ROOT, Tree
-from hil.mutants.warm import Warm
+from hil.mutants.warm import RIG, Warm
 
 _FOLDER = ROOT / "build" / "mutants"
 _MAP = _FOLDER / "map"
-_RIG = "hil/rigs/virtual.yaml"
 
 
 def main() -> int:
@@ -23,7 +22,7 @@ def main() -> int:
     kinds = parser.add_subparsers(dest="what", required=True)
     one = kinds.add_parser("faults", help="each fault of faults.toml against the suite")
     one.add_argument("--suite", choices=("hil", "own"), default=_suite(), help="on which tests")
-    one.add_argument("--rig", default=_RIG, help="for the suite hil")
+    one.add_argument("--rig", default=RIG, help="for the suite hil")
     one.add_argument("--only", metavar="ID", nargs="*", help="these faults alone")
     two = kinds.add_parser("record", help="record which tests execute what (tests run once)")
     two.add_argument("tests", nargs="*", help="files of tests; none: all that run on CPython")
@@ -32,6 +31,9 @@ def main() -> int:
     three.add_argument("--seed", type=int, default=int(time.time()) % 100_000)
     three.add_argument("--count", type=int, default=200)
     three.add_argument("--jobs", type=int, default=1, help="that many at a time")
+    three.add_argument(
+        "--vm-most", type=int, default=choose.VM_MOST, help="files of tests on a VM for each"
+    )
     three.add_argument("--again", action="store_true", help="ask those that survived once more")
     chosen = parser.parse_args()
     signal.signal(signal.SIGTERM, _ended)
@@ -53,7 +55,7 @@ def _ended(_signal: int, _frame: object) -> None:
 
 
 def _suite() -> str:
-    return "hil" if (ROOT / _RIG).exists() else "own"
+    return "hil" if (ROOT / RIG).exists() else "own"
 
 
 def _faults(chosen: argparse.Namespace) -> int:
@@ -96,10 +98,10 @@ def _random(chosen: argparse.Namespace) -> int:
     _tell(f"seed {chosen.seed}: go on with --seed {chosen.seed} when this is stopped")
     _tell(
         "asked of each mutant: the tests that execute its line on CPython, nearest first, in three"
-        f" steps worth {choose.DIRECT_S:.0f} s each; then {choose.VM_MOST} files of tests on a VM,"
-        f" worth {choose.VM_S:.0f} s"
+        f" steps worth {choose.DIRECT_S:.0f} s each; then {chosen.vm_most} files of tests on a VM,"
+        f" worth {choose.VM_S:.0f} s, and {choose.RIG_MOST} of the virtual rig's that are about it"
     )
-    known = choose.load(_MAP)
+    known = choose.load(_MAP, chosen.vm_most)
     if known.failed:
         _tell(f"these fail without a mutant, and are not asked: {', '.join(known.failed)}")
     judges = []

@@ -59,7 +59,8 @@ class Judge:
         """Ask the tests that may notice it, until one does."""
         source = (ROOT / mutant.path).read_text()
         chosen = self._map.chosen(mutant, mutant.before.count("\n") + 1)
-        batches = [(tests, False) for tests in chosen.direct] + [(one, True) for one in chosen.vm]
+        batches = [(tests, False) for tests in chosen.direct]
+        batches += [(file, True) for file in chosen.vm + chosen.rig]
         seconds, asked, excused = 0.0, 0, ""
         for tests, on_vm in batches:
             with self._tree.changed(mutant.path, mutant.applied(source)):

@@ -14,7 +14,9 @@ from hil.mutants.points import Mutant
 
 DIRECT_S = 60.0  # of recorded time: what one mutant is worth in tests that execute its line
 VM_MOST = 6  # files of tests on a VM that one mutant is worth
-VM_S = 90.0  # and their recorded time
+VM_S = 120.0  # and their recorded time
+RIG_MOST = 2  # files of tests of the virtual rig, of those that are about the module
+RIG = "hil/tests/"
 _UNKNOWN_S = 20.0  # of a test file that was never timed
 _STEPS = (2, 8)  # files of the first looks: most mutants are caught by the nearest
 
@@ -28,13 +30,18 @@ class Chosen(NamedTuple):
 
     direct: list[list[str]]
     vm: list[list[str]]
+    rig: list[list[str]]
 
 
 class Map:
-    """Recorded runs, put together; `vm`: what each test file may run on a VM."""
+    """Recorded runs, put together; `vm`: what each test file may run on a VM, of which a mutant
+    is worth `vm_most`."""
 
     def __init__(
-        self, runs: Iterable[Mapping[str, Any]], vm: Mapping[str, frozenset[str]]
+        self,
+        runs: Iterable[Mapping[str, Any]],
+        vm: Mapping[str, frozenset[str]],
+        vm_most: int = VM_MOST,
     ) -> None:
         self._seconds: dict[str, float] = {}
         self._file_seconds: dict[str, float] = defaultdict(float)
@@ -42,6 +49,7 @@ class Map:
         self._lines: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
         self._loading: dict[str, set[int]] = defaultdict(set)
         self._vm = vm
+        self._vm_most = vm_most
         modules: set[str] = set()
         for run in runs:
             self._add(run)
@@ -90,13 +98,21 @@ class Map:
             by_file,
             key=lambda file: (-len(about & _words(file)), self.seconds(by_file[file]), file),
         )
+        roles = {word for role in imports.roles(mutant.path) for word in _words(role)}
+
+        def nearness(file: str) -> int:
+            return 2 * len(about & _words(file)) + len(roles & _words(file))
+
         on_vm = sorted(
             (file for file, modules in self._vm.items() if mutant.path in modules),
-            key=lambda file: (-len(about & _words(file)), self._seconds_of(file), file),
+            key=lambda file: (-nearness(file), self._seconds_of(file), file),
         )
+        rig = [file for file in on_vm if file.startswith(RIG) and nearness(file)]
+        vm = [file for file in on_vm if not file.startswith(RIG)]
         return Chosen(
             [self._within(tests, DIRECT_S) for tests in _batches(near, by_file) if tests],
-            [[file] for file in self._within(on_vm[:VM_MOST], VM_S)],
+            [[file] for file in self._within(vm[: self._vm_most], VM_S)],
+            [[file] for file in rig[: RIG_MOST if self._vm_most else 0]],
         )
 
     def _within(self, tests: list[str], seconds: float) -> list[str]:
@@ -128,13 +144,14 @@ def _words(path: str) -> set[str]:
     return {part.rstrip("s") for part in parts} - {
         "firmware",
         "node",
+        "hil",
         "test",
         "integration",
         "unit",
     }
 
 
-def load(folder: Path) -> Map:
+def load(folder: Path, vm_most: int = VM_MOST) -> Map:
     """The map that was recorded into `folder`; MapError when none was."""
     found = []
     for path in sorted(folder.glob("*.json")):
@@ -145,4 +162,4 @@ def load(folder: Path) -> Map:
     if not found:
         raise MapError(f"{folder} has no map: python -m hil.mutants record")
     vm = {file: imports.on_vm(file) for file in imports.all_tests()}
-    return Map(found, {file: modules for file, modules in vm.items() if modules})
+    return Map(found, {file: modules for file, modules in vm.items() if modules}, vm_most)

@@ -20,6 +20,7 @@ from hil.mutants import runs
 from hil.mutants.runs import Outcome, RunError
 from hil.mutants.trees import Tree
 
+RIG = "hil/rigs/virtual.yaml"
 _START_S = 120.0
 _MEMORY = 6 << 30  # bytes of address space: a list that grows for ever ends as a MemoryError
 
@@ -87,7 +88,11 @@ def _warmed(asked: dict[str, Any]) -> dict[str, Any]:
     for name in ["pytest", *asked["modules"]]:
         with contextlib.suppress(Exception):
             importlib.import_module(name)
-    early = sorted(name for name in sys.modules if name.partition(".")[0] == "node")
+    early = [
+        name
+        for name, module in sorted(sys.modules.items())
+        if "/firmware/" in os.path.realpath(getattr(module, "__file__", None) or "")
+    ]
     if early:  # a mutant would never be loaded
         raise SystemExit(f"the warm worker has {early[0]} before any mutant")
     sys.dont_write_bytecode = False  # of the sources as they are: a mutant has a younger file
@@ -161,6 +166,7 @@ def _run(tests: list[str], folder: str) -> None:
             [
                 *("-x", "-q", "--tb=line", "-n", "0", "-p", "no:cacheprovider"),
                 *("--hypothesis-seed=0", f"--basetemp={folder}/t", *files),
+                *(("--rig", RIG) if any(file.startswith("hil/") for file in files) else ()),
             ],
             plugins=[Order(tests)],
         )

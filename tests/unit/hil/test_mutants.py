@@ -187,8 +187,7 @@ def test_who_executes_the_line_is_asked_nearest_and_quickest_first_then_the_vm()
 
 def test_a_mutant_is_worth_so_many_seconds_and_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choose, "DIRECT_S", 5.0)
-    monkeypatch.setattr(choose, "VM_MOST", 1)
-    chosen = Map([RECORDED, TIMED], ON_VM).chosen(mutant(2), 1)
+    chosen = Map([RECORDED, TIMED], ON_VM, 1).chosen(mutant(2), 1)
     assert chosen.direct == [[QUICK]]
     assert chosen.vm == [["tests/test_vm_pure.py"]]
 
