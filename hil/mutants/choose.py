@@ -17,6 +17,7 @@ VM_MOST = 6  # files of tests on a VM that one mutant is worth
 VM_S = 120.0  # and their recorded time
 RIG_MOST = 2  # files of tests of the virtual rig, of those that are about the module
 RIG = "hil/tests/"
+GENERAL = ("tests/integration/test_roles.py",)  # of whole nodes: asked about every module
 _UNKNOWN_S = 20.0  # of a test file that was never timed
 _STEPS = (2, 8)  # files of the first looks: most mutants are caught by the nearest
 
@@ -101,14 +102,15 @@ class Map:
         roles = {word for role in imports.roles(mutant.path) for word in _words(role)}
 
         def nearness(file: str) -> int:
-            return 2 * len(about & _words(file)) + len(roles & _words(file))
+            direct = 3 if mutant.path in imports.imported(file) else 0
+            return direct + 2 * len(about & _words(file)) + len(roles & _words(file))
 
         on_vm = sorted(
             (file for file, modules in self._vm.items() if mutant.path in modules),
             key=lambda file: (-nearness(file), self._seconds_of(file), file),
         )
         rig = [file for file in on_vm if file.startswith(RIG) and nearness(file)]
-        vm = [file for file in on_vm if not file.startswith(RIG)]
+        vm = [f for f in on_vm if not f.startswith(RIG) and (nearness(f) or f in GENERAL)]
         return Chosen(
             [self._within(tests, DIRECT_S) for tests in _batches(near, by_file) if tests],
             [[file] for file in self._within(vm[: self._vm_most], VM_S)],
@@ -161,5 +163,9 @@ def load(folder: Path, vm_most: int = VM_MOST) -> Map:
             raise MapError(f"{path} is damaged: python -m hil.mutants record") from None
     if not found:
         raise MapError(f"{folder} has no map: python -m hil.mutants record")
-    vm = {file: imports.on_vm(file) for file in imports.all_tests()}
-    return Map(found, {file: modules for file, modules in vm.items() if modules}, vm_most)
+    recorded = {_file(test) for run in found for test in run["tests"]}
+    unseen = {
+        file: imports.on_vm(file) | (frozenset() if file in recorded else imports.loads(file))
+        for file in imports.all_tests()
+    }
+    return Map(found, {file: modules for file, modules in unseen.items() if modules}, vm_most)

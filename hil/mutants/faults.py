@@ -84,14 +84,26 @@ class Suite:
 
     def first(self, fault: Fault) -> list[str]:
         """Arguments of pytest: the tests that prove what the fault breaks."""
-        if not self.rig:
-            return ["-n", "0", *(name for name in fault.tests if (ROOT / name).exists())]
-        named = [test for each in fault.requirements for test in self._naming.get(each, ())]
-        return [*dict.fromkeys(named), "--rig", self.rig, "-n", "0"] if named else []
+        named = self._named(fault)
+        return [*named, *self._options("0")] if named else []
+
+    def all_first(self, faults: Iterable[Fault]) -> list[str]:
+        """The same for several faults."""
+        named = dict.fromkeys(test for fault in faults for test in self._named(fault))
+        return [*named, *self._options("2" if self.rig else "0")]
 
     def whole(self) -> list[str]:
         """Arguments of pytest for all of it; none where a fault's own tests are all there is."""
-        return [_SUITE, "--rig", self.rig, "-n", "2"] if self.rig else []
+        return [_SUITE, *self._options("2")] if self.rig else []
+
+    def _options(self, workers: str) -> list[str]:
+        return [*(["--rig", self.rig] if self.rig else []), "-n", workers]
+
+    def _named(self, fault: Fault) -> list[str]:
+        if not self.rig:
+            return [name for name in fault.tests if (ROOT / name).exists()]
+        found = [test for each in fault.requirements for test in self._naming.get(each, ())]
+        return list(dict.fromkeys(found))
 
 
 def _proving(text: str) -> Iterator[tuple[str, list[str]]]:
@@ -121,12 +133,12 @@ def judge(fault: Fault, suite: Suite, tree: Tree) -> Verdict:
 def judge_all(
     wanted: Iterable[Fault], suite: Suite, tree: Tree, tell: Callable[[str], None]
 ) -> list[Verdict]:
-    """A verdict on each, told as it comes. FaultError when the tests fail without any fault."""
+    """A verdict on each, told as it comes. FaultError when the tests that are to prove what the
+    faults break fail without any."""
     faults = list(wanted)
     for fault in faults:
         fault.applied()  # before hours are spent
-    arguments = suite.whole() or _together(suite, faults)
-    healthy = runs.run(tree, arguments, 4 * _LIMIT_S)
+    healthy = runs.run(tree, suite.all_first(faults), 4 * _LIMIT_S)
     if healthy.caught:
         raise FaultError(f"without any fault {healthy.by} fails: mend that first")
     tell(f"without a fault all is well ({healthy.seconds:.0f} s)")
@@ -135,8 +147,3 @@ def judge_all(
         verdicts.append(judge(fault, suite, tree))
         tell(f"{number}/{len(faults)} {verdicts[-1]}")
     return verdicts
-
-
-def _together(suite: Suite, faults: list[Fault]) -> list[str]:
-    names = [name for fault in faults for name in suite.first(fault)[2:]]
-    return ["-n", "0", *dict.fromkeys(names)]

@@ -18,7 +18,9 @@ _VM = frozenset({"hil/virtual/process.py", "hil/fleet_process.py"})
 _FIXTURE = re.compile(r"\bmicropython(_run\b|_unix\b|\b[,:)])")
 # Nodes with whole slots: of all that some role may load.
 _NODES = frozenset({"hil/virtual/node.py", "hil/fleet_process.py"})
-_NODE_IMPORT = re.compile(r"(?:from|import)\s+(node(?:\.\w+)*)(?:\s+import\s+\(?([\w, \n]+))?")
+_NODE_IMPORT = re.compile(
+    r"(?:from|import)\s+(node(?:\.\w+)*)(?:\s+import\s+(?:\(([\w,\s]+)\)|([\w, ]+)))?"
+)
 
 
 def closure(path: str) -> frozenset[str]:
@@ -71,8 +73,9 @@ def on_vm(path: str) -> frozenset[str]:
 def _named(text: str) -> set[str]:
     # Modules that are imported in strings: what a VM is given; with all that they load.
     found: set[str] = set()
-    for module, names in _NODE_IMPORT.findall(text):
-        wanted = [module, *(f"{module}.{name.strip()}" for name in names.split(","))]
+    for module, several, some in _NODE_IMPORT.findall(text):
+        names = (several + some).split(",")
+        wanted = [module, *(f"{module}.{name.strip()}" for name in names)]
         for file in _files_of(wanted):
             found |= {one for one in closure(file) if one.startswith(_FIRMWARE)}
     return found
@@ -94,6 +97,11 @@ def _files(name: str) -> tuple[str, ...]:
     found = [ROOT / one for one in candidates if inner and (ROOT / one).is_file()]
     # The fleet has the firmware's wire and schema by a link: they are one file.
     return tuple(one.resolve().relative_to(ROOT.resolve()).as_posix() for one in found)
+
+
+def loads(path: str) -> frozenset[str]:
+    """The firmware's modules that the test file at `path` may load on CPython."""
+    return frozenset(one for one in closure(path) if one.startswith(_FIRMWARE))
 
 
 @functools.cache

@@ -10,12 +10,13 @@ from hil.tests import told
 
 COVER_S = 2  # `cover_s` of a gas meter
 DROPPED = "1"  # status key: records given up for want of room
-FILLS = 128 * 6  # records: files of a journal, and more than a file has room for
+SEGMENT, FEW = 1024, 8  # bytes of a file, and files: a whole one has 128 and takes long to fill
+FILLS = FEW * 6  # records: more than a file has room for
 FILES = 2 * 6  # alarms for more than the rest of one file
 # `body`, of which each record has another time: nobody takes one for another.
 FILL = """
 from node.store.journal import Journal
-journal = Journal("/journal")
+journal = Journal("/journal", {segment}, {few})
 body = {body!r}
 for count, priority in {counts!r}:
     for n in range(count):
@@ -32,7 +33,9 @@ def filling(before_us: int) -> str:
     values = [word for number in range(1, 17) for word in (number, 1 << 60)]
     body = cbor.encode([time, 0, *values])
     at = body.index(time.to_bytes(4, "big"))
-    return FILL.format(body=body, at=at, counts=[(FILLS, ROUTINE), (FILES, ALARM)])
+    return FILL.format(
+        segment=SEGMENT, few=FEW, body=body, at=at, counts=[(FILLS, ROUTINE), (FILES, ALARM)]
+    )
 
 
 @pytest.mark.requirement("K-STO-05")
