@@ -7,7 +7,8 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+import zlib
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -34,6 +35,11 @@ class Worker(Protocol):
         """It is needed no more."""
 
 
+def _as_it_is(test: str) -> str:
+    file = ROOT / test.partition("::")[0]
+    return f"{test}@{zlib.crc32(file.read_bytes() if file.exists() else b''):08x}"
+
+
 def drawn(seed: int, count: int) -> list[Mutant]:
     """`count` mutants of the firmware as it is, the same for the same seed."""
     everything = points.of_folder(ROOT, FOLDER)
@@ -55,29 +61,36 @@ class Judge:
         self._worker = worker
         self._map = known
 
-    def judge(self, mutant: Mutant) -> Outcome:
-        """Ask the tests that may notice it, until one does."""
+    def judge(self, mutant: Mutant, asked: Collection[str] = ()) -> tuple[Outcome, list[str]]:
+        """Ask the tests that may notice it, until one does, but for those that were asked before;
+        and who was asked: tests and files of tests as they are, so that a better one is another.
+        """
         source = (ROOT / mutant.path).read_text()
         chosen = self._map.chosen(mutant, mutant.before.count("\n") + 1)
         batches = [(tests, False) for tests in chosen.direct]
         batches += [(file, True) for file in chosen.vm + chosen.rig]
-        seconds, asked, excused = 0.0, 0, ""
+        seconds, excused = 0.0, ""
+        told: list[str] = []
         for tests, on_vm in batches:
+            fresh = [test for test in tests if _as_it_is(test) not in asked]
+            told += map(_as_it_is, tests)
+            if not fresh:
+                continue
             with self._tree.changed(mutant.path, mutant.applied(source)):
-                outcome = self._run(tests)
+                outcome = self._run(fresh)
             seconds += outcome.seconds
-            asked += len(tests)
             # On a busy machine a test on a VM may fail by itself: what fails without it too is
             # no catch.
             if outcome.caught and on_vm:
-                alone = self._run(tests)
+                alone = self._run(fresh)
                 seconds += alone.seconds
                 if alone.caught:
                     excused = f"{outcome.by} fails without it too; "
                     continue
             if outcome.caught:
-                return outcome._replace(seconds=seconds)
-        return Outcome("survived", f"{excused}{asked} tests and files asked", seconds)
+                return outcome._replace(seconds=seconds), told
+        by = f"{excused}{len(told)} tests and files asked"
+        return Outcome("survived", by, seconds), told
 
     def _run(self, tests: list[str]) -> Outcome:
         return self._worker.run(tests, _START_S + _SLOWER * self._map.seconds(tests))
@@ -103,6 +116,7 @@ class Campaign:
         that survived too; percent caught."""
         mutants = drawn(self._seed, count)
         done = self.results()
+        known = {name: frozenset(row.get("asked", ())) for name, row in done.items()}
         if again:
             done = {name: row for name, row in done.items() if row["kind"] != "survived"}
         waiting: queue.SimpleQueue[Mutant] = queue.SimpleQueue()
@@ -116,14 +130,14 @@ class Campaign:
             while not failed:
                 try:
                     mutant = waiting.get_nowait()
-                    outcome = judge.judge(mutant)
+                    outcome, asked = judge.judge(mutant, known.get(mutant.id, ()))
                 except queue.Empty:
                     return
                 except BaseException as e:
                     failed.append(e)
                     return
                 with self._lock:
-                    done[mutant.id] = self._keep(mutant, outcome)
+                    done[mutant.id] = self._keep(mutant, outcome, asked)
                     over = sum(1 for one in mutants if one.id in done)
                     each = (time.monotonic() - began) / max(1, fresh - (count - over))
                     self._tell(
@@ -157,14 +171,16 @@ class Campaign:
                 found[row["id"]] = row
         return found
 
-    def _keep(self, mutant: Mutant, outcome: Outcome) -> dict[str, Any]:
-        row = {
+    def _keep(self, mutant: Mutant, outcome: Outcome, asked: list[str]) -> dict[str, Any]:
+        row: dict[str, Any] = {
             "id": mutant.id,
             "kind": outcome.kind,
             "by": outcome.by,
             "seconds": round(outcome.seconds, 1),
             "mutant": str(mutant),
         }
+        if outcome.kind == "survived":
+            row["asked"] = asked
         self._results.parent.mkdir(parents=True, exist_ok=True)
         with self._results.open("a") as file:
             file.write(json.dumps(row) + "\n")

@@ -29,10 +29,16 @@ def test_an_event_keeps_its_code() -> None:
 
 
 def test_quantities_that_code_speaks_of_are_those_of_the_table() -> None:
-    for name in ("GAS_VOLUME", "LEVEL", "GAS_VOLUME_DAY", "GAS_VOLUME_MONTH", "GAS_REVERSE"):
+    for name in (
+        "GAS_VOLUME",
+        "LEVEL",
+        "GAS_VOLUME_DAY",
+        "GAS_VOLUME_MONTH",
+        "GAS_REVERSE",
+        "SUB_DEVICE",
+    ):
         assert quantity.QUANTITIES[getattr(quantity, name)][0] == name.lower()
-    assert quantity.SUB_DEVICE == 99
-    assert quantity.SUB_DEVICE not in quantity.QUANTITIES
+    assert quantity.QUANTITIES[quantity.SUB_DEVICE][0] == "sub_device"
     own = {code for code in quantity.QUANTITIES if code in quantity.ABOUT_ITSELF}
     assert own == {code for code in quantity.QUANTITIES if code >= 900}
-    assert quantity.ABOUT_ITSELF == range(900, 1000)
+    assert range(900, 1000) == quantity.ABOUT_ITSELF
