@@ -181,7 +181,7 @@ class NodeStrategy(Strategy):
             if not self._provisioned:
                 self._provisioned = self.flash.configuration()
             values = self._provisioned | self.config
-            if "door" in self.config:
+            if "door" in self.config and "port" not in self.config:
                 values["port"] = fleet.port_of(self.config["door"])
             self.flash.configure({k: v for k, v in values.items() if v is not None})
         self._config = dict(self.config)

@@ -6,15 +6,14 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 from fleet.errors import Refusal
-from hil.mutants import campaign, choose, faults
+from hil.mutants import campaign, choose, faults, imports, recorder
 from hil.mutants.trees import ROOT, Tree
+from hil.mutants.warm import RIG, Warm
 
 _FOLDER = ROOT / "build" / "mutants"
-_MAP = _FOLDER / "map.json"
-_RIG = "hil/rigs/virtual.yaml"
+_MAP = _FOLDER / "map"
 
 
 def main() -> int:
@@ -23,21 +22,25 @@ def main() -> int:
     kinds = parser.add_subparsers(dest="what", required=True)
     one = kinds.add_parser("faults", help="each fault of faults.toml against the suite")
     one.add_argument("--suite", choices=("hil", "own"), default=_suite(), help="on which tests")
-    one.add_argument("--rig", default=_RIG, help="for the suite hil")
+    one.add_argument("--rig", default=RIG, help="for the suite hil")
     one.add_argument("--only", metavar="ID", nargs="*", help="these faults alone")
     two = kinds.add_parser("record", help="record which tests execute what (tests run once)")
-    two.add_argument("tests", nargs="*", default=["tests"], help="files or folders of tests")
+    two.add_argument("tests", nargs="*", help="files of tests; none: all that run on CPython")
+    two.add_argument("--jobs", type=int, default=2, help="that many at a time")
     three = kinds.add_parser("random", help="random mutants of firmware/node; resumable by seed")
     three.add_argument("--seed", type=int, default=int(time.time()) % 100_000)
     three.add_argument("--count", type=int, default=200)
-    three.add_argument("--vm-most", type=int, help="test files on a VM that one mutant is worth")
-    three.add_argument("--map", type=Path, default=_MAP, help="what `record` wrote")
+    three.add_argument("--jobs", type=int, default=1, help="that many at a time")
+    three.add_argument(
+        "--vm-most", type=int, default=choose.VM_MOST, help="files of tests on a VM for each"
+    )
+    three.add_argument("--again", action="store_true", help="ask those that survived once more")
     chosen = parser.parse_args()
     signal.signal(signal.SIGTERM, _ended)
     try:
         if chosen.what == "faults":
             return _faults(chosen)
-        return _record(chosen.tests) if chosen.what == "record" else _random(chosen)
+        return _record(chosen.tests, chosen.jobs) if chosen.what == "record" else _random(chosen)
     except KeyboardInterrupt:
         sys.stderr.write("mutants: stopped; what is known is kept\n")
         return 1
@@ -52,7 +55,7 @@ def _ended(_signal: int, _frame: object) -> None:
 
 
 def _suite() -> str:
-    return "hil" if (ROOT / _RIG).exists() else "own"
+    return "hil" if (ROOT / RIG).exists() else "own"
 
 
 def _faults(chosen: argparse.Namespace) -> int:
@@ -70,25 +73,43 @@ def _faults(chosen: argparse.Namespace) -> int:
     return 1 if missed else 0
 
 
-def _record(tests: list[str]) -> int:
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "hil.mutants.recorder"]
-    environment = {**os.environ, "KAPOK_MUTANTS_MAP": str(_MAP), "PYTHONPATH": str(ROOT)}
-    code = subprocess.run(
-        [*command, "-p", "no:cacheprovider", *tests], cwd=ROOT, env=environment, check=False
-    ).returncode
-    _tell(f"{_MAP}" if _MAP.exists() else "no map was written")
-    return 0 if code in (0, 1) and _MAP.exists() else 1
+def _record(tests: list[str], shares: int) -> int:
+    files = tests or imports.direct_tests()
+    processes = []
+    for old in _MAP.glob("*.json"):
+        old.unlink()
+    for share in range(shares):
+        part = files[share::shares]
+        environment = {
+            **os.environ,
+            recorder.TARGET: str(_MAP / f"{share}.json"),
+            "PYTHONPATH": str(ROOT),
+        }
+        plugins = ["-p", "hil.mutants.recorder", "-p", "no:cacheprovider"]
+        command = [sys.executable, "-m", "pytest", "-q", "-n", "0", *plugins, *part]
+        processes.append(subprocess.Popen(command, cwd=ROOT, env=environment))
+    codes = [process.wait() for process in processes]
+    written = sorted(_MAP.glob("*.json"))
+    _tell(f"{_MAP}: {len(written)} of {shares} parts")
+    return 0 if set(codes) <= {0, 1} and len(written) == shares else 1
 
 
 def _random(chosen: argparse.Namespace) -> int:
     _tell(f"seed {chosen.seed}: go on with --seed {chosen.seed} when this is stopped")
-    known = choose.load(chosen.map)
+    _tell(
+        "asked of each mutant: the tests that execute its line on CPython, nearest first, in three"
+        f" steps worth {choose.DIRECT_S:.0f} s each; then {chosen.vm_most} files of tests on a VM,"
+        f" worth {choose.VM_S:.0f} s, and {choose.RIG_MOST} of the virtual rig's that are about it"
+    )
+    known = choose.load(_MAP, chosen.vm_most)
     if known.failed:
         _tell(f"these fail without a mutant, and are not asked: {', '.join(known.failed)}")
-    tree = Tree(_FOLDER / f"tree-{chosen.seed}")
-    hunt = campaign.Campaign(_FOLDER, chosen.seed, known, tree, chosen.vm_most, _tell)
-    percent = hunt.run(chosen.count)
-    return 0 if percent >= campaign.GOAL else 1
+    judges = []
+    for number in range(chosen.jobs):
+        tree = Tree(_FOLDER / f"tree-{chosen.seed}-{number}")
+        judges.append(campaign.Judge(tree, Warm(tree, known.modules, known.files), known))
+    hunt = campaign.Campaign(_FOLDER, chosen.seed, judges, _tell)
+    return 0 if hunt.run(chosen.count, chosen.again) >= campaign.GOAL else 1
 
 
 def _tell(line: str) -> None:

@@ -1,7 +1,8 @@
 """The deliberate faults, and whether the suite catches each of them."""
 
+import ast
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,21 +78,42 @@ class Suite:
         self.rig = rig
         self._naming: dict[str, list[str]] = {}
         for path in sorted((ROOT / _SUITE).glob("test_*.py")) if rig else ():
-            text = path.read_text()
-            for fault in load():
-                if any(f'"{one}"' in text for one in fault.requirements):
-                    self._naming.setdefault(fault.id, []).append(f"{_SUITE}/{path.name}")
+            for name, ids in _proving(path.read_text()):
+                for each in ids:
+                    self._naming.setdefault(each, []).append(f"{_SUITE}/{path.name}::{name}")
 
     def first(self, fault: Fault) -> list[str]:
         """Arguments of pytest: the tests that prove what the fault breaks."""
-        if not self.rig:
-            return ["-n", "0", *(name for name in fault.tests if (ROOT / name).exists())]
-        files = self._naming.get(fault.id, [])
-        return [*files, "--rig", self.rig] if files else []
+        named = self._named(fault)
+        return [*named, *self._options("0")] if named else []
+
+    def all_first(self, faults: Iterable[Fault]) -> list[str]:
+        """The same for several faults."""
+        named = dict.fromkeys(test for fault in faults for test in self._named(fault))
+        return [*named, *self._options("2" if self.rig else "0")]
 
     def whole(self) -> list[str]:
         """Arguments of pytest for all of it; none where a fault's own tests are all there is."""
-        return [_SUITE, "--rig", self.rig, "-n", "2"] if self.rig else []
+        return [_SUITE, *self._options("2")] if self.rig else []
+
+    def _options(self, workers: str) -> list[str]:
+        return [*(["--rig", self.rig] if self.rig else []), "-n", workers]
+
+    def _named(self, fault: Fault) -> list[str]:
+        if not self.rig:
+            return [name for name in fault.tests if (ROOT / name).exists()]
+        found = [test for each in fault.requirements for test in self._naming.get(each, ())]
+        return list(dict.fromkeys(found))
+
+
+def _proving(text: str) -> Iterator[tuple[str, list[str]]]:
+    # Each test of a file, and the requirements that it names.
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+            marks = (each for each in node.decorator_list if isinstance(each, ast.Call))
+            for mark in marks:
+                if ast.unparse(mark.func) == "pytest.mark.requirement":
+                    yield node.name, [ast.literal_eval(each) for each in mark.args]
 
 
 def judge(fault: Fault, suite: Suite, tree: Tree) -> Verdict:
@@ -111,12 +133,12 @@ def judge(fault: Fault, suite: Suite, tree: Tree) -> Verdict:
 def judge_all(
     wanted: Iterable[Fault], suite: Suite, tree: Tree, tell: Callable[[str], None]
 ) -> list[Verdict]:
-    """A verdict on each, told as it comes. FaultError when the tests fail without any fault."""
+    """A verdict on each, told as it comes. FaultError when the tests that are to prove what the
+    faults break fail without any."""
     faults = list(wanted)
     for fault in faults:
         fault.applied()  # before hours are spent
-    arguments = suite.whole() or _together(suite, faults)
-    healthy = runs.run(tree, arguments, 4 * _LIMIT_S)
+    healthy = runs.run(tree, suite.all_first(faults), 4 * _LIMIT_S)
     if healthy.caught:
         raise FaultError(f"without any fault {healthy.by} fails: mend that first")
     tell(f"without a fault all is well ({healthy.seconds:.0f} s)")
@@ -125,8 +147,3 @@ def judge_all(
         verdicts.append(judge(fault, suite, tree))
         tell(f"{number}/{len(faults)} {verdicts[-1]}")
     return verdicts
-
-
-def _together(suite: Suite, faults: list[Fault]) -> list[str]:
-    names = [name for fault in faults for name in suite.first(fault)[2:]]
-    return ["-n", "0", *dict.fromkeys(names)]

@@ -10,12 +10,17 @@ from collections.abc import Iterable
 from hil.mutants.trees import ROOT
 
 _FIRMWARE = "firmware/node/"
+_ROLES = "firmware/node/roles"
+_RIG = "hil/tests/"
 _ROOTS = ("", "firmware/", "tests/cpython/")  # as pytest's pythonpath
 _VM = frozenset({"hil/virtual/process.py", "hil/fleet_process.py"})
-_FIXTURE = re.compile(r"\bmicropython(_run\b|\b[,:)])")  # the command of the VM, as tests take it
+# The command of the VM, as tests take it or make it.
+_FIXTURE = re.compile(r"\bmicropython(_run\b|_unix\b|\b[,:)])")
 # Nodes with whole slots: of all that some role may load.
 _NODES = frozenset({"hil/virtual/node.py", "hil/fleet_process.py"})
-_NODE_IMPORT = re.compile(r"(?:from|import)\s+(node(?:\.\w+)*)(?:\s+import\s+\(?([\w, \n]+))?")
+_NODE_IMPORT = re.compile(
+    r"(?:from|import)\s+(node(?:\.\w+)*)(?:\s+import\s+(?:\(([\w,\s]+)\)|([\w, ]+)))?"
+)
 
 
 def closure(path: str) -> frozenset[str]:
@@ -43,7 +48,10 @@ def imported(path: str) -> tuple[str, ...]:
 
 
 def on_vm(path: str) -> frozenset[str]:
-    """The firmware's modules that the test file at `path` may run on a VM; none without a VM."""
+    """The firmware's modules that the test file at `path` may run on a VM; none without a VM. A
+    rig's tests run all of it."""
+    if path.startswith(_RIG):
+        return _all()
     reached = closure(path)
     near = {path, *(one for one in reached if one.startswith("tests/"))}
     text = "".join((ROOT / one).read_text() for one in sorted(near))
@@ -65,8 +73,9 @@ def on_vm(path: str) -> frozenset[str]:
 def _named(text: str) -> set[str]:
     # Modules that are imported in strings: what a VM is given; with all that they load.
     found: set[str] = set()
-    for module, names in _NODE_IMPORT.findall(text):
-        wanted = [module, *(f"{module}.{name.strip()}" for name in names.split(","))]
+    for module, several, some in _NODE_IMPORT.findall(text):
+        names = (several + some).split(",")
+        wanted = [module, *(f"{module}.{name.strip()}" for name in names)]
         for file in _files_of(wanted):
             found |= {one for one in closure(file) if one.startswith(_FIRMWARE)}
     return found
@@ -85,9 +94,38 @@ def _files_of(names: Iterable[str]) -> list[str]:
 def _files(name: str) -> tuple[str, ...]:
     inner = name.replace(".", "/")
     candidates = [f"{root}{inner}{end}" for root in _ROOTS for end in (".py", "/__init__.py")]
-    return tuple(one for one in candidates if inner and (ROOT / one).is_file())
+    found = [ROOT / one for one in candidates if inner and (ROOT / one).is_file()]
+    # The fleet has the firmware's wire and schema by a link: they are one file.
+    return tuple(one.resolve().relative_to(ROOT.resolve()).as_posix() for one in found)
+
+
+def loads(path: str) -> frozenset[str]:
+    """The firmware's modules that the test file at `path` may load on CPython."""
+    return frozenset(one for one in closure(path) if one.startswith(_FIRMWARE))
+
+
+@functools.cache
+def roles(path: str) -> tuple[str, ...]:
+    """The roles whose firmware has the module at `path`; none where that is most of them."""
+    everything = sorted(p.relative_to(ROOT).as_posix() for p in (ROOT / _ROLES).glob("*.py"))
+    found = tuple(role for role in everything if path in closure(role))
+    return found if 2 * len(found) < len(everything) else ()
 
 
 def all_tests() -> list[str]:
-    """Every test file, sorted."""
-    return sorted(p.relative_to(ROOT).as_posix() for p in (ROOT / "tests").rglob("test_*.py"))
+    """Every test file, sorted; the rig's last."""
+    return [
+        p.relative_to(ROOT).as_posix()
+        for folder in ("tests", _RIG)
+        for p in sorted((ROOT / folder).rglob("test_*.py"))
+    ]
+
+
+def direct_tests() -> list[str]:
+    """The test files that load modules of the firmware on CPython, and no VM but beside that."""
+    return [
+        test
+        for test in all_tests()
+        if any(file.startswith(_FIRMWARE) for file in closure(test))
+        and not (test.startswith(("tests/integration/", _RIG)) and on_vm(test))
+    ]

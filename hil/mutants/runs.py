@@ -13,6 +13,7 @@ from fleet.errors import Refusal
 from hil.mutants.trees import Tree
 
 _OK, _FAILED, _COLLECTION, _NONE = 0, 1, 2, 5  # pytest's exit codes
+PASSED = (_OK, _NONE)
 _FIRST = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.M)
 
 Kind = Literal["caught", "survived", "timeout"]
@@ -33,6 +34,12 @@ class Outcome(NamedTuple):
     def caught(self) -> bool:
         """Whether anything noticed."""
         return self.kind != "survived"
+
+
+def first_failure(output: str) -> str:
+    """The test that pytest's summary names first; "" where it names none."""
+    found = _FIRST.search(output)
+    return found[1] if found else ""
 
 
 def run(tree: Tree, arguments: Sequence[str], limit_s: float) -> Outcome:
@@ -59,11 +66,10 @@ def run(tree: Tree, arguments: Sequence[str], limit_s: float) -> Outcome:
         _end(process)
         raise
     seconds = time.monotonic() - began
-    if process.returncode in (_OK, _NONE):
+    if process.returncode in PASSED:
         return Outcome("survived", "", seconds)
     if process.returncode in (_FAILED, _COLLECTION):
-        found = _FIRST.search(output)
-        return Outcome("caught", found[1] if found else "pytest", seconds)
+        return Outcome("caught", first_failure(output) or "pytest", seconds)
     last = (output.strip().splitlines() or ["nothing"])[-1]
     raise RunError(f"pytest ended with {process.returncode}: {last}")
 

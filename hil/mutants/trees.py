@@ -36,12 +36,13 @@ class Tree:
     def changed(self, path: str, text: str) -> Iterator[None]:
         """While this lasts the file at `path`, below the copy's root, holds `text`."""
         file = self.folder / path
-        before = file.read_bytes()
+        before, times = file.read_bytes(), file.stat()
         file.write_text(text)
         try:
             yield
         finally:
             file.write_bytes(before)
+            os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
 
     def environment(self) -> dict[str, str]:
         """For a process in the copy: its modules first, and nothing compiled left behind, since

@@ -2,8 +2,9 @@
 
 import ast
 import json
+import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from hil.mutants import campaign, choose, faults, imports, points, runs, trees
 from hil.mutants.choose import Map, MapError
 from hil.mutants.faults import FaultError
 from hil.mutants.runs import Outcome
+from hil.mutants.warm import Warm
 
 ROOT = Path(__file__).parents[3]
 SOURCE = '''"""Docstring 1."""
@@ -143,51 +145,68 @@ def test_tests_that_cannot_run_at_all_are_an_error(tree: trees.Tree) -> None:
 
 # The tests that are chosen
 
-KNOWN = {
-    "lines": {
-        "": {"firmware/node/pure.py": [1]},
-        "tests/test_slow.py": {"firmware/node/pure.py": [2]},
-        "tests/test_quick.py": {"firmware/node/pure.py": [2]},
-        "tests/test_other_line.py": {"firmware/node/pure.py": [5]},
-        "tests/test_failing.py": {"firmware/node/pure.py": [2]},
-    },
-    "seconds": {"tests/test_slow.py": 9.0, "tests/test_quick.py": 0.1, "tests/test_vm_b.py": 1.0},
-    "failed": ["tests/test_failing.py"],
+PURE = "firmware/node/pure.py"
+SLOW, QUICK = "tests/test_pure.py::test_slow", "tests/test_pure.py::test_quick"
+FAR, OTHER_LINE = "tests/test_far.py::test_it", "tests/test_far.py::test_other_line"
+FAILING = "tests/test_pure.py::test_failing"
+RECORDED = {
+    "tests": [SLOW, QUICK, FAR, OTHER_LINE, FAILING],
+    "seconds": [9.0, 0.1, 0.1, 0.1, 0.1],
+    "lines": {PURE: {"1": [-1], "2": [0, 1, 2, 4], "5": [3]}},
+    "failed": [FAILING],
+    "loaded": ["json"],
+}
+TIMED = {
+    "tests": ["tests/test_vm_b.py::test_it"],
+    "seconds": [1.0],
+    "lines": {},
+    "failed": [],
+    "loaded": ["hashlib"],
 }
 ON_VM = {
-    "tests/test_vm_b.py": frozenset({"firmware/node/pure.py"}),
-    "tests/test_vm_pure.py": frozenset({"firmware/node/pure.py"}),
+    "tests/test_vm_b.py": frozenset({PURE}),
+    "tests/test_vm_pure.py": frozenset({PURE}),
     "tests/test_vm_c.py": frozenset({"firmware/node/other.py"}),
 }
 
 
 def mutant(line: int) -> points.Mutant:
-    return points.Mutant("firmware/node/pure.py", line, "number", 0, 1, "1", "2")
+    return points.Mutant(PURE, line, "number", 0, 1, "1", "2")
 
 
-def test_who_executes_the_line_is_asked_quickest_first_then_the_vm_by_its_name() -> None:
-    chosen = Map(KNOWN, ON_VM).chosen(mutant(2), 1)
-    assert chosen.direct == ["tests/test_quick.py", "tests/test_slow.py"]
-    assert chosen.vm == ["tests/test_vm_pure.py", "tests/test_vm_b.py"]
+def test_who_executes_the_line_is_asked_nearest_and_quickest_first_then_the_vm() -> None:
+    known = Map([RECORDED, TIMED], ON_VM)
+    chosen = known.chosen(mutant(2), 1)
+    assert chosen.direct == [[QUICK, SLOW, FAR]]
+    assert chosen.vm == [["tests/test_vm_pure.py"], ["tests/test_vm_b.py"]]
+    assert known.seconds(["tests/test_vm_b.py", SLOW]) == 10.0
+    assert known.files == ["tests/test_far.py", "tests/test_pure.py"]
+    assert known.modules == ["hashlib", "json"]
+    assert known.failed == [FAILING]
+
+
+def test_a_mutant_is_worth_so_many_seconds_and_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choose, "DIRECT_S", 5.0)
+    chosen = Map([RECORDED, TIMED], ON_VM, 1).chosen(mutant(2), 1)
+    assert chosen.direct == [[QUICK]]
+    assert chosen.vm == [["tests/test_vm_pure.py"]]
 
 
 def test_a_line_that_runs_while_its_module_loads_is_everybodys() -> None:
-    chosen = Map(KNOWN, {}).chosen(mutant(1), 1)
-    assert "tests/test_other_line.py" in chosen.direct
-    assert "tests/test_failing.py" not in chosen.direct
+    assert Map([RECORDED], {}).chosen(mutant(1), 1).direct == [[QUICK, SLOW, FAR, OTHER_LINE]]
 
 
 def test_a_statement_over_several_lines_is_executed_by_any_of_them() -> None:
-    assert Map(KNOWN, {}).chosen(mutant(3), 3).direct == ["tests/test_other_line.py"]
-    assert Map(KNOWN, {}).chosen(mutant(3), 1).direct == []
+    assert Map([RECORDED], {}).chosen(mutant(3), 3).direct == [[OTHER_LINE]]
+    assert Map([RECORDED], {}).chosen(mutant(3), 1).direct == []
 
 
-@pytest.mark.parametrize(("text", "why"), [(None, "is missing"), ("{", "is damaged")])
+@pytest.mark.parametrize(("text", "why"), [(None, "has no map"), ("{", "is damaged")])
 def test_no_map_is_said_in_a_line(tmp_path: Path, text: str | None, why: str) -> None:
     if text is not None:
-        (tmp_path / "map.json").write_text(text)
+        (tmp_path / "0.json").write_text(text)
     with pytest.raises(MapError, match=why):
-        choose.load(tmp_path / "map.json")
+        choose.load(tmp_path)
 
 
 def test_imports_tell_what_a_test_runs_on_a_vm() -> None:
@@ -205,62 +224,113 @@ def test_imports_tell_what_a_test_runs_on_a_vm() -> None:
 
 
 class Answers:
-    """In place of pytest: the second mutant survives; then the power fails."""
+    """In place of a warm worker: the second mutant survives; then the power fails."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = 100) -> None:
         self.asked: list[list[str]] = []
-        self.most = 100
+        self.most = most
 
-    def __call__(self, tree: Any, arguments: list[str], limit_s: float) -> Outcome:
+    def run(self, tests: Sequence[str], limit_s: float) -> Outcome:
         if len(self.asked) == self.most:
             raise KeyboardInterrupt
-        self.asked.append(list(arguments))
+        self.asked.append(list(tests))
         return Outcome("survived" if len(self.asked) == 2 else "caught", "t", 1.0)
 
+    def close(self) -> None:
+        pass
 
-def test_a_campaign_goes_on_where_it_stopped(
-    tree: trees.Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    answers = Answers()
-    monkeypatch.setattr(runs, "run", answers)
+
+EVERY_LINE = {**RECORDED, "lines": {PURE: {str(line): [1, -1] for line in range(1, 9)}}}
+
+
+def test_a_campaign_goes_on_where_it_stopped(tree: trees.Tree, tmp_path: Path) -> None:
     told: list[str] = []
 
-    def hunt() -> campaign.Campaign:
-        return campaign.Campaign(tmp_path, 5, Map(KNOWN, {}), tree, None, told.append)
+    def hunt(answers: Answers) -> campaign.Campaign:
+        judge = campaign.Judge(tree, answers, Map([EVERY_LINE], {}))
+        return campaign.Campaign(tmp_path, 5, [judge], told.append)
 
     drawn = campaign.drawn(5, 3)
     assert drawn == campaign.drawn(5, 3)
-    answers.most = 2
+    answers = Answers(most=2)
     with pytest.raises(KeyboardInterrupt):
-        hunt().run(3)
-    assert len(hunt().results()) == 2
+        hunt(answers).run(3)
+    assert len(hunt(answers).results()) == 2
     with (tmp_path / "random-5.jsonl").open("a") as file:
-        file.write('{"id": "cut sho')
+        file.write('{"id": "cut sho\n')
     answers.most = 100
-    assert hunt().run(3) == 66
+    assert hunt(answers).run(3) == 66
     assert len(answers.asked) == 3, "what was judged is not judged again"
     assert (tmp_path / "survivors-5.txt").read_text() == f"{drawn[1]}\n"
     assert "2 of 3 mutants caught (66 %)" in told[-1]
     rows = (tmp_path / "random-5.jsonl").read_text().splitlines()
     assert json.loads(rows[0])["mutant"] == str(drawn[0])
+    assert hunt(answers).run(3, again=True) == 66
+    assert len(answers.asked) == 3, "nor is a test asked twice that has not changed"
+    (trees.ROOT / QUICK.partition("::")[0]).write_text("# a better one")
+    assert hunt(answers).run(3, again=True) == 100
+    assert (tmp_path / "survivors-5.txt").read_text() == ""
 
 
-def test_a_test_that_fails_without_the_mutant_too_catches_nothing(
-    tree: trees.Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_test_on_a_vm_that_fails_without_the_mutant_too_catches_nothing(
+    tree: trees.Tree,
 ) -> None:
-    asked: list[str] = []
+    class Fails(Answers):
+        def run(self, tests: Sequence[str], limit_s: float) -> Outcome:
+            self.asked.append(list(tests))
+            return Outcome("caught", tests[0], 1.0)
 
-    def fails(tree: Any, arguments: list[str], limit_s: float) -> Outcome:
-        asked.append(arguments[-1])
-        return Outcome("caught", "tests/test_vm_pure.py::test_it", 1.0)
-
-    monkeypatch.setattr(runs, "run", fails)
-    known = Map({"lines": {}, "seconds": {}, "failed": []}, ON_VM)
-    hunt = campaign.Campaign(tmp_path, 5, known, tree, 1, lambda line: None)
-    outcome = hunt.judge(campaign.drawn(5, 1)[0])
-    assert asked == ["tests/test_vm_pure.py", "tests/test_vm_pure.py::test_it"]
+    answers = Fails()
+    known = Map([{**RECORDED, "lines": {}}], {"tests/test_vm_pure.py": frozenset({PURE})})
+    outcome, _ = campaign.Judge(tree, answers, known).judge(campaign.drawn(5, 1)[0])
+    assert answers.asked == [["tests/test_vm_pure.py"]] * 2
     assert not outcome.caught
-    assert outcome.by == "tests/test_vm_pure.py::test_it fails without it too"
+    assert outcome.by.startswith("tests/test_vm_pure.py fails without it too")
+
+
+# The warm worker
+
+
+@pytest.fixture
+def warm(tree: trees.Tree) -> Iterator[Warm]:
+    """With what it needs of this repository beside the copy's own module and tests."""
+    for name in ("hil/__init__.py", "fleet/__init__.py", "fleet/errors.py"):
+        (tree.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tree.folder / name)
+    shutil.copytree(ROOT / "hil/mutants", tree.folder / "hil/mutants")
+    worker = Warm(tree, ["json"], ["tests/test_pure.py"])
+    yield worker
+    worker.close()
+
+
+def test_a_warm_worker_sees_each_mutant_and_then_none(tree: trees.Tree, warm: Warm) -> None:
+    it = "tests/test_pure.py::test_it"
+    assert warm.run([it], 60).kind == "survived"
+    for text in ("def double(n):\n    return n + 2\n", "def double(n):\n    return n - 2\n"):
+        with tree.changed(PURE, text):
+            outcome = warm.run([it], 60)
+        assert (outcome.kind, outcome.by) == ("caught", it)
+    with tree.changed(PURE, "raise ValueError\n"):
+        assert warm.run([it], 60).kind == "caught"
+    with tree.changed(PURE, "def double(n):\n    return 7\n"):
+        assert warm.run(["tests/test_hang.py"], 3).kind == "timeout"
+    assert warm.run([it, "tests/test_hang.py"], 60).kind == "survived"
+
+
+def test_a_warm_worker_that_ended_is_an_error(warm: Warm) -> None:
+    warm.close()
+    with pytest.raises(runs.RunError, match="does not answer"):
+        warm.run(["tests/test_pure.py"], 3)
+
+
+# The tests of the files that are asked in order
+
+
+def test_the_suites_tests_are_asked_by_the_requirements_that_they_name() -> None:
+    suite = faults.Suite("hil/rigs/virtual.yaml")
+    asked = {fault.id: suite.first(fault) for fault in faults.load()}
+    assert all(asked.values()), "each fault breaks what a test of the suite proves"
+    assert asked["watchdog-missing"][0].startswith("hil/tests/test_watchdog.py::test_the_watchdog")
 
 
 # The deliberate faults
