@@ -21,7 +21,7 @@ from hil.faults import RigFault
 from hil.protocols import NodeConsole
 
 SHOWN = 1500  # characters of what came instead
-LATE_S = 2.0  # of real time, that the reader may be behind what has come
+LATE_S = 1.0  # of real time, that the reader may be behind what has come
 LOOK_S = 0.002
 
 
@@ -103,13 +103,16 @@ class NodeConsoleDriver(Driver, NodeConsole):
                     self.open()
 
     def _heard(self) -> str:
-        # What lies in the port was said before somebody asks: the reader may be late.
-        end = time.monotonic() + LATE_S
+        # What lies in the port was said before somebody asks: the reader may be late, and the
+        # kernel too.
+        end, before = time.monotonic() + LATE_S, -1
         with contextlib.suppress(OSError, termios.error, TypeError, AttributeError):
             while self._reader is not None and time.monotonic() < end:
                 with self._lock:
-                    if not (self._reader.is_alive() and self._console.line.in_waiting):
+                    rests = not (self._reader.is_alive() and self._console.line.in_waiting)
+                    if rests and len(self._text) == before:
                         break
+                    before = len(self._text)
                 time.sleep(LOOK_S)
         return self._text
 
@@ -139,7 +142,15 @@ class NodeConsoleDriver(Driver, NodeConsole):
     def expect(self, pattern: str, seconds: float, since: int | None = None) -> re.Match[str]:
         """As NodeConsole."""
         start = self._seen if since is None else since
-        found = self.clock.until(lambda: re.search(pattern, self.since(start)), seconds)
+
+        def look() -> re.Match[str] | None:
+            return re.search(pattern, self.since(start))
+
+        found = self.clock.until(look, seconds)
+        end = time.monotonic() + LATE_S  # virtual seconds may be over in no time
+        while found is None and time.monotonic() < end:
+            time.sleep(LOOK_S)
+            found = look()
         if found is None:
             came = self._text[start:][-SHOWN:] or "(nothing)"
             raise NotSeen(f"{pattern!r} did not come within {seconds} s; this came:\n{came}")

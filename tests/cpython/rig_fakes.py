@@ -4,7 +4,7 @@ what a test says.
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,9 @@ class PaperBoard(
 
     def now_us(self) -> int:
         return 0
+
+    def running(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def hurry(self, times: float) -> None:
         self._do(f"hurry {times}")
@@ -170,6 +173,9 @@ class PaperLine(Driver, protocols.BoardLine, protocols.Clock):
     def loader(self) -> None: ...
     def press(self, pin: str = "button") -> None: ...
     def renew(self) -> None: ...
+    def running(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
     def hurry(self, times: float) -> None: ...
     def wait(self, seconds: float) -> None: ...
 
