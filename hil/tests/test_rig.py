@@ -22,7 +22,7 @@ def test_pulses_of_the_wheel_are_gas(node: Node, fleet: Fleet, stimulus: Stimulu
     assert (then.value - first.value, then.quality) == (200, 0)
 
 
-@pytest.mark.requirement("K-REG-01")
+@pytest.mark.requirement("K-REG-03")
 @pytest.mark.needs("modem-twin")
 @pytest.mark.node("gas-meter", config=told.HOURLY)
 def test_a_node_without_service_reports_when_it_is_back(
@@ -69,37 +69,37 @@ def test_a_node_that_was_off_reports_when_it_has_power(
     fleet.wait_report(node, 900, since)
 
 
-@pytest.mark.requirement("K-DRN-01")
+@pytest.mark.requirement("K-BOOT-01", "K-REG-01")
 @pytest.mark.node("manhole")
 def test_a_manhole_reports(node: Node, fleet: Fleet) -> None:
     assert fleet.status(node)["role"] == "drainage"
 
 
-@pytest.mark.requirement("K-LMP-01")
+@pytest.mark.requirement("K-BOOT-01", "K-REG-01")
 @pytest.mark.node("lamppost")
 def test_a_lamppost_reports(node: Node, fleet: Fleet) -> None:
     assert fleet.status(node)["role"] == "lamppost"
 
 
-@pytest.mark.requirement("K-GWY-01")
+@pytest.mark.requirement("K-BOOT-01", "K-REG-01")
 @pytest.mark.node("gateway")
 def test_a_gateway_reports(node: Node, fleet: Fleet) -> None:
     assert fleet.status(node)["role"] == "gateway"
 
 
-@pytest.mark.requirement("K-DRN-01")
+@pytest.mark.requirement("K-BOOT-01", "K-REG-01")
 @pytest.mark.node("drainage")
 def test_a_drainage_point_reports(node: Node, fleet: Fleet) -> None:
     assert fleet.status(node)["role"] == "drainage"
 
 
-@pytest.mark.requirement("K-CMD-01", "K-VLV-01")
+@pytest.mark.requirement("K-CMD-03")
 def test_a_command_is_done_with_the_next_contact(node: Node, fleet: Fleet) -> None:
     sent = fleet.send(node, "valve-close")
     fleet.approve(sent)
     node.wake()
-    told = fleet.wait_command(sent, node, 3600)
-    assert told["state"] == "executed"
+    delivery = fleet.wait_command(sent, node, 3600)
+    assert delivery["state"] == "executed"
 
 
 @pytest.mark.requirement("K-UPD-01")
