@@ -39,7 +39,6 @@ SLEEPERS = ("gas-meter", "drainage")  # roles that sleep deeply
 SLEEPS_S = 300.0  # within which they do
 _CAUSES = {
     "hard": "import machine; machine.reset()",
-    "soft": "import machine; machine.soft_reset()",
     "watchdog": "import machine; machine.WDT(timeout=1000)\nwhile True: pass",
     "deep-sleep": "import machine; machine.deepsleep(1000)",
 }
@@ -135,6 +134,8 @@ class Node:
         elif cause == "power":
             with self.console.lent():
                 self._strategy.power.cycle()
+        elif cause == "soft":
+            self.prompt.restart()
         else:
             self.prompt.leave(_CAUSES[cause])
 

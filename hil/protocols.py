@@ -128,6 +128,10 @@ class Prompt(abc.ABC):
     def leave(self, code: str) -> None:
         """Run code that ends the node's run, such as a reset or deep sleep."""
 
+    @abc.abstractmethod
+    def restart(self) -> None:
+        """A soft reset: the firmware starts anew, the chip does not."""
+
 
 class Flash(abc.ABC):
     """What lies in the board's flash: firmware, and an identity."""

@@ -44,7 +44,12 @@ def test_the_button_on_en_is_told_as_a_power_on(node: Node) -> None:
 @pytest.mark.node("gas-meter", config=told.HOURLY)
 @pytest.mark.parametrize(
     ("how", "cause"),
-    [("hard", told.HARD), ("watchdog", told.WATCHDOG), ("deep-sleep", told.DEEP_SLEEP)],
+    [
+        ("hard", told.HARD),
+        ("soft", told.SOFT),
+        ("watchdog", told.WATCHDOG),
+        ("deep-sleep", told.DEEP_SLEEP),
+    ],
 )
 def test_the_cause_of_a_reset_is_in_the_next_report(
     node: Node, fleet: Fleet, how: str, cause: int

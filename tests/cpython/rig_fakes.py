@@ -132,6 +132,9 @@ class PaperBoard(
     def leave(self, code: str) -> None:
         raise NotImplementedError
 
+    def restart(self) -> None:
+        raise NotImplementedError
+
     def flash(
         self, node_type: str, bundle: Path | None = None, runtime: Path | None = None
     ) -> None:
