@@ -208,7 +208,7 @@ class NodeStrategy(Strategy):
         if not self.clock.until(lambda: fleet.reported_us(node) > mark, ONLINE_S):
             raise NodeFault(
                 f"{self.target.name}: node {node} did not report within {ONLINE_S:.0f} s of a "
-                f"power-on; it said: {self.console.since()[-600:]!r}"
+                f"power-on; it is {self.line.told()}; it said: {self.console.since()[-600:]!r}"
             )
 
     def _to_asleep(self) -> None:
