@@ -90,10 +90,17 @@ def test_a_change_lands_where_it_belongs_behind_any_text(blanks: int, word: str)
 # The copy and the run
 
 
+@pytest.fixture(autouse=True)
+def _of_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choose, "READERS", ())
+    monkeypatch.setattr(choose, "GENERAL", ("tests/test_vm_b.py",))
+
+
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trees.Tree:
     """A copy of a repository with one module and one test."""
     files = {
+        "tests/test_vm_pure.py": "",
         "firmware/node/pure.py": "def double(n):\n    return n * 2\n",
         "tests/test_pure.py": (
             "from node.pure import double\n\ndef test_it():\n    assert double(3) == 6\n"
