@@ -104,10 +104,13 @@ def _random(chosen: argparse.Namespace) -> int:
     known = choose.load(_MAP, chosen.vm_most)
     if known.failed:
         _tell(f"these fail without a mutant, and are not asked: {', '.join(known.failed)}")
-    judges = []
+    judges: list[campaign.Judge] = []
+    first: Tree | None = None
     for number in range(chosen.jobs):
-        tree = Tree(_FOLDER / f"tree-{chosen.seed}-{number}")
-        judges.append(campaign.Judge(tree, Warm(tree, known.modules, known.files), known))
+        tree = Tree(_FOLDER / f"tree-{chosen.seed}-{number}", first)
+        worker = Warm(tree, known.modules, [] if first else known.files)
+        first = first or tree
+        judges.append(campaign.Judge(tree, worker, known))
     hunt = campaign.Campaign(_FOLDER, chosen.seed, judges, _tell)
     return 0 if hunt.run(chosen.count, chosen.again) >= campaign.GOAL else 1
 
