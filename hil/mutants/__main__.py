@@ -104,14 +104,18 @@ def _random(chosen: argparse.Namespace) -> int:
     known = choose.load(_MAP, chosen.vm_most)
     if known.failed:
         _tell(f"these fail without a mutant, and are not asked: {', '.join(known.failed)}")
-    judges: list[campaign.Judge] = []
-    first: Tree | None = None
-    for number in range(chosen.jobs):
-        tree = Tree(_FOLDER / f"tree-{chosen.seed}-{number}", first)
-        worker = Warm(tree, known.modules, [] if first else known.files)
-        first = first or tree
-        judges.append(campaign.Judge(tree, worker, known))
-    hunt = campaign.Campaign(_FOLDER, chosen.seed, judges, _tell)
+
+    def call(count: int) -> list[campaign.Judge]:
+        judges: list[campaign.Judge] = []
+        first: Tree | None = None
+        for number in range(min(chosen.jobs, count)):
+            tree = Tree(_FOLDER / f"tree-{chosen.seed}-{number}", first)
+            worker = Warm(tree, known.modules, [] if first else known.files)
+            first = first or tree
+            judges.append(campaign.Judge(tree, worker, known))
+        return judges
+
+    hunt = campaign.Campaign(_FOLDER, chosen.seed, call, _tell)
     return 0 if hunt.run(chosen.count, chosen.again) >= campaign.GOAL else 1
 
 

@@ -255,7 +255,7 @@ def test_a_campaign_goes_on_where_it_stopped(tree: trees.Tree, tmp_path: Path) -
 
     def hunt(answers: Answers) -> campaign.Campaign:
         judge = campaign.Judge(tree, answers, Map([EVERY_LINE], {}))
-        return campaign.Campaign(tmp_path, 5, [judge], told.append)
+        return campaign.Campaign(tmp_path, 5, lambda count: [judge], told.append)
 
     drawn = campaign.drawn(5, 3)
     assert drawn == campaign.drawn(5, 3)
