@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -61,7 +62,11 @@ def _suite() -> str:
 def _faults(chosen: argparse.Namespace) -> int:
     wanted = [f for f in faults.load() if not chosen.only or f.id in chosen.only]
     suite = faults.Suite(chosen.rig if chosen.suite == "hil" else None)
-    verdicts = faults.judge_all(wanted, suite, Tree(_FOLDER / "tree-faults"), _tell)
+    tree = Tree(_FOLDER / f"tree-faults-{os.getpid()}")
+    try:
+        verdicts = faults.judge_all(wanted, suite, tree, _tell)
+    finally:
+        shutil.rmtree(tree.folder, ignore_errors=True)
     missed = [each.fault for each in verdicts if not each.outcome.caught]
     for fault in missed:
         _tell(f"NOT CAUGHT: {fault.id}: {fault.says} ({', '.join(fault.requirements)})")

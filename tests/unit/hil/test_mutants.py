@@ -383,7 +383,8 @@ def test_faults_are_judged_by_tests_that_pass_without_them(
     verdicts = faults.judge_all([caught, missed], suite, tree, told.append)
     assert [each.outcome.caught for each in verdicts] == [True, False]
     assert verdicts[0].proved
-    assert told[0].startswith("without a fault all is well")
+    assert told[0].startswith("1/2 half: caught in")
     (tree.folder / "tests/test_pure.py").write_text("def test_it():\n    assert False\n")
-    with pytest.raises(FaultError, match=r"without any fault tests/test_pure\.py::test_it fails"):
-        faults.judge_all([caught], suite, tree, told.append)
+    (verdict,) = faults.judge_all([caught], suite, tree, told.append)
+    assert not verdict.outcome.caught
+    assert told[-1].endswith("by tests/test_pure.py::test_it fails without it too")
