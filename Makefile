@@ -177,16 +177,17 @@ soak: soak-trace soak-fuzz soak-bitflips soak-bundles soak-claims soak-unplug so
 mutants: system .venv/.dev
 	@$(PY) -m hil.mutants faults $(ARGS)
 
-# 200 random mutants of the firmware against the tests that execute them; ARGS="--seed N" goes on.
-mutants-random: system .venv/.dev | build/mutants/map.json
+# 200 random mutants of the firmware against the tests that may notice them; ARGS="--seed N" goes on,
+# with --again those that survived are put to the tests that are new.
+mutants-random: system .venv/.dev | build/mutants/map
 	@$(PY) -m hil.mutants random $(ARGS)
 
-# Which tests execute which line of the firmware: every test once, under coverage.
+# Which tests execute which line of the firmware on CPython: those tests once, under coverage.
 mutants-map: system .venv/.dev
-	@$(PY) -m hil.mutants record
+	@$(PY) -m hil.mutants record $(ARGS)
 
-build/mutants/map.json:
-	@$(MAKE) mutants-map
+build/mutants/map:
+	@$(MAKE) mutants-map ARGS=
 
 wheel: .venv/.dev
 	@$(PY) -m build --wheel --outdir dist . >/dev/null && ls dist/*.whl

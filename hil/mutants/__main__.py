@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -61,7 +62,11 @@ def _suite() -> str:
 def _faults(chosen: argparse.Namespace) -> int:
     wanted = [f for f in faults.load() if not chosen.only or f.id in chosen.only]
     suite = faults.Suite(chosen.rig if chosen.suite == "hil" else None)
-    verdicts = faults.judge_all(wanted, suite, Tree(_FOLDER / "tree-faults"), _tell)
+    tree = Tree(_FOLDER / f"tree-faults-{os.getpid()}")
+    try:
+        verdicts = faults.judge_all(wanted, suite, tree, _tell)
+    finally:
+        shutil.rmtree(tree.folder, ignore_errors=True)
     missed = [each.fault for each in verdicts if not each.outcome.caught]
     for fault in missed:
         _tell(f"NOT CAUGHT: {fault.id}: {fault.says} ({', '.join(fault.requirements)})")
@@ -104,11 +109,18 @@ def _random(chosen: argparse.Namespace) -> int:
     known = choose.load(_MAP, chosen.vm_most)
     if known.failed:
         _tell(f"these fail without a mutant, and are not asked: {', '.join(known.failed)}")
-    judges = []
-    for number in range(chosen.jobs):
-        tree = Tree(_FOLDER / f"tree-{chosen.seed}-{number}")
-        judges.append(campaign.Judge(tree, Warm(tree, known.modules, known.files), known))
-    hunt = campaign.Campaign(_FOLDER, chosen.seed, judges, _tell)
+
+    def call(count: int) -> list[campaign.Judge]:
+        judges: list[campaign.Judge] = []
+        first: Tree | None = None
+        for number in range(min(chosen.jobs, count)):
+            tree = Tree(_FOLDER / f"tree-{chosen.seed}-{number}", first)
+            worker = Warm(tree, known.modules, [] if first else known.files)
+            first = first or tree
+            judges.append(campaign.Judge(tree, worker, known))
+        return judges
+
+    hunt = campaign.Campaign(_FOLDER, chosen.seed, call, _tell)
     return 0 if hunt.run(chosen.count, chosen.again) >= campaign.GOAL else 1
 
 

@@ -101,13 +101,16 @@ class Judge:
 
 
 class Campaign:
-    """`folder` keeps the results of a seed, which `judges` find side by side."""
+    """`folder` keeps the results of a seed, which the judges that `call` gives find side by side:
+    so many as `call` thinks fit for a number of mutants."""
 
-    def __init__(self, folder: Path, seed: int, judges: Sequence[Judge], tell: Tell) -> None:
+    def __init__(
+        self, folder: Path, seed: int, call: Callable[[int], Sequence[Judge]], tell: Tell
+    ) -> None:
         self._seed = seed
         self._results = folder / f"random-{seed}.jsonl"
         self.survivors = folder / f"survivors-{seed}.txt"
-        self._judges = judges
+        self._call = call
         self._tell = tell
         self._lock = threading.Lock()
 
@@ -123,7 +126,9 @@ class Campaign:
         for mutant in mutants:
             if mutant.id not in done:
                 waiting.put(mutant)
-        began, fresh = time.monotonic(), waiting.qsize()
+        fresh = waiting.qsize()
+        judges = self._call(fresh)
+        began = time.monotonic()
         failed: list[BaseException] = []
 
         def work(judge: Judge) -> None:
@@ -145,7 +150,7 @@ class Campaign:
                         f" [{outcome.by}] {(count - over) * each / 60:.0f} min to go"
                     )
 
-        threads = [threading.Thread(target=work, args=(judge,)) for judge in self._judges]
+        threads = [threading.Thread(target=work, args=(judge,)) for judge in judges]
         for thread in threads:
             thread.start()
         try:
@@ -153,7 +158,7 @@ class Campaign:
                 thread.join()
         finally:
             failed.append(KeyboardInterrupt())
-            for judge in self._judges:
+            for judge in judges:
                 judge.close()
         if len(failed) > 1:
             raise failed[0]

@@ -17,6 +17,16 @@ VM_MOST = 6  # files of tests on a VM that one mutant is worth
 VM_S = 120.0  # and their recorded time
 RIG_MOST = 2  # files of tests of the virtual rig, of those that are about the module
 RIG = "hil/tests/"
+# These read the sources, or what they say when they are loaded: asked about every module.
+READERS = (
+    "tests/unit/firmware/test_codes.py",
+    "tests/unit/firmware/test_private_codes.py",
+    "tests/unit/firmware/test_defaults_told.py",
+    "tests/unit/firmware/test_wire_codes.py",
+    "tests/unit/firmware/test_protocol_page.py",
+    "tests/unit/fleet/test_quantity_codes.py",
+    "tests/unit/fleet/test_config_keys.py",
+)
 GENERAL = ("tests/integration/test_roles.py",)  # of whole nodes: asked about every module
 _UNKNOWN_S = 20.0  # of a test file that was never timed
 _STEPS = (2, 8)  # files of the first looks: most mutants are caught by the nearest
@@ -111,14 +121,16 @@ class Map:
         )
         rig = [file for file in on_vm if file.startswith(RIG) and nearness(file)]
         vm = [f for f in on_vm if not f.startswith(RIG) and (nearness(f) or f in GENERAL)]
+        direct = [self._within(tests, DIRECT_S) for tests in _batches(near, by_file) if tests]
         return Chosen(
-            [self._within(tests, DIRECT_S) for tests in _batches(near, by_file) if tests],
+            [each for each in (*direct[:1], list(READERS), *direct[1:]) if each],
             [[file] for file in self._within(vm[: self._vm_most], VM_S)],
             [[file] for file in rig[: RIG_MOST if self._vm_most else 0]],
         )
 
     def _within(self, tests: list[str], seconds: float) -> list[str]:
-        left, found = seconds, []
+        left = seconds
+        found: list[str] = []
         for test in tests:
             left -= self._seconds_of(test)
             if left < 0 and found:

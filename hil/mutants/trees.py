@@ -19,11 +19,15 @@ class TreeError(Refusal, RuntimeError):
 
 
 class Tree:
-    """A copy in `folder`, made anew. Tests that run in it see its firmware and no other."""
+    """A copy in `folder`, made anew. Tests that run in it see its firmware and no other. `like`:
+    another one, with what was compiled there."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, like: "Tree | None" = None) -> None:
         self.folder = folder
         shutil.rmtree(folder, ignore_errors=True)
+        if like is not None:
+            shutil.copytree(like.folder, folder, symlinks=True)
+            return
         for name in _sources():
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)

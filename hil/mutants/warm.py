@@ -21,7 +21,7 @@ from hil.mutants.runs import Outcome, RunError
 from hil.mutants.trees import Tree
 
 RIG = "hil/rigs/virtual.yaml"
-_START_S = 120.0
+_START_S = 300.0
 _MEMORY = 6 << 30  # bytes of address space: a list that grows for ever ends as a MemoryError
 
 
@@ -95,6 +95,8 @@ def _warmed(asked: dict[str, Any]) -> dict[str, Any]:
     ]
     if early:  # a mutant would never be loaded
         raise SystemExit(f"the warm worker has {early[0]} before any mutant")
+    if not asked["compile"]:
+        return {"kind": "warm"}
     sys.dont_write_bytecode = False  # of the sources as they are: a mutant has a younger file
     told = _judged([*asked["compile"], "--collect-only"], _START_S)
     sys.dont_write_bytecode = True

@@ -36,8 +36,6 @@ main.run()
 def test_a_task_that_falls_silent_is_mended_by_the_watchdog_and_told(
     node: Node, fleet: Fleet
 ) -> None:
-    mark = hang(node, DEAF)
-    node.console.expect(r"rst:0x", 60, mark)
-    node.console.expect(r"rst:0x", HEARD_S + 2 * AWAKE_S)
-    fleet.until(lambda: told.last_cause(node, fleet) == told.WATCHDOG, 3600)
+    hang(node, DEAF)
+    fleet.until(lambda: told.last_cause(node, fleet) == told.WATCHDOG, HEARD_S + AWAKE_S + 900)
     assert told.last_cause(node, fleet) == told.WATCHDOG

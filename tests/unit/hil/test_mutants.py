@@ -90,10 +90,17 @@ def test_a_change_lands_where_it_belongs_behind_any_text(blanks: int, word: str)
 # The copy and the run
 
 
+@pytest.fixture(autouse=True)
+def _of_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choose, "READERS", ())
+    monkeypatch.setattr(choose, "GENERAL", ("tests/test_vm_b.py",))
+
+
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trees.Tree:
     """A copy of a repository with one module and one test."""
     files = {
+        "tests/test_vm_pure.py": "",
         "firmware/node/pure.py": "def double(n):\n    return n * 2\n",
         "tests/test_pure.py": (
             "from node.pure import double\n\ndef test_it():\n    assert double(3) == 6\n"
@@ -248,7 +255,7 @@ def test_a_campaign_goes_on_where_it_stopped(tree: trees.Tree, tmp_path: Path) -
 
     def hunt(answers: Answers) -> campaign.Campaign:
         judge = campaign.Judge(tree, answers, Map([EVERY_LINE], {}))
-        return campaign.Campaign(tmp_path, 5, [judge], told.append)
+        return campaign.Campaign(tmp_path, 5, lambda count: [judge], told.append)
 
     drawn = campaign.drawn(5, 3)
     assert drawn == campaign.drawn(5, 3)
@@ -376,7 +383,8 @@ def test_faults_are_judged_by_tests_that_pass_without_them(
     verdicts = faults.judge_all([caught, missed], suite, tree, told.append)
     assert [each.outcome.caught for each in verdicts] == [True, False]
     assert verdicts[0].proved
-    assert told[0].startswith("without a fault all is well")
+    assert told[0].startswith("1/2 half: caught in")
     (tree.folder / "tests/test_pure.py").write_text("def test_it():\n    assert False\n")
-    with pytest.raises(FaultError, match=r"without any fault tests/test_pure\.py::test_it fails"):
-        faults.judge_all([caught], suite, tree, told.append)
+    (verdict,) = faults.judge_all([caught], suite, tree, told.append)
+    assert not verdict.outcome.caught
+    assert told[-1].endswith("by tests/test_pure.py::test_it fails without it too")
