@@ -1,5 +1,6 @@
 """The compiled shims of the virtual board, and the flash image that a board starts with."""
 
+import ast
 import functools
 import os
 import re
@@ -48,10 +49,23 @@ def _compiled(sources: Mapping[str, str]) -> bytes:
         }
         known = parameters({n: text for n, text in plain.items() if n not in _OURS})
         small = shrink(plain, known).sources
-        for name, text in borrow(small, known | {"start"}).sources.items():
+        offered = {name for text in plain.values() for name in _offered(text)}
+        for name, text in borrow(small, known | offered | {"start"}).sources.items():
             (Path(temporary) / name).write_text(text)
         tree = compile_tree(Path(temporary), sources, cache_dir() / "shims", ("-O3",))
     return romfs.image({path.name: path.read_bytes() for path in sorted(tree.glob("*.mpy"))})
+
+
+def _offered(text: str) -> set[str]:
+    """What a module gives by its `__getattr__`, as it says to who reads: by name, at run time."""
+    return {
+        alias.name
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "_LAZY"
+        for each in node.body
+        if isinstance(each, ast.ImportFrom)
+        for alias in each.names
+    }
 
 
 def _flat(text: str) -> str:

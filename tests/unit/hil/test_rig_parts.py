@@ -1,0 +1,110 @@
+"""Locks, consoles, programs and traces of a rig."""
+
+import os
+import pty
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rig_fakes
+from labgrid import Target
+from rig_parts import part
+
+from hil.current import Trace
+from hil.drivers import NodeConsoleDriver, NodePortDriver
+from hil.drivers.console import NotSeen
+from hil.faults import RigFault
+from hil.places import FileLocks
+from hil.processes import Program
+from hil.resources import NodePort
+
+
+def test_a_place_is_held_by_one_and_its_holder_is_named(tmp_path: Path) -> None:
+    one, other = FileLocks("rig", tmp_path), FileLocks("rig", tmp_path)
+    held = one.hold("meter-1")
+    free = other.hold("meter-2")
+    with pytest.raises(RigFault, match=f"meter-1: process {os.getpid()} holds this place"):
+        other.hold("meter-1", wait_s=0)
+    one.let_go(held)
+    other.let_go(other.hold("meter-1", wait_s=0))
+    other.let_go(free)
+
+
+@pytest.fixture
+def wire() -> Iterator[tuple[int, Any]]:
+    """The board's end of a line, and a console on the other."""
+    board, host = pty.openpty()
+    target = Target("paper-2")
+    part(rig_fakes.PaperLine, target, path=os.ttyname(host))
+    console: Any = part(NodeConsoleDriver, target)
+    target.activate(console)
+    console.open()
+    yield board, console
+    console.close()
+    os.close(board)
+    os.close(host)
+
+
+def test_a_console_matches_what_comes_and_says_what_came_instead(wire: tuple[int, Any]) -> None:
+    board, console = wire
+    os.write(board, b"boot\r\nlevel 12 \xc2")
+    assert console.expect(r"level (\d+)", 10)[1] == "12"
+    os.write(board, b"\xb0C\r\n")  # a character that comes in two pieces
+    assert console.expect("\u00b0C\n", 10)
+    with pytest.raises(NotSeen, match=r"'level' did not come within 0 s; this came:\n\(nothing\)"):
+        console.expect("level", 0)
+    mark = console.mark()
+    os.write(board, b"panic at 7\r\n")
+    console.expect("panic", 10, mark)
+    with pytest.raises(NotSeen, match=r"this came:\npanic at 7"):
+        console.expect("level", 0, mark)
+    assert [line for _, line in console.lines()] == ["boot", "level 12 \u00b0C", "panic at 7"]
+    assert console.log(mark).endswith(" panic at 7")
+
+
+def test_what_was_said_within_the_node_s_time_is_heard_a_little_later(
+    wire: tuple[int, Any],
+) -> None:
+    board, console = wire
+    late = threading.Timer(0.2, os.write, (board, b"late\r\n"))
+    late.start()
+    assert console.expect("late", 0)  # no time at all, as virtual time may be over
+    late.join()
+
+
+def test_a_lent_port_is_read_again_when_it_is_back(wire: tuple[int, Any]) -> None:
+    board, console = wire
+    with console.lent():
+        assert console.line.opened is None
+    os.write(board, b"again\r\n")
+    assert console.expect("again", 10)
+
+
+def test_a_program_that_does_not_start_is_the_rigs_fault_with_its_last_words(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(RigFault, match=r"kapok serve did not start .*--port"):
+        Program(["serve", "--port", "none"], tmp_path / "log", {"KAPOK_DATA": str(tmp_path)})
+
+
+def test_a_port_that_is_not_there_is_the_rigs_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fleet.flashing.ports.usb_ports", list)
+    target = Target("paper-3")
+    part(NodePort, target, board="devkit", nodes=["devkit"], serial="0123")
+    driver: Any = part(NodePortDriver, target)
+    target.activate(driver)
+    with pytest.raises(RigFault, match="paper-3: no port has the serial number '0123'"):
+        driver.port()
+    with pytest.raises(RigFault, match="nothing presses buttons"):
+        driver.press()
+
+
+def test_a_trace_has_mean_charge_and_picture(tmp_path: Path) -> None:
+    trace = Trace([(0, 10), (1_000_000, 1000), (2_000_000, 10)], 4_000_000)
+    assert trace.mean_ua() == pytest.approx(257.5)
+    assert trace.charge_uc(1_000_000, 2_000_000) == pytest.approx(1000)
+    assert (trace.peak_ua(), trace.begin_us) == (1000, 0)
+    trace.plot(tmp_path / "a.svg")
+    assert (tmp_path / "a.svg").read_text().startswith("<svg")
