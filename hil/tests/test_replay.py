@@ -34,7 +34,7 @@ class Repeats(StandIn):
 
     def __init__(self, *settings: Any, payload: bytes) -> None:
         super().__init__(*settings)
-        self._items = [(NUMBER, receipt.COMMAND, payload)]
+        self._items: list[tuple[int, int, bytes | int]] = [(NUMBER, receipt.COMMAND, payload)]
 
     def _receipt(self, packet: Packet) -> bytes:
         told = report.decode(packet.payload)

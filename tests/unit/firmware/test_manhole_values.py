@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from node.wire import cbor
-from test_manhole_lines import (  # type: ignore[import-not-found]  a test beside this one
+from test_manhole_lines import (  # type: ignore[import-not-found]
     NOW,
     PINS,
     Point,
