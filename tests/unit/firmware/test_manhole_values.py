@@ -7,7 +7,13 @@ from typing import Any
 
 import pytest
 from node.wire import cbor
-from test_manhole_lines import NOW, PINS, Point, Wires, manhole
+from test_manhole_lines import (  # type: ignore[import-not-found]
+    NOW,
+    PINS,
+    Point,
+    Wires,
+    manhole,
+)
 
 __all__ = ["manhole"]
 LEVEL, VELOCITY, SUPPLY, RAIN, RATE, WATER, COVER, H2S, CH4 = 2, 12, 5, 13, 14, 17, 16, 18, 19
@@ -114,7 +120,8 @@ def test_a_supply_is_lost_below_its_limit_and_back_five_percent_above(manhole: A
 
     def at(mv: int) -> list[tuple[int, int]]:
         Wires.microvolts[2] = 100 * mv
-        return point.sample()
+        told: list[tuple[int, int]] = point.sample()
+        return told
 
     assert at(10_000) == []
     assert at(9_999) == [(28, 1)]

@@ -3,13 +3,21 @@
 from collections.abc import Iterator
 
 import pytest
-from test_gas_valve import ARM, CLOSED, armed, press
 from valve_rig import OPENED_UP, SHUT, Meter, World, firmware
 
 from fleet.wire import command
 
-VALVE, REASON = 11, 39
+CLOSE, ARM = command.VALVE_CLOSE, command.VALVE_ARM
+CLOSED = 15
+VALVE = 11
 EVENT = 1000
+
+
+def press(meter: Meter) -> None:
+    """The button wakes the node, and is held for four seconds."""
+    meter.world.ms += 1000
+    meter.world.pressed.append((meter.world.ms, meter.world.ms + 4000))
+    meter.look(button=True)
 
 
 @pytest.fixture
@@ -33,7 +41,8 @@ def test_one_that_closed_by_itself_says_where_it_stands_at_both_ends(meter: Mete
 
 
 def test_one_that_a_command_closed_says_so_without_an_event(meter: Meter) -> None:
-    armed(meter)
+    assert meter.command(CLOSE, [], meter.world.now) == (command.DONE, 1)
+    assert meter.command(ARM, [600], meter.world.now) == (command.DONE, 1)
     assert meter.world.position == SHUT
     press(meter)
     assert [record[2:] for record in meter.journal.records()] == [[VALVE, 1], [VALVE, 0]]

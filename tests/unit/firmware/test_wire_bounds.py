@@ -215,6 +215,7 @@ def test_the_padding_of_an_envelope_is_zeros() -> None:
 
 NODE = "1gntj14d2p"
 CLAIM: dict[int, Any] = {0: 1, 1: NODE, 2: "gas-meter", 3: b"csr"}
+NO_PATCHES: list[Any] = [{}, [], 1]
 GRANT: dict[int, Any] = {0: 1, 1: b"cert", 2: bytes(32), 3: [bytes(3), bytes(16)]}
 
 
@@ -268,7 +269,7 @@ def test_a_grant_within_the_bounds_is_taken(change: dict[int, Any]) -> None:
                 bytes(3),
             )
         ),
-        *({4: wrong} for wrong in ({}, [], 1)),
+        *({4: wrong} for wrong in NO_PATCHES),
         {5: b""},
         {9: 1},
     ],
