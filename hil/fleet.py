@@ -14,7 +14,7 @@ For authors of tests:
     fleet.releases                           keys, bundles, rollouts: hil/releases.py
     fleet.status(node)                       as `kapok node show --json`
     since = fleet.reported_us(node); ...; fleet.wait_report(node, seconds, since)   ask before what
-                                             makes it report: its time goes on with real time
+                                             makes it report: on a bench its time goes on
     fleet.stop(), .kill(), .start()          with the same ports
     fleet.rows("SELECT ...", value)          of its database, read only
     fleet.log(since=fleet.log_mark())        what it logged, JSON objects

@@ -21,8 +21,10 @@ For authors of tests:
 
 @pytest.mark.node("gas-meter", config={...}) chooses type and configuration, @pytest.mark.start
 ("off") another state than online. A test starts with a node that has reported to the fleet since
-its power-on; its clock is real time within a minute, and goes on with real time: only wait and
-until let more of it pass.
+its power-on; its clock is real time within a minute. On the virtual rig time passes only in wait
+and until, and stands still between them; on a bench it goes on. Each test begins with real time
+again, so on the virtual rig its clock goes back by what the test before has waited: a gas meter
+freezes nothing until the hours that it had are over (wait for a first gas_volume).
 """
 
 from collections.abc import Callable, Mapping
@@ -37,7 +39,6 @@ SLEEPERS = ("gas-meter", "drainage")  # roles that sleep deeply
 SLEEPS_S = 300.0  # within which they do
 _CAUSES = {
     "hard": "import machine; machine.reset()",
-    "soft": "import machine; machine.soft_reset()",
     "watchdog": "import machine; machine.WDT(timeout=1000)\nwhile True: pass",
     "deep-sleep": "import machine; machine.deepsleep(1000)",
 }
@@ -133,6 +134,8 @@ class Node:
         elif cause == "power":
             with self.console.lent():
                 self._strategy.power.cycle()
+        elif cause == "soft":
+            self.prompt.restart()
         else:
             self.prompt.leave(_CAUSES[cause])
 

@@ -69,6 +69,12 @@ class Clock(abc.ABC):
         """Let so much of the node's time pass."""
 
     @abc.abstractmethod
+    def running(self) -> AbstractContextManager[None]:
+        """Time goes on by itself meanwhile, for a program that talks to the board: where the rig
+        can stop it, it passes only in `wait` and `until`, whatever a test does in between.
+        """
+
+    @abc.abstractmethod
     def hurry(self, times: float) -> None:
         """For this test: so much faster than real time while a socket is open, where the rig can;
         for downloads of minutes. A fleet that is slow then looks so many times slower.
@@ -121,6 +127,10 @@ class Prompt(abc.ABC):
     @abc.abstractmethod
     def leave(self, code: str) -> None:
         """Run code that ends the node's run, such as a reset or deep sleep."""
+
+    @abc.abstractmethod
+    def restart(self) -> None:
+        """A soft reset: the firmware starts anew, the chip does not."""
 
 
 class Flash(abc.ABC):

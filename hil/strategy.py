@@ -74,6 +74,8 @@ class NodeStrategy(Strategy):
     def reconfigured(self) -> None:
         """Its configuration may be another one: it is written anew before the next test."""
         self._config = None
+        if not self._provisioned:  # nobody has looked at what it came with, and now it is gone
+            self.spoilt()
 
     def spoilt(self) -> None:
         """What lies in its flash is not what was written: an identity is made anew next time."""
@@ -206,7 +208,7 @@ class NodeStrategy(Strategy):
         if not self.clock.until(lambda: fleet.reported_us(node) > mark, ONLINE_S):
             raise NodeFault(
                 f"{self.target.name}: node {node} did not report within {ONLINE_S:.0f} s of a "
-                f"power-on; it said: {self.console.since()[-600:]!r}"
+                f"power-on; it is {self.line.told()}; it said: {self.console.since()[-600:]!r}"
             )
 
     def _to_asleep(self) -> None:

@@ -122,6 +122,16 @@ def leave(port: Port, text: str) -> None:
         transport.serial.flush()
 
 
+def restart(port: Port) -> None:
+    """A soft reset: Ctrl-D at the friendly prompt, since behind one at the raw prompt no main.py
+    runs.
+    """
+    with _entered(port) as (transport, _), contextlib.suppress(*_GONE):
+        transport.exit_raw_repl()
+        transport.serial.write(b"\x04")
+        transport.serial.flush()
+
+
 @contextmanager
 def _entered(port: Port) -> Iterator[tuple[SerialTransport, int]]:
     with locked(port):

@@ -4,7 +4,8 @@ import json
 import os
 import signal
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from hil.processes import Program
 from hil.protocols import BoardLine, Clock
 
 BOARD = "1"  # its name on a bench of one
+STILL = 0  # virtual seconds in a real one
 PASS_S = 900.0  # of real time: a node that wakes meanwhile may wait for its network
 FOLDER = "KAPOK_HIL_FOLDER"  # variable: where places keep their boards
 AWAKE_STEP_S = 10.0  # while a socket is open time is real, and an answer is due
@@ -34,7 +36,8 @@ ASLEEP_STEP_S = 600.0  # while it sleeps nothing happens that is looked for
 class BenchDriver(Driver, BoardLine, PowerProtocol, Clock):
     """`folder` keeps flash and eFuses for as long as the rig's folder is there, on or off.
 
-    Its time goes on with real time, but where somebody waits: then as fast as it can.
+    Its time stands still but where somebody waits: then it passes as fast as it can. So nothing
+    befalls a node between two lines of a test, however slow the machine is.
     """
 
     bindings = {"board": "VirtualBoard"}  # noqa: RUF012  labgrid's way
@@ -66,6 +69,7 @@ class BenchDriver(Driver, BoardLine, PowerProtocol, Clock):
         self._control = json.loads(self._program.line)["control"]
         # A bridge whose lines rest when its port is opened; who wants a reset pulls EN.
         self.ask("switch", set={"wake_on_open": False})
+        self.ask("clock", rate=STILL)
 
     def stop(self) -> None:
         """End the process; flash and eFuses stay."""
@@ -122,6 +126,7 @@ class BenchDriver(Driver, BoardLine, PowerProtocol, Clock):
     def renew(self) -> None:
         """Off, with real time, and the modem, its air and what the node senses as at first."""
         self.ask("renew")
+        self.ask("clock", rate=STILL)
 
     def told(self) -> dict[str, Any]:
         """`state`: off, loader or app, and in `board` what that does: boot, awake, asleep."""
@@ -163,6 +168,16 @@ class BenchDriver(Driver, BoardLine, PowerProtocol, Clock):
     def now_us(self) -> int:
         """The board's clock."""
         return int(self.ask("clock")["now_us"])
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """With real time."""
+        self.ask("clock", rate=1)
+        try:
+            yield
+        finally:
+            with suppress(RigFault):  # it may be that which ended it
+                self.ask("clock", rate=STILL)
 
     @Driver.check_active
     @step(args=["times"])

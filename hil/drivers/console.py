@@ -21,6 +21,8 @@ from hil.faults import RigFault
 from hil.protocols import NodeConsole
 
 SHOWN = 1500  # characters of what came instead
+LATE_S = 1.0  # of real time, that the reader may be behind what has come
+LOOK_S = 0.002
 
 
 class NotSeen(NodeFault):
@@ -43,6 +45,7 @@ class NodeConsoleDriver(Driver, NodeConsole):
         self._seen = 0
         self._reader: threading.Thread | None = None
         self._end = threading.Event()
+        self._lock = threading.Lock()  # while bytes are on their way from the port to the text
         self._console: Any = None
 
     def on_activate(self) -> None:
@@ -78,10 +81,13 @@ class NodeConsoleDriver(Driver, NodeConsole):
     def _read(self) -> None:
         with contextlib.suppress(OSError, termios.error, TypeError):  # unplugged
             while not self._end.is_set():
-                if data := self._console.read(max(1, self._console.line.in_waiting)):
-                    self.line.heard_s = time.monotonic()
-                    self._stamps.append((len(self._text), self.line.heard_s - self._begun))
-                    self._text += self._decoder.decode(data).replace("\r", "")
+                data = self._console.read(1)  # waits
+                with self._lock:
+                    data += self._console.read(self._console.line.in_waiting)
+                    if data:
+                        self.line.heard_s = time.monotonic()
+                        self._stamps.append((len(self._text), self.line.heard_s - self._begun))
+                        self._text += self._decoder.decode(data).replace("\r", "")
 
     @contextmanager
     def lent(self) -> Iterator[None]:
@@ -89,19 +95,34 @@ class NodeConsoleDriver(Driver, NodeConsole):
         was_open = self._reader is not None
         self.close()
         try:
-            yield
+            with self.clock.running():
+                yield
         finally:
             if was_open:
                 with contextlib.suppress(RigFault):
                     self.open()
 
+    def _heard(self) -> str:
+        # What lies in the port was said before somebody asks: the reader may be late, and the
+        # kernel too.
+        end, before = time.monotonic() + LATE_S, -1
+        with contextlib.suppress(OSError, termios.error, TypeError, AttributeError):
+            while self._reader is not None and time.monotonic() < end:
+                with self._lock:
+                    rests = not (self._reader.is_alive() and self._console.line.in_waiting)
+                    if rests and len(self._text) == before:
+                        break
+                    before = len(self._text)
+                time.sleep(LOOK_S)
+        return self._text
+
     def mark(self) -> int:
         """Here."""
-        return len(self._text)
+        return len(self._heard())
 
     def since(self, mark: int = 0) -> str:
         """What came behind the mark."""
-        return self._text[mark:]
+        return self._heard()[mark:]
 
     def lines(self) -> list[tuple[float, str]]:
         """All lines, each with when its first piece came."""
@@ -121,7 +142,15 @@ class NodeConsoleDriver(Driver, NodeConsole):
     def expect(self, pattern: str, seconds: float, since: int | None = None) -> re.Match[str]:
         """As NodeConsole."""
         start = self._seen if since is None else since
-        found = self.clock.until(lambda: re.search(pattern, self._text[start:]), seconds)
+
+        def look() -> re.Match[str] | None:
+            return re.search(pattern, self.since(start))
+
+        found = self.clock.until(look, seconds)
+        end = time.monotonic() + LATE_S  # virtual seconds may be over in no time
+        while found is None and time.monotonic() < end:
+            time.sleep(LOOK_S)
+            found = look()
         if found is None:
             came = self._text[start:][-SHOWN:] or "(nothing)"
             raise NotSeen(f"{pattern!r} did not come within {seconds} s; this came:\n{came}")

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import attr
@@ -94,6 +95,10 @@ class NodePortDriver(Driver, BoardLine, Clock):
     def now_us(self) -> int:
         """Real time."""
         return time.time_ns() // 1000
+
+    def running(self) -> AbstractContextManager[None]:
+        """It always does."""
+        return nullcontext()
 
     def hurry(self, times: float) -> None:
         """Nothing hurries a real board."""

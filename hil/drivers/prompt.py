@@ -64,6 +64,13 @@ class PromptDriver(Driver, Prompt):
         with self._line() as port:
             repl.leave(port, code)
 
+    @Driver.check_active
+    @step()
+    def restart(self) -> None:
+        """As Prompt."""
+        with self._line() as port:
+            repl.restart(port)
+
     @contextmanager
     def _line(self) -> Iterator[Port]:
         # One that sleeps hears nothing: without the reset its silence is waited for first.

@@ -17,7 +17,7 @@ from hil.protocols import Stimulus
 from hil.resources.stimulus import StimulusBoard
 
 BAUD = 115_200
-ANSWER_S = 3.0
+ANSWER_S = 10.0
 START_S = 10.0
 # Out of whatever runs there, into the raw prompt, and to the program: as its main.py does.
 START = b"\r\x03\x03\r\x01import board\nboard.serve()\n\x04"
@@ -119,7 +119,7 @@ class StimulusDriver(Driver, Stimulus):
     def _answers(self) -> bool:
         with contextlib.suppress(OSError):
             self._line.write(b"\n{}\n")
-            return self._told(1.0) is not None
+            return self._told(2.0) is not None
         return False
 
     def _start(self) -> None:

@@ -10,9 +10,11 @@ from fleet import schema
 from fleet.battery import figures, measured
 from fleet.flashing.hardware import NodeType, load_board, load_node_type
 from fleet.paths import hw_dir
+from hil.node import Node
 
 SLEEP_MARGIN = 1.5  # a bound is so many times what the figures say: they are typical ones
 WAKE_MARGIN = 2.0
+MOST_AWAKE_S = 300  # by then it sleeps again, and its modem
 
 
 class Design(NamedTuple):
@@ -59,6 +61,13 @@ class Design(NamedTuple):
         """Of the configuration."""
         rules = {name: rule[-1] for name, rule in schema.rules(self.kind.role).items()}
         return int((rules | dict(self.kind.config))[key])
+
+
+def calm(node: Node, seconds: float) -> None:
+    """Wait until so long no full hour begins, at which a node wakes by itself."""
+    left = 3600 - node.now_us // 10**6 % 3600
+    if left <= seconds:
+        node.wait(left + MOST_AWAKE_S)
 
 
 def of(node_type: str) -> Design:

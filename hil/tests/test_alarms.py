@@ -11,7 +11,7 @@ COVER_S = 2  # `cover_s` of a gas meter
 HOUR_S = 3600
 SAMPLE_S = 900
 WATCHFUL = {
-    "sample_s": SAMPLE_S, "rising_s": SAMPLE_S, "storm_s": SAMPLE_S, "jump_mm_h": 0,
+    "sample_s": SAMPLE_S, "rising_s": SAMPLE_S, "storm_s": 60, "jump_mm_h": 0,
     "level_high_mm": 6000, "rise_mm_h": 0, "report_s": HOUR_S, "report_records": 4,
 }  # fmt: skip
 LOW_MV, HIGH_MV = 960, 1920  # at the pin, of 480 mV to 2400 mV: 2.5 m, and 7.5 m of 10 m

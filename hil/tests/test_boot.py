@@ -44,7 +44,12 @@ def test_the_button_on_en_is_told_as_a_power_on(node: Node) -> None:
 @pytest.mark.node("gas-meter", config=told.HOURLY)
 @pytest.mark.parametrize(
     ("how", "cause"),
-    [("hard", told.HARD), ("watchdog", told.WATCHDOG), ("deep-sleep", told.DEEP_SLEEP)],
+    [
+        ("hard", told.HARD),
+        ("soft", told.SOFT),
+        ("watchdog", told.WATCHDOG),
+        ("deep-sleep", told.DEEP_SLEEP),
+    ],
 )
 def test_the_cause_of_a_reset_is_in_the_next_report(
     node: Node, fleet: Fleet, how: str, cause: int
@@ -63,11 +68,11 @@ def test_a_node_whose_slot_is_damaged_starts_its_rescue(node: Node, fleet: Fleet
     node.reset("pin")
     node.console.expect(r"the slot does not start, so the rescue application does", 60, mark)
     node.prompt.exec(MEND.format(head=head))
-    mark = node.console.mark()
+    mark, since = node.console.mark(), fleet.reported_us(node)
     node.reset("pin")
     assert json.loads(node.console.expect(SELFTEST, 60, mark)[1])["provisioned"]
     assert "rescue" not in node.console.since(mark)
-    fleet.wait_report(node, 900)
+    fleet.wait_report(node, 900, since)
 
 
 @pytest.mark.requirement("K-BOOT-04")

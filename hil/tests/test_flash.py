@@ -47,10 +47,10 @@ def test_a_second_flash_writes_no_program_again_and_the_node_goes_on(
     result = node.flash.try_flash(node.type)
     assert result.result in (UNCHANGED, FLASHED), result.error
     assert set(result.written) <= {"vfs"}, "its files have changed since, and no program has"
-    mark = node.console.mark()
+    mark, since = node.console.mark(), fleet.reported_us(node)
     node.reset("pin")
     assert json.loads(node.console.expect(SELFTEST, 60, mark)[1])["provisioned"]
-    fleet.wait_report(node, 900)
+    fleet.wait_report(node, 900, since)
     assert node.id == was
 
 

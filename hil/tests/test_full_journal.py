@@ -11,6 +11,7 @@ from hil.tests import told
 COVER_S = 2  # `cover_s` of a gas meter
 DROPPED = "1"  # status key: records given up for want of room
 SEGMENT, FEW = 1024, 8  # bytes of a file, and files: a whole one has 128 and takes long to fill
+HASTE = 60  # an answer that nobody will give is waited for so many times faster
 FILLS = FEW * 6  # records: more than a file has room for
 FILES = 2 * 6  # alarms for more than the rest of one file
 # `body`, of which each record has another time: nobody takes one for another.
@@ -46,11 +47,13 @@ def test_a_full_journal_gives_up_routine_before_alarms_and_tells(
 ) -> None:
     node.to("asleep")
     fleet.stop()
+    node.hurry(HASTE)
     stimulus.level("cover", 1)
     node.wait(COVER_S + 10)
     node.until(lambda: node.asleep, 900)
     with node.prompt.visit() as repl:
         repl.execute(filling(node.now_us), timeout_s=600)
+    node.hurry(1)
     fleet.start()
     fleet.wait_alarm("cover", node, 6 * 3600)
     assert fleet.status(node)["status"][DROPPED] > 0

@@ -44,10 +44,11 @@ def test_pulses_that_fall_into_a_contact_are_counted(
 ) -> None:
     node.to("asleep")
     first = freeze(fleet, node)
-    stimulus.pulse("pulse", 30)
+    taken_s = stimulus.pulse("pulse", 30)
     node.wake()
-    fleet.wait_report(node, 300)
-    node.wait(30)
+    node.until(lambda: not node.asleep, 10, step_s=0.2)
+    node.until(lambda: node.asleep, 300)
+    node.wait(taken_s)
     then = freeze(fleet, node)
     assert (then.value - first.value, then.quality) == (30 * LITRES, 0)
 
@@ -97,7 +98,6 @@ def test_a_reset_takes_no_pulse_with_it(node: Node, fleet: Fleet, stimulus: Stim
     node.wake()
     node.until(lambda: not node.asleep, 10, step_s=0.2)
     node.reset("hard")
-    fleet.wait_report(node, 900)
     assert freeze(fleet, node).value - first.value == 20 * LITRES
 
 

@@ -1,9 +1,16 @@
 """A gateway and the meters on its RS-485 line: three protocols, and one device that is dead."""
 
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
 from typing import Any
 
 import pytest
 
+from fleet.wire import cjt188, dlt645
 from hil.fleet import Fleet
 from hil.node import Node
 from hil.protocols import Stimulus
@@ -91,3 +98,62 @@ def test_a_noisy_device_is_asked_again_until_its_answer_is_whole(
     fleet.wait_report(node, 300)
     shown = {one.value for one in fleet.readings(node, "energy", mark)}
     assert shown <= {5555, 123450}, "nothing that a spoilt answer said"
+
+
+class Station(threading.Thread):
+    """A master station behind `kapok node sub pass`: it sends `frames`, and keeps `answer`."""
+
+    def __init__(self, fleet: Fleet, node: Node, frames: list[bytes]) -> None:
+        super().__init__(daemon=True)
+        self._frames = frames
+        self.answer = b""
+        self._told: list[str] = []
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "fleet", "--data", str(fleet.data), "node", "sub", "pass",
+             node.id, "--seconds", "30", "--wait", "900", "--by", "Li Wei"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )  # fmt: skip
+
+    def run(self) -> None:
+        """Until the answer is there, or the session did not come about."""
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._told.append(line)
+            if found := re.search(r"connects to 127\.0\.0\.1:(\d+)", line):
+                with socket.create_connection(("127.0.0.1", int(found[1])), 60) as behind:
+                    behind.sendall(b"".join(self._frames))
+                    while not self.answer.endswith(b"\x16") and (data := behind.recv(512)):
+                        self.answer += data
+                break
+
+    def end(self) -> str:
+        """What it printed."""
+        self._process.terminate()
+        out, err = self._process.communicate(timeout=60)
+        self.join()
+        return "".join(self._told) + out + err
+
+
+@pytest.mark.requirement("K-GWY-03")
+@pytest.mark.node("gateway", config=WIRED)
+def test_a_master_station_reads_one_device_and_writes_to_none(
+    node: Node, fleet: Fleet, stimulus: Stimulus
+) -> None:
+    hang(stimulus)
+    mark = fleet.mark()
+    wait_value(fleet, node, "water_volume", 321500, mark)
+    voltage = 0x02010100  # DL/T 645-2007, table A.2
+    station = Station(fleet, node, [
+        cjt188.valve_request(cjt188.COLD_WATER, WATER, cjt188.CLOSE, 0),
+        dlt645.encode(METER, dlt645.CONTROL, bytes(8)),
+        dlt645.WAKE + dlt645.read_request(METER, voltage),
+    ])  # fmt: skip
+    station.start()
+    node.until(lambda: not station.is_alive(), 900)
+    told = station.end()
+    data, _ = dlt645.read_reply(station.answer, METER, voltage)
+    assert dlt645.bcd(data) == 2217
+    assert told.count("not passed") == 2
+    node.wait(2 * SAMPLE_S)
+    assert {one.value for one in fleet.readings(node, "meter_valve", mark)} == {0}

@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 
+from fleet.flashing.visit import Visit
 from hil.fleet import Fleet, Reading
 from hil.node import Node
 from hil.power import Power
 from hil.protocols import ModemControl
+from hil.tests import design
 
 AWAKE_S = 300  # `awake_s` of every node type
 FIRST_REPORT_S = 120.0  # from power-on in normal coverage, one search of the network in it
@@ -77,6 +79,7 @@ def asked(node: Node, fleet: Fleet) -> int:
 def broken_off(node: Node, fleet: Fleet, modem: ModemControl, what: str, **more: Any) -> None:
     """In a contact that brings an hour's freeze this befalls the modem; it arrives, once."""
     node.to("asleep")
+    fleet.wait_reading(node, "gas_volume", 3 * HOUR_S)  # no hour of before its clock was set anew
     mark = fleet.mark()
     node.wait(HOUR_S - node.now_us // 10**6 % HOUR_S + 10)
     hour = node.now_us // HOUR_US
@@ -117,6 +120,22 @@ def test_a_modem_that_reboots_in_a_contact_costs_no_record(
     assert modem.status()["counters"]["boots"] == boots + 1
 
 
+@pytest.mark.requirement("K-REG-05")
+@pytest.mark.parametrize("rsrp", [-85, -118])
+def test_a_technician_is_shown_the_signal_that_the_modem_tells(
+    node: Node, modem: ModemControl, rsrp: int
+) -> None:
+    modem.set(rsrp=rsrp)
+    with node.prompt.visit() as repl:
+        visit = Visit(repl, lambda _: None)
+        visit.facts()
+        visit.radio()
+    shown, is_so = visit.told["radio"]["signal"], modem.status()["signal"]
+    assert abs(shown["rsrp_dbm"] - rsrp) <= 1
+    assert abs(shown["rsrp_dbm"] - is_so["rsrp_dbm"]) <= 1
+    assert shown["ecl"] == is_so["ecl"]
+
+
 @pytest.mark.requirement("K-REG-06")
 def test_a_modem_that_hangs_is_reset_in_the_same_wake(
     node: Node, fleet: Fleet, modem: ModemControl
@@ -133,6 +152,7 @@ def test_a_modem_that_hangs_is_reset_in_the_same_wake(
 def test_power_saving_is_asked_for_and_reached(node: Node, modem: ModemControl) -> None:
     assert modem.said(r'^AT\+CPSMS=1,,,"[01]{8}","[01]{8}"', 0, "host")
     node.to("asleep")
+    design.calm(node, 120)
     node.wait(120)
     found = modem.status()
     assert found["psm_granted"] == found["psm_wish"]

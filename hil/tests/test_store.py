@@ -12,7 +12,7 @@ from hil.protocols import ModemControl, Stimulus
 HOUR_S = 3600
 HOUR_US = HOUR_S * 10**6
 LITRES = 10
-HASTE = 60  # an answer that nobody will give is waited for so many times faster
+HASTE = 300  # an answer that nobody will give is waited for so many times faster
 HOURLY = {"report_s": HOUR_S, "report_records": 1, "burst_l_h": 0, "over_flow_l_h": 0}
 MINUTELY = {"sample_s": 60, "report_s": 120, "report_records": 2, "lamp_plan": ["00:00", 0]}
 

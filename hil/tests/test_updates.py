@@ -130,7 +130,7 @@ def test_a_transfer_goes_on_where_coverage_was_lost(
     offered(node, fleet, pair.then)
     first = came()
     size = fleet.releases.size(node, pair.then)
-    node.until(lambda: came() - first > size // 2, UPDATE_S)
+    node.until(lambda: came() - first > size // 2, UPDATE_S, step_s=0.2)
     modem.event("no-service", for_s=1800)
     node.wait(1800)
     assert fleet.releases.state(node, pair.then) not in FINAL

@@ -10,7 +10,7 @@ from hil.protocols import Stimulus
 from hil.tests import told
 from hil.tests.test_boot import SELFTEST
 
-CAP_S = 90  # the application's watchdog, by the configuration
+CAP_S = 180  # the application's watchdog, by the configuration; a search for the network fits in
 SUPERVISOR_S = 600  # that of boot.py
 # In place of main.py for one life: it puts that back first of all, and hangs then.
 STAND_IN = """
@@ -37,7 +37,7 @@ from node import main
 main.run()
 """
 )
-CONFIG = {**told.HOURLY, "awake_s": CAP_S, "attach_s": 30}
+CONFIG = {**told.HOURLY, "awake_s": CAP_S, "attach_s": 120}
 
 
 def hang(node: Node, text: str) -> int:

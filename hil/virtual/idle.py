@@ -150,7 +150,7 @@ class Idler:
         if free and (not local or min(free) <= min(local)):
             return min(free)
         if held:
-            self._run_to(min(local) if local else _NEVER_US, self._haste)
+            self._run_to(min(local) if local else _NEVER_US, 0 if self._rate == 0 else self._haste)
             return None
         return min(local) if local else None
 

@@ -4,7 +4,7 @@ what a test says.
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,9 @@ class PaperBoard(
     def now_us(self) -> int:
         return 0
 
+    def running(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
     def hurry(self, times: float) -> None:
         self._do(f"hurry {times}")
 
@@ -129,6 +132,9 @@ class PaperBoard(
     def leave(self, code: str) -> None:
         raise NotImplementedError
 
+    def restart(self) -> None:
+        raise NotImplementedError
+
     def flash(
         self, node_type: str, bundle: Path | None = None, runtime: Path | None = None
     ) -> None:
@@ -170,6 +176,9 @@ class PaperLine(Driver, protocols.BoardLine, protocols.Clock):
     def loader(self) -> None: ...
     def press(self, pin: str = "button") -> None: ...
     def renew(self) -> None: ...
+    def running(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
     def hurry(self, times: float) -> None: ...
     def wait(self, seconds: float) -> None: ...
 

@@ -1,5 +1,8 @@
 """Which tests of a rig run, where, and which are refused."""
 
+import re
+from pathlib import Path
+
 import pytest
 from hil_rig import PLUGIN, outcomes, prepare, run
 from hypothesis import given
@@ -12,6 +15,7 @@ from hil.pytest_plugin.assignment import Ask, assign, lacking
 
 pytest_plugins = "pytester"
 
+ROOT = Path(__file__).parents[3]
 NONE: frozenset[str] = frozenset()
 
 
@@ -164,6 +168,14 @@ def test_each_test_gets_a_place_that_serves_or_none_does(asks: list[Ask], worker
 
 def test_the_suites_requirements_can_be_read() -> None:
     assert len(requirements.load()) > 60
+
+
+def test_every_requirement_has_a_test_and_every_test_a_requirement() -> None:
+    named = set()
+    for path in (ROOT / "hil" / "tests").glob("test_*.py"):
+        for marks in re.findall(r"requirement\(([^)]*)\)", path.read_text(encoding="utf-8")):
+            named |= set(re.findall(r"K-[A-Z]+-[0-9]+", marks))
+    assert named == set(requirements.load())
 
 
 @pytest.mark.parametrize("text", ["REG-1 = 'a'", "K-REG-01 = 3", "K-REG-01 = ' '", "K-REG-01 ="])

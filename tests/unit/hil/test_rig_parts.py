@@ -2,6 +2,7 @@
 
 import os
 import pty
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,16 @@ def test_a_console_matches_what_comes_and_says_what_came_instead(wire: tuple[int
         console.expect("level", 0, mark)
     assert [line for _, line in console.lines()] == ["boot", "level 12 \u00b0C", "panic at 7"]
     assert console.log(mark).endswith(" panic at 7")
+
+
+def test_what_was_said_within_the_node_s_time_is_heard_a_little_later(
+    wire: tuple[int, Any],
+) -> None:
+    board, console = wire
+    late = threading.Timer(0.2, os.write, (board, b"late\r\n"))
+    late.start()
+    assert console.expect("late", 0)  # no time at all, as virtual time may be over
+    late.join()
 
 
 def test_a_lent_port_is_read_again_when_it_is_back(wire: tuple[int, Any]) -> None:
