@@ -7,7 +7,8 @@ from hil.node import Node
 from hil.protocols import ModemControl
 from hil.tests import told
 
-RESET_PIN, POWER_KEY = "10", "11"  # status keys: how often each brought it back, or was to
+# Status keys: how often each brought it back, or was to.
+RESET_PIN, POWER_KEY, SUPPLY = "10", "11", "12"
 
 
 @pytest.mark.requirement("K-REG-06")
@@ -22,8 +23,8 @@ def test_the_reset_pin_is_enough_for_a_modem_that_hangs(
         found: int = fleet.status(node)["status"].get(rung, 0)
         return found
 
-    resets, keys = used(RESET_PIN), used(POWER_KEY)
+    resets, keys, cuts = used(RESET_PIN), used(POWER_KEY), used(SUPPLY)
     modem.event("mute")
     node.wake()
     fleet.until(lambda: used(RESET_PIN) > resets, 3 * 3600)
-    assert (used(RESET_PIN), used(POWER_KEY)) == (resets + 1, keys)
+    assert (used(RESET_PIN), used(POWER_KEY), used(SUPPLY)) == (resets + 1, keys, cuts)
