@@ -97,6 +97,12 @@ def _of_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def no_imports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the test files of RECORDED, which are but names."""
+    monkeypatch.setattr(imports, "imported", lambda path: ())
+
+
+@pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> trees.Tree:
     """A copy of a repository with one module and one test."""
     files = {
@@ -181,6 +187,7 @@ def mutant(line: int) -> points.Mutant:
     return points.Mutant(PURE, line, "number", 0, 1, "1", "2")
 
 
+@pytest.mark.usefixtures("no_imports")
 def test_who_executes_the_line_is_asked_nearest_and_quickest_first_then_the_vm() -> None:
     known = Map([RECORDED, TIMED], ON_VM)
     chosen = known.chosen(mutant(2), 1)
@@ -192,6 +199,7 @@ def test_who_executes_the_line_is_asked_nearest_and_quickest_first_then_the_vm()
     assert known.failed == [FAILING]
 
 
+@pytest.mark.usefixtures("no_imports")
 def test_a_mutant_is_worth_so_many_seconds_and_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choose, "DIRECT_S", 5.0)
     chosen = Map([RECORDED, TIMED], ON_VM, 1).chosen(mutant(2), 1)
