@@ -5,7 +5,7 @@ from mutants import FLOOR, Campaign, Sent, taken
 from node.update import manifest, pss
 from release_rig import keys
 
-COUNT = 5_000  # a million: make soak-bundles
+COUNT = 20_000  # a million: make soak-bundles
 
 
 def test_attack_mutated_bundles() -> None:
