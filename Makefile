@@ -14,7 +14,8 @@ STUBS := micropython-esp32-stubs==1.29.0.post1 micropython-stdlib-stubs==1.29.0.
 .PHONY: demo test hil lint types bench bench-thread bench-heap bench-modems bench-scenarios bench-bytes \
   bench-coap bench-oscore bench-twilight bench-alarms bench-flash bench-update bench-rollouts measure \
   soak soak-trace soak-fuzz soak-coap soak-bitflips soak-bundles soak-claims soak-unplug soak-valve \
-  soak-register soak-update-nodes soak-cuts wheel system compiler clean
+  soak-register soak-update-nodes soak-cuts mutants mutants-random mutants-map wheel system \
+  compiler clean
 
 .venv/bin/python:
 	@python3 -m venv .venv || { rm -rf .venv; \
