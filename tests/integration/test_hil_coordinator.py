@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from coordinator_rig import Bench, bench, until
 
+from hil import share
+from hil.inventory import load
+
 HOLDS = """
 import pytest, time
 from pathlib import Path
@@ -68,6 +71,27 @@ def test_a_job_waits_for_the_place_of_another(shared: Bench) -> None:
                 assert (code, "1 passed" in told) == (0, True), told
     assert _states(shared) == []
     assert _holder(shared, "meter-1") == "None"
+
+
+def test_a_place_that_is_shared_again_is_as_its_file_says_now(
+    shared: Bench, tmp_path: Path
+) -> None:
+    def publish(features: str, tag: str, exporter: str) -> set[str]:
+        file = tmp_path / "rig.yaml"
+        file.write_text(
+            f"targets: {{spare: {{features: [{features}], options: {{board: devkit, "
+            f"nodes: [gas-meter], tags: {{{tag}}}}}}}}}"
+        )
+        assert share.publish(load(file), shared.address, exporter) == ["spare"]
+        lines = [line.strip() for line in shared.client("-p", "spare", "show").splitlines()]
+        tags = next(line.removeprefix("tags: ") for line in lines if line.startswith("tags: "))
+        return {*tags.split(", "), *(line for line in lines if line.count("/") == 2)}
+
+    always = {"board=devkit", "node_gas_meter=yes"}
+    first = publish("power", "room: lab-1", "*")
+    assert first == {*always, "feature_power=yes", "room=lab-1", "*/spare/*"}
+    again = publish("stimulus", "room: lab-2", "bench-2")
+    assert again == {*always, "feature_stimulus=yes", "room=lab-2", "bench-2/spare/*"}
 
 
 def test_a_job_that_waits_too_long_says_for_what(shared: Bench) -> None:
