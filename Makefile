@@ -57,6 +57,7 @@ test: system .venv/.dev typings/.done
 	@$(PY) -m pytest -n 3 --dist worksteal $(ARGS)
 
 # The suite on the virtual rig; console, AT and MQTT logs and currents of each test in build/hil.
+# It warns where it took over 480 s; ARGS="--within 480" makes that a failure.
 hil: system .venv/.dev
 	@$(PY) -m pytest hil -n 2 --dist loadgroup --rig hil/rigs/virtual.yaml \
 	  --html build/hil/report.html --junit-xml build/hil/junit.xml $(ARGS)
