@@ -135,7 +135,8 @@ class Station(threading.Thread):
         """However the test ended, its process has."""
         if self._process.poll() is None:
             self._process.kill()
-        self._process.communicate()
+            self.join()  # which reads what it says
+            self._process.communicate()
 
     def end(self) -> str:
         """What it printed."""

@@ -54,6 +54,11 @@ def test_a_place_as_it_should_be_has_no_problem(tmp_path: Path) -> None:
     assert _wrong(tmp_path, PLACE) == []
 
 
+PLUGS = """      StimulusBoard: {port: /dev/s}
+      ModemTwinLine: {port: /dev/s, family: bc660k}
+      USBPowerPort"""
+
+
 @pytest.mark.parametrize(
     ("old", "new", "problem"),
     [
@@ -73,8 +78,7 @@ def test_a_place_as_it_should_be_has_no_problem(tmp_path: Path) -> None:
         ),
         (
             "      USBPowerPort",
-            "      StimulusBoard: {port: /dev/s}\n"
-            "      ModemTwinLine: {port: /dev/s, family: bc660k}\n      USBPowerPort",
+            PLUGS,
             "a: port /dev/s is that of a too",
         ),
         ("index: 1", "index: one", "'index' must be <class 'int'>"),
