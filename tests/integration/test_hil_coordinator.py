@@ -15,26 +15,46 @@ HOLDS = """
 import pytest, time
 from pathlib import Path
 @pytest.mark.requirement("K-REG-01")
-def test_it(node):
-    (board,) = [each for each in node.resources if type(each).__name__ == "VirtualBoard"]
+def test_it(node, place):
+    (board,) = [each for each in place.target.resources if type(each).__name__ == "VirtualBoard"]
     assert (board.board, board.nodes) == ("esp32s3-bc660k", ["gas-meter"])
+    assert (node.place, node.type, node.state) == ("meter-1", "gas-meter", "online")
+    assert place.strategy.line.did == ["renew", "flash gas-meter", "provision gas-meter", "reset"]
     Path("holds").touch()
     while not Path("go").exists():
         time.sleep(0.05)
+@pytest.mark.requirement("K-REG-01")
+def test_again(node, place):
+    assert place.strategy.line.did[4:] == ["renew", "reset"]  # the same place, held all the time
 """
 RUNS = """
 import pytest
 @pytest.mark.requirement("K-REG-01")
-def test_it(node):
-    assert node.get_resource("VirtualBoard").nodes == ["gas-meter"]
+def test_it(node, place):
+    assert place.target.get_resource("VirtualBoard").nodes == ["gas-meter"]
 """
 LAMP = """
 import pytest
 @pytest.mark.requirement("K-REG-01")
 @pytest.mark.node("gateway")
-def test_it(node):
-    assert node.get_resource("VirtualBoard").nodes == ["lamppost", "gateway"]
+def test_it(node, place):
+    assert (node.place, node.type) == ("lamp-1", "gateway")
+    assert place.target.get_resource("VirtualBoard").nodes == ["lamppost", "gateway"]
 """
+# Its tests are of both places: the one is given back before the other is asked for.
+BOTH = (
+    RUNS
+    + LAMP.replace("test_it", "test_lamp").replace(
+        "import pytest", "import pytest, subprocess, sys"
+    )
+    + """
+    shown = subprocess.run(
+        [sys.executable, "-m", "labgrid.remote.client", "-x", {address!r},
+         "-p", "meter-1", "show"], capture_output=True, text=True, check=True,
+    ).stdout
+    assert "acquired: None" in shown
+"""
+)
 
 
 @pytest.fixture(scope="module")
@@ -66,11 +86,18 @@ def test_a_job_waits_for_the_place_of_another(shared: Bench) -> None:
                 assert (code, "1 passed" in told) == (0, True), told
             assert second.process.poll() is None
             (shared.folder / "first" / "go").touch()
-            for job in (first, second):
+            for job, passed in ((first, 2), (second, 1)):
                 code, told = job.ended()
-                assert (code, "1 passed" in told) == (0, True), told
+                assert (code, f"{passed} passed" in told) == (0, True), told
     assert _states(shared) == []
     assert _holder(shared, "meter-1") == "None"
+
+
+def test_a_job_gives_a_place_back_before_it_asks_for_another(shared: Bench) -> None:
+    with shared.job("both", BOTH.format(address=shared.address)) as both:
+        code, told = both.ended()
+    assert (code, "2 passed" in told) == (0, True), told
+    assert _states(shared) == []
 
 
 def test_a_place_that_is_shared_again_is_as_its_file_says_now(
