@@ -15,6 +15,7 @@ from hil.inventory import load
 
 ROOT = Path(__file__).parents[2]
 SOON_S = 120.0  # for what takes a second on a machine of its own
+ENDS_S = 600.0  # a whole job, which loads the suite
 
 # Resources as they are at the exporter's machine; jobs have them from the coordinator.
 SHARED = """
@@ -112,7 +113,7 @@ class Program:
     def ended(self) -> tuple[int, str]:
         """Its exit code and all that it printed, when it has ended."""
         try:
-            code = self.process.wait(SOON_S)
+            code = self.process.wait(ENDS_S)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"it has not ended: {self._log.read_text()}") from None
         return code, self._log.read_text()
