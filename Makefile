@@ -14,7 +14,8 @@ STUBS := micropython-esp32-stubs==1.29.0.post1 micropython-stdlib-stubs==1.29.0.
 .PHONY: demo test hil lint types bench bench-thread bench-heap bench-modems bench-scenarios bench-bytes \
   bench-coap bench-oscore bench-twilight bench-alarms bench-flash bench-update bench-rollouts measure \
   soak soak-trace soak-fuzz soak-coap soak-bitflips soak-bundles soak-claims soak-unplug soak-valve \
-  soak-register soak-update-nodes soak-cuts wheel system compiler clean
+  soak-register soak-update-nodes soak-cuts mutants mutants-random mutants-map wheel system \
+  compiler clean
 
 .venv/bin/python:
 	@python3 -m venv .venv || { rm -rf .venv; \
@@ -56,6 +57,7 @@ test: system .venv/.dev typings/.done
 	@$(PY) -m pytest -n 3 --dist worksteal $(ARGS)
 
 # The suite on the virtual rig; console, AT and MQTT logs and currents of each test in build/hil.
+# It warns where it took over 480 s; ARGS="--within 480" makes that a failure.
 hil: system .venv/.dev
 	@$(PY) -m pytest hil -n 2 --dist loadgroup --rig hil/rigs/virtual.yaml \
 	  --html build/hil/report.html --junit-xml build/hil/junit.xml $(ARGS)

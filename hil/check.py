@@ -4,6 +4,7 @@ machine without any of the hardware.
 
 import argparse
 import json
+import os
 import sys
 import warnings
 from collections import defaultdict
@@ -40,8 +41,11 @@ class Problem(NamedTuple):
 def problems(rig: Rig) -> list[Problem]:
     """All that is wrong with a rig's file, place by place."""
     found = list(_shared(rig))
+    targets = rig.environment.config.get_targets()
     for place in rig.places:
         found += [Problem(place.name, text) for text in _hardware(place)]
+        parts = resources(targets[place.name], place.name)
+        found += [Problem(place.name, text) for text in _wires(place, parts)]
         found += _target(rig, place)
     return found
 
@@ -63,6 +67,28 @@ def _hardware(place: Place) -> Iterator[str]:
             continue
         if node.board != place.board:
             yield f"a {name} is on a {node.board}, and here is a {place.board}"
+
+
+def _wires(place: Place, parts: list[tuple[str, dict[str, Any]]]) -> Iterator[str]:
+    """What a resource says of ports and of the board's pins, as far as labgrid takes anything."""
+    from fleet.flashing.hardware import HardwareError, load_board
+
+    for cls, arguments in parts:
+        if cls == "NodePort" and not (arguments.get("port") or arguments.get("serial")):
+            yield "its NodePort says neither `port` nor `serial`: kapok ports lists both"
+        channels = arguments.get("channels")
+        if cls != "StimulusBoard" or not isinstance(channels, dict):
+            continue
+        try:
+            pins = load_board(place.board).node_pins
+        except HardwareError:  # said already
+            continue
+        for name in channels:
+            if name not in pins:
+                yield (
+                    f"channel {name}: a {place.board} has no such pin:"
+                    f" python -m hil.wiring {place.board} lists them"
+                )
 
 
 def _target(rig: Rig, place: Place) -> list[Problem]:
@@ -116,10 +142,18 @@ def _shared(rig: Rig) -> Iterator[Problem]:
             if cls not in (_VIRTUAL, _REMOTE):
                 what = {key: arguments[key] for key in sorted(arguments) if key in _IDENTITY}
                 if what:
-                    users[f"{cls} {json.dumps(what)}"].append(place.name)
+                    users[_identity(cls, what)].append(place.name)
     for shared, names in users.items():
         if len(names) > 1:
             yield Problem(names[-1], f"{shared} is that of {names[0]} too")
+
+
+def _identity(cls: str, what: dict[str, Any]) -> str:
+    """A device's path is one device, whatever opens it and by whichever of its links."""
+    port = what.get("port")
+    if isinstance(port, str) and port.startswith("/"):
+        return f"port {os.path.realpath(port)}"
+    return f"{cls} {json.dumps(what)}"
 
 
 _IDENTITY = frozenset({"port", "serial", "match", "index", "host", "path"})

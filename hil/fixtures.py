@@ -18,7 +18,7 @@ from hil.inventory import Rig
 from hil.node import Node
 from hil.places import FileLocks, Holder, Place, Places, Unshared
 from hil.power import Power
-from hil.pytest_plugin.held import hold
+from hil.pytest_plugin.held import hold, made_anew
 from hil.pytest_plugin.planning import place_of, rig_of
 from hil.pytest_plugin.wanted import wanted
 
@@ -86,7 +86,11 @@ def place(request: pytest.FixtureRequest, places: Places, worker_fleet: Fleet) -
 @pytest.fixture
 def node(request: pytest.FixtureRequest, place: Place) -> Node:
     """In the state from which the test starts."""
-    place.strategy.bring(wanted(request.node).start)
+    try:
+        place.strategy.bring(wanted(request.node).start)
+    finally:
+        if place.strategy.made_anew:
+            made_anew(request.node, place.strategy.made_anew)
     return Node(place)
 
 

@@ -22,6 +22,8 @@ from hil.inventory import Rig
 from hil.protocols import Current, ModemControl, Stimulus
 from hil.pytest_plugin.held import Logs
 
+_NO_TARGET = (BindingError, InvalidConfigError, NoSupplierFoundError, KeyError)
+_REMOTE = "labgrid.remote.client"  # whose errors need not be imported where nobody is remote
 WAIT_S = 3600.0  # for a place that somebody else's run holds
 LOOK_S = 0.2
 
@@ -191,9 +193,11 @@ class Places:
         try:
             target = self._rig.environment.get_target(held.name)
             place = Place(held.name, self._rig.place(held.name).board, target)
-        except (BindingError, InvalidConfigError, NoSupplierFoundError, KeyError) as e:
+        except BaseException as e:
             self._holder.let_go(held)
-            raise RigFault(f"{self._rig.path}: {name}: {e}") from e
+            if isinstance(e, _NO_TARGET) or type(e).__module__ == _REMOTE:
+                raise RigFault(f"{self._rig.path}: {name}: {e}") from e
+            raise
         self._held = place, held
         return place
 

@@ -10,8 +10,8 @@ fleet.releases.reason(node, number)            why it ended; .sent_whole(...), .
 fleet.releases.running(node)                   the sequence that it told last, 0: none
 """
 
+import contextlib
 import itertools
-import os
 import shutil
 import tempfile
 import time
@@ -25,6 +25,7 @@ from fleet.releases import slots
 from fleet.rollouts.states import FINAL
 from hil import versions
 from hil.errors import NodeFault
+from hil.faults import RigFault
 
 if TYPE_CHECKING:
     from hil.fleet import Fleet
@@ -188,17 +189,22 @@ class Releases:
 
 def key(name: str) -> Path:
     """A key of the rig's, of this machine: made once, since that takes seconds; no other fleet
-    trusts it.
+    trusts it. Its two halves come there as one folder: a worker that makes the same key at the
+    same time takes what was first, and never half of it.
     """
     from fleet.cli.main import kapok
 
-    folder = slots.cache_dir() / "rig-keys"
-    path = folder / f"{name}.pem"
+    folder = slots.cache_dir() / "rig-key-pairs"
+    path = folder / name / "key.pem"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as making:
-            made = Path(making) / "key.pem"
+            pair = Path(making) / "pair"
+            pair.mkdir()
+            made = pair / "key.pem"
             kapok.main(["release", "keys", "new", "--out", str(made)], standalone_mode=False)
-            os.replace(f"{made}.pub", f"{path}.pub")
-            made.replace(path)
+            with contextlib.suppress(OSError):  # not empty: another worker's are there
+                pair.rename(path.parent)
+        if not path.exists():
+            raise RigFault(f"{path.parent}: the rig's key {name} cannot be put there")
     return path

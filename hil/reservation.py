@@ -2,6 +2,7 @@
 do, waited for in the order of asking, and given back.
 """
 
+import asyncio
 import contextlib
 import os
 import socket
@@ -44,15 +45,20 @@ class Coordinator:
         """
         tags = [f"{key}={value}" for key, value in sorted(self._rig.place(name).tags.items())]
         token = self._client("reserve", "--shell", *tags).strip().rpartition("=")[2]
+        place = ""
         try:
             self._wait(name, token)
             told = self._client("-p", f"+{token}", "acquire")
             place = told.strip().rpartition(" ")[2]
+            self._look_again()
             return Reserved(self._rig.place(place).name, token)
         except RigFileError as e:
             self.let_go(Reserved(place, token))
             raise RigFault(f"the coordinator gave a place that the rig has not: {e}") from None
         except BaseException:
+            if place:
+                with contextlib.suppress(RigFault):
+                    self._client("-p", place, "release")
             with contextlib.suppress(RigFault):
                 self._client("cancel-reservation", token)
             raise
@@ -63,6 +69,24 @@ class Coordinator:
             self._client("-p", held.name, "release")
         finally:
             self._client("cancel-reservation", held.token)
+
+    def _look_again(self) -> None:
+        """What labgrid knows of places in this process is from when it last listened: at the place
+        before, when this one was not ours.
+        """
+        from labgrid.resource.remote import RemotePlaceManager
+
+        session = RemotePlaceManager.get().session
+        if session is None:  # this is the first
+            return
+        try:
+            session.loop.run_until_complete(
+                asyncio.wait_for(session.sync_with_coordinator(), CALL_S)
+            )
+        except TimeoutError:
+            raise RigFault(
+                f"coordinator {self._address}: it says no more which places are ours"
+            ) from None
 
     def _wait(self, name: str, token: str) -> None:
         try:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fleet.errors import Refusal
-from hil.inventory import Rig, load, resources
+from hil.inventory import Place, Rig, load, resources
 
 
 class ShareRefused(Refusal, RuntimeError):
@@ -57,15 +57,8 @@ def publish(rig: Rig, coordinator: str, exporter: str) -> list[str]:
         raise ShareRefused(f"coordinator {coordinator}: {e or 'it does not answer'}") from None
     try:
         for place in rig.places:
-            steps = [session.set_tags] if place.name in session.places else [
-                session.add_place, session.add_match, session.set_tags,
-            ]  # fmt: skip
-            session.args = argparse.Namespace(
-                place=place.name,
-                patterns=[f"{exporter}/{place.name}/*"],
-                tags=[f"{key}={value}" for key, value in sorted(place.tags.items())],
-            )
-            for step in steps:
+            for step, what in _steps(session, place, f"{exporter}/{place.name}/*"):
+                session.args = argparse.Namespace(place=place.name, **what)
                 session.loop.run_until_complete(step())
     except (Error, grpc.RpcError) as e:
         raise ShareRefused(f"coordinator {coordinator}: {place.name}: {e}") from None
@@ -73,6 +66,24 @@ def publish(rig: Rig, coordinator: str, exporter: str) -> list[str]:
         session.loop.run_until_complete(session.stop())
         session.loop.run_until_complete(session.close())
     return [place.name for place in rig.places]
+
+
+def _steps(session: Any, place: Place, match: str) -> list[tuple[Any, dict[str, list[str]]]]:
+    """What makes the coordinator's place that of the rig: labgrid merges tags, where an empty one
+    goes, and a match stays until it is taken away.
+    """
+    known = session.places.get(place.name)
+    steps: list[tuple[Any, dict[str, list[str]]]] = []
+    if known is None:
+        steps.append((session.add_place, {}))
+    there = [] if known is None else [repr(each) for each in known.matches]
+    if old := [each for each in there if each != match]:
+        steps.append((session.del_match, {"patterns": old}))
+    if match not in there:
+        steps.append((session.add_match, {"patterns": [match]}))
+    gone = {} if known is None else dict.fromkeys(known.tags, "")
+    tags = [f"{key}={value}" for key, value in sorted((gone | place.tags).items())]
+    return [*steps, (session.set_tags, {"tags": tags})]
 
 
 def main() -> int:

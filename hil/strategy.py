@@ -2,7 +2,6 @@
 
 import enum
 import time
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,6 +60,7 @@ class NodeStrategy(Strategy):
         self.node_id = ""
         self.bundle: Path | None = None  # the release that it is to run; None: this tree
         self._flashed: tuple[str, Path | None] = ("", None)  # node type and bundle that lie there
+        self.made_anew = ""  # the node's fault for which the last `bring` began from blank flash
         self._worn = False  # whether a test had it since it was flashed
         self._identity: tuple[str, object] | None = None  # node type and fleet
         self._provisioned: dict[str, Any] = {}  # the configuration that came with it
@@ -95,14 +95,16 @@ class NodeStrategy(Strategy):
 
     def bring(self, status: "Status | str") -> None:
         """As `transition`, before a test: what an earlier one did to a node is no fault of this
-        one, so a node that does not get there is made anew from blank flash, once.
+        one, so a node that does not get there is made anew from blank flash, once; `made_anew`
+        says why.
         """
+        self.made_anew = ""
         try:
             self.transition(status)
         except NodeFault as e:
             if not self._worn:
                 raise
-            warnings.warn(f"{self.target.name}: made anew: {e}", stacklevel=2)
+            self.made_anew = str(e)
             self.blank()
             self.transition(status)
 

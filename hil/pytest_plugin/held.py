@@ -51,6 +51,7 @@ class Holding:
 
 
 HOLDING = pytest.StashKey[Holding]()
+MADE_ANEW = "made-anew"  # a property: the node's fault before the test, in one line
 
 
 def hold(item: pytest.Item, place: Held) -> None:
@@ -60,3 +61,10 @@ def hold(item: pytest.Item, place: Held) -> None:
     item.user_properties[:] = [
         (key, place.name if key == "place" else value) for key, value in item.user_properties
     ]
+
+
+def made_anew(item: pytest.Item, why: str) -> None:
+    """The node did not get to where the test starts, and was made anew from blank flash: that is
+    no retry of a test, but nothing that a report may hide.
+    """
+    item.user_properties.append((MADE_ANEW, " ".join(why.split())))

@@ -7,7 +7,7 @@ MARKERS = (
     "node(type, config={...}): the node type that the test wants; gas-meter without it",
     "start(state): how far the strategy brings the node before the test; online without it",
     "needs(capability, ...): skipped on a rig of which no place has them all (docs/hil.md)",
-    "soak: takes hours on a bench, where it runs with --soak only",
+    "soak: waits two hours or more on a bench, where it runs with --soak only",
 )
 
 
@@ -28,6 +28,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="how long to wait for a reserved place (3600)",
     )  # fmt: skip
     group.addoption("--soak", action="store_true", help="also run what takes hours")
+    group.addoption(
+        "--within", type=float, metavar="SECONDS", help="fail a run that takes longer altogether"
+    )
     group.addoption(
         "--measure", action="store_true",
         help="write what test_measure.py finds to hw/measured/boards",

@@ -1,17 +1,23 @@
-"""After the last test: what is proved and what is not, and whose faults there were."""
+"""After the last test: what is proved and what is not, whose faults there were, and how long it
+took.
+"""
 
+import time
 from collections import defaultdict
 from html import escape
 from typing import Any
 
 import pytest
 
+from hil.pytest_plugin.held import MADE_ANEW
 from hil.pytest_plugin.planning import REQUIREMENTS, RIG
 from hil.pytest_plugin.report import commit, property_of
 from hil.pytest_plugin.retry import RETRIED
 
 NAME = "kapok-hil-summary"
 _FEW = 12
+# Of the whole suite on the virtual rig with two workers on two cores (docs/hil.md).
+USUAL_S = 480.0
 
 
 class Summary:
@@ -19,8 +25,13 @@ class Summary:
 
     def __init__(self, config: pytest.Config) -> None:
         self._known = config.stash[REQUIREMENTS]
+        rig, self._within_s = config.stash[RIG], config.getoption("--within")
+        self._virtual = all("virtual" in place.features for place in rig.places)
+        self._began = time.monotonic()
+        self.took_s = 0.0
         self._outcomes: dict[str, dict[str, str]] = defaultdict(dict)
         self.retried: list[tuple[str, str]] = []
+        self.made_anew: list[tuple[str, str]] = []
         self.faults: dict[str, list[str]] = {"rig": [], "node": []}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -32,6 +43,8 @@ class Summary:
         if report.failed:
             whose = "rig" if fault else "node"
             self.faults[whose].append(f"{report.nodeid}: {fault}" if fault else report.nodeid)
+        if report.when == "setup":
+            self.made_anew += [(report.nodeid, why) for why in property_of(report, MADE_ANEW)]
         for each in property_of(report, "requirement"):
             before = self._outcomes[each].get(report.nodeid, "passed")
             worst = before if before != "passed" else report.outcome
@@ -60,9 +73,33 @@ class Summary:
         found = [f"requirements: {len(by_verdict.pop('proved', []))} proved"]
         found += [f"  {verdict}: {_listed(ids)}" for verdict, ids in sorted(by_verdict.items())]
         found += [f"retried, by a fault of the rig: {test}: {why}" for test, why in self.retried]
+        found += [
+            f"made anew, by a fault of the node before it: {test}: {why}"
+            for test, why in self.made_anew
+        ]
         found += [f"fault of the {whose}: {each}" for whose in self.faults
                   for each in self.faults[whose]]  # fmt: skip
-        return found
+        return [*found, self._time()]
+
+    @property
+    def late(self) -> bool:
+        """Whether it took longer than --within allows."""
+        return self._within_s is not None and self.took_s > self._within_s
+
+    def _time(self) -> str:
+        took = f"time: {self.took_s:.0f} s"
+        if self.late:
+            return f"{took}: FAILED, --within allows {self._within_s:g} s"
+        if self._within_s is None and self._virtual and self.took_s > USUAL_S:
+            return f"{took}: warning, {USUAL_S:.0f} s are usual on two cores"
+        return took
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Before the reports, which tell it; a run that is late has failed."""
+        self.took_s = time.monotonic() - self._began
+        if self.late and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def table(self) -> str:
         """For the HTML report."""

@@ -75,6 +75,7 @@ def test_a_node_whose_slot_is_damaged_starts_its_rescue(node: Node, fleet: Fleet
     fleet.wait_report(node, 900, since)
 
 
+@pytest.mark.soak
 @pytest.mark.requirement("K-BOOT-04")
 @pytest.mark.node("gas-meter", config={"report_s": 86400, "report_records": 48})
 def test_a_reset_between_two_reports_loses_no_reading(node: Node, fleet: Fleet) -> None:

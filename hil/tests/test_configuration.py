@@ -22,6 +22,7 @@ def told(fleet: Fleet, node: Node, number: int) -> set[tuple[int, int]]:
     return {(result, detail) for result, detail in found}
 
 
+@pytest.mark.soak
 @pytest.mark.requirement("K-CFG-01")
 def test_a_patch_is_in_force_from_the_next_boot_on(node: Node, fleet: Fleet) -> None:
     node.to("asleep")

@@ -66,6 +66,7 @@ def test_a_request_without_answer_is_repeated_and_given_up(
     assert peer.came == came, "that was all"
 
 
+@pytest.mark.soak
 @pytest.mark.requirement("K-COAP-02", "K-STO-02")
 def test_an_answer_that_is_not_sealed_for_this_node_is_ignored(
     node: Node, fleet: Fleet, peer: CoapPeer

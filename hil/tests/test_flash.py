@@ -43,7 +43,7 @@ def test_what_was_flashed_reads_back_byte_by_byte(node: Node, tmp_path: Path) ->
 def test_a_second_flash_writes_no_program_again_and_the_node_goes_on(
     node: Node, fleet: Fleet
 ) -> None:
-    was = node.id
+    was = node.flash.configuration()
     result = node.flash.try_flash(node.type)
     assert result.result in (UNCHANGED, FLASHED), result.error
     assert set(result.written) <= {"vfs"}, "its files have changed since, and no program has"
@@ -51,7 +51,8 @@ def test_a_second_flash_writes_no_program_again_and_the_node_goes_on(
     node.reset("pin")
     assert json.loads(node.console.expect(SELFTEST, 60, mark)[1])["provisioned"]
     fleet.wait_report(node, 900, since)
-    assert node.id == was
+    assert node.flash.configuration() == was
+    assert was["node"] == node.id
 
 
 @pytest.mark.requirement("K-FLASH-05")

@@ -53,6 +53,7 @@ def test_pulses_that_fall_into_a_contact_are_counted(
     assert (then.value - first.value, then.quality) == (30 * LITRES, 0)
 
 
+@pytest.mark.soak
 @pytest.mark.requirement("K-GAS-07")
 def test_a_freeze_is_the_register_at_its_hour(
     node: Node, fleet: Fleet, stimulus: Stimulus

@@ -127,6 +127,17 @@ class Station(threading.Thread):
                         self.answer += data
                 break
 
+    def __enter__(self) -> "Station":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """However the test ended, its process has."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self.join()  # which reads what it says
+            self._process.communicate()
+
     def end(self) -> str:
         """What it printed."""
         self._process.terminate()
@@ -144,14 +155,14 @@ def test_a_master_station_reads_one_device_and_writes_to_none(
     mark = fleet.mark()
     wait_value(fleet, node, "water_volume", 321500, mark)
     voltage = 0x02010100  # DL/T 645-2007, table A.2
-    station = Station(fleet, node, [
+    frames = [
         cjt188.valve_request(cjt188.COLD_WATER, WATER, cjt188.CLOSE, 0),
         dlt645.encode(METER, dlt645.CONTROL, bytes(8)),
         dlt645.WAKE + dlt645.read_request(METER, voltage),
-    ])  # fmt: skip
-    station.start()
-    node.until(lambda: not station.is_alive(), 900)
-    told = station.end()
+    ]
+    with Station(fleet, node, frames) as station:
+        node.until(lambda: not station.is_alive(), 900)
+        told = station.end()
     data, _ = dlt645.read_reply(station.answer, METER, voltage)
     assert dlt645.bcd(data) == 2217
     assert told.count("not passed") == 2

@@ -109,7 +109,6 @@ def test_a_door_a_leak_and_water_are_told(node: Node, fleet: Fleet, stimulus: St
 
 @pytest.mark.requirement("K-LMP-03")
 @pytest.mark.node("lamppost", config=DARK)
-@pytest.mark.needs("power")
 def test_a_supply_that_fails_is_told_before_the_node_is_gone(
     node: Node, fleet: Fleet, stimulus: Stimulus
 ) -> None:

@@ -54,6 +54,7 @@ def test_a_node_without_coverage_gives_up_and_sleeps(
     node.until(lambda: modem.status()["state"] in ("asleep", "off"), CONTACT_S)
 
 
+@pytest.mark.soak
 @pytest.mark.requirement("K-REG-03", "K-STO-01")
 def test_a_node_registers_again_by_itself_and_tells_what_failed(
     node: Node, fleet: Fleet, modem: ModemControl

@@ -22,6 +22,7 @@ def test_pulses_of_the_wheel_are_gas(node: Node, fleet: Fleet, stimulus: Stimulu
     assert (then.value - first.value, then.quality) == (200, 0)
 
 
+@pytest.mark.soak
 @pytest.mark.requirement("K-REG-03")
 @pytest.mark.needs("modem-twin")
 @pytest.mark.node("gas-meter", config=told.HOURLY)
@@ -107,6 +108,7 @@ def test_a_release_is_taken(node: Node, fleet: Fleet) -> None:
     number = fleet.releases.make(node)
     fleet.releases.offer(node, number)
     fleet.releases.wait(node, number, "succeeded", 3 * 86400)
+    assert fleet.releases.sent_whole(node, number), "it runs no release, so there is no base"
     assert fleet.releases.running(node) == number
     node.blank()
 

@@ -53,6 +53,7 @@ def test_a_pin_is_never_guessed(node: Node, fleet: Fleet, modem: ModemControl) -
     assert told(node, fleet) == (AT_ERROR, PIN)
 
 
+@pytest.mark.soak
 @pytest.mark.requirement("K-SIM-03")
 def test_a_sim_of_another_device_is_told_and_not_tried_for_hours(
     node: Node, fleet: Fleet, modem: ModemControl
@@ -85,6 +86,7 @@ def test_an_operator_that_lets_nobody_through_is_told_from_a_missing_network(
     assert error not in (0, AT_ERROR, ATTACH_TIMEOUT, REFUSED)
 
 
+@pytest.mark.soak
 @pytest.mark.requirement("K-SIM-04")
 @pytest.mark.needs("stimulus")
 def test_a_locked_sim_does_not_stop_the_register(

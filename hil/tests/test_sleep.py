@@ -36,6 +36,7 @@ def test_the_modem_is_in_power_saving_mode_while_the_node_sleeps(
     assert told["psm"]
 
 
+@pytest.mark.soak
 @pytest.mark.requirement("K-PWR-03")
 @pytest.mark.needs("current-meter", "modem-twin")
 def test_a_wake_without_contact_takes_the_charge_of_its_design(

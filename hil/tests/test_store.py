@@ -33,6 +33,7 @@ def gas_of_hours(node: Node, stimulus: Stimulus, hours: int) -> None:
         node.wait(HOUR_S)
 
 
+@pytest.mark.soak
 @pytest.mark.requirement("K-STO-01", "K-STO-03")
 @pytest.mark.node("gas-meter", config=HOURLY)
 @pytest.mark.needs("stimulus", "power")
@@ -113,6 +114,7 @@ def test_a_fleet_that_is_killed_in_a_contact_gets_it_again_and_stores_it_once(
     assert {time_us // HOUR_US for time_us, _ in found} >= set(due)
 
 
+@pytest.mark.soak
 @pytest.mark.requirement("K-STO-03", "K-STO-01")
 @pytest.mark.node("gas-meter", config=HOURLY)
 @pytest.mark.needs("power")

@@ -90,7 +90,7 @@ def slot(node: Node) -> tuple[list[str], str]:
     return words, digest
 
 
-@pytest.mark.requirement("K-UPD-01", "K-UPD-02")
+@pytest.mark.requirement("K-UPD-02")
 def test_a_delta_gives_the_very_bytes_of_the_image_and_is_confirmed(
     node: Node, fleet: Fleet, pair: Pair
 ) -> None:

@@ -15,6 +15,7 @@ from hil.inventory import load
 
 ROOT = Path(__file__).parents[2]
 SOON_S = 120.0  # for what takes a second on a machine of its own
+ENDS_S = 600.0  # a whole job, which loads the suite
 
 # Resources as they are at the exporter's machine; jobs have them from the coordinator.
 SHARED = """
@@ -28,55 +29,30 @@ targets:
       VirtualBoard: {board: esp32-ec200, nodes: [lamppost, gateway]}
 """
 JOBS = """
-imports: [hil.resources, strategy.py]
+imports: [hil.strategy, rig_fakes]
 targets:
   meter-1:
     features: [power]
     options: {board: esp32s3-bc660k, nodes: [gas-meter]}
     resources:
       RemotePlace: {name: meter-1}
-    drivers:
-      IdleStrategy: {}
+    drivers: &paper
+      PaperBoard: {}
+      NodeStrategy: {}
   lamp-1:
     options: {board: esp32-ec200, nodes: [lamppost, gateway]}
     resources:
       RemotePlace: {name: lamp-1}
-    drivers:
-      IdleStrategy: {}
+    drivers: *paper
 """
-STRATEGY = '''
-import attr
-from labgrid.factory import target_factory
-from labgrid.strategy import Strategy
-
-@target_factory.reg_driver
-@attr.s(eq=False)
-class IdleStrategy(Strategy):
-    """Goes nowhere, of a place that is a remote VirtualBoard."""
-    bindings = {"board": "VirtualBoard"}
-'''
+# The suite's own fixtures, places and strategy; of paper are only board and fleet.
 CONFTEST = """
 import pytest
-from hil.pytest_plugin.planning import place_of, rig_of
-from hil.reservation import Coordinator
+import rig_fakes
 
 @pytest.fixture(scope="session")
-def places(request):
-    config = request.config
-    holder = Coordinator(config.getoption("--coordinator"), rig_of(config),
-                         config.getoption("--reserve-wait"))
-    held = []
-    def take(name):
-        if not held:
-            held.append(holder.hold(name))
-        return rig_of(config).environment.get_target(held[0].name)
-    yield take
-    for each in held:
-        holder.let_go(each)
-
-@pytest.fixture
-def node(request, places):
-    return places(place_of(request.node))
+def worker_fleet():
+    return rig_fakes.PaperFleet(reports=1 << 62)
 """
 
 
@@ -108,12 +84,13 @@ class Bench:
         folder = self.folder / name
         folder.mkdir()
         for file, text in (
-            ("rig.yaml", JOBS), ("strategy.py", STRATEGY), ("conftest.py", CONFTEST),
+            ("rig.yaml", JOBS), ("conftest.py", CONFTEST),
             ("requirements.toml", 'K-REG-01 = "A node registers"'), ("test_it.py", test),
         ):  # fmt: skip
             (folder / file).write_text(text)
         command = [
-            sys.executable, "-m", "pytest", "-p", "hil.pytest_plugin", "-p", "no:cacheprovider",
+            sys.executable, "-m", "pytest", "-p", "hil.pytest_plugin", "-p", "hil.fixtures",
+            "-p", "no:cacheprovider",
             "--rig", "rig.yaml", "--requirements", "requirements.toml", "-ra",
             "--coordinator", self.address, *options,
         ]  # fmt: skip
@@ -126,7 +103,7 @@ class Program:
 
     def __init__(self, command: list[str], folder: Path, name: str) -> None:
         self._log = folder / f"{name}.log"
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{Path(__file__).parent}"}
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 command, cwd=folder, env=environment, stdout=log, stderr=log,
@@ -135,7 +112,10 @@ class Program:
 
     def ended(self) -> tuple[int, str]:
         """Its exit code and all that it printed, when it has ended."""
-        code = self.process.wait()
+        try:
+            code = self.process.wait(ENDS_S)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"it has not ended: {self._log.read_text()}") from None
         return code, self._log.read_text()
 
 

@@ -199,15 +199,26 @@ class PaperLine(Driver, protocols.BoardLine, protocols.Clock):
 
 
 class PaperFleet:
-    """Has the report of whatever boots."""
+    """Has the report of whatever boots; all that hil/fixtures.py asks of a fleet."""
 
     enrol_url = "https://fleet"
 
-    def __init__(self) -> None:
-        self.reports = 0
+    def __init__(self, reports: int = 0) -> None:
+        self.reports = reports
+        self.clock: Any = None
+        self.reconfigured: set[str] = set()
 
     def running(self) -> None:
         pass
+
+    def begin(self) -> None:
+        pass
+
+    def log_mark(self) -> int:
+        return 0
+
+    def log(self, since: int = 0) -> list[object]:
+        return []
 
     def token(self, node_type: str) -> str:
         return "token"

@@ -11,6 +11,7 @@ import pytest
 from hil_rig import outcomes, prepare, run, run_workers
 
 from hil.plot import charge_uc, current_svg, mean_ua
+from hil.pytest_plugin import summary
 
 pytest_plugins = "pytester"
 
@@ -67,6 +68,53 @@ def test_junit_has_rig_place_commit_requirement_and_fault(
     suite = tree.find(".//testsuite/properties")
     assert suite is not None
     assert _properties(suite) == {"rig": ["rig.yaml"], "commit": ["unknown"]}
+
+
+def test_a_node_that_was_made_anew_is_told_in_each_report(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(pytester, monkeypatch, """
+import pytest
+from hil.pytest_plugin.held import made_anew
+@pytest.fixture
+def worn(request, node):
+    made_anew(request.node, "it did\\nnot boot")
+@pytest.mark.requirement("K-REG-01")
+def test_it(worn): pass
+""")  # fmt: skip
+    result = run(pytester, "--junit-xml", "junit.xml", "--html", "report.html")
+    assert outcomes(result) == {"passed": 1}
+    told = "made anew, by a fault of the node before it: *test_it: it did not boot"
+    result.stdout.fnmatch_lines([told])
+    (case,) = _parsed(pytester.path / "junit.xml").iter("testcase")
+    assert _properties(case)["made-anew"] == ["it did not boot"]
+    assert "made anew, by a fault of the node" in (pytester.path / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "usual_s", "code", "told"),
+    [
+        (("--within", "0"), 480, 1, "time: ? s: FAILED, --within allows 0 s"),
+        (("--within", "999"), 0, 0, "time: ? s"),
+        ((), 480, 0, "time: ? s"),
+        ((), 0, 0, "time: ? s: warning, 0 s are usual on two cores"),
+    ],
+)
+def test_a_run_tells_its_time_and_fails_by_it_where_asked(
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+    usual_s: int,
+    code: int,
+    told: str,
+) -> None:
+    prepare(pytester, monkeypatch, TESTS.partition("@pytest.mark.node")[0])
+    file = pytester.path / "rig.yaml"
+    file.write_text(file.read_text().replace("features: [", "features: [virtual, "))
+    monkeypatch.setattr(summary, "USUAL_S", usual_s)
+    result = run(pytester, *options)
+    assert (outcomes(result), result.ret) == ({"passed": 1}, code)
+    result.stdout.fnmatch_lines([told])
 
 
 def test_two_workers_share_no_place_and_one_report_has_all(

@@ -54,6 +54,11 @@ def test_a_place_as_it_should_be_has_no_problem(tmp_path: Path) -> None:
     assert _wrong(tmp_path, PLACE) == []
 
 
+PLUGS = """      StimulusBoard: {port: /dev/s}
+      ModemTwinLine: {port: /dev/s, family: bc660k}
+      USBPowerPort"""
+
+
 @pytest.mark.parametrize(
     ("old", "new", "problem"),
     [
@@ -65,6 +70,17 @@ def test_a_place_as_it_should_be_has_no_problem(tmp_path: Path) -> None:
         ("[power]", "[power, virtual]", "a: feature virtual is for a VirtualBoard"),
         ('serial: "1"', 'seral: "1"', "unsupported attribute 'seral'"),
         ('serial: "1"', "serial: 1", "'serial' must be <class 'str'>"),
+        (', serial: "1"', "", "a: its NodePort says neither `port` nor `serial`"),
+        (
+            "      USBPowerPort",
+            "      StimulusBoard: {port: /dev/s, channels: {puls: {pin: 10}}}\n      USBPowerPort",
+            "a: channel puls: a esp32s3-bc660k has no such pin",
+        ),
+        (
+            "      USBPowerPort",
+            PLUGS,
+            "a: port /dev/s is that of a too",
+        ),
         ("index: 1", "index: one", "'index' must be <class 'int'>"),
         ("esp32s3-bc660k", "esp32s3-bc770k", "hw/boards has no 'esp32s3-bc770k'"),
         ("[gas-meter]", "[gas-metre]", "hw/nodes has no 'gas-metre'"),
