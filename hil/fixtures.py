@@ -15,10 +15,11 @@ from hil.current import CurrentTrace
 from hil.drivers.bench import FOLDER
 from hil.fleet import Fleet
 from hil.inventory import Rig
+from hil.locks import FileLocks, Unshared
 from hil.node import Node
-from hil.places import FileLocks, Holder, Place, Places, Unshared
+from hil.places import Holder, Place, Places
 from hil.power import Power
-from hil.pytest_plugin.held import hold, made_anew
+from hil.pytest_plugin.held import hold, made_anew, take
 from hil.pytest_plugin.planning import place_of, rig_of
 from hil.pytest_plugin.wanted import wanted
 
@@ -52,7 +53,7 @@ def _holder(config: pytest.Config, rig: Rig) -> Holder:
     address = config.getoption("--coordinator")
     if not address:
         virtual = all("virtual" in place.features for place in rig.places)
-        return Unshared() if virtual else FileLocks(rig.name)
+        return Unshared() if virtual else FileLocks(rig)
     from hil.reservation import Coordinator
 
     return Coordinator(address, rig, config.getoption("--reserve-wait"))
@@ -71,6 +72,7 @@ def place(request: pytest.FixtureRequest, places: Places, worker_fleet: Fleet) -
     """The place that the test was given, with the node type that it asks for, not yet started."""
     asked = wanted(request.node)
     found = places.take(place_of(request.node))
+    take(request.node, found)
     found.fleet = worker_fleet
     worker_fleet.clock = found.strategy.clock
     strategy = found.strategy

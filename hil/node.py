@@ -132,8 +132,9 @@ class Node:
         if cause == "pin":
             self._strategy.line.reset()
         elif cause == "power":
-            with self.console.lent():
-                self._strategy.power.cycle()
+            self.console.close()
+            self._strategy.supply.cycle()
+            self.console.open()
         elif cause == "soft":
             self.prompt.restart()
         else:
@@ -141,7 +142,7 @@ class Node:
 
     def unplug(self) -> None:
         """Its supply goes now, whoever has its port."""
-        self._strategy.power.off()
+        self._strategy.supply.off()
 
     def provision(self, config: Mapping[str, Any] | None = None) -> None:
         """A new identity, and this configuration beside its type's; it boots."""

@@ -1,12 +1,7 @@
-"""The place that a worker holds: one file lock each on this machine, and what stands there."""
+"""The place that a worker holds, and what stands there."""
 
 import contextlib
-import fcntl
-import os
-import tempfile
-import time
 from collections.abc import Hashable
-from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from labgrid import Target
@@ -24,8 +19,6 @@ from hil.pytest_plugin.held import Logs
 
 _NO_TARGET = (BindingError, InvalidConfigError, NoSupplierFoundError, KeyError)
 _REMOTE = "labgrid.remote.client"  # whose errors need not be imported where nobody is remote
-WAIT_S = 3600.0  # for a place that somebody else's run holds
-LOOK_S = 0.2
 
 
 class Holder(Protocol):
@@ -38,58 +31,6 @@ class Holder(Protocol):
 
     def let_go(self, held: Any) -> None:
         """Others may have it."""
-
-
-class Lock(NamedTuple):
-    """A place, and the descriptor of its lock."""
-
-    name: str
-    file: int
-
-
-class FileLocks:
-    """Of a rig whose places are at this machine. A lock ends with its process, however it ends."""
-
-    def __init__(self, rig_name: str, folder: Path | None = None) -> None:
-        base = folder or Path(tempfile.gettempdir())
-        self._folder = base / f"kapok-rig-{os.getuid()}-{rig_name}"
-        self._folder.mkdir(mode=0o700, exist_ok=True)
-
-    def hold(self, name: str, wait_s: float = WAIT_S) -> Lock:
-        """The place of that name; RigFault names who holds it."""
-        path = self._folder / f"{name}.lock"
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        end = time.monotonic() + wait_s
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= end:
-                    holder = os.pread(file, 20, 0).decode(errors="replace").strip()
-                    os.close(file)
-                    raise RigFault(
-                        f"{name}: process {holder} holds this place, {wait_s:.0f} s were waited"
-                    ) from None
-                time.sleep(LOOK_S)
-        os.ftruncate(file, 0)
-        os.pwrite(file, b"%d\n" % os.getpid(), 0)
-        return Lock(name, file)
-
-    def let_go(self, held: Lock) -> None:
-        """Close it."""
-        os.close(held.file)
-
-
-class Unshared:
-    """Of a rig of virtual boards alone: each worker's are its own; no run waits for another."""
-
-    def hold(self, name: str) -> Lock:
-        """At once."""
-        return Lock(name, -1)
-
-    def let_go(self, held: Lock) -> None:
-        """Nothing."""
 
 
 class Mark(NamedTuple):
@@ -120,6 +61,9 @@ class Place:
     def begin(self) -> None:
         """Before a test: as new but for its flash, and all that it has in use."""
         self.strategy.begin()
+        for old in (self.driver(ModemControl), self.driver(Stimulus)):
+            if old is not None:
+                old.renew()
         for protocol in (ModemControl, Stimulus, Current):
             with contextlib.suppress(NoDriverFoundError):
                 self.target.get_driver(protocol)

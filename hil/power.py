@@ -18,23 +18,23 @@ class Power:
     def off(self) -> None:
         """Whatever it does just now."""
         self._strategy.console.close()
-        self._strategy.power.off()
+        self._strategy.supply.off()
         self._strategy.force("off")
 
     def on(self) -> None:
         """It boots."""
-        self._strategy.power.on()
+        self._strategy.supply.on()
         self._strategy.console.open()
         self._strategy.force("unknown")
 
     def cycle(self) -> None:
-        """Off and on."""
+        """Off, for as long as it takes to be dark, and on."""
         self.off()
         self.on()
 
     def dip(self, ms: int) -> None:
         """Below what the chip runs from, and back, for so long."""
-        self._strategy.power.dip(ms)
+        self._strategy.supply.dip(ms)
 
     def cut_during(self, what: Callable[[], object], seconds: float) -> None:
         """Call `what`, let so much of the node's time pass, and switch off."""

@@ -46,6 +46,10 @@ class Program:
         """Whether it does still."""
         return self._process.poll() is None
 
+    def send(self, number: int) -> None:
+        """A signal, if it runs."""
+        self._process.send_signal(number)
+
     def end(self, number: int) -> None:
         """Send it a signal, and see it end."""
         self._process.send_signal(number)

@@ -219,6 +219,14 @@ class ModemControl(abc.ABC):
         """Something befalls it: event("detach", for_s=60); its state then."""
         return self.ask(event=name, **more)
 
+    @abc.abstractmethod
+    def power_cycle(self) -> None:
+        """The node's supply was off and is back: so is the modem's."""
+
+    @abc.abstractmethod
+    def renew(self) -> None:
+        """Before a test: air, SIM and modem are as at first."""
+
     def status(self) -> dict[str, Any]:
         """`state`, `stat`, `cause`, `signal`, `sim`, `psm`, `psm_granted`, `counters` ..."""
         return self.ask()
@@ -261,6 +269,10 @@ class Stimulus(abc.ABC):
     @abc.abstractmethod
     def do(self, **asked: Any) -> dict[str, Any]:
         """One request, as its serial line takes it; RigFault where it is refused."""
+
+    @abc.abstractmethod
+    def renew(self) -> None:
+        """Before a test: all that the node senses is as at first."""
 
     def pulse(
         self, channel: str, count: int = 1, *, width_ms: int = 60, gap_ms: int = 500

@@ -15,6 +15,7 @@ import hil.drivers
 import hil.resources  # noqa: F401  makes them known to labgrid
 from hil.errors import NodeFault
 from hil.faults import RigFault
+from hil.supply import Supply
 
 if TYPE_CHECKING:
     from hil.fleet import Fleet
@@ -54,6 +55,7 @@ class NodeStrategy(Strategy):
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
+        self.supply = Supply(self.target, self.power, self.clock)
         self.node_type = ""
         self.config: dict[str, Any] = {}
         self.fleet: Fleet | None = None
@@ -133,12 +135,12 @@ class NodeStrategy(Strategy):
     def _to_off(self) -> None:
         self._activate()
         self.console.close()
-        self.power.off()
+        self.supply.off()
 
     def _powered(self) -> None:
         self._activate()
         if self.status in (Status.unknown, Status.off):
-            self.power.on()
+            self.supply.on()
             self.console.open()
 
     def _to_loader(self) -> None:

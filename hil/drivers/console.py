@@ -47,6 +47,7 @@ class NodeConsoleDriver(Driver, NodeConsole):
         self._end = threading.Event()
         self._lock = threading.Lock()  # while bytes are on their way from the port to the text
         self._console: Any = None
+        self._lost: RigFault | None = None  # why a port that was lent is not read again
 
     def on_activate(self) -> None:
         """Nothing: `open` begins to read, once the board has power."""
@@ -57,6 +58,7 @@ class NodeConsoleDriver(Driver, NodeConsole):
 
     def open(self) -> None:
         """Begin to read."""
+        self._lost = None
         if self._reader is not None and self._reader.is_alive():
             return
         try:
@@ -91,7 +93,9 @@ class NodeConsoleDriver(Driver, NodeConsole):
 
     @contextmanager
     def lent(self) -> Iterator[None]:
-        """The port is another program's meanwhile."""
+        """The port is another program's meanwhile. Where it does not come back, whoever expects
+        something of it then meets the rig's fault.
+        """
         was_open = self._reader is not None
         self.close()
         try:
@@ -99,8 +103,10 @@ class NodeConsoleDriver(Driver, NodeConsole):
                 yield
         finally:
             if was_open:
-                with contextlib.suppress(RigFault):
+                try:
                     self.open()
+                except RigFault as e:  # it may be that a test unplugged it
+                    self._lost = e
 
     def _heard(self) -> str:
         # What lies in the port was said before somebody asks: the reader may be late, and the
@@ -151,6 +157,8 @@ class NodeConsoleDriver(Driver, NodeConsole):
         while found is None and time.monotonic() < end:
             time.sleep(LOOK_S)
             found = look()
+        if found is None and self._lost is not None:
+            raise self._lost
         if found is None:
             came = self._text[start:][-SHOWN:] or "(nothing)"
             raise NotSeen(f"{pattern!r} did not come within {seconds} s; this came:\n{came}")

@@ -25,6 +25,7 @@ from fleet.flashing.provision import NEW, NeedsPolicy
 from fleet.flashing.provision import Order as ProvisionOrder
 from fleet.flashing.provision_many import Result as Provisioned
 from fleet.wire import cbor
+from hil.errors import NodeFault
 from hil.faults import RigFault
 from hil.protocols import Attempts
 
@@ -137,9 +138,15 @@ class BoardFlashDriver(Driver, Attempts):
     def configuration(self) -> dict[str, Any]:
         """By its prompt."""
         with self.prompt.visit() as node:
-            found = cbor.decode(bytes.fromhex(node.execute(_READ).strip()))
+            said = node.execute(_READ).strip()
+        try:
+            found = cbor.decode(bytes.fromhex(said))
+        except ValueError as e:
+            raise NodeFault(
+                f"{self.target.name}: its configuration is {said[:80]!r}: {e}"
+            ) from None
         if not isinstance(found, dict):
-            raise RigFault(f"{self.target.name}: its configuration is no map")
+            raise NodeFault(f"{self.target.name}: its configuration is no map")
         return {str(key): value for key, value in found.items()}
 
     @Driver.check_active

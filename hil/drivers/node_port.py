@@ -1,5 +1,6 @@
 """A real board at a serial port: reset and strap by DTR and RTS, and real time."""
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -7,6 +8,7 @@ from typing import Any
 
 import attr
 from labgrid.driver import Driver
+from labgrid.exceptions import NoDriverFoundError
 from labgrid.factory import target_factory
 from labgrid.step import step
 
@@ -15,10 +17,13 @@ from fleet.flashing.console import Console
 from fleet.flashing.errors import FlashError
 from fleet.flashing.ports import Port
 from hil.faults import RigFault
-from hil.protocols import BoardLine, Clock, Stimulus
+from hil.protocols import BoardLine, Clock, Current, Stimulus
 
 QUIET_S = 15.0  # a node that has said nothing for so long sleeps, as far as its port can tell
 LOOK_S = 0.1
+PLUGGED_S = 10.0  # a hub that was switched on has its ports back within
+SLEEP_UA = 1000  # a chip that runs draws twenty times as much (hw/chips), one that sleeps 1 %
+METERED_S = 2.0
 
 
 @target_factory.reg_driver
@@ -26,11 +31,25 @@ LOOK_S = 0.1
 class NodePortDriver(Driver, BoardLine, Clock):
     """Its buttons are the stimulus board's relays of their names, where there is one."""
 
-    bindings = {"node": "NodePort", "stimulus": {Stimulus, None}}  # noqa: RUF012  labgrid's way
+    bindings = {"node": "NodePort"}  # noqa: RUF012  labgrid's way
 
     @Driver.check_active
     def port(self) -> Port:
-        """As `kapok ports` finds it; RigFault where it is not plugged in."""
+        """As `kapok ports` finds it, looked for until PLUGGED_S have passed: RigFault then."""
+        end = time.monotonic() + PLUGGED_S
+        while True:
+            try:
+                found = self._look()
+                # udev gives it to its group a moment after it came.
+                if os.access(found.path, os.R_OK | os.W_OK) or time.monotonic() >= end:
+                    return found
+            except RigFault:
+                if time.monotonic() >= end:
+                    raise
+            time.sleep(LOOK_S)
+
+    def _look(self) -> Port:
+        """Where it is plugged this moment."""
         wanted = self.node
         try:
             if wanted.serial:
@@ -59,6 +78,7 @@ class NodePortDriver(Driver, BoardLine, Clock):
 
     def _pull(self, how: Callable[[Port, Any], None]) -> None:
         port = self.port()
+        self.heard_s = time.monotonic()  # it is awake, though it has not said so yet
         try:
             if self.opened is not None:
                 how(port, self.opened.line)
@@ -72,23 +92,41 @@ class NodePortDriver(Driver, BoardLine, Clock):
     @step(args=["pin"])
     def press(self, pin: str = "button") -> None:
         """A button: for 200 ms."""
-        if self.stimulus is None:
-            raise RigFault(f"{self.target.name}: nothing presses buttons there: a StimulusBoard")
-        self.target.activate(self.stimulus)
-        self.stimulus.do(level=pin, value=1)
+        # Looked up when it is wanted: what is bound must stand before this in the rig's file.
+        try:
+            stimulus = self.target.get_driver(Stimulus)
+        except NoDriverFoundError:
+            raise RigFault(
+                f"{self.target.name}: nothing presses buttons there: a StimulusBoard"
+            ) from None
+        self.heard_s = time.monotonic()
+        stimulus.do(level=pin, value=1)
         time.sleep(0.2)
-        self.stimulus.do(level=pin, value=0)
+        stimulus.do(level=pin, value=0)
 
     def renew(self) -> None:
         """Nothing: its time is real, and what it senses is what the stimulus board last made."""
 
     def asleep(self) -> bool:
-        """Whether nothing came for QUIET_S."""
-        return time.monotonic() - self.heard_s > QUIET_S
+        """By what it draws, where that is metered: a contact may be as silent as sleep. Else
+        whether nothing came for QUIET_S.
+        """
+        try:
+            meter = self.target.get_driver(Current)
+        except NoDriverFoundError:
+            return time.monotonic() - self.heard_s > QUIET_S
+        if time.monotonic() - self.heard_s < METERED_S:
+            return False
+        drawn = [ua for _, ua in meter.samples(meter.mark() - round(METERED_S * 1e6))]
+        return bool(drawn) and max(drawn) < SLEEP_UA
 
     def told(self) -> dict[str, Any]:
-        """What its port can tell."""
-        return {"port": self.port().name, "quiet_s": round(time.monotonic() - self.heard_s, 1)}
+        """What its port can tell; `state` is off where there is none now."""
+        try:
+            name = self._look().name
+        except RigFault:
+            return {"state": "off"}
+        return {"port": name, "quiet_s": round(time.monotonic() - self.heard_s, 1)}
 
     # Time
 

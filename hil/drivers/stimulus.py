@@ -38,6 +38,9 @@ class BenchStimulusDriver(Driver, Stimulus):
         found: dict[str, Any] = self.bench.ask("stimulus", **asked)
         return found
 
+    def renew(self) -> None:
+        """Nothing: pins are made anew with the board."""
+
 
 @target_factory.reg_driver
 @attr.s(eq=False)
@@ -67,13 +70,10 @@ class StimulusDriver(Driver, Stimulus):
         except OSError as e:
             self._line = None
             raise RigFault(f"{self.target.name}: stimulus board: {e}") from None
-        wire = {
-            "channels": self.board.channels, "bus": self.board.bus, "meter": self.board.meter
-        }  # fmt: skip
         try:
             if not self._answers():
                 self._start()
-            self._done({"wire": wire})
+            self.renew()
         except RigFault:
             self.on_deactivate()
             raise
@@ -87,6 +87,15 @@ class StimulusDriver(Driver, Stimulus):
                 line.flush()
             line.close()
         self._profiles.clear()
+
+    def renew(self) -> None:
+        """Its wires are told it anew: contacts rest, and nobody hangs on the bus."""
+        self._profiles.clear()
+        self._done({
+            "wire": {
+                "channels": self.board.channels, "bus": self.board.bus, "meter": self.board.meter,
+            }
+        })  # fmt: skip
 
     @Driver.check_active
     @step(args=["asked"])

@@ -1,10 +1,6 @@
 """The modem twin of a place: on the virtual board's UART, or beside a real node."""
 
-import contextlib
-import json
 import signal
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -18,11 +14,9 @@ from fleet.flashing.errors import BenchGone
 from fleet.flashing.lines import request
 from hil.drivers.bench import BenchDriver
 from hil.faults import RigFault
-from hil.fleet_process import die_with_parent
+from hil.processes import Program
 from hil.protocols import ModemControl
 from hil.resources.modem import ModemTwinLine
-
-END_S = 10.0
 
 
 @target_factory.reg_driver
@@ -40,6 +34,12 @@ class BenchTwinDriver(Driver, ModemControl):
         found: dict[str, Any] = self.bench.ask("modem", **asked)
         return found
 
+    def power_cycle(self) -> None:
+        """Nothing: its supply is the board's."""
+
+    def renew(self) -> None:
+        """Nothing: it is made anew with the board."""
+
 
 @target_factory.reg_driver
 @attr.s(eq=False)
@@ -51,7 +51,7 @@ class TwinDriver(Driver, ModemControl):
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
-        self._process: subprocess.Popen[str] | None = None
+        self._program: Program | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._control = ""
 
@@ -62,33 +62,23 @@ class TwinDriver(Driver, ModemControl):
         self._control = str(Path(self._folder.name) / "control")
         more = ["--scenario", line.scenario] if line.scenario else []
         more += [f"--resolve={name}={address}" for name, address in line.resolve.items()]
-        with self._log().open("w") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "fleet", "modem-twin", "--family", line.family,
-                 "--port", f"tty:{line.port}", "--seed", str(line.seed),
-                 "--control", self._control, "--json", *more],
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True,
-                preexec_fn=die_with_parent,  # noqa: PLW1509  it only asks the kernel
+        try:
+            self._program = Program(
+                ["modem-twin", "--family", line.family, "--port", f"tty:{line.port}",
+                 "--seed", str(line.seed), "--control", self._control, "--json", *more],
+                Path(self._folder.name) / "log",
             )  # fmt: skip
-        assert self._process.stdout is not None  # noqa: S101  a pipe was asked for
-        told = self._process.stdout.readline()
-        with contextlib.suppress(ValueError):
-            if json.loads(told)["family"] == line.family:
-                return
-        why = self._last_words()
-        self.on_deactivate()
-        raise RigFault(f"{self.target.name}: the modem twin on {line.port} did not start: {why}")
+        except RigFault as e:
+            self.on_deactivate()
+            raise RigFault(
+                f"{self.target.name}: the modem twin on {line.port} did not start: {e}"
+            ) from None
 
     def on_deactivate(self) -> None:
         """End it."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.terminate()
-            try:
-                process.communicate(timeout=END_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.communicate()
+        program, self._program = self._program, None
+        if program is not None:
+            program.end(signal.SIGTERM)
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
@@ -97,8 +87,11 @@ class TwinDriver(Driver, ModemControl):
     @step(args=["asked"])
     def ask(self, **asked: Any) -> dict[str, Any]:
         """As ModemControl.ask."""
-        if self._process is None or self._process.poll() is not None:
-            raise RigFault(f"{self.target.name}: the modem twin has died: {self._last_words()}")
+        if self._program is None:
+            raise RigFault(f"{self.target.name}: the modem twin is not started")
+        if not self._program.runs:
+            last = self._program.last_words()
+            raise RigFault(f"{self.target.name}: the modem twin has died: {last}")
         try:
             return request(self._control, {"do": "modem", **asked})
         except BenchGone as e:
@@ -108,15 +101,12 @@ class TwinDriver(Driver, ModemControl):
     @step()
     def power_cycle(self) -> None:
         """Its supply goes and comes back, as with the node's."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGUSR1)
+        if self._program is not None:
+            self._program.send(signal.SIGUSR1)
 
-    def _log(self) -> Path:
-        assert self._folder is not None  # noqa: S101  made before
-        return Path(self._folder.name) / "log"
-
-    def _last_words(self) -> str:
-        with contextlib.suppress(OSError):
-            lines = self._log().read_text(errors="replace").split("\n")
-            return next((line for line in reversed(lines) if line.strip()), "no message")
-        return "no message"
+    @Driver.check_active
+    @step()
+    def renew(self) -> None:
+        """Another process: its air, its SIM and its faults are as the rig's file has them."""
+        self.on_deactivate()
+        self.on_activate()

@@ -43,20 +43,26 @@ class Held(Protocol):
 
 
 class Holding:
-    """The place that a test holds, and where its logs were when it began."""
+    """The place that a test holds, and where its logs were when it began; None: it has not."""
 
-    def __init__(self, place: Held) -> None:
+    def __init__(self, place: Held, since: Hashable = None) -> None:
         self.place = place
-        self.since = place.mark()
+        self.since = since
 
 
 HOLDING = pytest.StashKey[Holding]()
 MADE_ANEW = "made-anew"  # a property: the node's fault before the test, in one line
 
 
+def take(item: pytest.Item, place: Held) -> None:
+    """Before anything there is begun: what fails from here on is mended at `place`."""
+    item.stash[HOLDING] = Holding(place)
+
+
 def hold(item: pytest.Item, place: Held) -> None:
     """From here on the logs of `place` are this test's; fixture `node` says so at its start."""
-    item.stash[HOLDING] = Holding(place)
+    take(item, place)
+    item.stash[HOLDING].since = place.mark()
     # A coordinator may have given another place than the one that was planned.
     item.user_properties[:] = [
         (key, place.name if key == "place" else value) for key, value in item.user_properties

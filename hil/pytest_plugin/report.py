@@ -51,7 +51,7 @@ def pytest_runtest_makereport(
     """Hang the logs on the report of the test, or of a setup that failed."""
     report = yield
     if (call.when == "call" or (call.when == "setup" and report.failed)) and (
-        holding := item.stash.get(HOLDING, None)
+        (holding := item.stash.get(HOLDING, None)) and holding.since is not None
     ):
         try:
             logs = holding.place.logs(holding.since)

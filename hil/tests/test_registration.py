@@ -40,6 +40,7 @@ def test_a_node_registers_and_reports_in_time(
 
 
 @pytest.mark.requirement("K-REG-02", "K-PWR-05")
+@pytest.mark.needs("current-meter")  # a search is as silent as sleep
 def test_a_node_without_coverage_gives_up_and_sleeps(
     node: Node, fleet: Fleet, modem: ModemControl
 ) -> None:

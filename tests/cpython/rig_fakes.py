@@ -198,6 +198,45 @@ class PaperLine(Driver, protocols.BoardLine, protocols.Clock):
         return found
 
 
+@target_factory.reg_driver
+@attr.s(eq=False)
+class PaperModem(Driver, protocols.ModemControl, protocols.Stimulus):
+    """What is done to it is written down."""
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        self.did: list[str] = []
+
+    def ask(self, **asked: Any) -> dict[str, Any]:
+        return {"counters": {"lines": 0}}
+
+    def do(self, **asked: Any) -> dict[str, Any]:
+        self.did.append(str(asked))
+        return {}
+
+    def power_cycle(self) -> None:
+        self.did.append("power_cycle")
+
+    def renew(self) -> None:
+        self.did.append("renew")
+
+
+@target_factory.reg_driver
+@attr.s(eq=False)
+class PaperMeter(Driver, protocols.Current):
+    """Says that so much is drawn."""
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        self.ua = 8
+
+    def mark(self) -> int:
+        return 10_000_000
+
+    def samples(self, since_us: int) -> Iterator[tuple[int, int]]:
+        return iter([(since_us, self.ua), (since_us + 1, 8)])
+
+
 class PaperFleet:
     """Has the report of whatever boots; all that hil/fixtures.py asks of a fleet."""
 

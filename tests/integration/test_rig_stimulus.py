@@ -57,6 +57,10 @@ def test_the_program_is_started_its_wires_are_told_and_it_does_what_is_asked(sta
         stimulus.level("nose", 1)
     with pytest.raises(RigFault, match="sdm630 has no 'smell'"):
         stimulus.sub_values(17, {"smell": 1})
+    stimulus.renew()  # the next test
+    assert stimulus.do(bus="list")["devices"] == {}
+    assert stand.do("1", "stimulus", read="pulse")["value"] == 0
+    stimulus.sub_device("sdm630", 17, {"voltage": 230})
     stimulus.target.deactivate(stimulus)
     stimulus.target.activate(stimulus)  # it runs already, with nothing wired any more
     assert stimulus.do(bus="list")["devices"] == {}

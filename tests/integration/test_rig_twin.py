@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import threading
 import tty
 from collections.abc import Iterator
@@ -89,6 +90,9 @@ def test_a_twin_beside_a_real_node_is_handled_as_one_on_the_virtual_board(node: 
         twin.power_cycle()
         node.expect(b"RDY")
         assert twin.status()["counters"]["boots"] == boots + 1
+        twin.renew()  # the next test
+        node.expect(b"RDY")
+        assert b"READY" in node.ask(b"AT+CPIN?")
         with pytest.raises(RigFault, match="bench-1: modem twin: sim cannot be 'stolen'"):
             twin.set(sim="stolen")
     finally:
@@ -106,9 +110,8 @@ def test_a_twin_that_died_is_a_fault_of_the_rig(node: Node) -> None:
     twin = driver(node.port)
     twin.target.activate(twin)
     try:
-        assert twin._process is not None
-        twin._process.kill()
-        twin._process.wait()
+        assert twin._program is not None
+        twin._program.end(signal.SIGKILL)
         with pytest.raises(RigFault, match="the modem twin has died"):
             twin.status()
     finally:

@@ -143,6 +143,31 @@ def test_it(relay, node):
     assert outcomes(result) == {"failed": 1, "errors": 1}
 
 
+def test_a_place_that_fails_as_it_begins_is_mended_too(tests: Tests) -> None:
+    result = tests("""
+from hil.pytest_plugin.held import hold, take
+class Place:
+    name, broken, mended = "meter-1", None, 0
+    def recover(self):
+        Place.mended += 1
+    def mark(self):
+        return 0
+    def logs(self, mark):
+        raise AssertionError("nothing has begun")
+@pytest.fixture
+def node(request):
+    place = Place()
+    take(request.node, place)
+    if not Place.mended:
+        raise RigFault("meter-1: off")
+    return place
+def test_it(node):
+    assert node.mended == 1
+""")
+    assert result.ret == 0
+    assert outcomes(result) == {"passed": 1, "retried": 1}
+
+
 def _from(cause: BaseException) -> BaseException:
     error = RuntimeError("the strategy is broken")
     error.__cause__ = cause

@@ -13,23 +13,10 @@ from labgrid import Target
 from rig_parts import part
 
 from hil.current import Trace
-from hil.drivers import NodeConsoleDriver, NodePortDriver
+from hil.drivers import NodeConsoleDriver
 from hil.drivers.console import NotSeen
 from hil.faults import RigFault
-from hil.places import FileLocks
 from hil.processes import Program
-from hil.resources import NodePort
-
-
-def test_a_place_is_held_by_one_and_its_holder_is_named(tmp_path: Path) -> None:
-    one, other = FileLocks("rig", tmp_path), FileLocks("rig", tmp_path)
-    held = one.hold("meter-1")
-    free = other.hold("meter-2")
-    with pytest.raises(RigFault, match=f"meter-1: process {os.getpid()} holds this place"):
-        other.hold("meter-1", wait_s=0)
-    one.let_go(held)
-    other.let_go(other.hold("meter-1", wait_s=0))
-    other.let_go(free)
 
 
 @pytest.fixture
@@ -82,23 +69,29 @@ def test_a_lent_port_is_read_again_when_it_is_back(wire: tuple[int, Any]) -> Non
     assert console.expect("again", 10)
 
 
+def test_a_lent_port_that_does_not_come_back_is_the_rigs_fault_and_not_the_node_s(
+    wire: tuple[int, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, console = wire
+
+    def gone() -> Any:
+        raise RigFault("paper-2: no port")
+
+    with console.lent():
+        monkeypatch.setattr(console.line, "port", gone)
+    with pytest.raises(RigFault, match="paper-2: no port"):
+        console.expect("again", 0)
+    monkeypatch.undo()
+    console.open()
+    with pytest.raises(NotSeen):
+        console.expect("again", 0)
+
+
 def test_a_program_that_does_not_start_is_the_rigs_fault_with_its_last_words(
     tmp_path: Path,
 ) -> None:
     with pytest.raises(RigFault, match=r"kapok serve did not start .*--port"):
         Program(["serve", "--port", "none"], tmp_path / "log", {"KAPOK_DATA": str(tmp_path)})
-
-
-def test_a_port_that_is_not_there_is_the_rigs_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fleet.flashing.ports.usb_ports", list)
-    target = Target("paper-3")
-    part(NodePort, target, board="devkit", nodes=["devkit"], serial="0123")
-    driver: Any = part(NodePortDriver, target)
-    target.activate(driver)
-    with pytest.raises(RigFault, match="paper-3: no port has the serial number '0123'"):
-        driver.port()
-    with pytest.raises(RigFault, match="nothing presses buttons"):
-        driver.press()
 
 
 def test_a_trace_has_mean_charge_and_picture(tmp_path: Path) -> None:
