@@ -87,6 +87,8 @@ class Board:
         for train in self._trains.values():
             train.stop()
         self._trains = {}
+        for channel in self._channels.values():
+            channel.rest()
         self._channels = {
             name: channels.made(each) for name, each in wire.get("channels", {}).items()
         }
