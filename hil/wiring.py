@@ -64,12 +64,12 @@ _POOLS = {
     Kind.ANALOG: (1, 2, 4, 5, 6, 7),
     Kind.IN: (47, 48),
 }
-# Of the stimulus board itself: two INA226 in the node's supply, the finer one first, and its end
-# of the RS-485 line.
-# What an analogue input begins with, in mV at the pin, as on the virtual rig: a full lithium cell of
-# 3.6 V behind its divider, clean air, and of a post 220 V. All others: no sensor gives anything.
+# What an analogue input begins with, in mV at the pin, as on the virtual rig: a full lithium cell
+# of 3.6 V behind its divider, clean air, and of a post 220 V; for all others no sensor is there.
 _RESTS_MV = {"battery": 1800, "gas": 400}
 _MAINS_MV = 1650
+# Of the stimulus board itself: two INA226 in the node's supply, the finer one first, and its end
+# of the RS-485 line.
 METER = {"scl": 9, "sda": 8, "ranges": [[0x41, 10_000], [0x40, 100]]}
 BUS = {"uart": 1, "tx": 17, "rx": 18, "de": 16}
 

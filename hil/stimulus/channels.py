@@ -1,8 +1,8 @@
 """The wires to the node, by the names of the node's pins: contacts, voltages, and its outputs.
 
 A channel is one of {"pin": n, "idle": 0|1, "drain": true, "second": m}, a contact that drives, or
-only pulls to ground; {"pwm": n, "full_mv": mV behind its filter, "shunt_ohm": of the node, "mv": at rest};
-{"dac": n, ...}; {"in": n}.
+only pulls to ground; {"pwm": n, "full_mv": mV behind its filter, "shunt_ohm": of the node, "mv":
+at rest}; {"dac": n, ...}; {"in": n}.
 """
 
 import machine
