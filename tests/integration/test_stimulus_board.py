@@ -96,6 +96,8 @@ async def test_any_line_has_an_answer_and_the_board_goes_on(tmp_path: Path) -> N
             ('{"voltage": "level", "mv": 3301}', "0 to 3300 mV"),
             ('{"bus": "list"}', "no RS-485 line is wired"),
             ('{"meter": "read"}', "no meter is wired"),
+            ('{"bus": "set", "address": "17", "spoil_every": 2}', "bus has no 'spoil_every' here"),
+            ('{"level": "cover", "value": 1, "bounce": 3}', "level has no 'bounce' here"),
             ('{"level": ["cover"]}', "TypeError"),
             ('{"wire": {"channels": {"x": {}}}}', "pin, pwm, dac or in"),
             ('{"wire": {"channels": {"x": {"dac": 25}}}}', "DAC"),
@@ -193,4 +195,12 @@ async def test_the_meter_keeps_a_step_for_each_change_over_two_ranges(tmp_path: 
         assert (told["more"], told["lost"]) == (False, 0)
         again = await rig.ask(meter="read")
         assert [ua for _, ua in again["steps"]] == [17], "the newest step goes on"
+        assert again["missed"] == 0
         rig.board.i2c.dead = True
+        await rig.board.run_for(SECOND)
+        assert "OSError" in (await rig.ask(meter="look"))["error"]
+        rig.board.i2c.dead = False
+        await draw(30, 1)
+        told = await rig.ask(meter="read")
+        assert [ua for _, ua in told["steps"]] == [17, 30], "it lives, and measures again"
+        assert 40 <= told["missed"] <= 55
