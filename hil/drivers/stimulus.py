@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import threading
 import time
 from typing import Any
 
@@ -51,6 +52,7 @@ class StimulusDriver(Driver, Stimulus):
         super().__attrs_post_init__()
         self._line: Any = None
         self._profiles: dict[str, str] = {}
+        self._turn = threading.Lock()  # one request at a time: its meter is read meanwhile
 
     def on_activate(self) -> None:
         """Open the port, start the program where it does not run, and wire it; RigFault."""
@@ -96,6 +98,10 @@ class StimulusDriver(Driver, Stimulus):
             asked = self._raw(asked)
         return self._done(asked)
 
+    def meter(self) -> dict[str, Any]:
+        """What it measured since the last call; from any thread, and so no step of labgrid's."""
+        return self._done({"meter": "read"})
+
     def _done(self, asked: dict[str, Any]) -> dict[str, Any]:
         told = self._ask(asked, ANSWER_S)
         if "error" in told:
@@ -103,12 +109,13 @@ class StimulusDriver(Driver, Stimulus):
         return told
 
     def _ask(self, asked: dict[str, Any], seconds: float) -> dict[str, Any]:
-        try:
-            self._line.reset_input_buffer()
-            self._line.write(json.dumps(asked).encode() + b"\n")
-            told = self._told(seconds)
-        except OSError as e:
-            raise RigFault(f"{self.target.name}: stimulus board: {e}") from None
+        with self._turn:
+            try:
+                self._line.reset_input_buffer()
+                self._line.write(json.dumps(asked).encode() + b"\n")
+                told = self._told(seconds)
+            except OSError as e:
+                raise RigFault(f"{self.target.name}: stimulus board: {e}") from None
         if told is None:
             raise RigFault(
                 f"{self.target.name}: the stimulus board on {self.board.port} does not answer: "
