@@ -16,6 +16,7 @@ from hil.current import Trace
 from hil.drivers import NodeConsoleDriver, NodePortDriver
 from hil.drivers.console import NotSeen
 from hil.faults import RigFault
+from hil.measuring import plateau
 from hil.places import FileLocks
 from hil.processes import Program
 from hil.resources import NodePort
@@ -99,6 +100,19 @@ def test_a_port_that_is_not_there_is_the_rigs_fault(monkeypatch: pytest.MonkeyPa
         driver.port()
     with pytest.raises(RigFault, match="nothing presses buttons"):
         driver.press()
+
+
+def test_a_loop_draws_its_mean_and_no_inrush() -> None:
+    """700 mA for 5 ms as the line is typed, then a second of 50 and 54 mA, then it waits."""
+    trace = Trace(
+        [(0, 20_000), (100_000, 700_000), (105_000, 20_000), (400_000, 50_000),
+         (900_000, 54_000), (1_400_000, 20_000)], 2_000_000,
+    )  # fmt: skip
+    found = plateau(trace, 1_000_000)
+    assert found is not None
+    assert (found.begin_us, found.end_us) == (400_000, 1_400_000)
+    assert found.mean_ua() == pytest.approx(52_000)
+    assert plateau(Trace([(0, 31_710), (10_000, 47_010)], 18_000), 178_000) is None
 
 
 def test_a_trace_has_mean_charge_and_picture(tmp_path: Path) -> None:
