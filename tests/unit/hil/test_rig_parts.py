@@ -12,6 +12,7 @@ import rig_fakes
 from labgrid import Target
 from rig_parts import part
 
+from fleet.flashing.ports import Port
 from hil.current import Trace
 from hil.drivers import NodeConsoleDriver, NodePortDriver
 from hil.drivers.console import NotSeen
@@ -100,6 +101,30 @@ def test_a_port_that_is_not_there_is_the_rigs_fault(monkeypatch: pytest.MonkeyPa
         driver.port()
     with pytest.raises(RigFault, match="nothing presses buttons"):
         driver.press()
+
+
+@pytest.mark.parametrize(
+    ("nodes", "usb", "refused"),
+    [
+        (["gas-meter"], "303a:1001", True),
+        (["gas-meter"], "1a86:55d3", False),
+        (["lamppost", "gateway"], "303a:1001", False),
+    ],
+)
+def test_a_port_that_sleep_takes_away_is_refused(
+    monkeypatch: pytest.MonkeyPatch, nodes: list[str], usb: str, refused: bool
+) -> None:
+    port = Port("usb:1-3.2:1.0", "/dev/ttyACM7", "usb:1-3", serial_number="0123", usb=usb)
+    monkeypatch.setattr("fleet.flashing.ports.usb_ports", lambda: [port])
+    target = Target("paper-4")
+    part(NodePort, target, board="esp32s3-bc660k", nodes=nodes, serial="0123")
+    driver: Any = part(NodePortDriver, target)
+    target.activate(driver)
+    if refused:
+        with pytest.raises(RigFault, match="paper-4: .* is the chip's own USB"):
+            driver.port()
+    else:
+        assert driver.port() == port
 
 
 def test_a_loop_draws_its_mean_and_no_inrush() -> None:
