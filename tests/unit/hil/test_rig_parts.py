@@ -121,7 +121,7 @@ def test_a_port_that_sleep_takes_away_is_refused(
     driver: Any = part(NodePortDriver, target)
     target.activate(driver)
     if refused:
-        with pytest.raises(RigFault, match="paper-4: .* is the chip's own USB"):
+        with pytest.raises(RigFault, match=r"paper-4: .* is the chip's own USB"):
             driver.port()
     else:
         assert driver.port() == port
