@@ -90,7 +90,7 @@ class Metering(StimulusDriver):
         super().__attrs_post_init__()
         self.steps: list[tuple[int, int]] = []
         self.now_ms = self.lost = self.missed = 0
-        self.read = threading.Semaphore(0)
+        self.asked = threading.Semaphore(0)
 
     def on_activate(self) -> None:
         pass
@@ -111,7 +111,7 @@ class Metering(StimulusDriver):
             self.steps = self.steps[100:] if more else self.steps[-1:]
             lost, self.lost = self.lost, 0
             missed, self.missed = self.missed, 0
-            self.read.release()
+            self.asked.release()
             return {"steps": told, "more": more, "now_ms": self.now_ms, "lost": lost,
                     "missed": missed}  # fmt: skip
 
@@ -175,10 +175,10 @@ def test_the_steps_are_fetched_while_nobody_asks(
     for _ in range(10):
         for step in range(100):
             board.draw(1000 * step, 20)
-        while board.read.acquire(blocking=False):
+        while board.asked.acquire(blocking=False):
             pass
-        assert board.read.acquire(timeout=60)
-        assert board.read.acquire(timeout=60), "one that began behind the last step"
+        assert board.asked.acquire(timeout=60)
+        assert board.asked.acquire(timeout=60), "one that began behind the last step"
     assert len(list(meter.samples(mark))) == 1000
     with pytest.raises(RigFault, match="lacks steps"):
         meter.samples(mark - 1)
