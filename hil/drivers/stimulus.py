@@ -20,6 +20,8 @@ from hil.resources.stimulus import StimulusBoard
 BAUD = 115_200
 ANSWER_S = 10.0
 START_S = 10.0
+PROBE_S = 2.0
+PROBED = "a stimulus is one of"  # the answer to an empty object
 # Out of whatever runs there, into the raw prompt, and to the program: as its main.py does.
 START = b"\r\x03\x03\r\x01import board\nboard.serve()\n\x04"
 
@@ -87,6 +89,7 @@ class StimulusDriver(Driver, Stimulus):
             with contextlib.suppress(OSError):
                 line.write(b'\n{"wire": {}}\n')
                 line.flush()
+                self._told(line, PROBE_S)  # else whoever opens the port next gets this answer
             line.close()
         self._profiles.clear()
 
@@ -113,7 +116,7 @@ class StimulusDriver(Driver, Stimulus):
             try:
                 self._line.reset_input_buffer()
                 self._line.write(json.dumps(asked).encode() + b"\n")
-                told = self._told(seconds)
+                told = self._told(self._line, seconds)
             except OSError as e:
                 raise RigFault(f"{self.target.name}: stimulus board: {e}") from None
         if told is None:
@@ -126,24 +129,28 @@ class StimulusDriver(Driver, Stimulus):
     def _answers(self) -> bool:
         with contextlib.suppress(OSError):
             self._line.write(b"\n{}\n")
-            return self._told(2.0) is not None
+            end = time.monotonic() + PROBE_S
+            while told := self._told(self._line, end - time.monotonic()):
+                if PROBED in str(told.get("error")):  # and not what one before had asked
+                    return True
         return False
 
     def _start(self) -> None:
         with contextlib.suppress(OSError):
             self._line.write(START)
-            if self._told(START_S) is not None:
+            if self._told(self._line, START_S) is not None:
                 return
         raise RigFault(
             f"{self.target.name}: the stimulus board on {self.board.port} does not start: is its "
             "firmware there (docs/bench.md)?"
         )
 
-    def _told(self, seconds: float) -> dict[str, Any] | None:
+    @staticmethod
+    def _told(line: Any, seconds: float) -> dict[str, Any] | None:
         """The next line that is an object; None where none comes in time."""
         end, heard = time.monotonic() + seconds, b""
         while time.monotonic() < end:
-            heard += self._line.read_until(b"\n")
+            heard += line.read_until(b"\n")
             if not heard.endswith(b"\n"):
                 continue
             text = heard[heard.find(b"{") :] if b"{" in heard else b""

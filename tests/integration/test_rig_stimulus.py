@@ -81,6 +81,36 @@ def test_a_board_that_is_not_there_or_answers_nothing_is_a_fault_of_the_rig(
 SECOND = 1_000_000
 
 
+class LateLine:
+    """A serial port on which an answer to whoever had it before is still on its way."""
+
+    def __init__(self) -> None:
+        self.on_way = [b'{"ok": true}\n']
+
+    def open(self) -> None: ...
+    def close(self) -> None: ...
+    def flush(self) -> None: ...
+    def reset_input_buffer(self) -> None: ...
+
+    def write(self, data: bytes) -> None:
+        for line in filter(None, data.split(b"\n")):
+            error = b'{"error": "a stimulus is one of wire"}\n'
+            self.on_way.append(error if line == b"{}" else b'{"ok": true, "version": 1}\n')
+
+    def read_until(self, _end: bytes) -> bytes:
+        return self.on_way.pop(0) if self.on_way else b""
+
+
+def test_an_answer_to_somebody_else_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = LateLine()
+    monkeypatch.setattr("serial.Serial", lambda: line)
+    stimulus = driver("/dev/ttyACM9")
+    stimulus.target.activate(stimulus)
+    assert stimulus.do(level="cover", value=1)["ok"]
+    stimulus.target.deactivate(stimulus)
+    assert line.on_way == [], "nor is one left for whoever comes next"
+
+
 @target_factory.reg_driver
 @attr.s(eq=False)
 class Metering(StimulusDriver):
