@@ -51,6 +51,19 @@ class Measuring:
         ]  # fmt: skip
 
 
+def plateau(trace: Trace, us: int) -> Trace | None:
+    """The part of so many microseconds with the highest mean: a loop that took so long, whenever
+    it began, and none of the inrush before it. None where the trace is shorter.
+    """
+    last = trace.end_us - us
+    ends = [at for at, _ in trace.samples]
+    begins = [at for each in ends for at in (each, each - us) if trace.begin_us <= at <= last]
+    if not begins:
+        return None
+    begin = max([*begins, last], key=lambda at: trace.charge_uc(at, at + us))
+    return cut(trace, begin, begin + us)
+
+
 def cut(trace: Trace, begin_us: int, end_us: int) -> Trace:
     """The part of a trace between two times."""
     before = [ua for at, ua in trace.samples if at <= begin_us]

@@ -64,6 +64,10 @@ _POOLS = {
     Kind.ANALOG: (1, 2, 4, 5, 6, 7),
     Kind.IN: (47, 48),
 }
+# What an analogue input begins with, in mV at the pin, as on the virtual rig: a full lithium cell
+# of 3.6 V behind its divider, clean air, and of a post 220 V; for all others no sensor is there.
+_RESTS_MV = {"battery": 1800, "gas": 400}
+_MAINS_MV = 1650
 # Of the stimulus board itself: two INA226 in the node's supply, the finer one first, and its end
 # of the RS-485 line.
 METER = {"scl": 9, "sda": 8, "ranges": [[0x41, 10_000], [0x40, 100]]}
@@ -96,12 +100,16 @@ def channels(board: Board) -> dict[str, dict[str, object]]:
     for pin, wire in at.items():
         if wire.kind is Kind.ANALOG:
             found[pin] = {"pwm": wire.stimulus}
+            if pin in _RESTS_MV:
+                found[pin]["mv"] = _RESTS_MV[pin]
         elif wire.kind is Kind.IN:
             found[pin] = {"in": wire.stimulus}
         elif wire.kind is Kind.OUT and not (pin == "pulse2" and "pulse" in at):
             found[pin] = {"pin": wire.stimulus}
     if "pulse2" in at:  # one wheel turns both
         found["pulse"]["second"] = at["pulse2"].stimulus
+    if "relay" in at:
+        found["supply"]["mv"] = _MAINS_MV
     if "door" in at:  # a post's contacts are closed to ground while all is well (hw/README.md)
         for pin in ("door", "water"):
             found[pin] |= {"drain": True, "idle": 0}

@@ -15,8 +15,10 @@ from labgrid.step import step
 from fleet.flashing import lines, ports
 from fleet.flashing.console import Console
 from fleet.flashing.errors import FlashError
+from fleet.flashing.hardware import load_node_type
 from fleet.flashing.ports import Port
 from hil.faults import RigFault
+from hil.node import SLEEPERS
 from hil.protocols import BoardLine, Clock, Current, Stimulus
 
 QUIET_S = 15.0  # a node that has said nothing for so long sleeps, as far as its port can tell
@@ -59,10 +61,20 @@ class NodePortDriver(Driver, BoardLine, Clock):
                         f"{self.target.name}: no port has the serial number {wanted.serial!r}:"
                         " kapok ports lists those that are there"
                     )
-                return there[0]
-            return ports.one(wanted.port)
+                return self._bridge(there[0])
+            return self._bridge(ports.one(wanted.port))
         except FlashError as e:
             raise RigFault(f"{self.target.name}: {e}") from None
+
+    def _bridge(self, port: Port) -> Port:
+        """The port; RigFault where deep sleep would take it away."""
+        roles = {load_node_type(name).role for name in self.node.nodes}
+        if port.native_usb and not roles.isdisjoint(SLEEPERS):
+            raise RigFault(
+                f"{self.target.name}: {port.name} is the chip's own USB, which is gone while the "
+                "node sleeps: wire its UART to a USB bridge with DTR and RTS (docs/hil.md)"
+            )
+        return port
 
     @Driver.check_active
     @step()

@@ -56,7 +56,21 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_sessionstart(session: pytest.Session) -> None:
     """No tests of a rig without a rig: a run that skips them all would look green."""
     if not session.config.getoption("collectonly"):
-        rig_of(session.config)
+        _refuse_hands(session.config, rig_of(session.config))
+
+
+def _refuse_hands(config: pytest.Config, rig: Rig) -> None:
+    """UsageError where somebody is to switch a place's power and cannot be asked: a worker of
+    xdist has no terminal, and without -s no test has one.
+    """
+    if config.getoption("capture") == "no" and not config.getoption("numprocesses", None):
+        return
+    targets = rig.environment.config.get_targets()
+    for place in rig.places:
+        if "ManualPowerDriver" in str(targets[place.name].get("drivers")):
+            raise pytest.UsageError(
+                f"{rig.path}: {place.name}: ManualPowerDriver asks somebody: run with -s, -n 0"
+            )
 
 
 @pytest.hookimpl(tryfirst=True)

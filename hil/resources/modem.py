@@ -1,4 +1,4 @@
-"""What a node's modem pins are wired to: the modem twin of this machine, or a modem."""
+"""What a node's modem pins are wired to: the modem twin of this machine."""
 
 import attr
 from labgrid.factory import target_factory
@@ -7,7 +7,6 @@ from labgrid.resource.common import Resource
 from hil.resources.parsed import parsed
 
 _text = attr.validators.instance_of(str)
-_table = attr.validators.instance_of(dict)
 
 
 @target_factory.reg_resource
@@ -27,12 +26,3 @@ class ModemTwinLine(Resource):
         converter=parsed,
         validator=attr.validators.instance_of(dict),
     )
-
-
-@target_factory.reg_resource
-@attr.s(eq=False)
-class CellularModem(Resource):
-    """A real modem of `family` with a SIM of `operator`: nobody controls its air."""
-
-    family: str = attr.ib(validator=_text)
-    operator: str = attr.ib(default="", validator=_text)

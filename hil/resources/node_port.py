@@ -13,7 +13,8 @@ _text = attr.validators.instance_of(str)
 @attr.s(eq=False)
 class NodePort(Resource):
     """A board's port: `port` is a path or a name as `kapok ports` lists them (usb:1-3.2:1.0), or
-    `serial` the number of its USB bridge. `board`: a name of hw/boards.
+    `serial` the number of its USB bridge, which has DTR and RTS: the chip's own USB is gone while
+    a node sleeps. `board`: a name of hw/boards.
     """
 
     board: str = attr.ib(validator=_text)

@@ -32,16 +32,17 @@ class Board:
         self._trains = {}
         self.bus = None
         self.meter = None
+        # What does it, and what may stand beside it.
         self._do = {
-            "wire": self._wire,
-            "pulse": self._pulse,
-            "level": self._level,
-            "relay": self._level,
-            "voltage": self._voltage,
-            "current": self._current,
-            "read": self._read,
-            "bus": self._bus,
-            "meter": self._meter,
+            "wire": (self._wire, ()),
+            "pulse": (self._pulse, ("count", "width_ms", "gap_ms")),
+            "level": (self._level, ("value",)),
+            "relay": (self._level, ("value",)),
+            "voltage": (self._voltage, ("mv",)),
+            "current": (self._current, ("ua",)),
+            "read": (self._read, ()),
+            "bus": (self._bus, bus.KEYS),
+            "meter": (self._meter, ()),
         }
 
     def answer(self, line):
@@ -50,8 +51,11 @@ class Board:
             asked = json.loads(line)
             if not isinstance(asked, dict):
                 raise RequestError("that is no JSON object on one line")
-            for name, do in self._do.items():
+            for name, (do, keys) in self._do.items():
                 if name in asked:
+                    for key in asked:
+                        if key != name and key not in keys:
+                            raise RequestError("%s has no %r here" % (name, key))
                     told = do(asked, name) or {}
                     told["ok"] = True
                     return told
@@ -87,6 +91,8 @@ class Board:
         for train in self._trains.values():
             train.stop()
         self._trains = {}
+        for channel in self._channels.values():
+            channel.rest()
         self._channels = {
             name: channels.made(each) for name, each in wire.get("channels", {}).items()
         }

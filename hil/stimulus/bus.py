@@ -13,6 +13,8 @@ import modbus
 
 _PAUSE_MS = 5  # of silence ends a frame: more than 3.5 characters at 9600 baud
 _LONG_PAUSE_MS = 12  # and at 2400
+# Of a request: what spoils or loses answers is not played here.
+KEYS = ("address", "profile", "protocol", "kind", "baud", "parity", "values", "dead", "delay_ms")
 _PROTOCOLS = ("modbus", "dlt645", "cjt188")
 
 

@@ -1,8 +1,8 @@
 """The wires to the node, by the names of the node's pins: contacts, voltages, and its outputs.
 
 A channel is one of {"pin": n, "idle": 0|1, "drain": true, "second": m}, a contact that drives, or
-only pulls to ground; {"pwm": n, "full_mv": mV behind its filter, "shunt_ohm": of the node};
-{"dac": n, ...}; {"in": n}.
+only pulls to ground; {"pwm": n, "full_mv": mV behind its filter, "shunt_ohm": of the node, "mv":
+at rest}; {"dac": n, ...}; {"in": n}.
 """
 
 import machine
@@ -34,6 +34,9 @@ class Channel:
         """Its level."""
         raise ChannelError("the channel has no level")
 
+    def rest(self) -> None:
+        """As when it was wired."""
+
 
 class Contact(Channel):
     """A digital input of the node."""
@@ -51,6 +54,12 @@ class Contact(Channel):
     def read(self) -> int:
         return self.pin()
 
+    def rest(self) -> None:
+        """Both contacts."""
+        for pin in (self.pin, self.second):
+            if pin is not None:
+                pin(self.idle)
+
 
 class Voltage(Channel):
     """An analogue input of the node."""
@@ -58,6 +67,7 @@ class Voltage(Channel):
     def __init__(self, wire):
         self._full = wire.get("full_mv", _FULL_MV)
         self._shunt = wire.get("shunt_ohm", 150)
+        self._rests = wire.get("mv", 0)
         if "dac" in wire:
             self._write = machine.DAC(machine.Pin(wire["dac"])).write
             self._most = 255
@@ -65,7 +75,7 @@ class Voltage(Channel):
             pwm = machine.PWM(machine.Pin(wire["pwm"]), freq=_PWM_HZ, duty_u16=0)
             self._write = pwm.duty_u16
             self._most = 65535
-        self.set(0)
+        self.rest()
 
     def set(self, millivolts) -> None:
         if not 0 <= millivolts <= self._full:
@@ -75,6 +85,10 @@ class Voltage(Channel):
     def flow(self, microamperes) -> None:
         """What that current leaves over the node's shunt."""
         self.set(microamperes * self._shunt // 1000)
+
+    def rest(self) -> None:
+        """The voltage that the wire began with."""
+        self.set(self._rests)
 
 
 class Output(Channel):

@@ -27,6 +27,7 @@ class Meter:
             self._i2c.writeto_mem(address, _CONFIGURATION, _MODE.to_bytes(2, "big"))
         self._steps = []  # [ms since the beginning, uA, samples]
         self.lost = 0
+        self.missed = 0
         self._began = self._last = time.ticks_ms()
         self._ms = 0  # since the beginning, beyond what ticks can tell
 
@@ -35,12 +36,15 @@ class Meter:
         return max(0, time.ticks_diff(time.ticks_add(self._last, _EVERY_MS), now))
 
     def go(self, now):
-        """Look, when it is time."""
+        """Look, when it is time; where nobody answers on I2C, the step before goes on."""
         if self.due(now):
             return
         self._ms += time.ticks_diff(now, self._last)
         self._last = now
-        self._take(self.look())
+        try:
+            self._take(self.look())
+        except OSError:
+            self.missed += 1
 
     def look(self):
         """uA now."""
@@ -68,9 +72,14 @@ class Meter:
         self._steps.append([self._ms, microamperes, 1])
 
     def read(self):
-        """Steps [ms, uA] since the last call; the newest stays, since it goes on."""
+        """Steps [ms, uA] since the last call; the newest stays, since it goes on. `lost` of them
+        were dropped, the oldest first; `missed` looks were in vain.
+        """
         told = [[ms, total // count] for ms, total, count in self._steps[:_MOST]]
         more = len(self._steps) > _MOST
         self._steps = self._steps[_MOST if more else -1 :]
         lost, self.lost = self.lost, 0
-        return {"steps": told, "more": more, "now_ms": self._ms, "lost": lost}
+        missed, self.missed = self.missed, 0
+        return {
+            "steps": told, "more": more, "now_ms": self._ms, "lost": lost, "missed": missed,
+        }  # fmt: skip

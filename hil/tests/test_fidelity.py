@@ -4,6 +4,7 @@ it is known to differ (docs/hil-fidelity.md).
 
 import pytest
 
+from fleet.flashing.hardware import load_board
 from hil.fidelity import facts
 from hil.node import Node
 
@@ -16,6 +17,6 @@ def test_a_script_is_told_what_is_documented(node: Node, script: str) -> None:
     with node.prompt.visit() as repl:
         virtual = int(repl.execute("import sys; print(sys.maxsize)")) > _WORD
         said = facts.told(repl.execute(facts.text(script)).splitlines())
-    chip = node.board.partition("-")[0]
+    chip = load_board(node.board).chip
     apart = facts.differences(script, chip, said, of="virtual" if virtual else "chip")
     assert not apart, "\n".join(map(str, apart))

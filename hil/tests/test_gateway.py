@@ -86,6 +86,7 @@ def test_a_dead_device_is_told_and_costs_no_reading_of_another(
 
 
 @pytest.mark.requirement("K-GWY-02")
+@pytest.mark.needs("virtual")  # a stimulus board spoils no answers
 @pytest.mark.node("gateway", config=WIRED)
 def test_a_noisy_device_is_asked_again_until_its_answer_is_whole(
     node: Node, fleet: Fleet, stimulus: Stimulus

@@ -16,7 +16,7 @@ from fleet.battery import onboard
 from fleet.paths import firmware_dir
 from hil.current import CurrentTrace
 from hil.fleet import Fleet
-from hil.measuring import CLOSES, OPENS, Measuring, cut
+from hil.measuring import CLOSES, OPENS, Measuring, cut, plateau
 from hil.node import Node
 from hil.protocols import ModemControl
 from hil.pytest_plugin.planning import rig_of
@@ -70,6 +70,7 @@ spin({turns})
 print(utime.ticks_diff(utime.ticks_us(), began))
 """
 TURNS = 200_000
+SPIN_LEAST_US = 100_000  # five looks of the meter
 REST = "import time; time.sleep(1)"
 
 
@@ -147,10 +148,12 @@ def test_what_the_board_draws_computing_and_waiting(
     power = design.of(node.type).chip.power_ma
     assert 0 < idle.mean_ua() < 1500 * power.busy
     measuring.note(node, "time", turn_us=round(took / TURNS, 4))
-    measuring.note(
-        node, "current", busy_ma=round(busy.peak_ua() / 1000, 2),
-        idle_ma=round(idle.mean_ua() / 1000, 2),
-    )  # fmt: skip
+    measuring.note(node, "current", idle_ma=round(idle.mean_ua() / 1000, 2))
+    # On a virtual board the loop takes the PC's time, of which the board's clock knows little.
+    loop = plateau(busy, took) if took >= SPIN_LEAST_US else None
+    if loop is not None:
+        assert 0 < loop.mean_ua() < 1500 * power.busy
+        measuring.note(node, "current", busy_ma=round(loop.mean_ua() / 1000, 2))
 
 
 @pytest.mark.requirement("K-TIM-05")

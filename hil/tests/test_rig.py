@@ -3,12 +3,11 @@
 import pytest
 
 from fleet.flashing.hardware import load_board
-from hil.current import CurrentTrace
 from hil.fleet import Fleet
 from hil.node import Node
 from hil.power import Power
 from hil.protocols import ModemControl, Stimulus
-from hil.tests import design, told
+from hil.tests import told
 
 
 @pytest.mark.requirement("K-GAS-01")
@@ -38,18 +37,6 @@ def test_a_node_without_service_reports_when_it_is_back(
     assert fleet.reported_us(node) == before
     fleet.wait_report(node, 86400)
     assert modem.said("CEREG", at)
-
-
-@pytest.mark.requirement("K-PWR-01")
-@pytest.mark.needs("current-meter")
-def test_a_sleeping_node_draws_little(node: Node, current: CurrentTrace) -> None:
-    node.to("asleep")
-    design.calm(node, 660)
-    node.wait(60)
-    mark = current.mark()
-    node.wait(600)
-    trace = current.since(mark)
-    assert 0 < trace.mean_ua() < 100
 
 
 @pytest.mark.requirement("K-CFG-01")

@@ -1,7 +1,9 @@
 """A stimulus board under a rig's control, over its serial port: firmware, driver, labgrid."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import attr
@@ -80,12 +82,49 @@ def test_a_board_that_is_not_there_or_answers_nothing_is_a_fault_of_the_rig(
         stimulus.target.activate(stimulus)
 
 
+SECOND = 1_000_000
+
+
+class LateLine:
+    """A serial port on which an answer to whoever had it before is still on its way."""
+
+    def __init__(self) -> None:
+        self.on_way = [b'{"ok": true}\n']
+
+    def open(self) -> None: ...
+    def close(self) -> None: ...
+    def flush(self) -> None: ...
+    def reset_input_buffer(self) -> None: ...
+
+    def write(self, data: bytes) -> None:
+        for line in filter(None, data.split(b"\n")):
+            error = b'{"error": "a stimulus is one of wire"}\n'
+            self.on_way.append(error if line == b"{}" else b'{"ok": true, "version": 1}\n')
+
+    def read_until(self, _end: bytes) -> bytes:
+        return self.on_way.pop(0) if self.on_way else b""
+
+
+def test_an_answer_to_somebody_else_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = LateLine()
+    monkeypatch.setattr("serial.Serial", lambda: line)
+    stimulus = driver("/dev/ttyACM9")
+    stimulus.target.activate(stimulus)
+    assert stimulus.do(level="cover", value=1)["ok"]
+    stimulus.target.deactivate(stimulus)
+    assert line.on_way == [], "nor is one left for whoever comes next"
+
+
 @target_factory.reg_driver
 @attr.s(eq=False)
 class Metering(StimulusDriver):
-    """A stimulus board whose meter has steps to tell."""
+    """A stimulus board whose meter has steps to tell, of which it keeps 400: as the real one."""
 
-    told: list[dict[str, Any]]
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        self.steps: list[tuple[int, int]] = []
+        self.now_ms = self.lost = self.missed = 0
+        self.asked = threading.Semaphore(0)
 
     def on_activate(self) -> None:
         pass
@@ -93,25 +132,87 @@ class Metering(StimulusDriver):
     def on_deactivate(self) -> None:
         pass
 
-    def do(self, **asked: Any) -> dict[str, Any]:
-        assert asked == {"meter": "read"}
-        return self.told.pop(0)
+    def draw(self, ua: int, ms: int) -> None:
+        with self._turn:
+            self.steps.append((self.now_ms, ua))
+            self.lost += len(self.steps) > 400
+            self.steps = self.steps[-400:]
+            self.now_ms += ms
+
+    def meter(self) -> dict[str, Any]:
+        with self._turn:
+            told, more = self.steps[:100], len(self.steps) > 100
+            self.steps = self.steps[100:] if more else self.steps[-1:]
+            lost, self.lost = self.lost, 0
+            missed, self.missed = self.missed, 0
+            self.asked.release()
+            return {"steps": told, "more": more, "now_ms": self.now_ms, "lost": lost,
+                    "missed": missed}  # fmt: skip
 
 
-def test_the_steps_of_a_meter_are_put_together() -> None:
+@pytest.fixture
+def metered(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Metering, CurrentDriver]]:
+    """A meter and its driver, whose clock is the meter's; nothing is fetched unasked."""
+    monkeypatch.setattr("hil.drivers.current.EVERY_S", 3600.0)
     target = Target("bench-1")
     part(StimulusBoard, target, port="/dev/null")
     board = part(Metering, target)
-    board.told = [
-        {"steps": [[0, 17]], "more": False, "now_ms": 20_000, "lost": 0},
-        {"steps": [[0, 18], [5000, 90_000]], "more": True, "now_ms": 20_000, "lost": 0},
-        {"steps": [[5000, 91_000], [6000, 17]], "more": False, "now_ms": 20_001, "lost": 2},
-    ]
+    clock = SimpleNamespace(time_ns=lambda: (10**9 + board.now_ms) * 1_000_000)
+    monkeypatch.setattr("hil.drivers.current.time", clock)
     meter = part(CurrentDriver, target)
     target.activate(meter)
+    yield board, meter
+    target.deactivate(meter)
+
+
+def test_the_steps_of_a_meter_are_put_together(metered: tuple[Metering, CurrentDriver]) -> None:
+    board, meter = metered
+    begun = meter.mark()
+    board.draw(17, 5000)
+    board.draw(90_000, 500)
     mark = meter.mark()
-    found = list(meter.samples(mark - 16_000_000))
-    assert [ua for _, ua in found] == [18, 91_000, 17]
-    assert found[0][0] == mark - 16_000_000
-    assert found[2][0] - found[1][0] == pytest.approx(1_000_000, abs=50_000)
-    assert meter.lost == 2
+    board.steps[-1] = (5000, 91_000)  # it goes on, with another mean
+    board.now_ms += 500
+    board.draw(17, 1000)
+    assert list(meter.samples(mark)) == [(mark, 91_000), (mark + SECOND // 2, 17)]
+    assert list(meter.samples(begun)) == [
+        (begun, 17), (begun + 5 * SECOND, 91_000), (begun + 6 * SECOND, 17),
+    ]  # fmt: skip
+    board.missed = 3  # one of fifty a second
+    assert len(list(meter.samples(begun))) == 3
+
+
+@pytest.mark.parametrize("loss", ["overrun", "silence"])
+def test_a_trace_that_lacks_steps_is_a_fault_of_the_rig(
+    metered: tuple[Metering, CurrentDriver], loss: str
+) -> None:
+    board, meter = metered
+    mark = meter.mark()
+    for step in range(401 if loss == "overrun" else 1):
+        board.draw(1000 * step, 20)
+    board.missed = 50 if loss == "silence" else 0
+    with pytest.raises(RigFault, match="bench-1: the trace of the current lacks steps"):
+        meter.samples(mark)
+    mark = meter.mark()
+    board.draw(17, 1000)
+    assert [ua for _, ua in meter.samples(mark)][-1] == 17, "what comes later is whole"
+
+
+def test_the_steps_are_fetched_while_nobody_asks(
+    metered: tuple[Metering, CurrentDriver], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board, meter = metered
+    monkeypatch.setattr("hil.drivers.current.EVERY_S", 0.01)
+    meter.target.deactivate(meter)
+    meter.target.activate(meter)
+    mark = meter.mark()
+    for _ in range(10):
+        for step in range(100):
+            board.draw(1000 * step, 20)
+        while board.asked.acquire(blocking=False):
+            pass
+        assert board.asked.acquire(timeout=60)
+        assert board.asked.acquire(timeout=60), "one that began behind the last step"
+    assert len(list(meter.samples(mark))) == 1000
+    with pytest.raises(RigFault, match="lacks steps"):
+        meter.samples(mark - 1)

@@ -65,6 +65,22 @@ async def test_contacts_voltages_and_currents_are_set_and_outputs_read(tmp_path:
         assert (await rig.ask(read="valve_open"))["value"] == 1
 
 
+async def test_what_was_wired_before_rests_when_it_is_wired_anew(tmp_path: Path) -> None:
+    channels = {**CHANNELS, "battery": {"pwm": 11, "mv": 1800}}
+    async with stimulator(tmp_path) as rig:
+        await rig.ask(wire={"channels": channels})
+        assert rig.board.pins.duty(11) == 1800 * 65535 // 3300, "a cell is not empty at first"
+        await rig.ask(level="cover", value=1)
+        await rig.ask(level="door", value=0)
+        await rig.ask(level="pulse", value=1)
+        await rig.ask(voltage="level", mv=1650)
+        await rig.ask(voltage="battery", mv=900)
+        await rig.ask(wire={})
+        assert [rig.board.pins.level(pin) for pin in (4, 5, 6, 7)] == [0, 0, 0, 1]
+        assert rig.board.pins.duty(9) == 0
+        assert rig.board.pins.duty(11) == 1800 * 65535 // 3300
+
+
 async def test_any_line_has_an_answer_and_the_board_goes_on(tmp_path: Path) -> None:
     async with stimulator(tmp_path) as rig:
         await rig.ask(wire=WIRE)
@@ -80,6 +96,8 @@ async def test_any_line_has_an_answer_and_the_board_goes_on(tmp_path: Path) -> N
             ('{"voltage": "level", "mv": 3301}', "0 to 3300 mV"),
             ('{"bus": "list"}', "no RS-485 line is wired"),
             ('{"meter": "read"}', "no meter is wired"),
+            ('{"bus": "set", "address": "17", "spoil_every": 2}', "bus has no 'spoil_every' here"),
+            ('{"level": "cover", "value": 1, "bounce": 3}', "level has no 'bounce' here"),
             ('{"level": ["cover"]}', "TypeError"),
             ('{"wire": {"channels": {"x": {}}}}', "pin, pwm, dac or in"),
             ('{"wire": {"channels": {"x": {"dac": 25}}}}', "DAC"),
@@ -177,4 +195,12 @@ async def test_the_meter_keeps_a_step_for_each_change_over_two_ranges(tmp_path: 
         assert (told["more"], told["lost"]) == (False, 0)
         again = await rig.ask(meter="read")
         assert [ua for _, ua in again["steps"]] == [17], "the newest step goes on"
+        assert again["missed"] == 0
         rig.board.i2c.dead = True
+        await rig.board.run_for(SECOND)
+        assert "OSError" in (await rig.ask(meter="look"))["error"]
+        rig.board.i2c.dead = False
+        await draw(30, 1)
+        told = await rig.ask(meter="read")
+        assert [ua for _, ua in told["steps"]] == [17, 30], "it lives, and measures again"
+        assert 40 <= told["missed"] <= 55

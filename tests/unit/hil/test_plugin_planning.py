@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hil_rig import PLUGIN, outcomes, prepare, run
+from hil_rig import PLUGIN, RIG_OPTIONS, outcomes, prepare, run
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,6 +48,39 @@ def test_good(node): pass
         "requirements: 2 proved",
         "  not tested: K-LMP-01",
     ])  # fmt: skip
+
+
+@pytest.mark.parametrize("options", [(), ("-s", "-n", "2"), ("-n", "2")])
+def test_somebody_who_switches_power_must_be_there_to_be_asked(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    prepare(pytester, monkeypatch, """
+import pytest
+@pytest.mark.requirement("K-REG-01")
+def test_good(node): pass
+""")  # fmt: skip
+    rig = pytester.path / "rig.yaml"
+    rig.write_text(rig.read_text() + "    drivers: {ManualPowerDriver: {}}\n")
+    refused = pytester.runpytest_subprocess(*PLUGIN, *RIG_OPTIONS, *options)
+    assert refused.ret == pytest.ExitCode.USAGE_ERROR
+    refused.stderr.fnmatch_lines(["*rig.yaml: lamp-1: ManualPowerDriver asks somebody: *-s*-n 0"])
+    elsewhere = pytester.runpytest_subprocess(
+        *PLUGIN, *RIG_OPTIONS, *options, "--place", "meter-1"
+    )
+    assert elsewhere.ret == pytest.ExitCode.OK
+
+
+def test_somebody_at_the_terminal_switches_power(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(pytester, monkeypatch, """
+import pytest
+@pytest.mark.requirement("K-REG-01")
+def test_good(node): pass
+""")  # fmt: skip
+    rig = pytester.path / "rig.yaml"
+    rig.write_text(rig.read_text() + "    drivers: [ManualPowerDriver: {}]\n")
+    assert run(pytester, "-s").ret == pytest.ExitCode.OK
 
 
 def test_what_the_rig_lacks_is_skipped_with_a_reason(

@@ -14,6 +14,9 @@ from fleet.flashing.hardware import boards, load_board
 from hil import check, share, wiring
 from hil.inventory import load
 from hil.resources import StimulusBoard
+from hil.virtual.bench.post import Post
+from hil.virtual.board import VirtualBoard
+from hil.virtual.fittings import Fittings
 
 ROOT = Path(__file__).parents[3]
 RIGS = sorted((ROOT / "hil" / "rigs").glob("*.yaml"))
@@ -143,6 +146,21 @@ def test_each_pin_of_each_board_has_a_far_end_of_its_own(name: str) -> None:
     assert len(set(own)) == len(own)
     # ESP32-S3 datasheet, table 2-1: straps, USB, flash and PSRAM, UART0.
     assert not {0, 3, 45, 46, 19, 20, *range(26, 38), 43, 44} & set(there)
+
+
+@pytest.mark.parametrize("name", boards())
+async def test_a_bench_begins_with_the_voltages_of_the_virtual_rig(
+    name: str, tmp_path: Path
+) -> None:
+    board = load_board(name)
+    virtual = VirtualBoard(tmp_path, bytes(6), chip=board.chip)
+    Fittings(virtual, board.node_pins)
+    if {"relay", "dim"} <= board.node_pins.keys():
+        Post(virtual, board.node_pins)
+    for pin, wire in wiring.channels(board).items():
+        if "pwm" in wire:
+            begins = virtual.pins.microvolts.get(board.node_pins[pin], 0) // 1000
+            assert wire.get("mv", 0) == begins, pin
 
 
 def test_a_pin_that_nobody_knows_is_refused() -> None:

@@ -12,11 +12,14 @@ import rig_fakes
 from labgrid import Target
 from rig_parts import part
 
+from fleet.flashing.ports import Port
 from hil.current import Trace
-from hil.drivers import NodeConsoleDriver
+from hil.drivers import NodeConsoleDriver, NodePortDriver, node_port
 from hil.drivers.console import NotSeen
 from hil.faults import RigFault
+from hil.measuring import plateau
 from hil.processes import Program
+from hil.resources import NodePort
 
 
 @pytest.fixture
@@ -92,6 +95,44 @@ def test_a_program_that_does_not_start_is_the_rigs_fault_with_its_last_words(
 ) -> None:
     with pytest.raises(RigFault, match=r"kapok serve did not start .*--port"):
         Program(["serve", "--port", "none"], tmp_path / "log", {"KAPOK_DATA": str(tmp_path)})
+
+
+@pytest.mark.parametrize(
+    ("nodes", "usb", "refused"),
+    [
+        (["gas-meter"], "303a:1001", True),
+        (["gas-meter"], "1a86:55d3", False),
+        (["lamppost", "gateway"], "303a:1001", False),
+    ],
+)
+def test_a_port_that_sleep_takes_away_is_refused(
+    monkeypatch: pytest.MonkeyPatch, nodes: list[str], usb: str, refused: bool
+) -> None:
+    monkeypatch.setattr(node_port, "PLUGGED_S", 0)
+    port = Port("usb:1-3.2:1.0", "/dev/ttyACM7", "usb:1-3", serial_number="0123", usb=usb)
+    monkeypatch.setattr("fleet.flashing.ports.usb_ports", lambda: [port])
+    target = Target("paper-4")
+    part(NodePort, target, board="esp32s3-bc660k", nodes=nodes, serial="0123")
+    driver: Any = part(NodePortDriver, target)
+    target.activate(driver)
+    if refused:
+        with pytest.raises(RigFault, match=r"paper-4: .* is the chip's own USB"):
+            driver.port()
+    else:
+        assert driver.port() == port
+
+
+def test_a_loop_draws_its_mean_and_no_inrush() -> None:
+    """700 mA for 5 ms as the line is typed, then a second of 50 and 54 mA, then it waits."""
+    trace = Trace(
+        [(0, 20_000), (100_000, 700_000), (105_000, 20_000), (400_000, 50_000),
+         (900_000, 54_000), (1_400_000, 20_000)], 2_000_000,
+    )  # fmt: skip
+    found = plateau(trace, 1_000_000)
+    assert found is not None
+    assert (found.begin_us, found.end_us) == (400_000, 1_400_000)
+    assert found.mean_ua() == pytest.approx(52_000)
+    assert plateau(Trace([(0, 31_710), (10_000, 47_010)], 18_000), 178_000) is None
 
 
 def test_a_trace_has_mean_charge_and_picture(tmp_path: Path) -> None:

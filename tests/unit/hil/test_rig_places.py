@@ -9,7 +9,8 @@ from labgrid.exceptions import InvalidConfigError
 from labgrid.remote.client import UserError
 
 from hil.faults import RigFault
-from hil.places import Lock, Places
+from hil.locks import Lock
+from hil.places import Places
 
 
 class Holder:
@@ -20,7 +21,7 @@ class Holder:
 
     def hold(self, name: str) -> Lock:
         self.held.append(name)
-        return Lock(name, -1)
+        return Lock(name, ())
 
     def let_go(self, held: Lock) -> None:
         self.held.remove(held.name)
