@@ -61,6 +61,9 @@ class Place:
     def begin(self) -> None:
         """Before a test: as new but for its flash, and all that it has in use."""
         self.strategy.begin()
+        # Its trace begins anew behind: a stimulus board that is wired anew has a new meter.
+        if (current := self.driver(Current)) is not None:
+            self.target.deactivate(current)
         for old in (self.driver(ModemControl), self.driver(Stimulus)):
             if old is not None:
                 old.renew()
