@@ -140,7 +140,7 @@ def start(order: int, person: str, queue: Path | None, as_json: bool) -> None:
 @work.command()
 @click.argument("order", type=click.IntRange(1))
 @click.option("--old", required=True, help="Scan of what was there: label, IMEI, or id.")
-@click.option("--new", default="", help="Scan of what was put in; empty: the same, or nothing.")
+@click.option("--new", default="", help="Scan of what was put in; empty: as the path has it.")
 @click.option(
     "--mode", type=click.Choice(["beside", "instead"]), default="beside", show_default=True,
     help="Whether the old one stays for a dual run.",

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from fleet.migration import cutover, dualrun, labels, ledger, moves, states, work_acts
+from fleet.migration import cutover, dualrun, labels, ledger, moves, paths, states, work_acts
 from fleet.migration.adopting import registers_of
 from fleet.migration.breaches import LedgerError
 from fleet.migration.desk import Desk
@@ -147,7 +147,7 @@ def _done(desk: Desk, row: WorkOrder, act: Done) -> str:
     desk.session.flush()
     if row.kind == "back":
         return _back(desk, item, act)
-    new = labels.terminal(desk.session, act.new).id if act.new else ""
+    new = _came(desk, item, act)
     if new == old.id or not new:
         mode = SAME
     elif act.mode in (BESIDE, INSTEAD):
@@ -167,6 +167,17 @@ def _done(desk: Desk, row: WorkOrder, act: Done) -> str:
     dualrun.install(desk, [put])
     _note_photo(desk, item, row)
     return f"order {row.id}: {new or 'nothing'} is in place ({mode})"
+
+
+def _came(desk: Desk, item: MigrationItem, act: Done) -> str:
+    """The id of what is in place now; empty only where the path says that nothing comes."""
+    if act.new:
+        return labels.terminal(desk.session, act.new).id
+    if item.path == paths.RETIRE:
+        return ""
+    if item.path in paths.SAME_TERMINAL:
+        return item.old_terminal_id
+    raise LedgerError(f"order {act.order} is a {item.path}: scan what was put in: --new LABEL")
 
 
 def _back(desk: Desk, item: MigrationItem, act: Done) -> str:

@@ -26,8 +26,9 @@ class Start(NamedTuple):
 
 
 class Done(NamedTuple):
-    """An order was carried out. `old` and `new` are scans, `new` empty where nothing came;
-    `final` and `initial` what their dials showed, empty where nobody could read them.
+    """An order was carried out. `old` and `new` are scans, `new` empty where by its item's
+    path the same terminal stays, or nothing comes; `final` and `initial` what their dials showed,
+    empty where nobody could read them.
 
     `unit`, `decimals`, `modulus` tell how the new one's register is read; unit empty: as its
     quantity; modulus 0: it never begins anew.

@@ -1,0 +1,92 @@
+"""Work orders as technicians tell them: what an act may leave out, and what it never may."""
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ledger_rig import HOUR, Town, keys
+from sqlalchemy import update
+
+from fleet.migration import audit, cutover, states, work
+from fleet.migration.breaches import LedgerError
+from fleet.migration.states import Actor
+from fleet.migration.tables import MigrationItem
+from fleet.migration.work_acts import Done
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Iterator[Town]:
+    made = Town(tmp_path)
+    yield made
+    made.close()
+
+
+def ready(town: Town, path: str) -> int:
+    """A meter that has reported is ready on this path; its order."""
+    town.days(3, town.old())
+    town.ready()  # before its path is named, which would ask for checks
+    with town.database.begin() as session:
+        session.execute(update(MigrationItem).values(path=path))
+    town.now += HOUR
+    with town.database.read() as session:
+        (order,) = work.orders(session, town.programme)
+    return order.id
+
+
+def done(town: Town, order: int, **more: Any) -> str:
+    act = Done(str(uuid.uuid4()), town.now, "Chen", order, town.old(), **more)
+    with town.desk(Actor.TECHNICIAN, "Chen") as desk:
+        return work.take_in(desk, act).said
+
+
+@pytest.mark.parametrize("path", ["configuration", "esim-profile", "sim-swap", "module-swap"])
+def test_a_terminal_that_stays_need_not_be_scanned_twice(town: Town, path: str) -> None:
+    """Told without --new its register would be retired, and all that flows afterwards be lost."""
+    old = town.old()
+    first = town.flowed[town.assets[0]] + 700
+    done(town, ready(town, path))
+    assert town.item().new_terminal_id == old
+    assert not town.judge()[0].passed
+    town.days(3, old)
+    assert town.judge()[0].passed
+    town.cut_over()
+    town.days(3, old)
+    town.freeze()
+    used = sum(line.to_index - line.from_index for line in town.lines())
+    assert used == town.flowed[town.assets[0]] - first
+    found = audit.audit(town.database, "2g", keys())
+    assert found.breach is None
+
+
+def test_sabotage_of_the_path_loses_what_flows(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What an empty scan came to before its path was asked."""
+    first = town.flowed[town.assets[0]] + 700
+    monkeypatch.setattr(work, "_came", lambda *_: "")
+    done(town, ready(town, "sim-swap"))
+    assert town.judge()[0].passed
+    town.cut_over()
+    town.days(3, town.old())
+    town.freeze()
+    used = sum(line.to_index - line.from_index for line in town.lines())
+    assert used == town.flowed[town.assets[0]] - first - 3 * 700
+
+
+def test_only_what_is_retired_may_end_with_nothing(town: Town) -> None:
+    order = ready(town, "retire")
+    assert "nothing is in place" in done(town, order)
+    assert town.judge()[0].passed
+    with town.desk(Actor.PERSON, "Li Wei") as desk:
+        cutover.cut_over(desk, town.items)
+    assert town.segments()[-1].to_us is not None
+
+
+@pytest.mark.parametrize("path", ["replacement", "gateway-bridge", "a-path-of-theirs"])
+def test_what_was_put_in_is_scanned(town: Town, path: str) -> None:
+    order = ready(town, path)
+    with pytest.raises(LedgerError, match=f"is a {path}: scan what was put in"):
+        done(town, order)
+    assert town.state() == states.READY
