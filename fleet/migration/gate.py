@@ -150,7 +150,8 @@ def _compare(
                 f"apart at {when} us: old counted {index}, new {low} to {high}",
             )
         compared.append(when)
-    span_s = (compared[-1] - swap.at_us) // US if compared else 0
+    # What was seen to agree counts, whatever time a visit was told to be of.
+    span_s = (compared[-1] - max(swap.at_us, compared[0])) // US if compared else 0
     if len(compared) < limits.compared or span_s < limits.dual_s:
         return False, f"waits: {len(compared)} readings agree over {span_s} s"
     return True, f"{len(compared)} readings over {span_s} s agree within {tolerance}"

@@ -19,7 +19,7 @@ from fleet.migration.work_acts import Act, Done, Start, dial
 from fleet.registry.tables import Asset, FieldAct, Site, Terminal
 
 PAGE = 1000
-AHEAD_US = 600 * 1_000_000  # a laptop's clock may be so far ahead of the fleet's
+AHEAD_US = 600 * 1_000_000  # a laptop's clock may be so far off the fleet's
 OPEN = ("open", "started")
 
 
@@ -116,6 +116,9 @@ def take_in(desk: Desk, act: Act) -> Taken:
         raise LedgerError(f"there is no work order {act.order}: kapok migrate work list")
     if row.state not in OPEN:
         raise LedgerError(f"work order {act.order} is {row.state} already")
+    if act.at_us < row.made_us - AHEAD_US:
+        # A visit of long ago would have its dual run behind it.
+        raise LedgerError(f"the act {act.id} is older than its order: set the laptop's clock")
     said = _start(row, act) if isinstance(act, Start) else _done(desk, row, act)
     desk.session.add(
         FieldAct(

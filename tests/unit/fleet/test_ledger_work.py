@@ -9,7 +9,7 @@ import pytest
 from ledger_rig import HOUR, Town, keys
 from sqlalchemy import update
 
-from fleet.migration import audit, cutover, states, work
+from fleet.migration import audit, cutover, states, work, work_acts
 from fleet.migration.breaches import LedgerError
 from fleet.migration.states import Actor
 from fleet.migration.tables import MigrationItem
@@ -90,3 +90,32 @@ def test_what_was_put_in_is_scanned(town: Town, path: str) -> None:
     with pytest.raises(LedgerError, match=f"is a {path}: scan what was put in"):
         done(town, order)
     assert town.state() == states.READY
+
+
+@pytest.mark.parametrize("at_us", [1, "before its order"])
+def test_attack_a_wrong_clock_skips_no_dual_run(town: Town, at_us: Any) -> None:
+    """A visit of 1970 had 50 years of a dual run behind it."""
+    order = ready(town, "replacement")
+    new = town.add_terminal()
+    before = town.now - HOUR - work.AHEAD_US - 1
+    act = Done(str(uuid.uuid4()), 1 if at_us == 1 else before, "Chen", order, town.old(), new)
+    for wrong in (act, work_acts.Start(act.id, act.at_us, "Chen", order)):
+        with (
+            town.desk(Actor.TECHNICIAN, "Chen") as desk,
+            pytest.raises(LedgerError, match="set the laptop's clock"),
+        ):
+            work.take_in(desk, wrong)
+    assert town.state() == states.READY
+
+
+def test_attack_a_visit_of_long_ago_has_no_dual_run_behind_it(town: Town) -> None:
+    """Whatever the visit says: what was seen to agree is what counts."""
+    town.days(3, town.old())
+    town.ready()
+    new = town.add_terminal()
+    town.install(new, dials=False, at_us=1)
+    for _ in range(5):
+        town.now += HOUR // 20
+        town.report(town.old(), new)
+    (verdict,) = town.judge()
+    assert (verdict.passed, verdict.text) == (False, "waits: 4 readings agree over 540 s")
