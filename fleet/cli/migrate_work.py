@@ -155,13 +155,15 @@ def start(order: int, person: str, queue: Path | None, as_json: bool) -> None:
     help="Photo of both dials; its path and SHA-256 are noted.",
 )  # fmt: skip
 @click.option("--note", default="", help="What else there is to say.")
+@click.option("--iccid", default="", help="Of the card or profile that came into the same one.")
 @person_option
 @_queue
 @json_option
 @one_line_errors
 def done(
     order: int, old: str, new: str, mode: str, final: str, initial: str, unit: str, decimals: int,
-    modulus: int, photo: Path | None, note: str, person: str, queue: Path | None, as_json: bool,
+    modulus: int, photo: Path | None, note: str, iccid: str, person: str, queue: Path | None,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Tell that an order was carried out: scan old and new, read both dials, take a photo.
 
@@ -175,7 +177,7 @@ def done(
     path, sha256 = field_acts.photo(photo)
     act = Done(
         new_id(), now_us(), field_acts.who(person), order, old, new, mode, final, initial, unit,
-        decimals, modulus, path, sha256, note,
+        decimals, modulus, path, sha256, note, iccid,
     )  # fmt: skip
     _do(check(Done, act._asdict()), queue, as_json)
 

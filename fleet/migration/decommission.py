@@ -1,4 +1,6 @@
-"""A terminal is let go: its keys are revoked, its SIM is to be cancelled, platforms forget it."""
+"""A terminal is let go: its keys are revoked, its SIM is to be cancelled, platforms forget it. Of
+one that stays the card goes that was taken out.
+"""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -9,7 +11,7 @@ from sqlalchemy.orm import Session
 from fleet.identity.errors import IdentityError
 from fleet.identity.operations import revoke
 from fleet.identity.tables import Certificate
-from fleet.migration import moves, states
+from fleet.migration import cards, moves, states
 from fleet.migration.breaches import LedgerError
 from fleet.migration.desk import Desk
 from fleet.migration.dualrun import SAME
@@ -63,7 +65,9 @@ def decommission(desk: Desk, item_ids: Sequence[int]) -> list[int]:
             "alias": terminal.imei or terminal.id,
         }  # fmt: skip
         evidence_id = desk.note("decommission", body, item_id=item.id, asset_id=item.asset_id)
-        rows.append(_row(item, terminal, revoked, desk.now_us, evidence_id))
+        alias = terminal.imei or terminal.id
+        rows.append(_row(item, terminal.iccid, alias, revoked, desk.now_us, evidence_id))
+    rows += _cards(desk, [item for item in items if item not in gone])
     desk.store_evidence()
     if rows:
         desk.session.execute(insert(Decommissioned), rows)
@@ -83,7 +87,7 @@ def asked(session: Session, after: int = 0, limit: int = PAGE) -> list[Asked]:
         .where(
             Decommissioned.item_id > after,
             (Decommissioned.iccid.is_not(None) & Decommissioned.sim_confirmed_us.is_(None))
-            | Decommissioned.alias_confirmed_us.is_(None),
+            | (Decommissioned.alias.is_not(None) & Decommissioned.alias_confirmed_us.is_(None)),
         )
         .order_by(Decommissioned.item_id)
         .limit(min(limit, PAGE))
@@ -133,11 +137,29 @@ def _revoke(session: Session, terminal_id: str) -> int:
         raise LedgerError(str(e)) from None
 
 
+def _cards(desk: Desk, items: Sequence[MigrationItem]) -> list[dict[str, Any]]:
+    """Of terminals that stay, the rows of the cards that were taken out of them."""
+    rows = []
+    for item_id, iccid in cards.out(desk, items).items():
+        item = next(one for one in items if one.id == item_id)
+        terminal = desk.session.get_one(Terminal, item.old_terminal_id)
+        if terminal.iccid == iccid:
+            raise LedgerError(
+                f"item {item.id}: card {iccid} is in {terminal.id} again by the registry: tell "
+                "which card it has before the old one is cancelled"
+            )
+        body = {"terminal": terminal.id, "iccid": iccid, "sim_cancel_asked": True, "revoked": 0}
+        evidence_id = desk.note("decommission", body, item_id=item.id, asset_id=item.asset_id)
+        rows.append(_row(item, iccid, None, 0, desk.now_us, evidence_id))
+    return rows
+
+
 def _row(
-    item: MigrationItem, terminal: Terminal, revoked: int, now_us: int, evidence_id: int
-) -> dict[str, Any]:
+    item: MigrationItem, iccid: str | None, alias: str | None, revoked: int, now_us: int,
+    evidence_id: int,
+) -> dict[str, Any]:  # fmt: skip
     return {
-        "item_id": item.id, "terminal_id": terminal.id, "at_us": now_us, "iccid": terminal.iccid,
-        "sim_confirmed_us": None, "alias": terminal.imei or terminal.id,
-        "alias_confirmed_us": None, "revoked": revoked, "evidence_id": evidence_id,
+        "item_id": item.id, "terminal_id": item.old_terminal_id, "at_us": now_us, "iccid": iccid,
+        "sim_confirmed_us": None, "alias": alias, "alias_confirmed_us": None, "revoked": revoked,
+        "evidence_id": evidence_id,
     }  # fmt: skip

@@ -183,7 +183,7 @@ def _alone(
     ends = [swap.at_us, *(span.last_us for span in spans)]
     begins = [*(span.first_us for span in spans), now_us]
     gap_s = max(begin - end for end, begin in zip(ends, begins, strict=True)) // US
-    count, span_s = sum(span.count for span in spans), (ends[-1] - swap.at_us) // US
+    count, span_s = sum(span.readings for span in spans), (ends[-1] - swap.at_us) // US
     if gap_s > limits.gap_s:
         return False, f"apart: {gap_s} s without a reading"
     if count < limits.compared or span_s < limits.dual_s:

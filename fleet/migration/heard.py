@@ -19,7 +19,7 @@ class Span(NamedTuple):
 
     first_us: int
     last_us: int
-    count: int
+    readings: int
 
 
 def since(

@@ -5,7 +5,17 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from fleet.migration import cutover, dualrun, labels, ledger, moves, paths, states, work_acts
+from fleet.migration import (
+    cards,
+    cutover,
+    dualrun,
+    labels,
+    ledger,
+    moves,
+    paths,
+    states,
+    work_acts,
+)
 from fleet.migration.adopting import registers_of
 from fleet.migration.breaches import LedgerError
 from fleet.migration.desk import Desk
@@ -168,6 +178,10 @@ def _done(desk: Desk, row: WorkOrder, act: Done) -> str:
             new_raw=dial(act.initial, meaning.decimals) if act.initial else None,
         )  # fmt: skip
     dualrun.install(desk, [put])
+    if mode == SAME and new:
+        cards.changed(desk, item, act.iccid)
+    elif act.iccid:
+        raise LedgerError(f"order {row.id}: --iccid is of a card for a terminal that stays")
     _note_photo(desk, item, row)
     return f"order {row.id}: {new or 'nothing'} is in place ({mode})"
 

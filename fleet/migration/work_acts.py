@@ -31,7 +31,8 @@ class Done(NamedTuple):
     empty where nobody could read them.
 
     `unit`, `decimals`, `modulus` tell how the new one's register is read; unit empty: as its
-    quantity; modulus 0: it never begins anew.
+    quantity; modulus 0: it never begins anew. `iccid`: of the card that came into a terminal that
+    stays.
     """
 
     id: str
@@ -49,6 +50,7 @@ class Done(NamedTuple):
     photo: str = ""
     photo_sha256: str = ""
     note: str = ""
+    iccid: str = ""
 
 
 Act = Start | Done

@@ -9,11 +9,16 @@ import pytest
 from ledger_rig import HOUR, Town, keys
 from sqlalchemy import update
 
-from fleet.migration import audit, cutover, states, work, work_acts
+from fleet.migration import audit, cutover, decommission, states, work, work_acts
 from fleet.migration.breaches import LedgerError
 from fleet.migration.states import Actor
+from fleet.migration.swap_tables import PreflightCheck
 from fleet.migration.tables import MigrationItem
 from fleet.migration.work_acts import Done
+from fleet.registry.labels import LabelError
+from fleet.registry.tables import Terminal
+
+OLD_CARD, NEW_CARD = "89860318040000000012", "89860318040000000020"
 
 
 @pytest.fixture
@@ -119,3 +124,103 @@ def test_attack_a_visit_of_long_ago_has_no_dual_run_behind_it(town: Town) -> Non
         town.report(town.old(), new)
     (verdict,) = town.judge()
     assert (verdict.passed, verdict.text) == (False, "waits: 4 readings agree over 540 s")
+
+
+def card(town: Town, set_to: str = "") -> str | None:
+    with town.database.begin() as session:
+        terminal = session.get_one(Terminal, town.old())
+        terminal.iccid = set_to or terminal.iccid
+        return terminal.iccid
+
+
+def asked(town: Town) -> list[tuple[str, str]]:
+    with town.database.read() as session:
+        return [(one.iccid, one.alias) for one in decommission.asked(session)]
+
+
+def let_go(town: Town) -> None:
+    town.days(3, town.old())
+    assert town.judge()[0].passed
+    town.cut_over()
+    town.days(1, town.old())
+    town.freeze()
+    town.settle()
+    town.days(11, town.old())
+    town.decommission()
+
+
+@pytest.mark.parametrize("path", ["sim-swap", "esim-profile"])
+@pytest.mark.parametrize("iccid", [NEW_CARD, ""])
+def test_the_card_that_was_taken_out_is_cancelled(town: Town, path: str, iccid: str) -> None:
+    """It was paid for ever, since its terminal stays."""
+    card(town, OLD_CARD)
+    done(town, ready(town, path), iccid=iccid)
+    assert card(town) == (iccid or None)
+    let_go(town)
+    assert asked(town) == [(OLD_CARD, "")]
+    with town.desk(Actor.PERSON, "Li Wei") as desk:
+        assert decommission.confirm(desk, "sim", OLD_CARD) == 1
+    assert asked(town) == []
+    with town.database.read() as session:
+        assert session.get_one(Terminal, town.old()).state == "active"
+    assert audit.audit(town.database, "2g", keys()).breach is None
+
+
+def test_a_card_that_stays_is_never_cancelled(town: Town) -> None:
+    card(town, OLD_CARD)
+    done(town, ready(town, "configuration"))
+    let_go(town)
+    assert asked(town) == []
+    assert card(town) == OLD_CARD
+
+
+def test_a_card_that_the_registry_has_again_is_not_cancelled_blindly(town: Town) -> None:
+    card(town, OLD_CARD)
+    done(town, ready(town, "sim-swap"))
+    card(town, OLD_CARD)
+    with pytest.raises(LedgerError, match=f"card {OLD_CARD} is in .* again"):
+        let_go(town)
+    card(town, NEW_CARD)
+    town.decommission()
+    assert asked(town) == [(OLD_CARD, "")]
+
+
+def test_a_rollback_brings_the_old_card_back(town: Town) -> None:
+    card(town, OLD_CARD)
+    done(town, ready(town, "sim-swap"), iccid=NEW_CARD)
+    town.roll_back()
+    assert card(town) == OLD_CARD
+    with town.database.begin() as session:
+        session.execute(update(MigrationItem).values(path="configuration"))
+        session.add(
+            PreflightCheck(
+                item_id=town.items[0], name="whitelist", passed=True, said="", person="",
+                at_us=town.now,
+            )
+        )  # fmt: skip
+    town.ready()
+    with town.database.read() as session:
+        (order,) = work.orders(session, town.programme)
+    done(town, order.id)
+    let_go(town)
+    assert asked(town) == []
+    assert card(town) == OLD_CARD
+
+
+@pytest.mark.parametrize(
+    ("path", "iccid", "error", "text"),
+    [
+        ("sim-swap", OLD_CARD, LedgerError, "was in it before"),
+        ("sim-swap", NEW_CARD[:-1] + "8", LabelError, "a digit is wrong"),
+        ("retire", NEW_CARD, LedgerError, "for a terminal that stays"),
+    ],
+)
+def test_a_card_that_cannot_be_is_refused(
+    town: Town, path: str, iccid: str, error: type[Exception], text: str
+) -> None:
+    card(town, OLD_CARD)
+    order = ready(town, path)
+    with pytest.raises(error, match=text):
+        done(town, order, iccid=iccid)
+    assert card(town) == OLD_CARD
+    assert town.state() == states.READY
