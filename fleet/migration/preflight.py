@@ -31,7 +31,9 @@ _NEEDS: Final[dict[str, tuple[str, ...]]] = {
 
 
 class Standing(NamedTuple):
-    """How a pre-flight is: what it needs, and what of that is missing or did not pass."""
+    """How a pre-flight is: what it needs, and what of that is missing or did not pass; of a
+    terminal that stays behind its master station that it does: it is never ready.
+    """
 
     item_id: int
     needs: tuple[str, ...]
@@ -76,6 +78,8 @@ def standing(desk: Desk, item_ids: Sequence[int]) -> dict[int, Standing]:
     for item in items:
         wanted = needs(item.path)
         missing = tuple(name for name in wanted if (item.id, name) not in passed)
+        if item.path == paths.STAYS:
+            missing = (paths.STAYS,)
         found[item.id] = Standing(item.id, wanted, missing)
     return found
 
