@@ -110,13 +110,13 @@ def ready(
 
         done, refused = opened.office.all_or_each(ids, Actor.FLEET, "", make)
         left = sorted(set(ids) - set(done) - {one for one, _ in refused})
-        waits = list(refused)
+        waits = []
         for start in range(0, len(left), 500):
             with opened.office.database.read() as session:
                 desk = opened.office.desk(session, Actor.FLEET)
                 for one, standing in preflight.standing(desk, left[start : start + 500]).items():
                     waits.append((one, f"not passed: {', '.join(standing.missing)}"))
-    migrate_office.say([{"item": one} for one in done], waits, "ready", as_json)
+    migrate_office.say([{"item": one} for one in done], waits, refused, "ready", as_json)
 
 
 @work.command()

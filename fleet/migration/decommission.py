@@ -43,10 +43,7 @@ def decommission(desk: Desk, item_ids: Sequence[int]) -> list[int]:
         moves.expect(item, states.SETTLED)
         moves.check(desk, item, states.DECOMMISSIONED)
         if item.deadline_us is not None and desk.now_us <= item.deadline_us:
-            raise LedgerError(
-                f"item {item.id} ({item.old_terminal_id}) may be rolled back until "
-                f"{item.deadline_us} us: only then its terminal is let go"
-            )
+            raise LedgerError(_held(item.id, item.old_terminal_id, item.deadline_us))
     there = moves.swaps(desk, items)
     gone = [item for item in items if there[item.id][0].mode != SAME or not item.new_terminal_id]
     terminals = {
@@ -78,6 +75,26 @@ def decommission(desk: Desk, item_ids: Sequence[int]) -> list[int]:
     moves.move(desk, items, states.DECOMMISSIONED, {})
     desk.done([item.asset_id for item in items])
     return [item.id for item in items]
+
+
+def held(session: Session, item_ids: Sequence[int], now_us: int) -> dict[int, str]:
+    """Those of these items that may be rolled back still, and so wait; and until when."""
+    found: dict[int, str] = {}
+    for start in range(0, len(item_ids), PAGE):
+        rows = session.execute(
+            select(MigrationItem.id, MigrationItem.old_terminal_id, MigrationItem.deadline_us)
+            .where(MigrationItem.id.in_(item_ids[start : start + PAGE]))
+            .where(MigrationItem.deadline_us >= now_us)
+        )
+        found |= {item_id: _held(item_id, old, until or 0) for item_id, old, until in rows}
+    return found
+
+
+def _held(item_id: int, terminal_id: str, until_us: int) -> str:
+    return (
+        f"item {item_id} ({terminal_id}) may be rolled back until {until_us} us: only then its "
+        "terminal is let go"
+    )
 
 
 def asked(session: Session, after: int = 0, limit: int = PAGE) -> list[Asked]:
