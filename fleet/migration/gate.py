@@ -10,7 +10,6 @@ from fleet.migration import heard, ledger, moves, policy, served, states
 from fleet.migration.desk import Desk
 from fleet.migration.dualrun import BESIDE, candidate_reads, meaning_of, pairs
 from fleet.migration.handover import steps
-from fleet.migration.heard import Span
 from fleet.migration.ledger import Standing
 from fleet.migration.policy import US, Policy
 from fleet.migration.reads import Want, fetch
@@ -118,7 +117,7 @@ def _compare(
     """Whether both count alike for long enough, and the line that says so or why not."""
     if swap.mode != BESIDE:
         times = sorted({read.at_us for read in new if read.at_us > swap.at_us})
-        return _alone(swap, [Span(time, time, 1) for time in times], limits, now_us)
+        return _alone(swap, [heard.Span(time, time, 1) for time in times], limits, now_us)
     register, of_old, of_new = (
         standing.segment.register, ledger.meaning_of(standing.segment), meaning_of(swap),
     )  # fmt: skip
@@ -177,7 +176,7 @@ def _tied(
 
 
 def _alone(
-    swap: MigrationSwap, spans: Sequence[Span], limits: Policy, now_us: int
+    swap: MigrationSwap, spans: Sequence[heard.Span], limits: Policy, now_us: int
 ) -> tuple[bool, str]:
     """The old one is gone, or is the new one: it must be heard, long enough and without gaps."""
     ends = [swap.at_us, *(span.last_us for span in spans)]
