@@ -112,7 +112,7 @@ def gate(name: str, item_ids: tuple[int, ...], wave: int | None, as_json: bool) 
         verdicts, refused = opened.office.all_or_each(ids, Actor.FLEET, "", parity.judge)
     done = [{"item": one.item_id, "text": one.text} for one in verdicts if one.passed]
     waits = [(one.item_id, one.text) for one in verdicts if not one.passed]
-    migrate_office.say(done, waits + refused, "passed", as_json)
+    migrate_office.say(done, waits, refused, "passed", as_json)
 
 
 @ledger.command()

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 import rich_click as click
 
 from fleet.cli import migrate_office
-from fleet.cli.common import json_option, one_line_errors, say_json
+from fleet.cli.common import database, json_option, one_line_errors, say_json
 from fleet.cli.migrate_office import item_option, person_option, wave_option
 
 if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
     from fleet.migration.decommission import Asked
 
 
@@ -38,13 +40,13 @@ def cutover(
     with migrate_office.programme(name) as opened:
         wanted = (states.INSTALLED, states.PARITY)
         ids = migrate_office.those(opened, wanted, wave, item_ids)
-        verdicts, refused = opened.office.all_or_each(ids, Actor.FLEET, "", gate.judge)
-        waits = [(one.item_id, one.text) for one in verdicts if not one.passed] + refused
+        verdicts, unjudged = opened.office.all_or_each(ids, Actor.FLEET, "", gate.judge)
+        waits = [(one.item_id, one.text) for one in verdicts if not one.passed]
         ready = migrate_office.those(opened, (states.PARITY,), wave, ())
         ready = [one for one in ready if not item_ids or one in item_ids]
         moved, refused = opened.office.all_or_each(ready, Actor.PERSON, by, moves.cut_over)
     done = [{"item": one.item_id, "index": one.at_index} for one in moved]
-    migrate_office.say(done, waits + refused, "cut over", as_json)
+    migrate_office.say(done, waits, unjudged + refused, "cut over", as_json)
 
 
 @click.command()
@@ -86,9 +88,7 @@ def rollback(
             ids, Actor.PERSON, by, lambda desk, some: roll_back(desk, some, reason, typed)
         )
     done = [{"item": one.item_id, "index": one.at_index} for one in moved]
-    migrate_office.say(done, refused, "rolled back", as_json)
-    if refused:
-        raise click.ClickException(f"{len(refused)} item(s) refused; the others are rolled back")
+    migrate_office.say(done, (), refused, "rolled back", as_json)
 
 
 @click.command()
@@ -116,16 +116,18 @@ def decommission(
     from fleet.migration import states
     from fleet.migration.cutover import settle
     from fleet.migration.states import Actor
+    from fleet.registry.operations import now_us
 
     by = migrate_office.who(person)
     chosen = sum((name is not None, pending, bool(confirm_sim), bool(confirm_alias)))
     if chosen != 1:
         raise click.UsageError("a programme, --pending, --confirm-sim or --confirm-alias")
     if name is None:
+        if pending:
+            with database() as db, db.read() as session:
+                _pending(_asked(session), as_json)
+            return
         with migrate_office.office() as office, office.database.begin() as session:
-            if pending:
-                _pending(letting.asked(session), as_json)
-                return
             what, text = ("sim", confirm_sim) if confirm_sim else ("alias", confirm_alias)
             count = letting.confirm(office.desk(session, Actor.PERSON, by), what, text)
         if as_json:
@@ -136,15 +138,27 @@ def decommission(
     with migrate_office.programme(name) as opened:
         both = (states.CUT_OVER, states.SETTLED)
         ids = migrate_office.those(opened, both, wave, item_ids)
-        opened.office.all_or_each(ids, Actor.FLEET, "", settle)
+        _, unsettled = opened.office.all_or_each(ids, Actor.FLEET, "", settle)
         settled = set(migrate_office.those(opened, (states.SETTLED,), wave, ())) & set(ids)
+        with opened.office.database.read() as session:
+            held = letting.held(session, sorted(settled), now_us())
         gone, refused = opened.office.all_or_each(
-            sorted(settled), Actor.PERSON, by, letting.decommission
+            sorted(settled - set(held)), Actor.PERSON, by, letting.decommission
         )
     text = "its bill was not closed on the new terminal yet: kapok migrate ledger freeze"
-    waits = [(one, text) for one in ids if one not in settled]
+    told = settled | {one for one, _ in unsettled}
+    waits = [*held.items(), *((one, text) for one in ids if one not in told)]
     done = [{"item": one} for one in gone]
-    migrate_office.say(done, waits + refused, "decommissioned", as_json)
+    migrate_office.say(done, waits, unsettled + refused, "decommissioned", as_json)
+
+
+def _asked(session: "Session") -> "list[Asked]":
+    from fleet.migration import decommission as letting
+
+    found: list[Asked] = []
+    while page := letting.asked(session, found[-1].item_id if found else 0):
+        found += page
+    return found
 
 
 def _pending(asked: "Sequence[Asked]", as_json: bool) -> None:

@@ -77,12 +77,25 @@ def those(
 
 
 def say(
-    done: Sequence[dict[str, Any]], waits: Sequence[tuple[int, str]], word: str, as_json: bool
-) -> None:
-    """What was done, and of each other item why not; exit code 1 where something was refused."""
+    done: Sequence[dict[str, Any]], waits: Sequence[tuple[int, str]],
+    refused: Sequence[tuple[int, str]], word: str, as_json: bool,
+) -> None:  # fmt: skip
+    """What was done, and of each other item why not; exit code 1 where something was refused, and
+    not for what only waits.
+    """
     if as_json:
-        say_json({word: list(done), "waits": [{"item": i, "why": text} for i, text in waits]})
-        return
-    click.echo(f"{len(done)} item(s) {word}, {len(waits)} wait(s)")
-    for item_id, text in waits:
-        click.echo(f"item {item_id}: {text}")
+        others = {"waits": waits, "refused": refused}
+        listed = {
+            name: [{"item": item_id, "why": text} for item_id, text in several]
+            for name, several in others.items()
+        }
+        say_json({word: list(done), **listed})
+    else:
+        more = f", {len(refused)} refused" if refused else ""
+        click.echo(f"{len(done)} item(s) {word}, {len(waits)} wait(s){more}")
+        for item_id, text in (*waits, *refused):
+            click.echo(f"item {item_id}: {text}")
+    if refused:
+        raise click.ClickException(
+            f"{len(refused)} item(s) refused; the others are {word} or wait"
+        )

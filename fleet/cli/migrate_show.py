@@ -117,31 +117,38 @@ def _items(found: list[Any], as_json: bool) -> None:
         click.echo(f"    {one.because}")
 
 
-def _sends(subject: Any, found: list[Any], apn: str) -> list[Any]:
-    """What its plug-in would send, where configuration is its path and an APN is given."""
+def _sends(subject: Any, found: list[Any], apn: str) -> tuple[list[Any], list[Any]]:
+    """What is to be sent by its plug-in, and what takes it back, where configuration is its path
+    and an APN is given.
+    """
     from fleet.migration import plugins
 
     name = subject.model.configured_by if subject is not None and subject.model else ""
     if not apn or not name or not any(one.path == "configuration" for one in found):
-        return []
+        return [], []
     known = plugins.load(data_folder())
     if name not in known:
         raise click.ClickException(f"plug-in {name} is unknown: of {', '.join(known)}")
-    return plugins.steps(known[name], found[0].bearer, {"apn": apn})
+    target, values = found[0].bearer, {"apn": apn}
+    back = plugins.undo(known[name], target, values) if target in known[name].back else []
+    return plugins.steps(known[name], target, values), back
 
 
 def _terminal(
-    number: str, steps: list[Any], found: list[Any], sends: list[Any], as_json: bool
-) -> None:
+    number: str, steps: list[Any], found: list[Any], sends: tuple[list[Any], list[Any]],
+    as_json: bool,
+) -> None:  # fmt: skip
     if not steps and not found:
         raise click.ClickException(f"terminal {number[:40]!r} is no part of this programme")
     if as_json:
         items = [one.as_json() for one in found]
+        to, back = ([one._asdict() for one in several] for several in sends)
         say_json({"terminal": number, "items": items, "rules": [one._asdict() for one in steps],
-                  "sends": [one._asdict() for one in sends]})  # fmt: skip
+                  "sends": to, "back": back})  # fmt: skip
         return
     _items(found, as_json=False)
     for one in steps:
         click.echo(f"  {'yes' if one.holds else 'no '}  {one.name} -> {one.bearer}: {one.when}")
-    for one in sends:
-        click.echo(f"  {one.by}: {one.send}  -> {one.expects}")
+    for word, several in zip(("", "back, "), sends, strict=True):
+        for one in several:
+            click.echo(f"  {word}{one.by}: {one.send}  -> {one.expects}")

@@ -110,13 +110,13 @@ def ready(
 
         done, refused = opened.office.all_or_each(ids, Actor.FLEET, "", make)
         left = sorted(set(ids) - set(done) - {one for one, _ in refused})
-        waits = list(refused)
+        waits = []
         for start in range(0, len(left), 500):
             with opened.office.database.read() as session:
                 desk = opened.office.desk(session, Actor.FLEET)
                 for one, standing in preflight.standing(desk, left[start : start + 500]).items():
                     waits.append((one, f"not passed: {', '.join(standing.missing)}"))
-    migrate_office.say([{"item": one} for one in done], waits, "ready", as_json)
+    migrate_office.say([{"item": one} for one in done], waits, refused, "ready", as_json)
 
 
 @work.command()
@@ -140,7 +140,7 @@ def start(order: int, person: str, queue: Path | None, as_json: bool) -> None:
 @work.command()
 @click.argument("order", type=click.IntRange(1))
 @click.option("--old", required=True, help="Scan of what was there: label, IMEI, or id.")
-@click.option("--new", default="", help="Scan of what was put in; empty: the same, or nothing.")
+@click.option("--new", default="", help="Scan of what was put in; empty: as the path has it.")
 @click.option(
     "--mode", type=click.Choice(["beside", "instead"]), default="beside", show_default=True,
     help="Whether the old one stays for a dual run.",
@@ -155,13 +155,15 @@ def start(order: int, person: str, queue: Path | None, as_json: bool) -> None:
     help="Photo of both dials; its path and SHA-256 are noted.",
 )  # fmt: skip
 @click.option("--note", default="", help="What else there is to say.")
+@click.option("--iccid", default="", help="Of the card or profile that came into the same one.")
 @person_option
 @_queue
 @json_option
 @one_line_errors
 def done(
     order: int, old: str, new: str, mode: str, final: str, initial: str, unit: str, decimals: int,
-    modulus: int, photo: Path | None, note: str, person: str, queue: Path | None, as_json: bool,
+    modulus: int, photo: Path | None, note: str, iccid: str, person: str, queue: Path | None,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Tell that an order was carried out: scan old and new, read both dials, take a photo.
 
@@ -175,7 +177,7 @@ def done(
     path, sha256 = field_acts.photo(photo)
     act = Done(
         new_id(), now_us(), field_acts.who(person), order, old, new, mode, final, initial, unit,
-        decimals, modulus, path, sha256, note,
+        decimals, modulus, path, sha256, note, iccid,
     )  # fmt: skip
     _do(check(Done, act._asdict()), queue, as_json)
 

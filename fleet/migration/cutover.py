@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy import func, select
 
-from fleet.migration import dualrun, ledger, moves, policy, served, states
+from fleet.migration import cards, dualrun, ledger, moves, policy, served, states
 from fleet.migration.breaches import LedgerError
 from fleet.migration.desk import Desk
 from fleet.migration.dualrun import BESIDE, INSTEAD, SAME
@@ -107,6 +107,7 @@ def roll_back(
         switches.append((standing, made, item.id))
     switch(desk, switches)
     _places_back(desk, items, there)
+    cards.back(desk, [item for item in items if item.id in there])
     moves.end_swaps(desk, items)
     moves.end_orders(desk, items, "void")
     indices = _indices(switches)

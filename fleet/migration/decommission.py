@@ -1,4 +1,6 @@
-"""A terminal is let go: its keys are revoked, its SIM is to be cancelled, platforms forget it."""
+"""A terminal is let go: its keys are revoked, its SIM is to be cancelled, platforms forget it. Of
+one that stays the card goes that was taken out.
+"""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -9,7 +11,7 @@ from sqlalchemy.orm import Session
 from fleet.identity.errors import IdentityError
 from fleet.identity.operations import revoke
 from fleet.identity.tables import Certificate
-from fleet.migration import moves, states
+from fleet.migration import cards, moves, states
 from fleet.migration.breaches import LedgerError
 from fleet.migration.desk import Desk
 from fleet.migration.dualrun import SAME
@@ -41,10 +43,7 @@ def decommission(desk: Desk, item_ids: Sequence[int]) -> list[int]:
         moves.expect(item, states.SETTLED)
         moves.check(desk, item, states.DECOMMISSIONED)
         if item.deadline_us is not None and desk.now_us <= item.deadline_us:
-            raise LedgerError(
-                f"item {item.id} ({item.old_terminal_id}) may be rolled back until "
-                f"{item.deadline_us} us: only then its terminal is let go"
-            )
+            raise LedgerError(_held(item.id, item.old_terminal_id, item.deadline_us))
     there = moves.swaps(desk, items)
     gone = [item for item in items if there[item.id][0].mode != SAME or not item.new_terminal_id]
     terminals = {
@@ -63,7 +62,9 @@ def decommission(desk: Desk, item_ids: Sequence[int]) -> list[int]:
             "alias": terminal.imei or terminal.id,
         }  # fmt: skip
         evidence_id = desk.note("decommission", body, item_id=item.id, asset_id=item.asset_id)
-        rows.append(_row(item, terminal, revoked, desk.now_us, evidence_id))
+        alias = terminal.imei or terminal.id
+        rows.append(_row(item, terminal.iccid, alias, revoked, desk.now_us, evidence_id))
+    rows += _cards(desk, [item for item in items if item not in gone])
     desk.store_evidence()
     if rows:
         desk.session.execute(insert(Decommissioned), rows)
@@ -76,6 +77,26 @@ def decommission(desk: Desk, item_ids: Sequence[int]) -> list[int]:
     return [item.id for item in items]
 
 
+def held(session: Session, item_ids: Sequence[int], now_us: int) -> dict[int, str]:
+    """Those of these items that may be rolled back still, and so wait; and until when."""
+    found: dict[int, str] = {}
+    for start in range(0, len(item_ids), PAGE):
+        rows = session.execute(
+            select(MigrationItem.id, MigrationItem.old_terminal_id, MigrationItem.deadline_us)
+            .where(MigrationItem.id.in_(item_ids[start : start + PAGE]))
+            .where(MigrationItem.deadline_us >= now_us)
+        )
+        found |= {item_id: _held(item_id, old, until or 0) for item_id, old, until in rows}
+    return found
+
+
+def _held(item_id: int, terminal_id: str, until_us: int) -> str:
+    return (
+        f"item {item_id} ({terminal_id}) may be rolled back until {until_us} us: only then its "
+        "terminal is let go"
+    )
+
+
 def asked(session: Session, after: int = 0, limit: int = PAGE) -> list[Asked]:
     """Cancellations and aliases that nobody has confirmed, by item, those behind `after`."""
     rows = session.scalars(
@@ -83,7 +104,7 @@ def asked(session: Session, after: int = 0, limit: int = PAGE) -> list[Asked]:
         .where(
             Decommissioned.item_id > after,
             (Decommissioned.iccid.is_not(None) & Decommissioned.sim_confirmed_us.is_(None))
-            | Decommissioned.alias_confirmed_us.is_(None),
+            | (Decommissioned.alias.is_not(None) & Decommissioned.alias_confirmed_us.is_(None)),
         )
         .order_by(Decommissioned.item_id)
         .limit(min(limit, PAGE))
@@ -133,11 +154,29 @@ def _revoke(session: Session, terminal_id: str) -> int:
         raise LedgerError(str(e)) from None
 
 
+def _cards(desk: Desk, items: Sequence[MigrationItem]) -> list[dict[str, Any]]:
+    """Of terminals that stay, the rows of the cards that were taken out of them."""
+    rows = []
+    for item_id, iccid in cards.out(desk, items).items():
+        item = next(one for one in items if one.id == item_id)
+        terminal = desk.session.get_one(Terminal, item.old_terminal_id)
+        if terminal.iccid == iccid:
+            raise LedgerError(
+                f"item {item.id}: card {iccid} is in {terminal.id} again by the registry: tell "
+                "which card it has before the old one is cancelled"
+            )
+        body = {"terminal": terminal.id, "iccid": iccid, "sim_cancel_asked": True, "revoked": 0}
+        evidence_id = desk.note("decommission", body, item_id=item.id, asset_id=item.asset_id)
+        rows.append(_row(item, iccid, None, 0, desk.now_us, evidence_id))
+    return rows
+
+
 def _row(
-    item: MigrationItem, terminal: Terminal, revoked: int, now_us: int, evidence_id: int
-) -> dict[str, Any]:
+    item: MigrationItem, iccid: str | None, alias: str | None, revoked: int, now_us: int,
+    evidence_id: int,
+) -> dict[str, Any]:  # fmt: skip
     return {
-        "item_id": item.id, "terminal_id": terminal.id, "at_us": now_us, "iccid": terminal.iccid,
-        "sim_confirmed_us": None, "alias": terminal.imei or terminal.id,
-        "alias_confirmed_us": None, "revoked": revoked, "evidence_id": evidence_id,
+        "item_id": item.id, "terminal_id": item.old_terminal_id, "at_us": now_us, "iccid": iccid,
+        "sim_confirmed_us": None, "alias": alias, "alias_confirmed_us": None, "revoked": revoked,
+        "evidence_id": evidence_id,
     }  # fmt: skip

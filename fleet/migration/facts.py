@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 from fleet.migration.inventory_tables import LegacyTerminal, TacModel
-from fleet.migration.rules import Rules
+from fleet.migration.rules import NB, Rules
 from fleet.migration.survey_tables import Coverage
 
 COVERED, UNCOVERED, UNKNOWN = "covered", "none", "unknown"
@@ -71,10 +71,21 @@ def for_path(known: Known, subject: Subject, target: str) -> dict[str, Any]:
         **known.facts,
         "target": target,
         "fits": _fits(_OF.get(target), known.facts["capable"]),
-        "sim_fits": _fits(_OF.get(target), frozenset(subject.row.sim_bearers.split())),
+        "sim_fits": _sim_fits(known, subject, target),
         "module": model.module if model else "",
         "configured_by": model.configured_by if model else "",
     }
+
+
+def _sim_fits(known: Known, subject: Subject, target: str) -> str:
+    """Whether its card's plan has the target, and its operator the coverage that counted."""
+    found = _fits(_OF.get(target), frozenset(subject.row.sim_bearers.split()))
+    if target != NB or found != "yes" or known.coverage is None:
+        return found
+    own, other = subject.row.operator, known.coverage.operator
+    if own == other:
+        return found
+    return "no" if own and other else UNKNOWN
 
 
 def _fits(bearer: str | None, several: frozenset[str]) -> str:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sqlalchemy import update
 
-from fleet.migration import ledger, moves, policy, served, states
+from fleet.migration import heard, ledger, moves, policy, served, states
 from fleet.migration.desk import Desk
 from fleet.migration.dualrun import BESIDE, candidate_reads, meaning_of, pairs
 from fleet.migration.handover import steps
@@ -15,6 +15,7 @@ from fleet.migration.policy import US, Policy
 from fleet.migration.reads import Want, fetch
 from fleet.migration.scaling import Read, Walked, scaled, step_of
 from fleet.migration.swap_tables import MigrationSwap
+from fleet.migration.tables import MigrationItem
 
 
 class Verdict(NamedTuple):
@@ -52,6 +53,7 @@ def judge(desk: Desk, item_ids: Sequence[int]) -> list[Verdict]:
         limits = policy.of(desk.session, item.programme_id)
         passed, text = _compare(swap, standing, old, new, limits, desk.now_us)
         found[item.id].append((passed, text, standing.key[0]))
+    _without_register(desk, items, there, found)
     verdicts = {item.id: _together(item.id, found[item.id]) for item in items}
     passed_items = [item for item in items if verdicts[item.id].passed]
     for item in passed_items:
@@ -71,10 +73,29 @@ def judge(desk: Desk, item_ids: Sequence[int]) -> list[Verdict]:
     return [verdicts[item.id] for item in items]
 
 
+def _without_register(
+    desk: Desk, items: Sequence[MigrationItem], there: dict[int, list[MigrationSwap]],
+    found: dict[int, list[tuple[bool, str, int]]],
+) -> None:  # fmt: skip
+    """Where nothing is billed there is nothing to compare: what is in place must be heard."""
+    left: dict[int, list[tuple[MigrationItem, MigrationSwap]]] = defaultdict(list)
+    for item in items:
+        swap = there[item.id][0]
+        if item.id not in found and swap.terminal_id is not None:
+            left[item.programme_id].append((item, swap))
+    for programme_id, several in left.items():
+        limits = policy.of(desk.session, programme_id)
+        ids = [swap.id for _, swap in several]
+        spans = heard.since(desk.session, ids, limits.gap_s, desk.now_us)
+        for item, swap in several:
+            passed, text = _alone(swap, spans.get(swap.id, []), limits, desk.now_us)
+            found[item.id].append((passed, text, item.asset_id))
+
+
 def _together(item_id: int, found: Sequence[tuple[bool, str, int]]) -> Verdict:
     """Of all registers of an item: the first that holds it back is named."""
     if not found:
-        return Verdict(item_id, True, "no register to compare")
+        return Verdict(item_id, True, "retired: nothing is to be heard")
     held = [(text, asset_id) for passed, text, asset_id in found if not passed]
     if len(found) == 1:
         return Verdict(item_id, not held, found[0][1])
@@ -95,7 +116,8 @@ def _compare(
 ) -> tuple[bool, str]:  # fmt: skip
     """Whether both count alike for long enough, and the line that says so or why not."""
     if swap.mode != BESIDE:
-        return _alone(swap, new, limits, now_us)
+        times = sorted({read.at_us for read in new if read.at_us > swap.at_us})
+        return _alone(swap, [heard.Span(time, time, 1) for time in times], limits, now_us)
     register, of_old, of_new = (
         standing.segment.register, ledger.meaning_of(standing.segment), meaning_of(swap),
     )  # fmt: skip
@@ -127,7 +149,8 @@ def _compare(
                 f"apart at {when} us: old counted {index}, new {low} to {high}",
             )
         compared.append(when)
-    span_s = (compared[-1] - swap.at_us) // US if compared else 0
+    # What was seen to agree counts, whatever time a visit was told to be of.
+    span_s = (compared[-1] - max(swap.at_us, compared[0])) // US if compared else 0
     if len(compared) < limits.compared or span_s < limits.dual_s:
         return False, f"waits: {len(compared)} readings agree over {span_s} s"
     return True, f"{len(compared)} readings over {span_s} s agree within {tolerance}"
@@ -153,14 +176,15 @@ def _tied(
 
 
 def _alone(
-    swap: MigrationSwap, reads: list[Read], limits: Policy, now_us: int
+    swap: MigrationSwap, spans: Sequence[heard.Span], limits: Policy, now_us: int
 ) -> tuple[bool, str]:
     """The old one is gone, or is the new one: it must be heard, long enough and without gaps."""
-    times = [swap.at_us, *(read.at_us for read in reads if read.at_us > swap.at_us)]
-    gap_s = max((b - a for a, b in zip(times, [*times[1:], now_us], strict=True)), default=0) // US
-    span_s = (times[-1] - swap.at_us) // US
+    ends = [swap.at_us, *(span.last_us for span in spans)]
+    begins = [*(span.first_us for span in spans), now_us]
+    gap_s = max(begin - end for end, begin in zip(ends, begins, strict=True)) // US
+    count, span_s = sum(span.readings for span in spans), (ends[-1] - swap.at_us) // US
     if gap_s > limits.gap_s:
         return False, f"apart: {gap_s} s without a reading"
-    if len(times) <= limits.compared or span_s < limits.dual_s:
-        return False, f"waits: {len(times) - 1} readings over {span_s} s"
-    return True, f"{len(times) - 1} readings over {span_s} s without a gap"
+    if count < limits.compared or span_s < limits.dual_s:
+        return False, f"waits: {count} readings over {span_s} s"
+    return True, f"{count} readings over {span_s} s without a gap"

@@ -1,5 +1,6 @@
 """Small plug-ins, data for each family of models: what to send so that a terminal changes its
-network by itself, and what undoes it. Whoever has the connection sends: `carry_out`.
+network by itself, and what undoes it. Nothing of kapok sends it: a person does, with the maker's
+tool, or a program of the utility's that has the connection, by `carry_out`.
 """
 
 import re

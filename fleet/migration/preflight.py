@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import select
 
-from fleet.migration import dials, moves, served, states
+from fleet.migration import dials, moves, paths, served, states
 from fleet.migration.adopting import adopt
 from fleet.migration.breaches import LedgerError
 from fleet.migration.desk import Desk
@@ -28,11 +28,12 @@ _NEEDS: Final[dict[str, tuple[str, ...]]] = {
     "replacement": (WHITELIST, FIRMWARE, SPARE, KEYS),
     "gateway-bridge": (WHITELIST, SPARE, KEYS),
 }
-_RETIRE: Final = "retire"
 
 
 class Standing(NamedTuple):
-    """How a pre-flight is: what it needs, and what of that is missing or did not pass."""
+    """How a pre-flight is: what it needs, and what of that is missing or did not pass; of a
+    terminal that stays behind its master station that it does: it is never ready.
+    """
 
     item_id: int
     needs: tuple[str, ...]
@@ -77,6 +78,8 @@ def standing(desk: Desk, item_ids: Sequence[int]) -> dict[int, Standing]:
     for item in items:
         wanted = needs(item.path)
         missing = tuple(name for name in wanted if (item.id, name) not in passed)
+        if item.path == paths.STAYS:
+            missing = (paths.STAYS,)
         found[item.id] = Standing(item.id, wanted, missing)
     return found
 
@@ -102,7 +105,7 @@ def make_ready(
     known = dials.of_inventory(desk.session, terminals)
     by_asset = {asset_id: terminal_id for (asset_id, _), terminal_id in terminals.items()}
     # What goes without a successor may never have told a reading: then it has no bill to keep.
-    ends = {item.old_terminal_id for item in items if item.path == _RETIRE}
+    ends = {item.old_terminal_id for item in items if item.path == paths.RETIRE}
     adopt(desk, by_asset, {**known, **(meanings or {})}, dumb=ends)
     moves.move(desk, items, states.READY, {})
     for item in items:

@@ -9,18 +9,18 @@ from typing import NamedTuple
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from fleet.migration import cells, choice, facts, planner, wave_settings, waves
+from fleet.migration import cells, choice, facts, paths, planner, served, wave_settings, waves
 from fleet.migration import rules as rule_files
 from fleet.migration.cells import Demand, Load
 from fleet.migration.choice import Choice
 from fleet.migration.facts import Subject
 from fleet.migration.inventory import chunks
 from fleet.migration.rules import Rules
+from fleet.migration.scaling import register_of
 from fleet.migration.tables import PLANNED, MigrationItem, MigrationProgramme
 from fleet.migration.wave_settings import WaveSettings
 from fleet.migration.waves import Waves, Work
 from fleet.registry.operations import now_us
-from fleet.registry.registers import OF_ROLE
 
 Chosen = tuple[Subject, Choice]
 
@@ -34,12 +34,18 @@ class Made(NamedTuple):
     under_way: int
 
 
-def works(several: Iterable[tuple[int, Subject, Choice]], chosen: Rules) -> Iterator[Work]:
-    """Of (item, terminal, choice)."""
+def works(
+    session: Session, several: Iterable[tuple[int, Subject, Choice]], chosen: Rules
+) -> Iterator[Work]:
+    """Of (item, terminal, choice). A terminal that stays as it is needs no day."""
+    gateways = served.gateways(session)
     for identifier, subject, made in several:
+        if made.path == paths.STAYS:
+            continue
+        billed = register_of(subject.kind) is not None or subject.asset_id in gateways
         yield Work(
             identifier, subject.area, subject.site_id, chosen.path(made.path).minutes,
-            subject.row.access, subject.kind in OF_ROLE, subject.sunset_day,
+            subject.row.access, billed, subject.sunset_day,
             (made.bearer, made.path, subject.kind),
         )  # fmt: skip
 
@@ -65,7 +71,7 @@ def schedule(session: Session, programme: MigrationProgramme, settings: WaveSett
         for subject in planner.subjects(session, programme.scope)
         if subject.row.terminal_id in planned
     )
-    found = waves.make([*works(numbered, chosen)], settings)
+    found = waves.make([*works(session, numbered, chosen)], settings)
     _keep(session, programme, found)
     kept = {**json.loads(programme.settings), "waves": wave_settings.dumps(settings)}
     programme.settings, programme.waved_us = json.dumps(kept), now_us()

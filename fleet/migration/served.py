@@ -39,6 +39,17 @@ def keys(session: Session, items: Sequence[MigrationItem]) -> dict[int, list[Key
     return {item.id: found[item.asset_id] for item in items}
 
 
+def gateways(session: Session) -> set[int]:
+    """Assets behind whose terminals there are meters that are billed."""
+    rows = session.execute(
+        select(SubDevice.gateway_id, Asset.kind)
+        .join(Asset, Asset.id == SubDevice.asset_id)
+        .where(SubDevice.open_for.is_not(None))
+        .distinct()
+    )
+    return {gateway_id for gateway_id, kind in rows if register_of(kind) is not None}
+
+
 def standings(session: Session, items: Sequence[MigrationItem]) -> dict[int, list[Standing]]:
     """By item: those of its registers that the ledger has. A meter that was named behind a
     terminal since its item became ready is in no bill yet, and so moves without one.

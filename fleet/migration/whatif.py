@@ -69,7 +69,7 @@ def _outcome(
     counts = summary.count((made.bearer, made.path) for _, made in chosen)
     shares = summary.shares(counts, rules)
     numbered = ((place, subject, made) for place, (subject, made) in enumerate(chosen))
-    days = waves.make([*scheduling.works(numbered, rules)], scenario.settings)
+    days = waves.make([*scheduling.works(session, numbered, rules)], scenario.settings)
     wanted = [*scheduling.demands(chosen, rules), *cells.of_nodes(session, scope)]
     loads = cells.load(wanted, rules.cells)
     bearers: Counter[str] = Counter()

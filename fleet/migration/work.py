@@ -5,7 +5,17 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from fleet.migration import cutover, dualrun, labels, ledger, moves, states, work_acts
+from fleet.migration import (
+    cards,
+    cutover,
+    dualrun,
+    labels,
+    ledger,
+    moves,
+    paths,
+    states,
+    work_acts,
+)
 from fleet.migration.adopting import registers_of
 from fleet.migration.breaches import LedgerError
 from fleet.migration.desk import Desk
@@ -19,7 +29,7 @@ from fleet.migration.work_acts import Act, Done, Start, dial
 from fleet.registry.tables import Asset, FieldAct, Site, Terminal
 
 PAGE = 1000
-AHEAD_US = 600 * 1_000_000  # a laptop's clock may be so far ahead of the fleet's
+AHEAD_US = 600 * 1_000_000  # a laptop's clock may be so far off the fleet's
 OPEN = ("open", "started")
 
 
@@ -116,6 +126,9 @@ def take_in(desk: Desk, act: Act) -> Taken:
         raise LedgerError(f"there is no work order {act.order}: kapok migrate work list")
     if row.state not in OPEN:
         raise LedgerError(f"work order {act.order} is {row.state} already")
+    if act.at_us < row.made_us - AHEAD_US:
+        # A visit of long ago would have its dual run behind it.
+        raise LedgerError(f"the act {act.id} is older than its order: set the laptop's clock")
     said = _start(row, act) if isinstance(act, Start) else _done(desk, row, act)
     desk.session.add(
         FieldAct(
@@ -147,7 +160,7 @@ def _done(desk: Desk, row: WorkOrder, act: Done) -> str:
     desk.session.flush()
     if row.kind == "back":
         return _back(desk, item, act)
-    new = labels.terminal(desk.session, act.new).id if act.new else ""
+    new = _came(desk, item, act)
     if new == old.id or not new:
         mode = SAME
     elif act.mode in (BESIDE, INSTEAD):
@@ -165,8 +178,23 @@ def _done(desk: Desk, row: WorkOrder, act: Done) -> str:
             new_raw=dial(act.initial, meaning.decimals) if act.initial else None,
         )  # fmt: skip
     dualrun.install(desk, [put])
+    if mode == SAME and new:
+        cards.changed(desk, item, act.iccid)
+    elif act.iccid:
+        raise LedgerError(f"order {row.id}: --iccid is of a card for a terminal that stays")
     _note_photo(desk, item, row)
     return f"order {row.id}: {new or 'nothing'} is in place ({mode})"
+
+
+def _came(desk: Desk, item: MigrationItem, act: Done) -> str:
+    """The id of what is in place now; empty only where the path says that nothing comes."""
+    if act.new:
+        return labels.terminal(desk.session, act.new).id
+    if item.path == paths.RETIRE:
+        return ""
+    if item.path in paths.SAME_TERMINAL:
+        return item.old_terminal_id
+    raise LedgerError(f"order {act.order} is a {item.path}: scan what was put in: --new LABEL")
 
 
 def _back(desk: Desk, item: MigrationItem, act: Done) -> str:

@@ -26,11 +26,13 @@ class Start(NamedTuple):
 
 
 class Done(NamedTuple):
-    """An order was carried out. `old` and `new` are scans, `new` empty where nothing came;
-    `final` and `initial` what their dials showed, empty where nobody could read them.
+    """An order was carried out. `old` and `new` are scans, `new` empty where by its item's
+    path the same terminal stays, or nothing comes; `final` and `initial` what their dials showed,
+    empty where nobody could read them.
 
     `unit`, `decimals`, `modulus` tell how the new one's register is read; unit empty: as its
-    quantity; modulus 0: it never begins anew.
+    quantity; modulus 0: it never begins anew. `iccid`: of the card that came into a terminal that
+    stays.
     """
 
     id: str
@@ -48,6 +50,7 @@ class Done(NamedTuple):
     photo: str = ""
     photo_sha256: str = ""
     note: str = ""
+    iccid: str = ""
 
 
 Act = Start | Done

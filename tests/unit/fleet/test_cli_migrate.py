@@ -95,6 +95,7 @@ def test_a_configuration_shows_what_its_plug_in_would_send(tmp_path: Path) -> No
     said = cli_rig.out_json(data, "migrate", "show", "gas", "--terminal", "T1", "--apn", "cmnbiot")
     assert said["items"][0]["path"] == "configuration"
     assert said["sends"][0]["send"] == 'AT+CGDCONT=1,"IP","cmnbiot"'
+    assert said["back"][0]["send"] == 'AT+QCFG="nwscanmode",0,1'
     other = cli_rig.out_json(data, "migrate", "show", "gas", "--terminal", "T2", "--apn", "x")
     assert (other["items"][0]["path"], other["sends"]) == ("replacement", [])
     assert "connection: AT+QCFG" in cli_rig.out(

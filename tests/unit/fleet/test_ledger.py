@@ -109,11 +109,18 @@ def test_a_register_is_retired_and_comes_back(town: Town) -> None:
     clean(town)
 
 
-def test_an_asset_without_a_register_goes_the_same_way(town: Town) -> None:
+@pytest.mark.parametrize("mode", ["beside", "instead", "same"])
+def test_an_asset_without_a_register_goes_when_its_new_terminal_is_heard(
+    town: Town, mode: str
+) -> None:
     town.add_asset(kind="drainage")
     town.ready(1)
-    new = town.add_terminal(role="drainage")
-    town.install(new, 1, dials=False)
+    new = town.old(1) if mode == "same" else town.add_terminal(role="drainage")
+    town.install(new, 1, mode=mode, dials=False)
+    assert town.judge(1)[0].text == "waits: 0 readings over 0 s"
+    town.days(2, new, place=1)
+    assert "waits: 2 readings" in town.judge(1)[0].text
+    town.days(1, new, place=1)
     assert town.judge(1)[0].passed
     town.cut_over(1)
     town.settle(1)
@@ -121,6 +128,31 @@ def test_an_asset_without_a_register_goes_the_same_way(town: Town) -> None:
     town.now += 11 * DAY
     town.decommission(1)
     clean(town)
+
+
+@pytest.mark.parametrize(
+    ("told", "text"),
+    [
+        ("nothing", "apart: 259200 s without a reading"),
+        ("the old one", "apart: 259200 s without a reading"),
+        ("before a gap", "apart: 259200 s without a reading"),
+    ],
+)
+def test_attack_a_terminal_that_nobody_hears_replaces_none(
+    town: Town, told: str, text: str
+) -> None:
+    """A manhole's new terminal that never speaks passed, and the old one was let go."""
+    town.add_asset(kind="drainage")
+    town.ready(1)
+    new = town.add_terminal(role="drainage")
+    town.install(new, 1, dials=False)
+    if told == "before a gap":
+        town.days(3, new, place=1)
+    town.days(3, *([town.old(1)] if told == "the old one" else []), place=1)
+    (verdict,) = town.judge(1)
+    assert (verdict.passed, verdict.text) == (False, text)
+    with pytest.raises(LedgerError, match="is installed"):
+        town.cut_over(1)
 
 
 def test_an_old_terminal_that_dies_in_the_dual_run_loses_nothing(town: Town) -> None:

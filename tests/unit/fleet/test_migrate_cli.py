@@ -1,7 +1,9 @@
 """`kapok migrate` from work orders to the audit: a programme by commands alone."""
 
+import contextlib
 import json
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -119,6 +121,50 @@ def test_a_programme_goes_through_by_commands(data: Path, town: Town) -> None:
     assert "all hold" in out(data, "migrate", "audit", "2g")
     state = "SELECT state FROM terminals WHERE id = ?"
     assert rig.query(town.path, state, town.old()) == [("retired",)]
+
+
+def test_what_is_refused_exits_1_and_what_waits_does_not(data: Path, town: Town) -> None:
+    for name in ("whitelist", "firmware", "spare", "keys"):
+        said = out_json(data, "migrate", "work", "ready", "2g", "--wave", 9, "--check", name)
+    assert said == {"ready": [], "waits": [], "refused": []}
+    with town.database.begin() as session:
+        session.connection().exec_driver_sql(
+            "DELETE FROM readings WHERE asset_id = ?", (town.assets[1],)
+        )
+    for name in ("whitelist", "firmware", "spare"):
+        out(data, "migrate", "work", "ready", "2g", "--check", name)
+    result = run(data, "migrate", "work", "ready", "2g", "--check", "keys", "--json")
+    assert result.exit_code == 1
+    assert "1 item(s) refused" in result.stderr
+    told = json.loads(result.stdout)
+    assert told["ready"] == [{"item": 1}]
+    assert [one["item"] for one in told["refused"]] == [2]
+    assert told["waits"] == []
+
+
+def test_a_terminal_that_may_come_back_waits_to_be_let_go(data: Path, town: Town) -> None:
+    out(data, "migrate", "ledger", "policy", "2g", "--back", "10d")
+    ready(data)
+    new = done(data, town)
+    reported(town, new)
+    out(data, "migrate", "cutover", "2g")
+    reported(town, new)
+    out(data, "migrate", "ledger", "freeze", "2g")
+    said = out_json(data, "migrate", "decommission", "2g")
+    assert said["decommissioned"] == said["refused"] == []
+    assert "may be rolled back until" in said["waits"][0]["why"]
+
+
+def test_all_that_nobody_confirmed_is_listed(data: Path, town: Town) -> None:
+    """The list ended at 1,000."""
+    with contextlib.closing(sqlite3.connect(town.path)) as connection, connection:
+        connection.executemany(
+            "INSERT INTO decommissioned (item_id, terminal_id, at_us, iccid, alias, revoked,"
+            " evidence_id) VALUES (?, ?, 0, NULL, ?, 0, 1)",
+            [(number, town.old(), str(number)) for number in range(1, 2003)],
+        )
+    asked = out_json(data, "migrate", "decommission", "--pending")
+    assert [one["item_id"] for one in asked] == list(range(1, 2003))
 
 
 def test_what_was_done_in_a_basement_comes_in_once(data: Path, town: Town) -> None:

@@ -131,6 +131,43 @@ def test_what_nobody_knows_moves_nothing() -> None:
             "configuration",
         ),
         (subject((covered(),), model=model("2g nb", by="at"), sim_bearers="2g"), "sim-swap"),
+        # A card has no coverage of another operator's.
+        (
+            subject(
+                (covered(None), covered(operator="ctcc")),
+                model=model("2g nb", by="at"),
+                sim_bearers="2g nb",
+            ),
+            "sim-swap",
+        ),
+        (
+            subject(
+                (covered(operator="ctcc"),),
+                model=model("2g nb", by="at"),
+                sim="esim",
+                sim_bearers="2g nb",
+            ),
+            "esim-profile",
+        ),
+        (
+            subject(
+                (covered(operator="ctcc"),),
+                model=model("2g nb", by="at"),
+                operator="",
+                sim_bearers="2g nb",
+            ),
+            "sim-swap",
+        ),
+        # Of Cat1 nobody has surveyed the coverage.
+        (
+            subject(
+                (covered(operator="ctcc"),),
+                model=model("2g cat1", by="at"),
+                voice="yes",
+                sim_bearers="2g cat1",
+            ),
+            "configuration",
+        ),
         (subject((covered(),), capable="2g nb"), "sim-swap"),
         # Of two words the type's counts: it is the modem's own.
         (subject((covered(),), capable="2g nb", model=model("2g")), "replacement"),

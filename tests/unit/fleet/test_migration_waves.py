@@ -145,6 +145,22 @@ def test_waves_have_no_gaps_and_are_of_their_days() -> None:
         assert max(inside) - min(inside) < 7
 
 
+@pytest.mark.parametrize("crews", [1, 0])
+def test_a_pause_of_months_drops_nothing(crews: int) -> None:
+    """Of 200 terminals 128 had no day: a pause of over 62 days ended the programme."""
+    pause = replace(PLAIN, crews=crews, pauses=("2026-12-01..2027-03-15",))
+    several = [work(n, minutes=45 if crews else 0) for n in range(200)]
+    found = waves.make(several, replace(pause, remote=20))
+    assert found.unplaced == []
+    assert {one.day for one in found.placed if one.day > MONDAY} >= {MONDAY + 106, MONDAY + 107}
+    assert all(pause.works(one.day) for one in found.placed)
+
+
+def test_a_pause_for_ever_ends() -> None:
+    pause = replace(PLAIN, pauses=("2026-11-30..2099-12-31",))
+    assert len(waves.make([work(1)], pause).unplaced) == 1
+
+
 _works = st.lists(
     st.builds(
         work,
