@@ -203,7 +203,9 @@ def _over(
 
 
 def _retired(standing: Standing, reads: Sequence[Read]) -> Handover:
-    last = walk(standing.start(), reads, standing.segment.modulus)
+    segment = standing.segment
+    most = standing.most(ledger.meaning_of(segment))
+    last = walk(standing.start(), reads, segment.modulus, most)
     at_us = max(last.at_us, standing.boundary_us)
     return Handover(ledger.Closing(at_us, standing.reached(last), last), None)
 

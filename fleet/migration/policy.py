@@ -13,8 +13,9 @@ US = 1_000_000
 
 
 class Policy(NamedTuple):
-    """`compared`: readings that must agree. `most_per_day`: more than this between a reading and
-    a dial that somebody typed is a mistake, in the register's scale (litres of gas, 10 Wh).
+    """`compared`: readings that must agree. `most_per_day`: more than this from one reading to
+    the next, or to a dial that somebody typed, is a mistake, in the register's scale (litres of
+    gas, 10 Wh).
     """
 
     dual_s: int = 7 * DAY_S

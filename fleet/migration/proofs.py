@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from fleet.migration import billing, ledger, ties
+from fleet.migration import billing, ledger, limits, ties
 from fleet.migration import states as names
 from fleet.migration.breaches import Breach
 from fleet.migration.handover import TYPED
@@ -55,8 +55,9 @@ def breaches(
         )
     }
     seen = ties.visits(session, asset_ids)
+    known = limits.of_assets(session, asset_ids)
     for key, found in segments.items():
-        yield from ties.untied(found, reads, seen)
+        yield from ties.untied(found, reads, seen, known.get(key[0], limits.NONE))
         for place, segment in enumerate(found):
             following = found[place + 1] if place + 1 < len(found) else None
             yield from _evident(segment, facts, checked)

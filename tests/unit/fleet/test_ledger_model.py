@@ -171,8 +171,15 @@ class Life:
     def check(self) -> None:
         """All that flowed is billed."""
         town = self.town
-        town.now += HOUR
-        town.report(*self.alive(), place=self.place)
+        billed, shown = self._billed(), -1
+        while True:  # until the dial has not just begun anew: a turn counts when it goes on
+            before = shown
+            town.now += HOUR
+            town.report(*self.alive(), place=self.place)
+            shown = town.raw(billed, self.place)
+            if 0 <= before < shown:
+                break
+            town.flow(STEP, self.place)
         flowed = town.flowed[self.asset] - self.first
         segments = town.segments(self.place)
         index = town.index(self.place)
