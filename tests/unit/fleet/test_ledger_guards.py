@@ -165,6 +165,10 @@ def test_the_database_takes_no_second_billed_terminal(town: Town) -> None:
         ("UPDATE register_segments SET last_raw = last_raw + 1 WHERE number = 0", "I6"),
         ("UPDATE register_segments SET decimals = 1 WHERE number = 1", "I7"),
         ("UPDATE bill_lines SET gap_us = gap_us - 1 WHERE number = 1", "E"),
+        ("UPDATE migration_items SET deadline_us = deadline_us + 1", "E"),
+        ("UPDATE migration_items SET deadline_us = NULL", "E"),
+        ("UPDATE ledger_policies SET rollback_s = 1", "E"),
+        ("DELETE FROM ledger_policies", "E"),
         ("UPDATE evidence SET person = 'Mallory' WHERE id = 3", "E"),
         ("DELETE FROM evidence WHERE id = 3", "E"),
         ("DELETE FROM evidence WHERE id = (SELECT max(id) FROM evidence)", "E"),
@@ -406,3 +410,24 @@ def test_a_dial_typed_at_one_moment_is_one_value(town: Town) -> None:
     typed = Typed(town.now, town.raw(new) + 5, town.raw(town.old()))
     with pytest.raises(LedgerError, match="at that moment"):
         town.roll_back(typed=typed)
+
+
+def test_a_cut_tail_is_seen_by_who_kept_the_head(town: Town) -> None:
+    cut_over(town)
+    head = audit.audit(town.database, "2g", keys()).head
+    assert audit.audit(town.database, "2g", keys(), head).breach is None
+    town.days(2, town.segments()[-1].terminal_id)
+    town.freeze()
+    newest = audit.audit(town.database, "2g", keys(), head)  # it grew, and is the same until then
+    assert newest.breach is None
+    behind(
+        town,
+        "DELETE FROM bill_lines WHERE id = (SELECT max(id) FROM bill_lines)",
+        "DELETE FROM evidence WHERE id = (SELECT max(id) FROM evidence)",
+    )
+    assert audit.audit(town.database, "2g", keys(), head).breach is None
+    found = audit.audit(town.database, "2g", keys(), newest.head)
+    assert found.breach is not None
+    assert "that was kept" in found.breach.text
+    with pytest.raises(LedgerError, match="no head of evidence"):
+        audit.audit(town.database, "2g", keys(), "12:ab")

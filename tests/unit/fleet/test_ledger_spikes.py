@@ -138,7 +138,7 @@ def test_the_gap_that_is_no_estimate_is_the_programmes(tmp_path: Path) -> None:
     bills.close(town.office, rig.AREA, ended(town.now), "Li Wei")
     assert town.lines()[-1].policy_us == QUICK.gap_s * 1_000_000
     with town.desk() as desk:
-        keep(desk.session, town.programme, QUICK._replace(gap_s=10 * 86400))
+        keep(desk, town.programme, QUICK._replace(gap_s=10 * 86400))
     town.days(5)
     town.report(town.old())
     bills.close(town.office, rig.AREA, ended(town.now), "Li Wei")

@@ -116,7 +116,8 @@ def test_a_programme_goes_through_by_commands(data: Path, town: Town) -> None:
     found = out_json(data, "migrate", "audit", "2g")
     assert found["ok"]
     assert found["breach"] is None
-    assert "all hold" in out(data, "migrate", "audit", "2g")
+    assert "all hold" in out(data, "migrate", "audit", "2g", "--head", found["head"])
+    assert "no head" in refusal(data, "migrate", "audit", "2g", "--head", "7")
     state = "SELECT state FROM terminals WHERE id = ?"
     assert rig.query(town.path, state, town.old()) == [("retired",)]
 
