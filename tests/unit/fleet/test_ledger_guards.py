@@ -11,7 +11,17 @@ import pytest
 from ledger_rig import HOUR, Stop, Town, dies_at, keys
 
 from fleet.db import migrate
-from fleet.migration import audit, dualrun, guards, handover, invariants, ledger, moves, states
+from fleet.migration import (
+    audit,
+    dualrun,
+    guards,
+    handover,
+    invariants,
+    ledger,
+    moves,
+    scaling,
+    states,
+)
 from fleet.migration.breaches import BrokenInvariant, LedgerError
 from fleet.migration.handover import Handover, Typed
 from fleet.migration.ledger import Closing, Opening
@@ -135,6 +145,13 @@ def test_the_database_takes_no_wrong_bill_line(
     assert word in refused(town, COPIED.format(**{**NEXT, **change}))
 
 
+def test_the_database_takes_no_line_on_a_segment_that_had_ended(town: Town) -> None:
+    cut_over(town)
+    before, after = COPIED.format(**NEXT).rsplit("segment_no", 1)
+    text = refused(town, f"{before}0{after}")
+    assert "had ended before" in text
+
+
 def test_the_database_takes_no_second_billed_terminal(town: Town) -> None:
     cut_over(town)
     columns = [row[1] for row in rig.query(town.path, "PRAGMA table_info(register_segments)")]
@@ -197,7 +214,7 @@ def test_readings_that_vanish_are_a_gap_that_no_estimate_tells(town: Town) -> No
 def naive(old: ledger.Standing, old_reads: object, new: handover.Candidate, kind: str,
           now_us: int) -> Handover:  # fmt: skip
     """As who never heard of offsets: the new dial is the index."""
-    states_ = handover.steps(old.start(), list(old_reads), old.segment.modulus)  # type: ignore[call-overload]
+    states_ = scaling.steps(old.start(), list(old_reads), old.segment.modulus)  # type: ignore[call-overload]
     last = states_[-1]
     raw = new.reads[-1].raw
     return Handover(
