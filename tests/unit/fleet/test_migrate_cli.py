@@ -192,6 +192,16 @@ def test_refusals_are_one_line(
     assert text in refusal(data, "migrate", *words)
 
 
+def test_a_change_of_the_billed_terminal_by_command(data: Path, town: Town) -> None:
+    ready(data)
+    asset, shown = town.assets[0], town.raw(town.old())
+    words = ("migrate", "ledger", "change", asset, "--kind", "clock", "--clock-shift", 60)
+    assert "--last N" in refusal(data, *words, "--first", shown)
+    said = out_json(data, *words, "--last", shown, "--first", shown)
+    assert (said["unit"], said["decimals"], said["clock_shift_s"]) == ("m3", 3, 60)
+    assert out_json(data, "migrate", "audit", "2g")["ok"]
+
+
 def test_a_wrong_place_is_refused(data: Path, town: Town) -> None:
     ready(data)
     order = out_json(data, "migrate", "work", "list", "2g")[0]["id"]
