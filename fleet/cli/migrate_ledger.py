@@ -162,30 +162,40 @@ def freeze(name: str, at: object, person: str, as_json: bool) -> None:
 @click.option("--compared", type=int, help="How many readings must agree.")
 @click.option("--gap", type=Duration(), help="A longer time without a reading is an estimate.")
 @click.option("--back", type=Duration(), help="How long after the cut-over one may roll back.")
-@click.option("--most-per-day", type=int, help="More of a typed dial is a mistake (litres).")
+@click.option(
+    "--most-per-day",
+    type=int,
+    help="A dial or reading over it is wrong (litres).",
+)
+@person_option
 @json_option
 @one_line_errors
 def policy(
     name: str, dual: int | None, compared: int | None, gap: int | None, back: int | None,
-    most_per_day: int | None, as_json: bool,
+    most_per_day: int | None, person: str, as_json: bool,
 ) -> None:  # fmt: skip
-    """Show a programme's times, or set some of them.
+    """Show a programme's times, or set some of them; what is set is put on record.
 
     Example: kapok migrate ledger policy gas-tianhe --dual 14d --back 60d
     """
     from fleet.migration import policy as policies
     from fleet.migration.audit import find
+    from fleet.migration.states import Actor
 
     given = {
         "dual_s": dual, "compared": compared, "gap_s": gap, "rollback_s": back,
         "most_per_day": most_per_day,
     }  # fmt: skip
     fresh = {key: value for key, value in given.items() if value is not None}
-    with database() as db, db.begin() as session:
-        programme = find(session, name)
-        made = policies.of(session, programme.id)._replace(**fresh)
-        if fresh:
-            policies.keep(session, programme.id, made)
+    if fresh:
+        by = migrate_office.who(person)
+        with migrate_office.office() as office, office.database.begin() as session:
+            programme = find(session, name)
+            made = policies.of(session, programme.id)._replace(**fresh)
+            policies.keep(office.desk(session, Actor.PERSON, by), programme.id, made)
+    else:
+        with database() as db, db.read() as session:
+            made = policies.of(session, find(session, name).id)
     if as_json:
         say_json(made._asdict())
     else:
@@ -198,36 +208,42 @@ def policy(
     "--kind", type=click.Choice(["unit", "clock", "set"]), required=True,
     help="What changed: unit or decimals, clock or counter, or the register was set.",
 )  # fmt: skip
-@click.option("--unit", required=True, help="m3, L, Wh, kWh or MWh.")
-@click.option("--decimals", type=int, required=True)
-@click.option("--modulus", type=int, help="The count that is shown as 0 again.")
-@click.option("--clock-shift", type=int, default=0, help="Seconds to add to its own times.")
-@click.option("--last", type=int, help="Counts before; default: what it reported last.")
+@click.option("--unit", help="m3, L, Wh, kWh or MWh; default, as below: as it was.")
+@click.option("--decimals", type=int)
+@click.option("--modulus", type=int, help="The count that is shown as 0 again; 0: never.")
+@click.option("--clock-shift", type=int, help="Seconds to add to its own times.")
+@click.option("--step", type=click.IntRange(1), help="Counts that its dial moves by.")
+@click.option(
+    "--last", type=int,
+    help="Counts before the change; only with --kind set the default is what it reported last.",
+)  # fmt: skip
 @click.option("--first", type=int, required=True, help="Counts that it shows now.")
 @person_option
 @json_option
 @one_line_errors
 def change(
-    asset_id: int, kind: str, unit: str, decimals: int, modulus: int | None, clock_shift: int,
-    last: int | None, first: int, person: str, as_json: bool,
+    asset_id: int, kind: str, unit: str | None, decimals: int | None, modulus: int | None,
+    clock_shift: int | None, step: int | None, last: int | None, first: int, person: str,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Note that the billed terminal counts otherwise from now on: another unit, clock or register.
 
-    Example: kapok migrate ledger change 17 --kind unit --unit m3 --decimals 3 --first 1234567
+    Example: kapok migrate ledger change 17 --kind unit --unit m3 --decimals 3 --last 12345
+    --first 1234567
     """
     from fleet.migration import adopting
     from fleet.migration.breaches import LedgerError
-    from fleet.migration.scaling import Meaning
     from fleet.migration.states import Actor
     from fleet.registry.operations import now_us
 
-    meaning = Meaning(unit, decimals, modulus, clock_shift)
+    told = adopting.Told(unit, decimals, modulus, clock_shift, step)
     by = migrate_office.who(person)
     with migrate_office.office() as office, office.database.begin() as session:
         desk = office.desk(session, Actor.PERSON, by)
         register = adopting.registers_of(desk, [asset_id]).get(asset_id)
         if register is None:
             raise LedgerError(f"asset id:{asset_id} has no register: kapok migrate show")
+        meaning = adopting.read_now(desk, asset_id, register, told)
         adopting.changed(desk, asset_id, register, meaning, kind, now_us(), last, first)
     if as_json:
         say_json({"asset_id": asset_id, "kind": kind, **meaning._asdict()})

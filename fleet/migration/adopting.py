@@ -11,7 +11,15 @@ from fleet.migration.desk import Desk
 from fleet.migration.handover import NONE
 from fleet.migration.ledger import FIRST, Key, Opening
 from fleet.migration.reads import Want, fetch
-from fleet.migration.scaling import Meaning, check, check_raw, plain, register_of, scaled
+from fleet.migration.scaling import (
+    Meaning,
+    check,
+    check_raw,
+    plain,
+    register_of,
+    scaled,
+    step_of,
+)
 from fleet.registry.tables import Asset
 
 _EVER = 1 << 62
@@ -46,6 +54,7 @@ def adopt(
     told nothing yet; those of `dumb` are left out then.
     """
     registers = registers_of(desk, list(terminals))
+    ledger.hold(desk.session, list(registers))
     known = ledger.standings(desk.session, list(registers))
     keys: list[Key] = [key for key in registers.items() if key not in known]
     wants = []
@@ -79,19 +88,57 @@ def adopt(
     return adopted
 
 
+class Told(NamedTuple):
+    """What a person tells of a change of how a terminal counts; None: as it was."""
+
+    unit: str | None = None
+    decimals: int | None = None
+    modulus: int | None = None  # 0: it never begins anew
+    clock_shift_s: int | None = None
+    step: int | None = None
+
+
+def read_now(desk: Desk, asset_id: int, register: int, told: Told) -> Meaning:
+    """How the billed register is read after a change: what is not told stays as it was.
+    LedgerError where it cannot: counts in another unit begin anew elsewhere.
+    """
+    found = ledger.standings(desk.session, [asset_id])
+    before = ledger.meaning_of(ledger.need(found, (asset_id, register)).segment)
+    given = {name: value for name, value in told._asdict().items() if value is not None}
+    made = check(before._replace(**{**given, "modulus": None, "step": 1}), register)
+    same = (made.unit, made.decimals) == (before.unit, before.decimals)
+    if told.modulus is None and before.modulus is not None and not same:
+        raise LedgerError(
+            f"asset id:{asset_id} began anew at {before.modulus} counts of the unit before: "
+            "--modulus N in the new one, or 0 for never"
+        )
+    modulus = before.modulus if told.modulus is None else told.modulus or None
+    step = before.step
+    if not same:  # the dial moves by as much as before
+        step = max(1, step_of(before, register) // max(1, scaled(1, made, register)))
+    return made._replace(modulus=modulus, step=told.step or step)
+
+
 def changed(
     desk: Desk, asset_id: int, register: int, meaning: Meaning, kind: str, at_us: int,
     last_raw: int | None, first_raw: int,
 ) -> None:  # fmt: skip
     """The terminal in place counts otherwise from `at_us` on: in another unit (UNIT), by another
-    clock or counter (CLOCK), or from another register (SET). `last_raw`: what it showed before,
-    None: what it reported last; `first_raw`: what it shows now.
+    clock or counter (CLOCK), or from another register (SET). `last_raw`: what it showed before;
+    only of one that was SET nobody may know it (None): then what it reported last counts, and
+    what flowed since is lost. `first_raw`: what it shows now.
     """
     from fleet.migration.handover import Typed, by_dials
     from fleet.migration.switching import switch
 
     if kind not in (ledger.UNIT, ledger.CLOCK, ledger.SET):
         raise LedgerError(f"no such change: {kind[:20]!r}: unit, clock or set")
+    if last_raw is None and kind != ledger.SET:
+        raise LedgerError(
+            f"what did asset id:{asset_id} show before the change? --last N: else what flowed "
+            "since its last report is lost"
+        )
+    ledger.hold(desk.session, [asset_id])
     found = ledger.standings(desk.session, [asset_id])
     standing = ledger.need(found, (asset_id, register))
     (reads,) = ledger.reads_since(desk.session, [standing], min(at_us, desk.now_us))

@@ -10,12 +10,11 @@ from sqlalchemy import insert, select
 from fleet.migration import ledger
 from fleet.migration.breaches import LedgerError
 from fleet.migration.desk import Desk
-from fleet.migration.handover import steps
 from fleet.migration.ledger import Standing
 from fleet.migration.ledger_tables import BillFreeze, BillLine, RegisterSegment
 from fleet.migration.policy import US, Policy
 from fleet.migration.reads import Want, fetch
-from fleet.migration.scaling import Read, Walked
+from fleet.migration.scaling import Read, Walked, steps
 
 GOOD, ESTIMATED = 0, 1
 SIGNED = (
@@ -58,12 +57,12 @@ def freeze(
     estimates: Mapping[ledger.Key, int] | None = None,
 ) -> list[Line]:  # fmt: skip
     """Close a period of these assets at `to_us`; those whose bill reaches so far are left as they
-    are. `estimates`: indices at that time of registers that were not read. LedgerError for a time
-    to come.
+    are. `limits` None: each asset's programme's. `estimates`: indices at that time of registers
+    that were not read. LedgerError for a time to come.
     """
     if to_us > desk.now_us:
         raise LedgerError("a bill is closed at a time that has passed")
-    policy_us = (limits or Policy()).gap_s * US
+    ledger.hold(desk.session, asset_ids)
     standings = [
         one
         for one in ledger.standings(desk.session, asset_ids).values()
@@ -86,6 +85,7 @@ def freeze(
     freeze_id = None
     for one in standings:
         given = (estimates or {}).get(one.key)
+        policy_us = (limits or one.policy).gap_s * US
         reached = _reach(one, of_one[one.key], to_us, policy_us, given)
         if freeze_id is None:
             freeze_id = _freeze(desk, to_us)
@@ -123,12 +123,12 @@ def _reach(
     heard_us = one.line.read_us if one.line is not None else one.segments[0].from_us
     gap_us = 0
     for segment, reads in parts[:-1]:
-        for state in steps(ledger.start_of(segment, one.line), reads, segment.modulus):
+        for state in _states(one, segment, reads):
             if heard_us <= state.at_us <= (segment.to_us or 0):
                 gap_us, heard_us = max(gap_us, state.at_us - heard_us), state.at_us
     segment, reads = parts[-1]
     end_us = to_us if segment.to_us is None else min(to_us, segment.to_us)
-    states = steps(ledger.start_of(segment, one.line), reads, segment.modulus)
+    states = _states(one, segment, reads)
     last, following = states[0], None
     for state in states:
         if state.at_us > end_us:
@@ -157,6 +157,11 @@ def _reach(
     if gap_us > policy_us and not reason:
         reason = GAP
     return _Reached(end_us, index, last, segment.number, gap_us, reason)
+
+
+def _states(one: Standing, segment: RegisterSegment, reads: list[Read]) -> list[Walked]:
+    most = one.most(ledger.meaning_of(segment))
+    return steps(ledger.start_of(segment, one.line), reads, segment.modulus, most)
 
 
 def _row(one: Standing, reached: _Reached, policy_us: int, freeze_id: int) -> dict[str, Any]:

@@ -84,7 +84,8 @@ def roll_back(
 ) -> list[Moved]:
     """The old terminals are billed again, from the last moment on at which both told their
     registers, or by the two dials that a person read (`typed`: of one item). What is rolled back
-    already is left as it is. LedgerError behind the deadline.
+    already is left as it is. LedgerError behind the deadline, and without dials where the old
+    terminal was taken away: its counter stood still since.
     """
     items = _those(desk, item_ids, *states.UNDER_WAY, states.ROLLED_BACK)
     items = [item for item in items if item.state != states.ROLLED_BACK]
@@ -103,6 +104,8 @@ def roll_back(
     switches: list[Switch] = []
     for (item, standing), new, old in zip(back, of_new, of_old, strict=True):
         limits = policy.of(desk.session, item.programme_id)
+        if typed is None and standing.key[0] == item.asset_id:
+            _need_dials(item, there.get(item.id, ()))
         made = _back(item, standing, new, old, typed, limits.most_per_day, desk.now_us)
         switches.append((standing, made, item.id))
     switch(desk, switches)
@@ -201,7 +204,9 @@ def _over(
 
 
 def _retired(standing: Standing, reads: Sequence[Read]) -> Handover:
-    last = walk(standing.start(), reads, standing.segment.modulus)
+    segment = standing.segment
+    most = standing.most(ledger.meaning_of(segment))
+    last = walk(standing.start(), reads, segment.modulus, most)
     at_us = max(last.at_us, standing.boundary_us)
     return Handover(ledger.Closing(at_us, standing.reached(last), last), None)
 
@@ -210,6 +215,14 @@ def _is_on_new(item: MigrationItem, standing: Standing) -> bool:
     """Whether the asset is billed by another terminal than the item's old one, or by none."""
     segment = standing.segment
     return segment.to_us is not None or segment.terminal_id != item.old_terminal_id
+
+
+def _need_dials(item: MigrationItem, swaps: Sequence[MigrationSwap]) -> None:
+    if any(swap.mode == INSTEAD for swap in swaps):
+        raise LedgerError(
+            f"item {item.id}: {item.old_terminal_id} was taken away, both dials are needed: "
+            f"kapok migrate work send-back {item.id}, then work done --final --initial"
+        )
 
 
 def _old_want(item: MigrationItem, standing: Standing, now_us: int) -> Want:

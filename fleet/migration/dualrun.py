@@ -15,7 +15,6 @@ from fleet.migration.handover import (
     by_dials,
     checked,
     hand_over,
-    steps,
 )
 from fleet.migration.ledger import SWAP, Standing
 from fleet.migration.policy import Policy
@@ -28,6 +27,7 @@ from fleet.migration.scaling import (
     plain,
     scaled,
     step_of,
+    steps,
     walk,
 )
 from fleet.migration.swap_tables import MigrationSwap
@@ -144,7 +144,8 @@ def anchor_of(
     of_new: dict[int, int] = {}
     for read in new:
         of_new.setdefault(read.at_us, read.raw)
-    for state in steps(standing.start(), old, standing.segment.modulus):
+    most = standing.most(ledger.meaning_of(standing.segment))
+    for state in steps(standing.start(), old, standing.segment.modulus, most):
         if state.at_us in of_new:
             index = ledger.counted(standing.segment, state.total)
             return Anchor(state.at_us, of_new[state.at_us], index)
@@ -233,8 +234,9 @@ def _stays(
         return []
     segment = standing.segment
     told = [read for read in reads if read.at_us <= put.at_us]
-    last = walk(standing.start(), told, segment.modulus)
-    raw = scaled(last.raw, ledger.meaning_of(segment), segment.register)
+    meaning = ledger.meaning_of(segment)
+    last = walk(standing.start(), told, segment.modulus, standing.most(meaning))
+    raw = scaled(last.raw, meaning, segment.register)
     anchor = Anchor(last.at_us, raw, ledger.counted(segment, last.total))
     row |= {"first_us": anchor.at_us, "first_raw": raw, "first_index": anchor.at_index}
     if put.mode == BESIDE:

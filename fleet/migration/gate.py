@@ -9,11 +9,10 @@ from sqlalchemy import update
 from fleet.migration import heard, ledger, moves, policy, served, states
 from fleet.migration.desk import Desk
 from fleet.migration.dualrun import BESIDE, candidate_reads, meaning_of, pairs
-from fleet.migration.handover import steps
 from fleet.migration.ledger import Standing
 from fleet.migration.policy import US, Policy
 from fleet.migration.reads import Want, fetch
-from fleet.migration.scaling import Read, Walked, scaled, step_of
+from fleet.migration.scaling import Read, Walked, scaled, step_of, steps
 from fleet.migration.swap_tables import MigrationSwap
 from fleet.migration.tables import MigrationItem
 
@@ -129,7 +128,9 @@ def _compare(
     billed, shadow = (
         [
             (state.at_us, scaled(state.total, meaning, register))
-            for state in steps(Walked(0, at_us, raw), reads, meaning.modulus)
+            for state in steps(
+                Walked(0, at_us, raw), reads, meaning.modulus, standing.most(meaning)
+            )
         ]
         for raw, reads, meaning in ((old_raw, old, of_old), (new_raw, new, of_new))
     )

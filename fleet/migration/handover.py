@@ -19,6 +19,7 @@ from fleet.migration.scaling import (
     check_raw,
     scaled,
     step_of,
+    steps,
     walk,
 )
 
@@ -62,16 +63,6 @@ class Handover(NamedTuple):
     opening: Opening | None
 
 
-def steps(start: Walked, reads: Sequence[Read], modulus: int | None) -> list[Walked]:
-    """Where the counter stood at each reading that counted, the start included."""
-    found = [start]
-    for read in reads:
-        state = walk(found[-1], [read], modulus)
-        if state.at_us > found[-1].at_us:
-            found.append(state)
-    return found
-
-
 def hand_over(
     old: Standing, old_reads: Sequence[Read], new: Candidate, kind: str, now_us: int
 ) -> Handover:
@@ -80,10 +71,13 @@ def hand_over(
     if segment.to_us is not None:
         return _reopen(old, new, kind)
     of_old = [
-        state for state in steps(old.start(), old_reads, segment.modulus) if state.at_us <= now_us
+        state
+        for state in steps(old.start(), old_reads, segment.modulus, old.most(meaning_of(segment)))
+        if state.at_us <= now_us
     ]
     start = Walked(0, new.anchor.at_us, new.anchor.raw)
-    of_new = {state.at_us: state for state in steps(start, new.reads, new.meaning.modulus)}
+    followed = steps(start, new.reads, new.meaning.modulus, old.most(new.meaning))
+    of_new = {state.at_us: state for state in followed}
     for state in reversed(of_old):
         both = of_new.get(state.at_us)
         if both is not None and state.at_us >= old.boundary_us:
@@ -142,7 +136,7 @@ def checked(old: Standing, old_reads: Sequence[Read], typed: Typed, most_per_day
             f"{segment.terminal_id} reported later than these dials were read: is the clock right?"
         )
     before = [read for read in old_reads if read.at_us <= typed.at_us]
-    last = walk(old.start(), before, segment.modulus)
+    last = walk(old.start(), before, segment.modulus, old.most(meaning))
     if typed.old_raw is None:
         return last
     raw = check_raw(typed.old_raw, meaning)

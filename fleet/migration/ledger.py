@@ -6,11 +6,15 @@ from typing import Any, NamedTuple
 from sqlalchemy import func, insert, select, tuple_, update
 from sqlalchemy.orm import Session
 
+from fleet.migration import limits
 from fleet.migration.breaches import LedgerError
 from fleet.migration.desk import Desk
 from fleet.migration.ledger_tables import BillLine, RegisterSegment
+from fleet.migration.limits import Limit
+from fleet.migration.policy import Policy
 from fleet.migration.reads import Want, fetch
-from fleet.migration.scaling import Meaning, Read, Walked, scaled, walk
+from fleet.migration.scaling import Meaning, Most, Read, Walked, scaled, walk
+from fleet.registry.tables import Asset
 
 Key = tuple[int, int]  # asset, register
 
@@ -25,11 +29,21 @@ SET = "set"  # the same terminal, its register set anew
 
 class Standing(NamedTuple):
     """An asset's register: its segments, of which the last is open, or closed where the register
-    was retired; and its last bill line.
+    was retired; its last bill line; and what its programme says of it.
     """
 
     segments: tuple[RegisterSegment, ...]
     line: BillLine | None
+    limit: Limit
+
+    @property
+    def policy(self) -> Policy:
+        """Its programme's, else the default."""
+        return self.limit.policy or Policy()
+
+    def most(self, meaning: Meaning) -> Most | None:
+        """What a reading may add that is read so."""
+        return self.limit.most(meaning, self.segment.register)
 
     @property
     def segment(self) -> RegisterSegment:
@@ -105,6 +119,18 @@ def counted(segment: RegisterSegment, total: int) -> int:
     return segment.base_index + scaled(total, meaning_of(segment), segment.register)
 
 
+def hold(session: Session, asset_ids: Sequence[int]) -> None:
+    """Before their standings are read to change something: who else does waits until this
+    transaction has ended, and then reads what it left (PostgreSQL; SQLite has one writer).
+    """
+    session.execute(
+        select(Asset.id)
+        .where(Asset.id.in_(asset_ids))
+        .order_by(Asset.id)
+        .with_for_update(key_share=True)
+    ).all()
+
+
 def standings(session: Session, asset_ids: Sequence[int]) -> dict[Key, Standing]:
     """Of those assets that the ledger has."""
     segments: dict[Key, list[RegisterSegment]] = {}
@@ -128,7 +154,11 @@ def standings(session: Session, asset_ids: Sequence[int]) -> dict[Key, Standing]
             )
         )
     }
-    return {key: Standing(tuple(found), lines.get(key)) for key, found in segments.items()}
+    known = limits.of_assets(session, asset_ids)
+    return {
+        key: Standing(tuple(found), lines.get(key), known.get(key[0], limits.NONE))
+        for key, found in segments.items()
+    }
 
 
 def reads_since(
@@ -169,7 +199,9 @@ def index_at(session: Session, asset_id: int, register: int, at_us: int) -> int 
     start = start_of(segment, line)
     want = Want(asset_id, register, segment.terminal_id, meaning_of(segment), start.at_us, at_us)
     (reads,) = fetch(session, [want])
-    index = index_of(segment, line, walk(start, reads, segment.modulus))
+    known = limits.of_assets(session, [asset_id]).get(asset_id, limits.NONE)
+    most = known.most(meaning_of(segment), register)
+    index = index_of(segment, line, walk(start, reads, segment.modulus, most))
     return index if segment.end_index is None else min(index, segment.end_index)
 
 

@@ -4,7 +4,8 @@ The index is a base and what was counted since, turns of the counter included; a
 back counts for nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from fleet.migration.breaches import LedgerError
@@ -19,8 +20,10 @@ _UNITS = {
 }  # fmt: skip
 UNITS = tuple(_UNITS)
 MOST = (1 << 62) - 1  # of a raw register and of an index: sums stay within 64 bits
+SURE = 100  # a turn that adds no more than such a part of what may be is no false 0
 _MOST_DECIMALS = 9
 _MOST_SHIFT_S = 366 * 86400
+_DAY_US = 86_400_000_000
 
 
 class Meaning(NamedTuple):
@@ -52,10 +55,30 @@ class Read(NamedTuple):
     raw: int
 
 
+class Most(NamedTuple):
+    """A reading that adds more than `per_day`, in the register's scale, for each day since the
+    one before it counts for nothing. `accepted`: readings that somebody vouched for.
+    """
+
+    per_day: int
+    meaning: Meaning
+    register: int
+    accepted: Collection[Read] = frozenset()
+
+    def allows(self, counts: int, since_us: int, read: Read, share: int = 1) -> bool:
+        """Whether a reading may add so many counts since a time; `share`: of that one part of so
+        many.
+        """
+        days = (read.at_us - since_us) // _DAY_US + 1
+        most = self.per_day * days // share + step_of(self.meaning, self.register)
+        return scaled(counts, self.meaning, self.register) <= most
+
+
 class Walked(NamedTuple):
     """Where a counter stands: all counts since its first one, and the reading that said so.
 
-    `gap_us` is the longest time between two readings that counted; `back` how many went back.
+    `gap_us` is the longest time between two readings that counted; `back` how many went back, or
+    too far ahead.
     """
 
     total: int
@@ -130,19 +153,50 @@ def advance(before: int, now: int, modulus: int | None) -> int | None:
     return delta if delta < modulus - modulus // 2 else None
 
 
-def walk(start: Walked, reads: Iterable[Read], modulus: int | None) -> Walked:
-    """Go on from `start` along readings in the order of their times.
-
-    Of several at one time the first counts. What goes back counts for nothing and is told.
+def goes_on(read: Read, later: Iterable[Read], modulus: int) -> bool:
+    """Whether readings behind one at which the counter began anew count on from there. A false 0
+    looks like a turn, too: the next reading tells.
     """
-    total, at_us, raw, gap_us, back = start
-    for read in reads:
+    for one in later:
+        if one.at_us > read.at_us and one.raw != read.raw:
+            return one.raw > read.raw and advance(read.raw, one.raw, modulus) is not None
+    return False
+
+
+def steps(
+    start: Walked, reads: Sequence[Read], modulus: int | None, most: Most | None = None
+) -> list[Walked]:
+    """Where the counter stood at each reading that counted, the start included; `reads` are in
+    the order of their times, and of several at one time the first counts.
+
+    What goes back counts for nothing and is told, and so is what is over `most` (None: nothing
+    is), and a turn that adds more than little until something goes on from it.
+    """
+    found = [start]
+    back = start.back
+    for place, read in enumerate(reads):
+        total, at_us, raw, gap_us, _ = found[-1]
         if read.at_us <= at_us:
             continue
         counts = advance(raw, read.raw, modulus)
         if counts is None or (modulus is not None and not read.raw < modulus):
             back += 1
             continue
+        if most is None or read not in most.accepted:
+            is_over = most is not None and not most.allows(counts, at_us, read)
+            is_sure = most is not None and most.allows(counts, at_us, read, SURE)
+            if modulus is not None and read.raw < raw and not is_sure:
+                is_over |= not goes_on(read, islice(reads, place + 1, None), modulus)
+            if is_over:
+                back += 1
+                continue
         gap_us = max(gap_us, read.at_us - at_us)
-        total, at_us, raw = total + counts, read.at_us, read.raw
-    return Walked(total, at_us, raw, gap_us, back)
+        found.append(Walked(total + counts, read.at_us, read.raw, gap_us, back))
+    return [*found[:-1], found[-1]._replace(back=back)]
+
+
+def walk(
+    start: Walked, reads: Sequence[Read], modulus: int | None, most: Most | None = None
+) -> Walked:
+    """Where the counter stands behind `reads`; as `steps`."""
+    return steps(start, reads, modulus, most)[-1]

@@ -5,11 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from fleet.migration import ledger
+from fleet.migration import ledger, limits
 from fleet.migration.breaches import Breach
-from fleet.migration.handover import DIALS, steps
+from fleet.migration.handover import DIALS
 from fleet.migration.ledger_tables import RegisterSegment
-from fleet.migration.scaling import Read
+from fleet.migration.limits import Limit
+from fleet.migration.scaling import Read, steps
 from fleet.migration.swap_tables import MigrationSwap
 
 Seen = Mapping[tuple[int, str], set[int]]  # (asset, terminal) -> indices
@@ -31,11 +32,14 @@ def visits(session: Session, asset_ids: Sequence[int]) -> Seen:
 
 
 def untied(
-    segments: Sequence[RegisterSegment], reads: Mapping[int, Sequence[Read]], seen: Seen
-) -> Iterator[Breach]:
+    segments: Sequence[RegisterSegment], reads: Mapping[int, Sequence[Read]], seen: Seen,
+    limit: Limit = limits.NONE,
+) -> Iterator[Breach]:  # fmt: skip
     """Of one register's segments, in their order."""
     for place, segment in enumerate(segments):
-        if place and segment.base_index not in _ties(segments[:place], segment, reads, seen):
+        if place and segment.base_index not in _ties(
+            segments[:place], segment, reads, seen, limit
+        ):
             yield Breach(
                 "I1", segment.asset_id, segment.register,
                 f"segment {segment.number} ({segment.terminal_id}) counts on from "
@@ -45,7 +49,7 @@ def untied(
 
 def _ties(
     before: Sequence[RegisterSegment], segment: RegisterSegment,
-    reads: Mapping[int, Sequence[Read]], seen: Seen,
+    reads: Mapping[int, Sequence[Read]], seen: Seen, limit: Limit,
 ) -> set[int]:  # fmt: skip
     """The indices from which it may count on."""
     last = before[-1]
@@ -59,7 +63,8 @@ def _ties(
         if one.terminal_id == segment.terminal_id and one.total is not None:
             found.add(ledger.counted(one, one.total))
     start = ledger.start_of(last, None)
-    for state in steps(start, list(reads[last.id]), last.modulus):
+    most = limit.most(ledger.meaning_of(last), last.register)
+    for state in steps(start, list(reads[last.id]), last.modulus, most):
         if state.at_us == segment.first_us:
             found.add(ledger.counted(last, state.total))
     return found

@@ -60,15 +60,24 @@ def keys() -> dict[bytes, bytes]:
 
 
 class Dial:
-    """A terminal's counter: it saw `since` litres flow before it showed 0."""
+    """A terminal's counter: it saw `since` litres flow before it showed 0. One that was taken off
+    the pipe when `off` had flowed stands still.
+    """
 
     def __init__(self, terminal_id: str, meaning: Meaning, litres: int, since: int) -> None:
         self.terminal_id = terminal_id
         self.meaning = meaning
         self.litres = litres
         self.since = since
+        self.off: int | None = None
+
+    def put_on(self, flowed: int) -> None:
+        if self.off is not None:
+            self.since += flowed - self.off
+            self.off = None
 
     def raw(self, flowed: int) -> int:
+        flowed = flowed if self.off is None else self.off
         counts = (flowed - self.since) // self.litres
         return counts if self.meaning.modulus is None else counts % self.meaning.modulus
 
@@ -104,7 +113,7 @@ class Town:
             session.add(programme)
             session.flush()
             self.programme = programme.id
-            keep(session, programme.id, policy)
+            keep(self.office.desk(session, Actor.PERSON, "Li Wei"), programme.id, policy)
         for _ in range(assets):
             self.add_asset()
 
@@ -219,6 +228,8 @@ class Town:
         )._replace(**more)  # fmt: skip
         with self.desk(Actor.TECHNICIAN, "Chen") as desk:
             dualrun.install(desk, [put])
+        if put.mode == "instead":
+            self.dials[old].off = self.flowed[self.assets[place]]
 
     def judge(self, *places: int) -> list[gate.Verdict]:
         with self.desk() as desk:
@@ -229,8 +240,12 @@ class Town:
             return cutover.cut_over(desk, self._ids(places))
 
     def roll_back(self, *places: int, **more: Any) -> list[cutover.Moved]:
+        olds = {place: self.old(place) for place in places or (0,)}
         with self.desk(Actor.PERSON, "Li Wei") as desk:
-            return cutover.roll_back(desk, self._ids(places), "test", **more)
+            moved = cutover.roll_back(desk, self._ids(places), "test", **more)
+        for place, old in olds.items():
+            self.dials[old].put_on(self.flowed[self.assets[place]])
+        return moved
 
     def freeze(self, to_us: int | None = None) -> list[billing.Line]:
         with self.desk() as desk:

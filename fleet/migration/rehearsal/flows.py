@@ -50,17 +50,32 @@ class Flow:
 
 
 class Dial:
-    """A counter on a flow: it showed 0 when `since` had flowed, and again after `modulus`."""
+    """A counter on a flow: it showed 0 when `since` had flowed, and again after `modulus`. While
+    it is taken off the pipe it stands still.
+    """
 
-    __slots__ = ("flow", "modulus", "since")
+    __slots__ = ("flow", "modulus", "off_us", "since")
 
     def __init__(self, flow: Flow, since: int, modulus: int | None = None) -> None:
         self.flow = flow
         self.since = since
         self.modulus = modulus
+        self.off_us: int | None = None
+
+    def take_off(self, at_us: int) -> None:
+        """Nothing flows through it from then on."""
+        self.off_us = at_us
+
+    def put_on(self, at_us: int) -> None:
+        """It goes on from what it shows; what flowed meanwhile it never saw."""
+        if self.off_us is not None:
+            self.since += self.flow.at(at_us) - self.flow.at(self.off_us)
+            self.off_us = None
 
     def at(self, time_us: int) -> int:
         """What it shows, in the register's scale."""
+        if self.off_us is not None:
+            time_us = min(time_us, self.off_us)
         counted = self.flow.at(time_us) - self.since
         return counted if self.modulus is None else counted % self.modulus
 

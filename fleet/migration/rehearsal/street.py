@@ -87,6 +87,8 @@ class Street:
         self.news[item_id] = new
         if instead:
             device.gone_us = at_us
+            if device.old.asset_id in dials:
+                device.dials[device.old.asset_id].take_off(at_us)
         return new
 
     @staticmethod
@@ -118,6 +120,8 @@ class Street:
         device = self.olds[item_id]
         if device.gone_us is not None:
             device.from_us, device.gone_us = at_us, None
+            for dial in device.dials.values():
+                dial.put_on(at_us)
 
     def speak(self, since_us: int, until_us: int, day_us: int) -> None:
         """All whose moment of this day is in between tell what there is."""

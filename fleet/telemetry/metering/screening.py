@@ -3,9 +3,19 @@ what is far over the use of the time is held until somebody says that it is so.
 """
 
 from collections.abc import Collection, Sequence
+from itertools import islice
 from typing import NamedTuple
 
-from fleet.migration.scaling import Meaning, Read, Walked, advance, scaled, step_of
+from fleet.migration.scaling import (
+    SURE,
+    Meaning,
+    Read,
+    Walked,
+    advance,
+    goes_on,
+    scaled,
+    step_of,
+)
 from fleet.telemetry.metering.days import DAY_US
 
 
@@ -32,10 +42,12 @@ class Screened(NamedTuple):
 def screen(
     start: Walked, reads: Sequence[Read], meaning: Meaning, register: int, limit: Limit
 ) -> Screened:
-    """Go along readings in the order of their times."""
+    """Go along readings in the order of their times. A turn of the counter that adds more
+    than little waits for a reading that goes on from it.
+    """
     states, held, back = [start], [], []
     step = step_of(meaning, register)
-    for read in reads:
+    for place, read in enumerate(reads):
         last = states[-1]
         if read.at_us <= last.at_us:
             continue
@@ -49,6 +61,13 @@ def screen(
         else:
             days = (read.at_us - last.at_us) // DAY_US + 1
             is_over = scaled(counts, meaning, register) > limit.per_day * days + step
+            later = islice(reads, place + 1, None)
+            is_little = scaled(counts, meaning, register) <= limit.per_day * days // SURE + step
+            turned = meaning.modulus is not None and read.raw < last.raw and not is_little
+            if turned and not (
+                is_over or read in limit.accepted or goes_on(read, later, meaning.modulus or 0)
+            ):
+                continue
         if is_over and read not in limit.accepted:
             held.append(read)
         else:

@@ -85,7 +85,7 @@ class Life:
             if self.state() == states.PARITY:
                 self._killed(number, lambda: town.cut_over(place))
         elif name == "roll back" and self.state() in states.IN_PLACE:
-            self._killed(number, lambda: town.roll_back(place))
+            self._killed(number, self._roll_back)
             self._gone()
         elif name == "back by dials" and self.state() in states.IN_PLACE and self.new:
             if self._billed() == self.new:
@@ -122,6 +122,16 @@ class Life:
         town.now += HOUR
         self._killed(number * 2, lambda: town.install(new, place, mode))
         self.new = new
+
+    def _roll_back(self) -> None:
+        """By dials where the old terminal was taken away."""
+        town, place = self.town, self.place
+        if town.dials[self.old].off is None:
+            town.roll_back(place)
+            return
+        assert self.new is not None
+        typed = Typed(town.now, town.raw(self.new, place), town.raw(self.old, place))
+        town.roll_back(place, typed=typed)
 
     def _gone(self) -> None:
         self.new = None
@@ -161,8 +171,15 @@ class Life:
     def check(self) -> None:
         """All that flowed is billed."""
         town = self.town
-        town.now += HOUR
-        town.report(*self.alive(), place=self.place)
+        billed, shown = self._billed(), -1
+        while True:  # until the dial has not just begun anew: a turn counts when it goes on
+            before = shown
+            town.now += HOUR
+            town.report(*self.alive(), place=self.place)
+            shown = town.raw(billed, self.place)
+            if 0 <= before < shown:
+                break
+            town.flow(STEP, self.place)
         flowed = town.flowed[self.asset] - self.first
         segments = town.segments(self.place)
         index = town.index(self.place)

@@ -44,6 +44,18 @@ def test_a_dial_shows_what_flowed_since_and_begins_anew(modulus: int, later: int
     assert dial.at(AT + later) == (flow.at(AT + later) + 300) % modulus
 
 
+def test_a_dial_that_is_taken_off_stands_still() -> None:
+    flow = Flow(5, AT, 0)
+    dial, kept = Dial(flow, 0), Dial(flow, 0)
+    off, on, later = AT + 2 * DAY_US, AT + 6 * DAY_US, AT + 9 * DAY_US
+    dial.take_off(off)
+    assert dial.at(AT) == kept.at(AT)
+    assert dial.at(on) == kept.at(off)
+    dial.put_on(on)
+    assert dial.at(on) == kept.at(off)
+    assert dial.at(later) == kept.at(off) + kept.at(later) - kept.at(on)
+
+
 def test_what_is_said_is_heard_in_each_protocol() -> None:
     imei = rig.imei(7)
     opening = b"IMEI:" + imei.encode()
