@@ -12,13 +12,16 @@ from sqlalchemy import select
 
 from fleet.db.base import Database
 from fleet.legacy.intake import Value
-from fleet.migration import rules
+from fleet.migration import adopting, rules
 from fleet.migration.rehearsal import speaking
 from fleet.migration.rehearsal.alone import rehearse_copy
+from fleet.migration.rehearsal.chances import NOTHING
 from fleet.migration.rehearsal.copying import copy
 from fleet.migration.rehearsal.flows import DAY_US, UNIT, Dial, Flow
 from fleet.migration.rehearsal.hearing import hear
+from fleet.migration.rehearsal.run import Rehearsal, Rehearsed
 from fleet.migration.rehearsal.speaking import Contact
+from fleet.migration.rehearsal.verdict import judge
 from fleet.migration.tables import MigrationItem
 from fleet.telemetry.tables import Reading
 
@@ -161,15 +164,47 @@ def test_the_copy_has_no_reading_and_no_progress(data: Path, tmp_path: Path) -> 
         source.close()
 
 
+def _played(data: Path) -> Rehearsed:
+    source = Database(f"sqlite:///{data / 'kapok.db'}")
+    try:
+        return rehearse_copy(source, "gas", seed=1, rollbacks=0, calm=True)
+    finally:
+        source.close()
+
+
+def test_a_ledger_that_begins_late_bills_less_than_flowed(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch = adopting.fetch
+    monkeypatch.setattr(adopting, "fetch", lambda *args: [each[1:] for each in fetch(*args)])
+    found = _played(data)
+    assert len(found.verdict.less) == found.verdict.registers > 5
+    assert (found.verdict.more, found.breach) == ((), "")  # nothing else sees it
+
+
+def test_a_meter_that_is_in_no_ledger_is_missed(data: Path, tmp_path: Path) -> None:
+    own = Database(f"sqlite:///{tmp_path / 'own.db'}")
+    source = Database(f"sqlite:///{data / 'kapok.db'}")
+    try:
+        copy(source, own, "gas")
+        street = Rehearsal(own, "gas", NOTHING, lambda *_: None).street
+        end_us = street.start_us + 9 * DAY_US
+        assert not judge(own, street, end_us).less  # nobody was asked for
+        asset_id = min(street.flows)
+        street.began[asset_id] = street.start_us
+        (wrong,) = judge(own, street, end_us).less
+        assert (wrong.asset_id, wrong.billed) == (asset_id, 0)
+        assert wrong.flowed > 0
+    finally:
+        own.close()
+        source.close()
+
+
 def test_a_harmed_bill_ends_with_1(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.bench import migration_sabotage
 
     migration_sabotage.apply(migration_sabotage.UNTIED, monkeypatch.setattr)
-    source = Database(f"sqlite:///{data / 'kapok.db'}")
-    try:
-        found = rehearse_copy(source, "gas", seed=1, rollbacks=0, calm=True)
-    finally:
-        source.close()
+    found = _played(data)
     assert not found.is_well
     assert found.verdict.less or found.verdict.more
     assert found.breach.startswith("I1")
