@@ -11,11 +11,11 @@ PACKAGES := mosquitto libcoap3-bin softhsm2
 COMPILER := build-essential python3-dev
 STUBS := micropython-esp32-stubs==1.29.0.post1 micropython-stdlib-stubs==1.29.0.post2
 
-.PHONY: demo test lint types bench bench-thread bench-heap bench-modems bench-scenarios bench-bytes \
+.PHONY: demo test hil lint types bench bench-thread bench-heap bench-modems bench-scenarios bench-bytes \
   bench-coap bench-oscore bench-twilight bench-alarms bench-flash bench-update bench-rollouts bench-legacy \
-  measure \
-  soak soak-trace soak-fuzz soak-coap soak-bitflips soak-bundles soak-claims soak-unplug soak-valve \
-  soak-register soak-update-nodes soak-cuts soak-legacy soak-ledger soak-metering soak-migration wheel system compiler clean
+  measure soak soak-trace soak-fuzz soak-coap soak-bitflips soak-bundles soak-claims soak-unplug soak-valve \
+  soak-register soak-update-nodes soak-cuts soak-legacy soak-ledger soak-metering soak-migration mutants \
+  mutants-random mutants-map wheel system compiler clean
 
 .venv/bin/python:
 	@python3 -m venv .venv || { rm -rf .venv; \
@@ -28,7 +28,7 @@ STUBS := micropython-esp32-stubs==1.29.0.post1 micropython-stdlib-stubs==1.29.0.
 
 .venv/.dev: pyproject.toml | compiler .venv/bin/python
 	@echo "installing kapok and its developer tools into .venv ..."
-	@$(PIP) --editable '.[dev,release]'
+	@$(PIP) --editable '.[dev,hil,release]'
 	@touch $@ .venv/.demo
 
 # The stubs never go into the environment itself: they would shadow the standard library.
@@ -56,10 +56,17 @@ test: export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/pycache
 test: system .venv/.dev typings/.done
 	@$(PY) -m pytest -n 3 --dist worksteal $(ARGS)
 
+# The suite on the virtual rig; console, AT and MQTT logs and currents of each test in build/hil.
+# It warns where it took over 480 s; ARGS="--within 480" makes that a failure.
+hil: system .venv/.dev
+	@$(PY) -m pytest hil -n 2 --dist loadgroup --rig hil/rigs/virtual.yaml \
+	  --html build/hil/report.html --junit-xml build/hil/junit.xml $(ARGS)
+
 lint: .venv/.dev
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) tests/lint/firmware_rules.py firmware
+	$(PY) tests/lint/firmware_rules.py hil/stimulus
 
 types: .venv/.dev typings/.done
 	$(PY) -m mypy
@@ -187,6 +194,22 @@ soak-legacy: .venv/.dev
 # Everything that is too long for every run.
 soak: soak-trace soak-fuzz soak-bitflips soak-bundles soak-claims soak-unplug soak-valve \
   soak-register soak-cuts soak-legacy soak-ledger soak-metering soak-migration soak-coap soak-update-nodes bench-thread
+
+# Each deliberate fault of hil/mutants/faults.toml against the suite: all must be caught.
+mutants: system .venv/.dev
+	@$(PY) -m hil.mutants faults $(ARGS)
+
+# 200 random mutants of the firmware against the tests that may notice them; ARGS="--seed N" goes on,
+# with --again those that survived are put to the tests that are new.
+mutants-random: system .venv/.dev | build/mutants/map
+	@$(PY) -m hil.mutants random $(ARGS)
+
+# Which tests execute which line of the firmware on CPython: those tests once, under coverage.
+mutants-map: system .venv/.dev
+	@$(PY) -m hil.mutants record $(ARGS)
+
+build/mutants/map:
+	@$(MAKE) mutants-map ARGS=
 
 wheel: .venv/.dev
 	@$(PY) -m build --wheel --outdir dist . >/dev/null && ls dist/*.whl

@@ -25,6 +25,7 @@ from fleet.identity.authority import Authority
 from fleet.identity.errors import IdentityError
 from fleet.identity.revocation import RevokedSerials
 from fleet.identity.wrapping import Wrapper
+from fleet.legacy import strangers
 from fleet.registry.operations import now_us
 from fleet.releases.workshop import Workshop
 from fleet.rollouts import tick as rollouts
@@ -38,6 +39,7 @@ ROTATE_S = 60.0
 CONFIGURE_STEPS = 3  # of a tick: some 450 nodes a second
 ALARM_ROUNDS = 20  # of one tick: between them the ingest has the database
 DAY_US = 86400 * 1_000_000
+FORGET_S = 3600.0  # from one look for strangers of old to the next
 OFFERS = 500  # of a tick: 15,000 a minute, in transactions for which reports can wait
 
 log = structlog.get_logger("upkeep")
@@ -63,7 +65,7 @@ class Upkeep:
         self.revoked = RevokedSerials()
         self.sessions = SessionWatch()
         self._workshop = Workshop(database)
-        self._crl_due = self._look_due = self._rotate_due = 0.0
+        self._crl_due = self._look_due = self._rotate_due = self._forget_due = 0.0
         self._crl_wanted = self._reload_wanted = False
         self._crl_seconds: float | None = None
 
@@ -86,6 +88,8 @@ class Upkeep:
             self._step(self._look_at_crl)
         if now >= self._rotate_due:
             self._step(self._rotate)
+        if now >= self._forget_due:
+            self._step(self._forget)
         self._step(self._watched)
         self._step(self._alarms_due)
         self._step(self._command)
@@ -164,6 +168,16 @@ class Upkeep:
             done = rotation.rotate_due(session, self._authority, within)
         if len(done) < rotation.BATCH:
             self._rotate_due = self._clock() + ROTATE_S
+
+    def _forget(self) -> None:
+        with self._database.read() as session:
+            waits = strangers.waits(session, now_us())
+        if not waits:
+            self._forget_due = self._clock() + FORGET_S
+            return
+        with self._database.begin() as session:
+            if not strangers.expire(session, now_us()):
+                self._forget_due = self._clock() + FORGET_S
 
     def _alarms_due(self) -> None:
         with self._database.read() as session:

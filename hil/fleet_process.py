@@ -15,11 +15,12 @@ READY_S = 60.0  # interpreter start, imports and migrations on a busy machine
 
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_LIBC = ctypes.CDLL(None)  # loaded before any fork: a child with threads behind it must not
 
 
 def die_with_parent() -> None:
     """Run in a child before its program: the kernel kills it when this process ends, however."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class FleetError(Refusal, RuntimeError):

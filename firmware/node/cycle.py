@@ -181,6 +181,7 @@ class Cycle(Due):
             error = e.code  # what could not be trimmed is sent again
         if answers and self._telling:
             self._state.set("told", self._telling)
+            self._state.set("why", 0)
         for got in answers:
             if got.time:
                 from node import timekeeping

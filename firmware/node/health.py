@@ -48,6 +48,11 @@ def booted(state, kept: int) -> None:
     cause = machine.reset_cause()
     state.set("resets", _count("rst"))
     log.note(state, log.INFO, _L_BOOT, cause << 8 | machine.wake_reason())
+    if cause != machine.PWRON_RESET:
+        # RTC memory may have lived through it, and with it what the fleet was told; and the life
+        # that reports next may be one behind a deep sleep.
+        state.set("why", cause)
+        state.set("told", None)
     if cause == machine.PWRON_RESET and kept == WARM:
         log.note(state, log.WARNING, _L_BROWN_OUT, _count("bro"))
         happened(state, _E_BROWN_OUT)

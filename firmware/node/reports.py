@@ -102,7 +102,7 @@ def _status(journal, state, standing: "list[int]") -> "tuple[dict[int, int], lis
         if value:
             status[key] = value
     status[uplink.DEPTH] = journal.depth
-    status[uplink.RESET_CAUSE] = machine.reset_cause()
+    status[uplink.RESET_CAUSE] = state.get("why") or machine.reset_cause()
     status[uplink.WAKES] = state.get("wakes", 0)
     return status, [now, news]
 

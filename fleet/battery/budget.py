@@ -143,6 +143,13 @@ def make(
     return Budget(tuple(each for each in rows if each.mah > 0), battery)
 
 
+def measured_sleep(budget: Budget, sleep_ua: float, says: str) -> Budget:
+    """The same with a sleep that was measured, chip and modem and board together."""
+    own = Row("sleep", sleep_ua / 1000 * DAY_S / _MC_PER_MAH, f"{sleep_ua:g} uA, {says}")
+    rows = [own if row.phase == "sleep" else row for row in budget.rows]
+    return replace(budget, rows=tuple(row for row in rows if row.phase not in _OF_SLEEP))
+
+
 def slower(budget: Budget, phases: tuple[str, ...], factor: float) -> Budget:
     """The same where these phases cost `factor` times as much: what an estimate is worth."""
     rows = tuple(
@@ -165,6 +172,7 @@ def _ulp(chip: Chip, plan: Plan) -> Row:
     )
 
 
+_OF_SLEEP = ("ulp", "modem asleep", "board")  # what a meter sees of a sleeping board in one
 # By coverage level, how much longer a paging occasion is: repetitions of NPDCCH (E).
 _PAGING = (1, 4, 16)
 _DRX_S = 2.56

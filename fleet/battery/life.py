@@ -5,8 +5,9 @@ import tomllib
 from typing import Any, NamedTuple
 
 from fleet import schema
-from fleet.battery import budget, figures, measured
+from fleet.battery import budget, figures, measured, onboard
 from fleet.battery.budget import Budget, Modem, Plan
+from fleet.battery.onboard import OnBoard
 from fleet.errors import Refusal
 from fleet.flashing.hardware import NodeType, load_board, load_node_type
 from fleet.paths import hw_dir
@@ -22,13 +23,16 @@ class BatteryError(Refusal, ValueError):
 
 
 class Life(NamedTuple):
-    """A budget, and the plan that it is of."""
+    """A budget, and the plan that it is of. `on_board`: what of it a bench measured on a board;
+    None: currents and speed are the estimates of hw/chips.
+    """
 
     budget: Budget
     plan: Plan
     node: NodeType
     chip: str
     modem: str
+    on_board: OnBoard | None = None
 
 
 def seconds(text: str) -> int:
@@ -58,6 +62,9 @@ def of(
         ) from None
     board = load_board(node.board)
     chip = figures.chip(board.chip)
+    on_board = onboard.load(board.name)
+    if on_board is not None:
+        chip = on_board.better(chip)
     modem = _modem(found.modem)
     config = _defaults(node)
     counts = "pulse" in board.pins and chip.power_ua.ulp_at_10ms is not None
@@ -70,7 +77,10 @@ def of(
     )  # fmt: skip
     cell = figures.battery(battery or node.supply.battery)
     made = budget.make(cell, chip, modem, found.sense, contact, plan)
-    return Life(made, plan, node, chip.name, modem.name)
+    # A node that is to be reached between its reports was not measured: see `_modem_asleep`.
+    if on_board is not None and on_board.current.sleep_ua is not None and not edrx_s:
+        made = budget.measured_sleep(made, on_board.current.sleep_ua, on_board.says)
+    return Life(made, plan, node, chip.name, modem.name, on_board)
 
 
 def _defaults(node: NodeType) -> dict[str, Any]:

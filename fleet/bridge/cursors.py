@@ -46,11 +46,19 @@ def at(session: Session, name: str) -> str:
     return session.get_one(BridgeSource, name).cursor
 
 
-def rewind(session: Session, name: str) -> None:
-    """Read it from its beginning again; BridgeError."""
-    if session.get(BridgeSource, name) is None:
+def known(session: Session, name: str) -> BridgeSource:
+    """Its row; BridgeError where nothing was ever read under that name."""
+    row = session.get(BridgeSource, name)
+    if row is None:
         raise BridgeError(f"there is no bridge {name[:40]!r}: kapok bridge list")
+    return row
+
+
+def rewind(session: Session, name: str) -> str:
+    """Read it from its beginning again; its kind. BridgeError."""
+    kind = known(session, name).kind
     session.execute(update(BridgeSource).where(BridgeSource.name == name).values(cursor=""))
+    return kind
 
 
 def keep(session: Session, name: str, cursor: str, counts: Counts, read_us: int | None) -> None:

@@ -52,7 +52,6 @@ class DeadLetters:
 
     def __init__(self, path: Path, most: int = MOST) -> None:
         self.path, self._most = path, most
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(f"{path}.lock", timeout=_WAIT_S)
         self._ids: set[str] = set()
         self._seen = (0, 0)  # inode and size of the file whose ids these are
@@ -97,6 +96,7 @@ class DeadLetters:
 
     @contextlib.contextmanager
     def _held(self) -> Iterator[None]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._lock.acquire()
         except Timeout:

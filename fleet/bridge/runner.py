@@ -1,7 +1,8 @@
 """Bridges at work: each in a thread of its own, again and again, whatever goes wrong with it."""
 
+import contextlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import structlog
@@ -49,6 +50,15 @@ class Job:
         """Let go of everything."""
         self._lock.release()
 
+    @contextlib.contextmanager
+    def _or_let_go(self) -> Iterator[None]:
+        """A job that cannot be opened does not hold its name."""
+        try:
+            yield
+        except BaseException:
+            self._lock.release()
+            raise
+
 
 class Reading(Job):
     """A source that is read."""
@@ -56,12 +66,12 @@ class Reading(Job):
     def __init__(self, data: Path, database: Database, mapped: Mapped) -> None:
         super().__init__(data, mapped.name, mapped.every_s)
         self._database = database
-        with database.begin() as session:
-            cursors.open_source(session, mapped.name, mapped.kind)
-        self._source = opening.source(mapped)
-        self._pump = Pump(
-            database, mapped.name, mapped.rules, self._source, opening.letters(data, mapped.name)
-        )
+        with self._or_let_go():
+            with database.begin() as session:
+                cursors.open_source(session, mapped.name, mapped.kind)
+            self._source = opening.source(mapped)
+        letters = opening.letters(data, mapped.name)
+        self._pump = Pump(database, mapped.name, mapped.rules, self._source, letters)
 
     def once(self, stop: Callable[[], bool]) -> Counts:
         return self._pump.round(stop)
@@ -82,9 +92,10 @@ class Forwarding(Job):
     def __init__(self, data: Path, database: Database, target: Target) -> None:
         super().__init__(data, target.name, target.every_s)
         self._database = database
-        with database.begin() as session:
-            outbox.open_target(session, target)
-        self._platform, at_once = forwarder.connect(target)
+        with self._or_let_go():
+            with database.begin() as session:
+                outbox.open_target(session, target)
+            self._platform, at_once = forwarder.connect(target)
         self._purged_us = 0
         self._forwarder = Forwarder(database, target, self._platform, at_once)
 

@@ -21,6 +21,10 @@ _DIMENSIONS: dict[str, dict[str, Fraction]] = {
         "m3/h": Fraction(1), "l/h": Fraction(1, 1000), "l/s": Fraction(18, 5),
         "m3/s": Fraction(3600), "l/min": Fraction(3, 50),
     },
+    "mass": {"kg": Fraction(1), "g": Fraction(1, 1000), "mg": Fraction(1, 10**6)},
+    "concentration": {
+        "mg/l": Fraction(1), "ug/l": Fraction(1, 1000), "ng/l": Fraction(1, 10**6),
+    },
     "speed": {"m/s": Fraction(1), "cm/s": Fraction(1, 100), "m/h": Fraction(1, 3600)},
     "rate": {"mm/h": Fraction(1)},
     "pressure": {
@@ -45,7 +49,7 @@ _DIMENSIONS: dict[str, dict[str, Fraction]] = {
     "time": {"s": Fraction(1), "ms": Fraction(1, 1000), "h": Fraction(3600), "d": Fraction(86400)},
     "bytes": {"b": Fraction(1)},
 }  # fmt: skip
-_OTHER = {"°c": "degc", "℃": "degc", "°": "deg", "µg/m3": "ug/m3", "μg/m3": "ug/m3", "nm3": "m3"}
+_OTHER = {"°c": "degc", "℃": "degc", "°": "deg", "nm3": "m3"}
 
 
 def of_quantity(code: int) -> tuple[str, int]:
@@ -97,6 +101,18 @@ def scaled(number: Decimal, factor: Fraction, code: int, may_round: bool) -> int
     return value
 
 
+def usual_decimals(code: int, factor: Fraction) -> int:
+    """Decimals that tell no less than what is stored, 9 at most, in a unit one of which is
+    `factor` of the quantity's.
+    """
+    decimals, step = of_quantity(code)[1], Fraction(1)
+    while step < factor:
+        step, decimals = step * 10, decimals + 1
+    while step / 10 >= factor:
+        step, decimals = step / 10, decimals - 1
+    return min(max(decimals, 0), 9)
+
+
 def told(value: int, code: int, factor: Fraction, decimals: int) -> Decimal:
     """A stored value in another unit, one of which is `factor` of the quantity's, with so many
     decimals, rounded half to even.
@@ -114,4 +130,5 @@ def told(value: int, code: int, factor: Fraction, decimals: int) -> Decimal:
 
 def _plain(unit: str) -> str:
     text = unicodedata.normalize("NFKC", unit).strip().lower().replace(" ", "")
+    text = text.replace("\u03bc", "u")  # NFKC makes this mu of both of them
     return _OTHER.get(text, text)

@@ -9,6 +9,7 @@ from fleet.cli.common import json_option, one_line_errors, say_json
 
 if TYPE_CHECKING:
     from fleet.battery.life import Life
+    from fleet.battery.onboard import OnBoard
 
 _WORK = ("sense", "work")  # phases that rest on an estimate of the chip's speed
 
@@ -102,9 +103,24 @@ def _as_json(found: "Life", others: dict[str, dict[int, float]]) -> dict[str, An
             door: {f"ecl{level}": round(years, 2) for level, years in levels.items()}
             for door, levels in others.items()
         },
+        "on_board": None
+        if found.on_board is None
+        else {
+            "rig": found.on_board.rig,
+            "place": found.on_board.place,
+            "date": found.on_board.date,
+            **_measured(found.on_board),
+        },
         "years_if_chip_half_as_fast": round(half, 2),
         "years_if_tenth_less_usable": round(poorer, 2),
     }
+
+
+def _measured(board: "OnBoard") -> dict[str, float]:
+    figures = board.current.model_dump(exclude_none=True)
+    if board.time.turn_us is not None:
+        figures["turn_us"] = board.time.turn_us
+    return figures
 
 
 def _table(found: "Life", others: dict[str, dict[int, float]], title: str) -> None:
@@ -134,3 +150,8 @@ def _table(found: "Life", others: dict[str, dict[int, float]], title: str) -> No
     most = max(budget.rows, key=lambda row: row.mah)
     click.echo(f"\nThe most goes to: {most.phase}. Samples every {plan.sample_s} s.")
     click.echo(f"Wakes and contacts: hw/measured/{found.node.name}.toml (make measure).")
+    if found.on_board is None:
+        click.echo(f"Chip: estimates of hw/chips/{found.chip}.toml; no board was measured.")
+    else:
+        figures = ", ".join(f"{key} {value:g}" for key, value in _measured(found.on_board).items())
+        click.echo(f"{found.on_board.says[:1].upper()}{found.on_board.says[1:]}: {figures}.")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hil.virtual.bench.spec import Spec
 
 DEFAULT_BOARDS = 8
+PASS_S = 3600.0  # that time which is to pass may take, really
 
 folder_option = click.option(
     "--folder",
@@ -61,10 +62,10 @@ class _Bench(click.RichGroup):
 )
 @click.option(
     "--rate",
-    type=click.FloatRange(min=0.001),
+    type=click.FloatRange(min=0),
     default=1.0,
     show_default=True,
-    help="Seconds that pass for a board in a real one while it only waits.",
+    help="Seconds that pass for a board in a real one while it only waits; 0: those of ctl pass.",
 )
 @json_option
 @click.pass_context
@@ -166,12 +167,14 @@ def list_(folder: Path, as_json: bool) -> None:
 @json_option
 @one_line_errors
 def ctl(board: str, do: str, values: tuple[str, ...], folder: Path, as_json: bool) -> None:
-    """Do something to a board: reset, loader, power-off, power-on, press, unplug-after, fault,
-    switch, state.
+    """Do something to a board: reset, loader, power-off, power-on, brown-out, press, unplug-after,
+    fault, switch, state, clock, pass, stimulus, modem, current.
 
     BOARD is its name on the bench, or virtual: and its name. KEY=VALUE gives what DO needs:
     bytes=40000 for unplug-after, pin=button for press; a fault or a switch of the rig is set by
-    its name, as in fault flip_at=65536, switch auto_strap=false.
+    its name, as in fault flip_at=65536, switch auto_strap=false; so is what is about its modem,
+    modem rsrp=-120, unless it is log=0 or event=detach. A stimulus is pulse=pulse count=10, or
+    level=cover value=1: see docs/bench.md.
 
     Example: kapok bench ctl 3 unplug-after bytes=40000
     """
@@ -182,7 +185,8 @@ def ctl(board: str, do: str, values: tuple[str, ...], folder: Path, as_json: boo
         if not equals:
             raise click.UsageError(f"{item!r} is not KEY=VALUE")
         given[key] = _plain(value)
-    request.update({"set": given} if do in ("fault", "switch") else given)
+    about = do in ("fault", "switch") or (do == "modem" and not given.keys() & {"log", "event"})
+    request.update({"set": given} if about and given else given)
     _ask(folder, board, request, as_json)
 
 
@@ -201,9 +205,11 @@ def press(board: str, pin: str, folder: Path, as_json: bool) -> None:
 
 
 def _ask(folder: Path, board: str, request: dict[str, Any], as_json: bool) -> None:
+    from fleet.flashing.lines import ANSWER
     from hil.virtual.bench.control import ask
 
-    answered = ask(folder, {"board": board.removeprefix("virtual:"), **request})
+    patience_s = PASS_S if request["do"] == "pass" else ANSWER
+    answered = ask(folder, {"board": board.removeprefix("virtual:"), **request}, patience_s)
     if as_json:
         say_json(answered)
         return
@@ -215,5 +221,9 @@ def _ask(folder: Path, board: str, request: dict[str, Any], as_json: bool) -> No
 def _plain(value: str) -> Any:
     try:
         return int(value, 0)
+    except ValueError:
+        pass
+    try:
+        return float(value) if value.strip("+-.")[:1].isdigit() else json.loads(value)
     except ValueError:
         return {"true": True, "false": False, "none": None}.get(value.lower(), value)

@@ -203,6 +203,10 @@ def dead(name: str, limit: int, as_json: bool) -> None:
 
     Example: kapok bridge dead scada
     """
+    from fleet.bridge import cursors
+
+    with database() as db, db.read() as session:
+        cursors.known(session, name)
     letters = _letters(name)
     found = letters.all()
     if as_json:
@@ -244,20 +248,24 @@ def retry(path: Path, as_json: bool) -> None:
 def rewind(name: str) -> None:
     """Read a source from its beginning again; what is known already is not stored twice.
 
+    Of a drop folder, the files in it: move those that are to be read again back from done/.
+    MQTT has no beginning: its broker keeps no message that was acknowledged.
+
     Example: kapok bridge rewind scada
     """
     from fleet.bridge.cursors import rewind
 
     with database() as db, db.begin() as session:
-        rewind(session, name)
-    click.echo(f"{name} is read from its beginning at its next round")
+        kind = rewind(session, name)
+    if kind == "folder":
+        click.echo(f"{name} reads the files that you move back from its folder's done/")
+    elif kind == "mqtt":
+        click.echo(f"{name} has no beginning: the broker keeps nothing that was acknowledged")
+    else:
+        click.echo(f"{name} is read from its beginning at its next round")
 
 
 def _letters(name: str) -> Any:
     from fleet.bridge import opening
-    from fleet.bridge.errors import BridgeError
 
-    letters = opening.letters(data_folder(), name)
-    if "/" in name or name.startswith("."):
-        raise BridgeError(f"bridge {name[:40]!r}: kapok bridge list")
-    return letters
+    return opening.letters(data_folder(), name)

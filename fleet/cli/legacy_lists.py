@@ -43,18 +43,30 @@ def terminals(after: str, as_json: bool) -> None:
 
 @click.command()
 @click.option("--take-in", is_flag=True, help="Store what was kept of those that are known now.")
+@click.option(
+    "--forget", metavar="ADDRESS",
+    help="Drop what came under this address, or last from this network address.",
+)  # fmt: skip
 @json_option
 @one_line_errors
-def strangers(take_in: bool, as_json: bool) -> None:
+def strangers(take_in: bool, forget: str | None, as_json: bool) -> None:
     """What came in and is nobody's: unknown terminals and meters, retired ones. It is kept, within
-    bounds, until the inventory knows whose it is; then --take-in makes readings of it.
+    bounds, until the inventory knows whose it is; then --take-in makes readings of it. Who is
+    unknown and silent goes after 180 days, and after one day where another needs the room.
 
     Example: kapok legacy strangers --take-in
     """
+    from fleet.legacy import strangers as kept
     from fleet.legacy import terminals as lists
 
+    if take_in and forget:
+        raise click.UsageError("--take-in or --forget, not both")
     taken: dict[str, int] = {"new": 0, "again": 0, "conflicts": 0}
+    gone = 0
     with database() as opened:
+        if forget:
+            with opened.begin() as session:
+                gone = kept.forget(session, forget)
         with opened.read() as session:
             found = lists.strangers(session)
         if take_in:
@@ -73,8 +85,13 @@ def strangers(take_in: bool, as_json: bool) -> None:
             {**one._asdict(), "first": iso(one.first_us), "last": iso(one.last_us)}
             for one in found
         ]
-        say_json({"taken_in": taken, "strangers": listed} if take_in else listed)
+        if forget:
+            say_json({"forgotten": gone, "strangers": listed})
+        else:
+            say_json({"taken_in": taken, "strangers": listed} if take_in else listed)
         return
+    if forget:
+        click.echo(f"forgotten: {gone}")
     if take_in:
         click.echo(
             f"taken in: {taken['new']} readings, {taken['again']} were there, "

@@ -13,6 +13,7 @@ from fleet.cli.common import json_option, one_line_errors, say_json, say_table
 
 if TYPE_CHECKING:
     from hil.standalone.run import Standalone
+    from hil.virtual.bench.control import Control
     from hil.virtual.modem.replay import Departure
     from hil.virtual.twin import UartTwin
 
@@ -52,7 +53,7 @@ def _resolve(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
     default="pty",
     show_default=True,
     callback=_port,
-    metavar="pty|wire|tcp:PORT|DEVICE",
+    metavar="pty|wire|tcp:PORT|[tty:]DEVICE",
     help="A new PTY; one on which the driver's baud rate counts; a port of 127.0.0.1 (0: any "
     "free one); a terminal that exists.",
 )
@@ -79,6 +80,12 @@ def _resolve(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> 
     help="Replay recorded JSON lines of request, reply and delay instead of a family.",
 )
 @click.option("--lenient", is_flag=True, help="Replay in the driver's order, not in the record's.")
+@click.option(
+    "--control",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="SOCKET",
+    help="Serve requests to the running twin there, of air, SIM and log: see docs/bench.md.",
+)
 @click.option("--list", "listing", is_flag=True, help="Show the families and the scenarios.")
 @json_option
 @one_line_errors
@@ -91,6 +98,7 @@ def modem_twin(
     resolve: dict[str, str],
     transcript: Path | None,
     lenient: bool,
+    control: Path | None,
     listing: bool,
     as_json: bool,
 ) -> None:
@@ -108,14 +116,16 @@ def modem_twin(
         _list(as_json)
         return
     if transcript is not None:
-        if family is not None or scenario is not None or resolve:
-            raise click.UsageError("--transcript goes without --family, --scenario and --resolve")
+        if family is not None or scenario is not None or resolve or control is not None:
+            raise click.UsageError(
+                "--transcript goes without --family, --scenario, --resolve and --control"
+            )
         sys.exit(_replay(transcript, lenient, port, seed, baud or 115_200, as_json))
     if family is None:
         raise click.UsageError("--family is missing: which modem? (or --transcript FILE)")
     if lenient:
         raise click.UsageError("--lenient needs --transcript")
-    _modem(family, scenario, port, seed, baud, resolve, as_json)
+    _modem(family, scenario, port, seed, baud, resolve, control, as_json)
 
 
 def _modem(
@@ -125,16 +135,24 @@ def _modem(
     seed: int,
     baud: int | None,
     resolve: dict[str, str],
+    control: Path | None,
     as_json: bool,
 ) -> None:
     from hil.standalone import setting, summary
+    from hil.virtual.bench.control import Control
+    from hil.virtual.modem.control import ModemControl
+    from hil.virtual.modem.tape import Tape
 
+    tape = None if control is None else Tape()
     try:
-        twin = setting.make(family, scenario, seed=seed, baud=baud, resolve=resolve)
+        twin = setting.make(family, scenario, seed=seed, baud=baud, resolve=resolve, tape=tape)
     except setting.UnknownFamily as e:
         raise click.UsageError(str(e)) from None
     rate = twin.scenario.line.baud
-    stand = _stand(twin, port, rate)
+    served = None
+    if control is not None and tape is not None:
+        served = Control(control.absolute(), ModemControl(twin, tape).answer)
+    stand = _stand(twin, port, rate, served)
     what = {"family": family, "scenario": twin.scenario.name, "seed": seed, "baud": rate}
     _run(stand, what, as_json)
     _say(summary.of_modem(twin, stand), as_json)
@@ -166,11 +184,13 @@ def _replay(
     return DEPARTED if ended else 0
 
 
-def _stand(twin: "UartTwin", port: str, baud: int) -> "Standalone":
+def _stand(
+    twin: "UartTwin", port: str, baud: int, control: "Control | None" = None
+) -> "Standalone":
     from hil.standalone.ports import open_line
     from hil.standalone.run import Standalone
 
-    return Standalone(twin, open_line(port, baud))
+    return Standalone(twin, open_line(port, baud), control)
 
 
 def _run(stand: "Standalone", what: dict[str, Any], as_json: bool) -> None:

@@ -13,7 +13,7 @@ _BENCH = "bench only: a stock image, not for nodes in the field"
 def runtime() -> None:
     """MicroPython runtime images, checked and kept for flashing.
 
-    Example: kapok runtime add ESP32_GENERIC_S3-OTA-v1.28.0.bin
+    Example: kapok runtime add ESP32_GENERIC-OTA-v1.28.0.bin
     """
 
 
@@ -24,10 +24,11 @@ def runtime() -> None:
 def add(file: Path, as_json: bool) -> None:
     """Check a MicroPython image and keep it, in place of one of its chip and version.
 
-    Combined images, as micropython.org has them, and application images are taken. A 4 MiB board
-    takes an OTA build: its two runtime slots have 1.5 MiB each.
+    Combined images, as micropython.org has them, and application images are taken. The two runtime
+    slots of a 4 MiB board have 1.5 MiB each: of an ESP32 an OTA build fits, of other chips one of
+    your own (firmware/runtime/README.md).
 
-    Example: kapok runtime add ESP32_GENERIC_S3-OTA-v1.28.0.bin
+    Example: kapok runtime add ESP32_GENERIC-OTA-v1.28.0.bin
     """
     from fleet.flashing import runtime_cache
 

@@ -12,14 +12,16 @@ from fleet.flashing.ports import Port
 # Seconds, as esptool's own classic reset: EN is held, and the strap outlives its rise.
 HOLD, STRAP = 0.1, 0.05
 ANSWER = 30.0  # seconds in which the bench answers, with all its boards at work
-LONGEST = 65_536  # bytes of an answer
+LONGEST = 262_144  # bytes of an answer
 
 
-def request(control: str, asked: dict[str, Any]) -> dict[str, Any]:
-    """One request to a bench's control socket; its answer. BenchGone where it has none, or no."""
+def request(control: str, asked: dict[str, Any], patience_s: float = ANSWER) -> dict[str, Any]:
+    """One request to a bench's control socket; its answer. BenchGone where it has none, or no, or
+    none within `patience_s`.
+    """
     try:
         with socket.socket(socket.AF_UNIX) as link:
-            link.settimeout(ANSWER)
+            link.settimeout(patience_s)
             link.connect(control)
             link.sendall(json.dumps(asked).encode() + b"\n")
             with link.makefile("rb") as answers:

@@ -115,6 +115,23 @@ def hold(port: Port) -> None:
         transport.serial.flush()
 
 
+def leave(port: Port, text: str) -> None:
+    """Run `text` at the node's prompt, which ends its run: a reset, or deep sleep."""
+    with _entered(port) as (transport, _), contextlib.suppress(*_GONE):
+        transport.exec_raw_no_follow(text)
+        transport.serial.flush()
+
+
+def restart(port: Port) -> None:
+    """A soft reset: Ctrl-D at the friendly prompt, since behind one at the raw prompt no main.py
+    runs.
+    """
+    with _entered(port) as (transport, _), contextlib.suppress(*_GONE):
+        transport.exit_raw_repl()
+        transport.serial.write(b"\x04")
+        transport.serial.flush()
+
+
 @contextmanager
 def _entered(port: Port) -> Iterator[tuple[SerialTransport, int]]:
     with locked(port):

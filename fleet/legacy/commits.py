@@ -133,11 +133,11 @@ class Commits:
             self._wake.set()
         return batch
 
-    def _commit(self, batch: list[Item]) -> list[Stored | None]:
-        """What became of each, committed; None for one that alone cannot be stored."""
+    def _commit(self, batch: list[Item]) -> list[Stored]:
+        """What became of each, committed; one that alone cannot be stored is refused."""
         try:
             with self._database.begin() as session:
-                return list(self._write(session, batch))
+                return self._write(session, batch)
         except Exception as e:
             if is_trouble(e):
                 raise
@@ -148,7 +148,7 @@ class Commits:
                     "a frame cannot be stored", source=batch[0].arrival.source,
                     frame=batch[0].arrival.frame[:200].hex(), reason=reason[:300],
                 )  # fmt: skip
-                return [None]
+                return [Stored(refused=1, why="cannot be stored")]
             return [each for item in batch for each in self._commit([item])]
 
     def _write(self, session: Session, batch: list[Item]) -> list[Stored]:
@@ -174,16 +174,14 @@ class Commits:
             links.unmapped(session, strange, self._noted)
         return told
 
-    def _tell(self, batch: list[Item], told: list[Stored | None]) -> None:
+    def _tell(self, batch: list[Item], told: list[Stored]) -> None:
         for stored in told:
-            if stored is None:
-                continue
             for name in ("new", "again", "conflicts", "kept", "refused"):
                 self.counts[name] += getattr(stored, name)
         self.counts["frames stored"] += len(batch)
         if self._loop is None or self._loop.is_closed():
             return
-        pairs = [(item, stored) for item, stored in zip(batch, told, strict=True) if stored]
+        pairs = list(zip(batch, told, strict=True))
         try:
             self._loop.call_soon_threadsafe(self._told, pairs)
         except RuntimeError:  # the loop ended meanwhile: the terminals will repeat

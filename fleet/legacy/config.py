@@ -18,6 +18,7 @@ from fleet.settings import SettingsError
 FILE = "legacy.toml"
 PORTS = {"hj212": 9212, "sl651": 9651, "dtu": 9645}
 _DTU = {"port", "kind", "opening", "heartbeats", "poll_s", "answer_s", "profiles"}
+_TABLES = {"listen": {"host"}, "hj212": {"port"}, "sl651": {"port"}}
 _TOP = {"listen", "limits", "networks", "hj212", "sl651", "dtu", "map"}
 
 
@@ -45,6 +46,8 @@ def load(
     strange = sorted(set(told) - _TOP)
     if strange:
         raise SettingsError(f"{FILE}: {strange[0]!r}: one of {', '.join(sorted(_TOP))}")
+    for name, known in _TABLES.items():
+        _check(_table(told, name), name, known)
     asked = ports or {}
     bounds = _bounds(_table(told, "limits"))
     if connections is not None:
@@ -58,7 +61,7 @@ def load(
     }
     own_map = _table(told, "map")
     return Config(
-        host or str(listen.get("host", "127.0.0.1")), found,
+        host or _text(listen, "host", "127.0.0.1"), found,
         tuple(_dtus(told.get("dtu", [{}]), asked.get("dtu"))), bounds, _home(told),
         Meanings(own_map),
     )  # fmt: skip
@@ -69,9 +72,7 @@ def _dtus(listed: Any, asked: int | str | None) -> list[tuple[int, Model]]:
         raise SettingsError(f"{FILE}: boxes are [[dtu]], one for each port")
     made = []
     for place, one in enumerate(listed):
-        strange = sorted(set(one) - _DTU)
-        if strange:
-            raise SettingsError(f"{FILE}: dtu: {strange[0]!r}: one of {', '.join(sorted(_DTU))}")
+        _check(one, "dtu", _DTU)
         port = _port(asked if place == 0 else None, one.get("port", PORTS["dtu"] + place), "dtu")
         if port is not None:
             made.append((port, _model(one)))
@@ -121,11 +122,28 @@ def _port(asked: int | str | None, told: Any, name: str) -> int | None:
     return port
 
 
+def _text(told: dict[str, Any], name: str, usual: str) -> str:
+    value = told.get(name, usual)
+    if not isinstance(value, str) or not value:
+        raise SettingsError(f"{FILE}: listen.{name}: a text")
+    return value
+
+
 def _seconds(told: dict[str, Any], name: str, usual: float, least: float) -> float:
     value = told.get(name, usual)
     if isinstance(value, bool) or not isinstance(value, int | float) or value < least:
         raise SettingsError(f"{FILE}: dtu.{name}: {least} seconds or more")
     return float(value)
+
+
+def _check(told: dict[str, Any], name: str, known: set[str]) -> None:
+    strange = sorted(set(told) - known)
+    if strange:
+        where = f"[{name}]" if name != "dtu" else "[[dtu]]"
+        more = f"; values are mapped in [map.{name}]" if name in PORTS and name != "dtu" else ""
+        raise SettingsError(
+            f"{FILE}: {where}: {strange[0]!r}: one of {', '.join(sorted(known))}{more}"
+        )
 
 
 def _table(told: dict[str, Any], name: str) -> dict[str, Any]:

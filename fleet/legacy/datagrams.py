@@ -5,7 +5,7 @@ from collections import OrderedDict
 from typing import Any, cast
 
 from fleet.legacy.commits import Item
-from fleet.legacy.intake import Source
+from fleet.legacy.intake import Source, Stored
 from fleet.legacy.sessions import Hall, mapped
 from fleet.legacy.talks import MakeTalk, Rules, Talk
 
@@ -29,6 +29,7 @@ class Peer:
         first, clash = hall.speakers.heard(source, self.host, self.host, hall.loop.time())
         if hall.commits.is_full:
             hall.counts["datagrams dropped"] += 1
+            item.done(Stored(refused=1, why="queue full"))
             return
         hall.commits.submit(item._replace(is_first=first, clash=clash))
 
@@ -86,7 +87,9 @@ class Datagrams(asyncio.DatagramProtocol):
                 _, (gone, _talk) = self._peers.popitem(last=False)
                 gone.parts(0)
         self._peers.move_to_end(addr)
-        self._peers[addr][1].feed(data)
+        talk = self._peers[addr][1]
+        talk.feed(data)
+        talk.flush()  # a frame ends with its datagram
 
     def error_received(self, exc: Exception) -> None:
         """As asyncio calls it: an answer found nobody."""

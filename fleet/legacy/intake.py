@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from fleet.alarms import intake as alarms
 from fleet.alarms.heard import Heard
 from fleet.db.base import Database
-from fleet.legacy import sources, strangers
+from fleet.legacy import links, sources, strangers
 from fleet.legacy.sources import Known, Source
 from fleet.legacy.strangers import Lost
 from fleet.legacy.tables import LegacyConflict
@@ -156,7 +156,7 @@ class _Batch:
     def _keep(self, arrival: Arrival, values: Sequence[Value], why: str) -> Stored:
         lost = Lost(
             arrival.source, why, values, arrival.received_us,
-            arrival.frame, arrival.peer,
+            arrival.frame, arrival.peer, arrival.hold,
         )  # fmt: skip
         count = max(len(values), 1)
         if strangers.keep(self._session, lost):
@@ -243,21 +243,31 @@ def known_of(session: Session, source: Source) -> Known | None:
     return sources.find(session, [source]).get((source.kind, source.address))
 
 
+def variant_hold(variant: str) -> str:
+    """Why what came in this variant of a protocol is held back."""
+    return f"variant {variant}"
+
+
 def take_kept(session: Session, source: Source, most: int = 500) -> list[Stored]:
     """What was kept of a stranger that is known by now becomes readings; what is still nobody's
-    stays.
+    stays, and what is in a variant that is not tolerated of it.
     """
-    if known_of(session, source) is None:
+    known = known_of(session, source)
+    if known is None:
         return []
+    variant = links.allowed_of(session, known.terminal_id)
+    let = [variant_hold(variant)] if variant else []
     told = []
     done = []
-    for number, row in strangers.waiting(session, source, most):
+    for number, row in strangers.waiting(session, source, most, let):
         values = strangers.said(row)
         arrival = Arrival(source, [Value._make(one) for one in values], row.received_us, row.frame)
         stored = write(session, [arrival])[0]
         told.append(stored)
         if stored.is_reading:
             done.append(number)
+            if row.hold:
+                links.used(session, known.terminal_id, variant, row.received_us)
     if done:
         strangers.done(session, source, done)
     return told

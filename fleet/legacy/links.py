@@ -103,6 +103,20 @@ def clashed(session: Session, clash: Clash) -> None:
     alarms.raise_alarm(session, CLASH, clash.terminal_id, detail, about)
 
 
+def allowed_of(session: Session, terminal_id: str) -> str:
+    """The variant that is tolerated of a terminal; empty: none."""
+    row = session.get(LegacyLink, terminal_id)
+    return "" if row is None else row.allowed
+
+
+def used(session: Session, terminal_id: str, variant: str, at_us: int) -> None:
+    """It did use the variant that is tolerated of it, at that time."""
+    row = session.get(LegacyLink, terminal_id)
+    if row is not None:
+        row.used, row.used_us = variant, max(at_us, row.used_us or 0)
+        session.flush()
+
+
 def tolerate(session: Session, terminal_id: str, variant: str) -> None:
     """From now on the variant is taken of this terminal; empty: none is."""
     row = session.get(LegacyLink, terminal_id)

@@ -26,6 +26,7 @@ from fleet.registry.tables import Asset
 
 MOST_HELD = 1_024  # bytes of a line that wait to become an answer
 AGAIN_S = 300.0  # after which an unknown box is looked for again, at its heartbeat
+SILENCE_S = 2.0  # behind which a registration without an end is whole
 AT_ONCE = 500  # boxes that are asked at one time
 # By the kind of the asset: what its meter is asked, if nothing else is said.
 PROFILES = {
@@ -89,6 +90,8 @@ class Polls:
 class Dtu:
     """One connection of a box."""
 
+    silence_s = SILENCE_S
+
     def __init__(self, polls: Polls, model: Model, channel: Session) -> None:
         self._polls, self._model, self._channel = polls, model, channel
         self._line = dtu.Line(model.boxes)
@@ -100,8 +103,20 @@ class Dtu:
 
     def feed(self, data: bytes) -> int:
         """Take what came; how much that was no answer."""
+        return self._arrived(self._line.feed(data, self._due is not None))
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether what came may be the beginning of a registration."""
+        return self._line.is_holding
+
+    def flush(self) -> int:
+        """A registration that has no end of its own ends with a silence."""
+        return self._arrived(self._line.flush())
+
+    def _arrived(self, arrivals: list[dtu.Arrival]) -> int:
         count = 0
-        for one in self._line.feed(data, self._due is not None):
+        for one in arrivals:
             if isinstance(one, bytes):
                 self._answered(one)
                 continue

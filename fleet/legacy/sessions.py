@@ -22,7 +22,16 @@ _PACED, _QUEUE, _PENDING = 1, 2, 4  # why a connection is not read
 
 
 class Feed(Protocol):
-    """What makes frames of bytes."""
+    """What makes frames of bytes. `silence_s`: after which it is flushed while it is holding."""
+
+    silence_s: float
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether bytes wait for others."""
+
+    def flush(self) -> int:
+        """They will not come; how many frames are among what was held."""
 
     def feed(self, data: bytes) -> int:
         """Take what came; how many frames that were."""
@@ -42,6 +51,7 @@ class Hall:
         # The one that has been silent longest comes first; a silent one costs no timer.
         self.unproven: OrderedDict[Session, float] = OrderedDict()
         self.proven: OrderedDict[Session, float] = OrderedDict()
+        self.holding: dict[Session, float] = {}  # and when bytes came last
         self.parts = 0
         self.limits = Limits(self.loop.time)
 
@@ -49,8 +59,10 @@ class Hall:
         return len(self.unproven) + len(self.proven)
 
     def sweep(self) -> None:
-        """Close those that have been silent too long."""
+        """Close those that have been silent too long; end the wait for the rest of a frame."""
         now = self.loop.time()
+        for session, since in list(self.holding.items()):
+            session.flush(now - since)
         for sessions, most, what in (
             (self.unproven, self.bounds.first_s, "half-open"),
             (self.proven, self.bounds.idle_s, "idle"),
@@ -117,7 +129,21 @@ class Session(asyncio.BufferedProtocol):
         if self._feed is None:
             return
         hall = self._hall
-        frames = self._feed.feed(bytes(hall.buffer[:nbytes]))
+        self._count(self._feed.feed(bytes(hall.buffer[:nbytes])))
+        if self._feed is not None and self._feed.is_holding:
+            hall.holding[self] = hall.loop.time()
+        elif hall.holding:
+            hall.holding.pop(self, None)
+
+    def flush(self, silent_s: float) -> None:
+        """After so long a silence nothing more of a frame comes, unless it is not read."""
+        if self._feed is None or self._pauses or silent_s < self._feed.silence_s:
+            return
+        del self._hall.holding[self]
+        self._count(self._feed.flush())
+
+    def _count(self, frames: int) -> None:
+        hall = self._hall
         if frames:
             pause_s = self._bucket.take(hall.bounds, frames, hall.loop.time())
             if pause_s and self._transport is not None:
@@ -233,6 +259,7 @@ class Session(asyncio.BufferedProtocol):
         self._transport = None
         self._hall.unproven.pop(self, None)
         self._hall.proven.pop(self, None)
+        self._hall.holding.pop(self, None)
         self._hall.parts -= self._parts
         self._parts = 0
         feed, self._feed = self._feed, None

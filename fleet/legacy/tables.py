@@ -62,7 +62,7 @@ class LegacyStranger(Base):
 
 class LegacyKept(Base):
     """What a stranger sent, until it is known: `said` is JSON [[quantity, time, value, quality]],
-    `frame` the bytes as they came.
+    `frame` the bytes as they came; `hold`: why it is no reading even then, empty: it may be.
     """
 
     __tablename__ = "legacy_kept"
@@ -75,6 +75,7 @@ class LegacyKept(Base):
     received_us: Mapped[int] = mapped_column(BigInteger)
     frame: Mapped[bytes] = mapped_column(LargeBinary)
     said: Mapped[str] = mapped_column(Text)
+    hold: Mapped[str] = mapped_column(String(40))
 
 
 Index("ix_legacy_kept_source", LegacyKept.kind, LegacyKept.address, LegacyKept.meter)

@@ -10,11 +10,16 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from fleet.legacy.commits import Item
-from fleet.legacy.intake import Arrival, Source, Stored
+from fleet.legacy.intake import Arrival, Source, Stored, variant_hold
 from fleet.legacy.mapping import Mapped, Meanings
 from fleet.legacy.protocols import hj212, sl651, sl651_packets
 from fleet.legacy.protocols import sl651_words as words
 from fleet.legacy.protocols.frame import BEIJING, FrameError, Garbage, Value
+from fleet.legacy.protocols.sl651_body import CUT
+
+# A frame of which nothing came for so long was cut short, or its length was damaged: without an
+# end of the wait the good frames behind it would be taken for the rest of it.
+SILENCE_S = 10.0
 
 
 class Channel(Protocol):
@@ -49,12 +54,16 @@ class Rules:
 class Hj212:
     """A connection of HJ 212."""
 
+    silence_s = SILENCE_S
+
     def __init__(self, rules: Rules, channel: Channel) -> None:
         self._rules = rules
         self._channel = channel
         self._splitter = hj212.splitter(hj212.MODBUS_CRC)
         self._message: tuple[str, str, int | None] | None = None  # of the newest part with a time
         self._at = ""
+        self._qn: str | None = None
+        self._pno = 0  # both of the newest part that has or got that time
 
     def feed(self, data: bytes) -> int:
         """Take what came; how many frames that were."""
@@ -63,8 +72,20 @@ class Hj212:
             self._channel.proven()
             self._take(whole, data)
             return 1
+        return self._frames(self._splitter.feed(data))
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether bytes wait for the rest of their frame."""
+        return not self._splitter.is_empty
+
+    def flush(self) -> int:
+        """Nothing more of that frame will come; how many frames are behind its beginning."""
+        return self._frames(self._splitter.flush())
+
+    def _frames(self, cut: list[bytes | Garbage]) -> int:
         count = 0
-        for one in self._splitter.feed(data):
+        for one in cut:
             if isinstance(one, Garbage):
                 self._channel.bad("garbage", len(one.data))
                 continue
@@ -108,7 +129,7 @@ class Hj212:
         mapped = self._rules.meanings.hj212(packet.cn, hj212.values(packet), now_us)
         hold = ""
         if packet.variant and packet.mn not in self._rules.allowed:
-            hold = f"variant {packet.variant}"
+            hold = variant_hold(packet.variant)
         source = Source("hj212", packet.mn)
         arrival = Arrival(source, mapped.values, now_us, frame, self._channel.host, hold)
 
@@ -125,32 +146,53 @@ class Hj212:
     def _timed(self, part: hj212.Packet) -> hj212.Packet | None:
         """One packet of several as one that says all by itself: with the time of its message.
 
-        The standard has the time in each; some devices have it in the first alone.
+        The standard has the time in each; some devices have it in the first alone. A part is of
+        the same message when it has the same QN or is the next of it: else a first one was lost.
         """
         message = (part.mn, part.cn, part.pnum)
         at = part.get("DataTime")
         if at is not None:
             self._message, self._at = message, at
+            self._qn, self._pno = part.qn, part.pno or 1
             return part
         if message != self._message:
             return None
+        if part.pno != self._pno + 1 and (not part.qn or part.qn != self._qn):
+            return None
+        self._qn, self._pno = part.qn, part.pno or 1
         return replace(part, groups=((("DataTime", self._at),), *part.groups))
 
 
 class Sl651:
     """A connection, or datagrams of one peer, of SL 651."""
 
+    silence_s = SILENCE_S
+
     def __init__(self, rules: Rules, channel: Channel) -> None:
         self._rules = rules
         self._channel = channel
         self._splitter = sl651.splitter()
         self._parts: sl651_packets.Assembler | None = None
+        self._finished: sl651_packets.Finished | None = None
         self._held = 0
+        self._cut = ""  # the station of which the last frame ended within an element
 
     def feed(self, data: bytes) -> int:
         """Take what came; how many frames that were."""
+        return self._frames(self._splitter.feed(data))
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether bytes wait for the rest of their frame."""
+        return not self._splitter.is_empty
+
+    def flush(self) -> int:
+        """Nothing more of that frame will come; how many frames are behind its beginning."""
+        return self._frames(self._splitter.flush())
+
+    def _frames(self, cut: list[bytes | Garbage]) -> int:
         count = 0
-        for one in self._splitter.feed(data):
+        for one in cut:
             if isinstance(one, Garbage):
                 self._channel.bad("garbage", len(one.data))
                 continue
@@ -159,6 +201,7 @@ class Sl651:
                 message = sl651.decode(one)
             except FrameError:
                 self._channel.bad("undecodable", len(one))
+                self._keep_rest(one)
                 continue
             if not message.up:
                 self._channel.bad("from a centre", len(one))
@@ -173,30 +216,44 @@ class Sl651:
     def _take(self, message: sl651.Message, frame: bytes) -> None:
         if message.function == words.KEEP_ALIVE:
             return
-        last = message
-        whole: sl651.Message | None = message
-        if message.part is not None:
-            self._parts = self._parts or sl651_packets.Assembler()
-            try:
-                whole = self._parts.take(message)
-            except FrameError:
-                self._channel.bad("undecodable", len(frame))
-                self._forget()
-                return
-            if whole is None:
-                missing = self._parts.missing(message)
-                told = sl651_packets.answer(last, None, missing, _beijing())
-                self._held += len(frame)
-                if told is not None:
-                    self._channel.send(told)  # a NAK promises nothing
-                if not self._channel.parts(self._held):
-                    self._forget()
-                return
-            self._forget()
-        if whole is not None:
-            self._commit(last, whole, frame)
+        if message.part is None:
+            self._commit(message, frame, lambda: sl651.answer(message, at=_beijing()))
+        else:
+            self._take_part(message, message.part[0], frame)
 
-    def _commit(self, last: sl651.Message, whole: sl651.Message, frame: bytes) -> None:
+    def _take_part(self, message: sl651.Message, place: int, frame: bytes) -> None:
+        parts = self._parts = self._parts or sl651_packets.Assembler()
+        done = self._finished
+        if done is not None and not parts.is_open(message) and done.is_repeat(message):
+            # Its EOT was lost, or the station ends a repair with the last packet once more.
+            if done.is_safe and (message.end == words.ETX or place == done.place):
+                self._tell(done.answer(_beijing()))
+            return
+        try:
+            whole = parts.take(message)
+        except FrameError:
+            self._channel.bad("undecodable", len(frame))
+            self._forget()
+            return
+        if whole is None:
+            closing = parts.closing(message)
+            if closing is not None:
+                # A NAK promises nothing, and may go at once.
+                missing = parts.missing(message)
+                self._tell(sl651_packets.answer(closing, None, missing, _beijing()))
+            self._held += len(frame)
+            if not self._channel.parts(self._held):
+                self._forget()
+            return
+        finished = self._finished = parts.finished
+        self._forget()
+        if finished is not None:
+            self._commit(whole, frame, lambda: finished.answer(_beijing()), finished)
+
+    def _commit(
+        self, whole: sl651.Message, frame: bytes, answer: Callable[[], bytes | None],
+        finished: sl651_packets.Finished | None = None,
+    ) -> None:  # fmt: skip
         now_us = time.time_ns() // 1000
         arrivals = self._arrivals(whole, frame, now_us)
         left = len(arrivals)
@@ -206,17 +263,21 @@ class Sl651:
             nonlocal left, safe
             left -= 1
             safe = safe and stored.is_safe
-            if left or not safe:
+            if left:
                 return
-            if last.part is None:
-                told = sl651.answer(last, at=_beijing())
-            else:
-                told = sl651_packets.answer(last, whole, [], _beijing())
-            if told is not None:
-                self._channel.send(told)
+            if safe:
+                if finished is not None:
+                    finished.is_safe = True
+                self._tell(answer())
+            elif finished is not None and self._finished is finished:
+                self._finished = None  # when it is repeated it is taken anew
 
         for arrival, mapped in arrivals:
             self._channel.commit(arrival.source, Item(arrival, done, mapped.unmapped))
+
+    def _tell(self, told: bytes | None) -> None:
+        if told is not None:
+            self._channel.send(told)
 
     def _arrivals(
         self, message: sl651.Message, frame: bytes, now_us: int
@@ -237,13 +298,28 @@ class Sl651:
             made.append(
                 (Arrival(source, mapped.values, now_us, frame, self._channel.host), mapped)
             )
+        self._cut = message.station if CUT in message.notes else ""
+        if self._cut:
+            made.append((self._piece(frame, now_us), Mapped([], [])))
         return made
+
+    def _keep_rest(self, frame: bytes) -> None:
+        """What begins within an element that the frame before it cut: not answered, and kept."""
+        if self._cut:
+            arrival = self._piece(frame, time.time_ns() // 1000)
+            self._channel.commit(arrival.source, Item(arrival, lambda _stored: None))
+
+    def _piece(self, frame: bytes, now_us: int) -> Arrival:
+        """The bytes of half an element, for somebody to look at."""
+        source = Source("sl651", self._cut)
+        return Arrival(source, (), now_us, frame, self._channel.host, _PIECE)
 
     def _forget(self) -> None:
         self._parts, self._held = None, 0
         self._channel.parts(0)
 
 
+_PIECE = "an element in two frames"
 Talk = Hj212 | Sl651
 MakeTalk = Callable[[Rules, Channel], Talk]
 KINDS: dict[str, MakeTalk] = {"hj212": Hj212, "sl651": Sl651}

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 _NAMES = Path(__file__).with_name("borrowed.txt")
+_IDENTIFIERS = frozenset(("id", "attr", "name", "arg", "asname"))  # fields of ast's nodes
 _RARE = "node/update/"  # what is loaded in few wakes only
 _INTERFACES = Path(__file__).with_name("interfaces.txt")
 
@@ -39,11 +40,16 @@ def interfaces() -> frozenset[str]:
     return frozenset(_INTERFACES.read_text("ascii").split())
 
 
+def _fields(node: ast.AST) -> list[str]:
+    """Where a node has an identifier."""
+    return [name for name in node._fields if name in _IDENTIFIERS]
+
+
 def identifiers(tree: ast.AST) -> Iterator[str]:
     """Every identifier of a module, one for each place."""
     for node in ast.walk(tree):
-        for field in ("id", "attr", "name", "arg", "asname"):
-            found = getattr(node, field, None)
+        for field in _fields(node):
+            found = getattr(node, field)
             if isinstance(found, str):
                 yield from found.split(".")
         if isinstance(node, ast.Global | ast.Nonlocal):
@@ -89,12 +95,10 @@ def borrow(sources: Mapping[str, str], outside: Iterable[str]) -> Borrowed:
     `outside` are names by which others reach into it, among them those of arguments.
     """
     trees = {path: ast.parse(text, path) for path, text in sorted(sources.items())}
-    used = Counter(name for tree in trees.values() for name in set(identifiers(tree)))
+    here = {path: set(identifiers(tree)) for path, tree in trees.items()}
+    used = set().union(*here.values())
     often = Counter(
-        name
-        for path, tree in trees.items()
-        if not path.startswith(_RARE)
-        for name in set(identifiers(tree))
+        name for path, names in here.items() if not path.startswith(_RARE) for name in names
     )
     kept = {name for tree in trees.values() for name in words(tree)} | set(outside)
     kept |= {part for path in trees for part in path.removesuffix(".py").split("/")}
@@ -104,7 +108,7 @@ def borrow(sources: Mapping[str, str], outside: Iterable[str]) -> Borrowed:
     free = [name for name in lent() if name not in used and name not in kept]
     new = matched(ours[: len(free)], free)
     for tree in trees.values():
-        _Uniform(new).visit(tree)
+        _rename(tree, new)
     return Borrowed({path: ast.unparse(tree) + "\n" for path, tree in trees.items()}, new)
 
 
@@ -142,17 +146,12 @@ def is_constant(statement: ast.Assign) -> bool:
     )
 
 
-class _Uniform(ast.NodeVisitor):
+def _rename(tree: ast.Module, new: Mapping[str, str]) -> None:
     """Every occurrence of a name alike: no scope has to be understood for that."""
-
-    def __init__(self, new: Mapping[str, str]) -> None:
-        self._new = new
-
-    def generic_visit(self, node: ast.AST) -> None:
-        for field in ("id", "attr", "name", "arg", "asname"):
-            found = getattr(node, field, None)
-            if isinstance(found, str) and found in self._new:
-                setattr(node, field, self._new[found])
+    for node in ast.walk(tree):
+        for field in _fields(node):
+            found = getattr(node, field)
+            if isinstance(found, str) and found in new:
+                setattr(node, field, new[found])
         if isinstance(node, ast.Global | ast.Nonlocal):
-            node.names = [self._new.get(name, name) for name in node.names]
-        super().generic_visit(node)
+            node.names = [new.get(name, name) for name in node.names]

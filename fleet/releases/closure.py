@@ -34,9 +34,7 @@ def modules(
     """
     left_out = _left_out(sources, choice, known)
     found: set[str] = set()
-    todo = {"node/main.py"}
-    for text in outside:
-        todo |= set(imports(ast.parse(text), "", sources))
+    todo = roots(sources, outside)
     while todo:
         path = todo.pop()
         if path in found or path not in sources:
@@ -47,6 +45,12 @@ def modules(
         todo |= {*imports(tree, path, sources), *_named(tree, sources)} - away
         todo |= set(_packages(path))
     return {path: text for path, text in sources.items() if path in found}
+
+
+def roots(sources: Mapping[str, str], outside: Iterable[str]) -> set[str]:
+    """The modules, by path, that are reached at once: the first, and what the texts import."""
+    trees = map(ast.parse, outside)
+    return {"node/main.py", *(path for tree in trees for path in imports(tree, "", sources))}
 
 
 def _left_out(

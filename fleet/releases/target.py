@@ -9,7 +9,7 @@ from typing import NamedTuple
 from fleet import schema
 from fleet.flashing import hardware, profiles
 from fleet.paths import hw_dir
-from fleet.releases import closure, flat, slots
+from fleet.releases import closure, slots
 from fleet.wire import cbor
 
 RELEASE = "release"  # a file of the image: strict CBOR [sequence, role, board]
@@ -61,10 +61,14 @@ def families(target: Target) -> tuple[str, ...]:
 
 def sources(firmware: Path, target: Target, script: str = "") -> dict[str, str]:
     """The modules of the target's image by path. BuildError, or a refusal of `check`."""
-    choice = closure.Choice(check(target).role, families(target))
     return slots.needed(
-        slots.read_sources(firmware), slots.outsiders(firmware, script), choice, schema.ROLES
-    )
+        slots.read_sources(firmware), slots.outsiders(firmware, script), _choice(target),
+        schema.ROLES,
+    )  # fmt: skip
+
+
+def _choice(target: Target) -> closure.Choice:
+    return closure.Choice(check(target).role, families(target))
 
 
 def image(
@@ -73,12 +77,11 @@ def image(
     """The slot's image for the target, as boot.py takes it; `out` and `script` as in
     `slots.build`. The same sources give the same bytes, wherever and whenever it is built.
     """
-    chosen = sources(firmware, target, script)
-    places = flat.names(slots.read_sources(firmware))
+    modules = slots.chosen(firmware, out, _choice(target), schema.ROLES, script)
     data = {RELEASE: cbor.encode([sequence, target.role, target.board])}
-    if _READS_PROFILES in chosen:
+    if _READS_PROFILES in modules.sources:
         data |= profiles.library()
-    return slots.compiled(chosen, out, slots.reached(firmware, script), places, data)
+    return slots.slot_image({**modules.files, **data})
 
 
 def image_digest(data: bytes) -> bytes:

@@ -6,7 +6,8 @@ from hil.standalone.terminals import NewPty, RatedPty, Terminal
 
 
 def open_line(port: str, baud: int) -> Line:
-    """`pty`, `tcp:PORT` or a terminal device's path; LineError where it cannot be opened.
+    """`pty`, `tcp:PORT` or a terminal device's path, with or without `tty:`; LineError where it
+    cannot be opened.
 
     `wire` is a PTY on which a driver's rate counts. `baud` is set on a terminal: a real serial
     port heeds it.
@@ -17,4 +18,4 @@ def open_line(port: str, baud: int) -> Line:
         return RatedPty(baud)
     if port.startswith("tcp:"):
         return Tcp(int(port[4:]))
-    return Terminal(port, baud)
+    return Terminal(port.removeprefix("tty:"), baud)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from hil.standalone.lines import Line, LineError
 from hil.standalone.port import RealPort
+from hil.virtual.bench.control import Control
 from hil.virtual.twin import UartTwin
 
 ENDS = (signal.SIGINT, signal.SIGTERM)
@@ -14,11 +15,12 @@ POWER = signal.SIGUSR1
 
 class Standalone:
     """`heard` counts the bytes that drivers wrote, `said` those for them, `lost` how many of
-    these no driver got.
+    these no driver got. `control` is served meanwhile.
     """
 
-    def __init__(self, twin: UartTwin, line: Line) -> None:
+    def __init__(self, twin: UartTwin, line: Line, control: Control | None = None) -> None:
         self._twin = twin
+        self._control = control
         self._line = line
         self._end: asyncio.Future[None] | None = None
         self._port: RealPort | None = None
@@ -55,9 +57,13 @@ class Standalone:
         try:
             self._line.start(self._on_bytes, self._on_gone)
             self._twin.power_on()
+            if self._control is not None:
+                await self._control.start()
             ready()
             await self._end
         finally:
+            if self._control is not None:
+                await self._control.stop()
             port.power_cut()
             self._twin.power_off()
             self._line.stop()

@@ -9,6 +9,7 @@ from hil.virtual.modem import ModemTwin
 from hil.virtual.modem.engine import DEFAULT_RESOLVE
 from hil.virtual.modem.families import FAMILIES
 from hil.virtual.modem.scenario import Scenario, TableError, load, shipped
+from hil.virtual.modem.tape import Tape
 
 
 class SettingError(Refusal):
@@ -41,17 +42,20 @@ def make(
     seed: int,
     baud: int | None,
     resolve: Mapping[str, str],
+    tape: Tape | None = None,
 ) -> ModemTwin:
     """A twin; `scenario` is a file's path or a shipped one's name, with or without `.toml`.
 
-    `baud` comes before the scenario's. SettingError where there is no such twin.
+    `baud` comes before the scenario's; `tape` gets what goes over the UART. SettingError where
+    there is no such twin.
     """
     if family not in FAMILIES:
         raise UnknownFamily(f"no family {family!r}; known are {', '.join(sorted(FAMILIES))}")
     chosen = Scenario() if scenario is None else _scenario(scenario)
     if baud is not None:
         chosen = replace(chosen, line=replace(chosen.line, baud=baud))
-    return ModemTwin(family, seed=seed, scenario=chosen, resolve={**DEFAULT_RESOLVE, **resolve})
+    table = {**DEFAULT_RESOLVE, **resolve}
+    return ModemTwin(family, seed=seed, scenario=chosen, resolve=table, tape=tape)
 
 
 def _scenario(name: str) -> Scenario:

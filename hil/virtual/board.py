@@ -36,6 +36,7 @@ __all__ = ["BoardError", "VirtualBoard"]
 
 FLASH_SIZE = 4 * 1024 * 1024
 _PANIC = "Guru Meditation Error: Core  0 panic'ed (IllegalInstruction). Exception was unhandled.\n"
+_TIMELESS = ("off", "loader")
 _DATA, _NVS = 1, 2  # type and subtype of the NVS partition
 
 
@@ -84,7 +85,7 @@ class VirtualBoard:
         self.table: list[Partition] = []
         self.read_table()
         loop = asyncio.get_running_loop()
-        self.clock = VirtualClock(start, lambda: loop.time() * haste)
+        self.clock = VirtualClock(start, loop.time)
         jump = None if pace is None else lambda until: pace.before_jump(self, until)
         self._idler = Idler(self.clock, loop, jump, haste)
         self.pins = Pins(self._output)
@@ -186,6 +187,13 @@ class VirtualBoard:
         self._powered()
         self._life.reset()
 
+    def brown_out(self, us: int) -> None:
+        """The supply dips, and the chip's brown-out detector resets it: it boots `us` later. What
+        hangs on it is told by nobody.
+        """
+        self._powered()
+        self._life.brown_out(us)
+
     def halt(self) -> None:
         """Stop the CPU before this returns; power stays on (state `loader`).
 
@@ -232,6 +240,10 @@ class VirtualBoard:
         self.world.pulse(pin, level, hold_us)
         self._idler.kick()
 
+    def watch(self, state: Callable[[], None], waits: Callable[[bool], None]) -> None:
+        """`state` is told of each change of state, `waits` whether the CPU waits or computes."""
+        self._life.on_state, self._idler.on_wait = state, waits
+
     def listen(self, pin: int, told: Callable[[int], None]) -> None:
         """`told(level)` is called at every change of the firmware's output `pin`."""
         self._listeners.setdefault(pin, []).append(told)
@@ -267,6 +279,51 @@ class VirtualBoard:
         self.clock.board.add(end, reached.set)
         await self.run_until(reached, timeout_s)
 
+    def set_speed(self, rate: float | None, haste: float) -> None:
+        """How time passes from now on: `rate` virtual seconds in a real one while the board only
+        waits, None as fast as can be, 0 not at all; `haste` while a real socket is open.
+        """
+        self._idler.set_speed(rate, haste)
+
+    def stand_still(self) -> None:
+        """No time passes, until somebody waits for something or `go_on`."""
+        self._idler.hold(True)
+
+    def go_on(self) -> None:
+        """Time passes again."""
+        self._idler.hold(False)
+
+    def kick(self) -> None:
+        """Something was done to what hangs on the board: look again what comes next."""
+        self._idler.kick()
+
+    async def pass_until(self, end: int, state: str | None = None, timeout_s: float = 600) -> None:
+        """Wait until virtual time is `end`, in us, or the board is in `state`; one without power,
+        or in its loader, has no time of its own, and gets it at once. Time stands still then,
+        until `go_on`.
+
+        TimeoutError after `timeout_s` of real time; BoardError when the board cannot go on.
+        """
+        stop = self.clock.board.add(end, lambda: self._idler.hold(True))
+
+        def there() -> bool:
+            if self.state == state:
+                self._idler.hold(True)
+            return self.now_us >= end or self.state == state or self.state in _TIMELESS
+
+        while self.now_us < end and self.state != state:
+            if self.state in _TIMELESS:
+                self._pass_without_power(end)
+            else:
+                await self.run_until(there, timeout_s)
+        stop.cancel()
+
+    def _pass_without_power(self, end_us: int) -> None:
+        while (head := self.clock.board.head()) is not None and head[0] <= end_us:
+            self.clock.advance(head[0])
+            self.clock.fire_due()
+        self.clock.advance(end_us)
+
     # What the parts call
 
     def read_table(self) -> None:
@@ -285,7 +342,9 @@ class VirtualBoard:
         if cause == SOFT_RESET:
             self._serial.send(b"MPY: soft reboot\r\n")
         else:
-            self._serial.send(romlog.start(self.chip, cause, again and cause == WDT_RESET))
+            self._serial.send(
+                romlog.start(self.chip, cause, again and cause == WDT_RESET, self._life.dipped)
+            )
         # A deep sleep leaves the bootloader no time to look at the image once more
         # (CONFIG_BOOTLOADER_SKIP_VALIDATE_IN_DEEP_SLEEP), a soft reset does not come this far.
         if cause not in (SOFT_RESET, DEEPSLEEP_RESET) or self._running is None:

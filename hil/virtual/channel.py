@@ -34,9 +34,9 @@ class Channel:
         else:
             self._send(_ops.OK, now_us, payload)
 
-    def refuse(self, now_us: int, errno: int) -> None:
-        """Answer the request with an OSError."""
-        self._send(_ops.ERROR, now_us, struct.pack("<h", errno))
+    def refuse(self, now_us: int, errno: int, name: str = "") -> None:
+        """Answer the request with an OSError, its name behind the number where ESP-IDF has one."""
+        self._send(_ops.ERROR, now_us, struct.pack("<h", errno) + name.encode())
 
     def interrupt(self, now_us: int) -> None:
         """Answer the request, which was not done, with KeyboardInterrupt."""

@@ -1,7 +1,7 @@
 """A board's virtual clock and the events that wait for it.
 
 Time stands still while nothing asks; it moves when the VM's time moves, when the idle rule jumps,
-and 1:1 with real time while `run_real` is on.
+and with real time while `run_real` is on.
 """
 
 import heapq
@@ -78,8 +78,9 @@ class VirtualClock:
     def __init__(self, start_us: int, real_time: Callable[[], float]) -> None:
         self._now = start_us
         self._real_time = real_time
-        self._since: float | None = None  # real time at which `_now` held, while running 1:1
-        self._limit = 0  # running 1:1 stops here: lateness of the loop is no virtual time
+        self._since: float | None = None  # real time at which `_now` held, while running
+        self._limit = 0  # running stops here: lateness of the loop is no virtual time
+        self._speed = 1.0  # virtual seconds in a real one, while running
         order = count()
         self.wire = EventQueue(order)
         self.twins = EventQueue(order)
@@ -90,12 +91,13 @@ class VirtualClock:
         """The time now."""
         if self._since is None:
             return self._now
-        passed = int((self._real_time() - self._since) * 1_000_000)
+        passed = int((self._real_time() - self._since) * self._speed * 1_000_000)
         return max(self._now, min(self._now + passed, self._limit))
 
-    def run_real(self, limit_us: int) -> None:
-        """Let time pass 1:1 with real time, up to `limit_us`."""
+    def run_real(self, limit_us: int, speed: float = 1.0) -> None:
+        """Let time pass with real time, `speed` times as fast, up to `limit_us`."""
         self._now = self.now_us
+        self._speed = speed
         self._since = self._real_time()
         self._limit = limit_us
 

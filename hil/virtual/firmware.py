@@ -1,5 +1,6 @@
 """The compiled shims of the virtual board, and the flash image that a board starts with."""
 
+import ast
 import functools
 import os
 import re
@@ -15,6 +16,7 @@ from fleet.flashing.runtime import STOCK
 from fleet.paths import firmware_dir
 from fleet.releases import romfs
 from fleet.releases.borrow import borrow
+from fleet.releases.kept import kept
 from fleet.releases.shrink import parameters, shrink
 from fleet.releases.slots import cache_dir, compile_tree
 from hil.virtual import runtime_image
@@ -33,8 +35,13 @@ def shims() -> bytes:
     operation numbers are put in by value, and -O3 drops line numbers.
     """
     sources = {path.name: path.read_text() for path in SHIMS.glob("*.py")}
-    del sources["_ops.py"]
+    numbers = sources.pop("_ops.py")
     sources["_frozen_boot.py"] = (firmware_dir() / "runtime" / "_boot.py").read_text()
+    what = ["shims", sources, numbers, Path(__file__).read_text()]
+    return kept(cache_dir() / "shims", what, lambda: _compiled(sources))
+
+
+def _compiled(sources: Mapping[str, str]) -> bytes:
     with tempfile.TemporaryDirectory(prefix="kapok-shims-") as temporary:
         plain = {
             name: _OPERATION.sub(_number, _flat(text).replace("import _ops\n", ""))
@@ -42,10 +49,23 @@ def shims() -> bytes:
         }
         known = parameters({n: text for n, text in plain.items() if n not in _OURS})
         small = shrink(plain, known).sources
-        for name, text in borrow(small, known | {"start"}).sources.items():
+        offered = {name for text in plain.values() for name in _offered(text)}
+        for name, text in borrow(small, known | offered | {"start"}).sources.items():
             (Path(temporary) / name).write_text(text)
         tree = compile_tree(Path(temporary), sources, cache_dir() / "shims", ("-O3",))
     return romfs.image({path.name: path.read_bytes() for path in sorted(tree.glob("*.mpy"))})
+
+
+def _offered(text: str) -> set[str]:
+    """What a module gives by its `__getattr__`, as it says to who reads: by name, at run time."""
+    return {
+        alias.name
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "_LAZY"
+        for each in node.body
+        if isinstance(each, ast.ImportFrom)
+        for alias in each.names
+    }
 
 
 def _flat(text: str) -> str:

@@ -3,7 +3,8 @@
 Time always jumps to bytes on the wire, and to a twin's timer that is near. It jumps to a far one
 (a modem's inactivity timer), the VM's own timer, the watchdog's deadline or the stimulus only
 while no twin has a real socket open and nobody sits at the prompt; else it runs 1:1 with real
-time, so that a real answer has its time to come before somebody's deadline.
+time, so that a real answer has its time to come before somebody's deadline. Where a rate is set,
+it runs at that rate up to whatever it would have jumped to.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from typing import Any
 from hil.virtual.clock import VirtualClock
 
 _NEAR_US = 1_000_000  # a twin's delay that models its own work, not its waiting for the network
+_NEVER_US = 1 << 62
 _BATCH = 64  # jumps in one go before the other boards of this loop get their turn
 
 
@@ -40,9 +42,11 @@ class Idler:
     ) -> None:
         self.clock = clock
         self._haste = haste
+        self._rate: float | None = None
         self.real_sockets = 0
         self.attended = False  # somebody sits at the prompt: their time is real
         self.on_step: Callable[[], None] = lambda: None
+        self.on_wait: Callable[[bool], None] = lambda waits: None  # a wait begins, or has ended
         self._loop = loop
         self._jump = jump
         self._wait: Wait | None = None
@@ -55,6 +59,7 @@ class Idler:
         """Start waiting; `done` is called once, perhaps before this returns."""
         self.cancel()
         self._wait = wait
+        self.on_wait(True)
         self._step()
 
     def cancel(self) -> None:
@@ -76,6 +81,14 @@ class Idler:
         else:
             self.kick()
 
+    def set_speed(self, rate: float | None, haste: float) -> None:
+        """`rate`: virtual seconds in a real one where time would jump; None: it jumps, 0: it
+        stands still. `haste` as at the beginning.
+        """
+        self._pause()
+        self._rate, self._haste = rate, haste
+        self.kick()
+
     def _pause(self) -> None:
         self.clock.stop()
         if self._timer is not None:
@@ -95,6 +108,7 @@ class Idler:
         finally:
             self._stepping = False
         if done is not None:
+            self.on_wait(False)
             done()
 
     def _run(self) -> Callable[[], None] | None:
@@ -110,6 +124,9 @@ class Idler:
                 return wait.done
             target = self._next(wait)
             if target is None:
+                return None
+            if self._rate is not None:
+                self._run_to(target, self._rate)
                 return None
             if self._jump is not None:
                 self._pacing = self._loop.create_task(self._paced(self._jump, target))
@@ -133,13 +150,17 @@ class Idler:
         if free and (not local or min(free) <= min(local)):
             return min(free)
         if held:
-            limit = min(local) if local else 1 << 62
-            self.clock.run_real(limit)
-            if local:
-                delay = (limit - self.clock.now_us) / 1_000_000 / self._haste
-                self._timer = self._loop.call_later(delay, self._real_time_came, limit)
+            self._run_to(min(local) if local else _NEVER_US, 0 if self._rate == 0 else self._haste)
             return None
         return min(local) if local else None
+
+    def _run_to(self, limit_us: int, speed: float) -> None:
+        if not speed:
+            return
+        self.clock.run_real(limit_us, speed)
+        if limit_us < _NEVER_US:
+            delay = (limit_us - self.clock.now_us) / 1_000_000 / speed
+            self._timer = self._loop.call_later(delay, self._real_time_came, limit_us)
 
     def _real_time_came(self, limit_us: int) -> None:
         self.clock.advance(limit_us)

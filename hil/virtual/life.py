@@ -58,9 +58,11 @@ class Life:
         self._fail = fail
         self._shims = shims
         self.heapsize = heapsize
-        self.state = "off"  # off, boot, awake, asleep, loader
+        self._state = "off"  # off, boot, awake, asleep, loader
+        self.on_state: Callable[[], None] = lambda: None  # told of each change of it
         self.run: VmRun | None = None
         self.boot_us = 0  # when this boot began, by the virtual clock
+        self.dipped = False  # this boot's reason is the brown-out detector
         self.boots = 0
         self.wakes = 0
         self.sleeps = 0
@@ -78,6 +80,16 @@ class Life:
         self.boot_fault = ""  # what ROM or bootloader said when there was nothing to boot
         self.boot_faults = 0
         self._attempts = 0  # to boot, since the last that went well
+
+    @property
+    def state(self) -> str:
+        """`off`, `boot`, `awake`, `asleep` or `loader`."""
+        return self._state
+
+    @state.setter
+    def state(self, state: str) -> None:
+        self._state = state
+        self.on_state()
 
     def power_on(self) -> None:
         """Cold start."""
@@ -101,6 +113,16 @@ class Life:
             self._idler.cancel()
             self._en()
 
+    def brown_out(self, us: int) -> None:
+        """The brown-out detector holds the chip in reset for so long: RTC memory and clock stay,
+        and the cause is a power-on all the same.
+        """
+        if self.run is not None:
+            self.run.kill_now(End("dip", us))
+        else:
+            self._idler.cancel()
+            self._dip(us)
+
     def halt(self) -> None:
         """The CPU stops at once and the ROM loader takes over, which has the flash from now on."""
         if self.run is not None:
@@ -112,6 +134,13 @@ class Life:
     def _en(self) -> None:
         self._lose_rtc()
         self._cold()
+
+    def _dip(self, us: int) -> None:
+        if self._peripherals.ulp is not None:
+            self._peripherals.ulp.halt()
+        self.boot_fault, self._attempts = "", 0
+        self._boot(PWRON_RESET, 0, BOOT_US + us)
+        self.dipped = True
 
     def _lose_rtc(self) -> None:
         self._peripherals.rtc.power_on(self._clock.now_us)
@@ -138,6 +167,7 @@ class Life:
         if cause != SOFT_RESET:  # which leaves the watchdog and the ticks alone
             peripherals.watchdog.reset()
             self.boot_us = self._clock.now_us
+        self.dipped = False
         self.state = "boot"
         self.boots += 1
         self.resets[CAUSES[cause]] += 1
@@ -217,6 +247,8 @@ class Life:
             self._boot(end.value, 0, BOOT_US, raw=end.raw and end.value == SOFT_RESET)
         elif end.kind == "en":
             self._en()
+        elif end.kind == "dip":
+            self._dip(end.value)
         elif end.kind == "halt":
             self._loader()
         elif end.kind == "wdt":

@@ -29,6 +29,7 @@ class MotorValve:
         self._turn = 0  # counts changes, so that what was foreseen before one does not happen
         self.jam: int | None = None
         self.runs = {"valve_open": 0, "valve_close": 0}
+        self.on_current: Callable[[int], None] = lambda ma: None
         self.openings = 0  # how often it let gas through again
         for name in self._levels:
             board.listen(pins[name], lambda level, name=name: self._driven(name, level))  # type: ignore[misc]
@@ -108,5 +109,6 @@ class MotorValve:
         self._board.pins.drive(self._pins["valve_closed"], int(at == 1000))
 
     def _current(self, milliamperes: int) -> None:
+        self.on_current(milliamperes)
         if "valve_ma" in self._pins:
             self._board.pins.microvolts[self._pins["valve_ma"]] = milliamperes * _MICROVOLTS

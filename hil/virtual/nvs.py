@@ -24,6 +24,15 @@ NOT_FOUND = -0x1102  # ESP_ERR_NVS_NOT_FOUND
 TYPE_MISMATCH = -0x1103
 NOT_ENOUGH_SPACE = -0x1105
 NOT_INITIALIZED = -0x1101
+VALUE_TOO_LONG = -0x110E
+_NAMES = {
+    NOT_FOUND: "ESP_ERR_NVS_NOT_FOUND",
+    TYPE_MISMATCH: "ESP_ERR_NVS_TYPE_MISMATCH",
+    NOT_ENOUGH_SPACE: "ESP_ERR_NVS_NOT_ENOUGH_SPACE",
+    NOT_INITIALIZED: "ESP_ERR_NVS_NOT_INITIALIZED",
+    VALUE_TOO_LONG: "ESP_ERR_NVS_VALUE_TOO_LONG",
+}
+_PAGE, _CHUNK_MOST, _CHUNKS_MOST = 4096, 4000, 127  # nvs_page.hpp; one page is kept free
 _SECOND = 0x80  # first chunk's number of every other version of a blob
 _MOST_SPACES = 254
 _NO_INDEX = b"\xff" * 7
@@ -35,6 +44,7 @@ class NvsError(Exception):
     def __init__(self, errno: int) -> None:
         super().__init__(f"NVS error {errno:#x}")
         self.errno = errno
+        self.name = _NAMES[errno]
 
 
 Value = int | bytes
@@ -116,8 +126,9 @@ class Nvs:
         """Set a value; it is lost at a reset unless `commit` follows."""
         if not self._size:
             raise NvsError(NOT_INITIALIZED)
-        if isinstance(value, bytes) and len(value) > self._size:
-            raise NvsError(NOT_ENOUGH_SPACE)
+        most = min(self._size // _PAGE - 1, _CHUNKS_MOST) * _CHUNK_MOST
+        if isinstance(value, bytes) and len(value) > most:
+            raise NvsError(VALUE_TOO_LONG)
         self._pending[namespace, key] = value
 
     def erase(self, namespace: str, key: str) -> None:

@@ -28,6 +28,12 @@ _ROM_WATCHDOG = {
     "esp32s3": "0x7 (TG0WDT_SYS_RST)",
     "esp32c3": "0x7 (TG0WDT_SYS_RST)",
 }
+# Esp-rom's reset reasons of each chip (rom/rtc.h), 15.
+_BROWN_OUT = {
+    "esp32": "0xf (RTCWDT_BROWN_OUT_RESET)",
+    "esp32s3": "0xf (RTCWDT_BROWN_OUT_RST)",
+    "esp32c3": "0xf (RTCWDT_BROWN_OUT_RST)",
+}
 _STRAPS = {"esp32": "0x13", "esp32s3": "0x8", "esp32c3": "0xc"}
 _HEADS = {
     "esp32": "ets Jul 29 2019 12:21:46\n\n",
@@ -53,9 +59,13 @@ _LOADS = {
 }
 
 
-def start(chip: str, cause: int, looping: bool) -> bytes:
-    """The lines up to the boot mode; `looping`: the ROM's watchdog was the reason."""
+def start(chip: str, cause: int, looping: bool, dipped: bool = False) -> bytes:
+    """The lines up to the boot mode; `looping`: the ROM's watchdog was the reason, `dipped`: the
+    brown-out detector.
+    """
     reason = _ROM_WATCHDOG[chip] if looping else _REASONS[chip].get(cause, "0x1 (POWERON)")
+    if dipped:
+        reason = _BROWN_OUT[chip]
     text = f"{_HEADS[chip]}rst:{reason},boot:{_STRAPS[chip]} (SPI_FAST_FLASH_BOOT)\n"
     return text.replace("\n", "\r\n").encode()
 

@@ -76,6 +76,17 @@ class Ulp:
         self._pending = False  # a tick is on the clock
         self._generation = getattr(self, "_generation", 0) + 1
 
+    @property
+    def running(self) -> bool:
+        """Whether it looks every `period_us`."""
+        return self._entry >= 0 and self.period_us > 0 and not self.fault
+
+    def halt(self) -> None:
+        """The chip was reset: it runs no more, its memory stays."""
+        self._entry = -1
+        self._pending = False
+        self._generation += 1
+
     # The CPU
 
     def load(self, address: int, binary: bytes) -> bool:

@@ -39,15 +39,22 @@ _NOT_INTERRUPTED = frozenset(  # what the shims ask for on their own behalf
 
 class End(NamedTuple):
     """How a run ended: `sleep`, `reset`, `cut`, `wdt`, `crash`, `exit`, or from outside by `en`
-    (a pulse on the chip's EN), `halt` (the ROM loader takes over) or `killed` (no power)."""
+    (a pulse on the chip's EN), `dip` (its brown-out detector), `halt` (the ROM loader takes over)
+    or `killed` (no power).
+    """
 
     kind: str
-    value: int = 0  # sleep: ms, 0 without a timer; reset: its cause; exit: the return code
+    value: int = 0  # sleep: ms, 0 without a timer; dip: us; reset: its cause; exit: return code
     text: str = ""
     raw: bool = False  # a soft reset out of the raw REPL goes back there
 
 
-_FROM_OUTSIDE = ("en", "halt", "killed")  # the later ones win while a run is being taken down
+_FROM_OUTSIDE = (
+    "dip",
+    "en",
+    "halt",
+    "killed",
+)  # the later ones win while a run is being taken down
 
 
 class VmRun:
@@ -131,7 +138,9 @@ class VmRun:
     def _answer(self, op: int, payload: bytes) -> None:
         try:
             answer = self._peripherals.answer(op, payload)
-        except (NvsError, NetError) as e:
+        except NvsError as e:
+            self.channel.refuse(self._clock.now_us, e.errno, e.name)
+        except NetError as e:
             self.channel.refuse(self._clock.now_us, e.errno)
         except (struct.error, TypeError, ValueError, IndexError, KeyError) as e:
             self.kill(End("crash", text=f"bad request {op}: {e}"))

@@ -38,6 +38,14 @@ class World:
         self._pins.drive(pin, level)
         self._clock.board.add(at + width_us, lambda: self._pins.drive(pin, 1 - level))
 
+    def turn(self, pin: int, width_us: int) -> None:
+        """As a `Pulse` of the stimulus, now."""
+        self._turn(self._clock.now_us, pin, width_us)
+
+    def has_wheel(self, pin: int) -> bool:
+        """Whether a pulse there is a turn of a wheel with two contacts."""
+        return pin in self._wheels
+
     def _turn(self, at: int, pin: int, width_us: int) -> None:
         """A pulse of a meter whose wheel closes two contacts, one after the other, is a turn."""
         second = self._wheels.get(pin)

@@ -15,6 +15,7 @@ import fleet_rig
 import release_rig
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from fleet_here import FleetHere
 from release_rig import EXPIRY, METER
 from sqlalchemy import select
 from updates_rig import offer_again, roll_out
@@ -35,7 +36,6 @@ from fleet.rollouts.states import COUNTED, MOST_ATTEMPTS, OPEN, SCHEDULED, Actor
 from fleet.rollouts.tables import Update
 from fleet.settings import load
 from fleet.wire import cbor, release
-from hil.fleet_process import FleetProcess
 from hil.virtual import firmware, scenes
 from hil.virtual.board import FLASH_SIZE
 from hil.virtual.modem.nbiot import NbIotLink
@@ -100,7 +100,7 @@ class Street:
         self._table = table
         self._folder = folder
         self._random = random.Random(seed)
-        self.fleet = FleetProcess(
+        self.fleet = FleetHere(
             folder / "fleet", "--port", "0", "--broker-port", "0", "--coap-port", "0"
         )
         self.houses: list[House] = []

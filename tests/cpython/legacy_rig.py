@@ -15,7 +15,9 @@ from sqlalchemy import delete, event, select, update
 
 from fleet.alarms.tables import Alarm, AlarmAct, OutMessage
 from fleet.db.base import Base, Database
+from fleet.legacy.commits import Item
 from fleet.legacy.config import Config
+from fleet.legacy.intake import Source
 from fleet.legacy.limits import Bounds
 from fleet.legacy.links import Home
 from fleet.legacy.listeners import Listeners
@@ -150,6 +152,36 @@ class End:
         self.writer.close()
         with contextlib.suppress(OSError):
             await self.writer.wait_closed()
+
+
+class Still:
+    """A channel of which the commits wait for the test."""
+
+    host = "127.0.0.1"
+
+    def __init__(self) -> None:
+        self.items: list[Item] = []
+        self.sent: list[bytes] = []
+        self.told: list[str] = []
+
+    def commit(self, source: Source, item: Item) -> None:
+        """Remember it."""
+        self.items.append(item)
+
+    def send(self, data: bytes) -> None:
+        """Remember it."""
+        self.sent.append(data)
+
+    def proven(self) -> None:
+        """Nothing."""
+
+    def bad(self, what: str, size: int) -> None:
+        """Remember it."""
+        self.told.append(what)
+
+    def parts(self, size: int) -> bool:
+        """There is room."""
+        return True
 
 
 async def until(holds: Callable[[], bool]) -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import fleet_rig
+from fleet_here import FleetHere
 
 from fleet.flashing import offline
 from fleet.flashing.offline import Prepared
 from fleet.flashing.vouchers import VoucherFile
-from hil.fleet_process import FleetProcess
 from hil.virtual import scenes
 from hil.virtual.node import NAMESPACE, VirtualNode, mac_of
 from hil.virtual.scenes import SECOND
@@ -29,7 +29,7 @@ class Basement:
         self.folder = folder
         self.door = door
         self.family = family
-        self.fleet = FleetProcess(
+        self.fleet = FleetHere(
             folder / "fleet", "--port", "0", "--broker-port", "0", "--coap-port", "0", *settings
         )
         self.file = VoucherFile(folder / "laptop" / "vouchers.json")

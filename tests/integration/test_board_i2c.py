@@ -29,11 +29,11 @@ async def test_who_does_not_answer_is_an_os_error(tmp_path: Path) -> None:
         try:
             machine.I2C(0, scl=machine.Pin(1), sda=machine.Pin(2)).readfrom(0x19, 1)
         except OSError as e:
-            print("no bus", e.errno)
+            print("no bus", e.errno)  # the chip's own pull-ups hold the wires
     """
     async with rig(tmp_path, boot) as r:
         r.board.i2c.add(SCL, SDA, ADDRESS, Lis2dh12())
-        assert await r.line("no bus") == "116"
+        assert await r.line("no bus") == "19"
         assert (await r.line("found"), await r.line("who")) == ("[25]", "51")
         assert await r.line("nobody") == "19"
 

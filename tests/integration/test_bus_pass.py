@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from fleet_here import FleetHere
 
 from fleet.wire import cjt188, dlt645
-from hil.fleet_process import FleetProcess
 from hil.provisioning import enrol
 from hil.virtual import bus_scene
 from hil.virtual.node import VirtualNode, mac_of
@@ -25,7 +25,7 @@ class Session:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         free = ("--port", "0", "--broker-port", "0", "--coap-port", "off")
-        self.fleet = FleetProcess(folder / "fleet", *free)
+        self.fleet = FleetHere(folder / "fleet", *free)
 
     async def open(self) -> None:
         await self.fleet.command("init")

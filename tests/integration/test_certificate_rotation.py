@@ -10,13 +10,13 @@ import fleet_rig
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from fleet_here import FleetHere
 
 from fleet.db.base import Database
 from fleet.identity import rotation
 from fleet.identity.client import make_key_and_csr
 from fleet.identity.operations import serial_text
 from fleet.settings import load
-from hil.fleet_process import FleetProcess
 from hil.provisioning import enrol
 from hil.virtual import scenes
 from hil.virtual.node import NAMESPACE, VirtualNode, mac_of
@@ -30,7 +30,7 @@ class Town:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.fleet = FleetProcess(
+        self.fleet = FleetHere(
             folder / "fleet", "--port", "0", "--broker-port", "0", "--coap-port", "0"
         )
 

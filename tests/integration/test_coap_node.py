@@ -11,12 +11,12 @@ import fleet_rig
 import pytest
 from aiocoap import Message
 from coap_rig import Node
+from fleet_here import FleetHere
 
 from fleet.control import operations as control
 from fleet.db.base import Database
 from fleet.settings import load
 from fleet.wire import cbor
-from hil.fleet_process import FleetProcess
 from hil.provisioning import enrol
 from hil.virtual import scenes
 from hil.virtual.node import NAMESPACE, VirtualNode, mac_of
@@ -31,7 +31,7 @@ class Town:
 
     def __init__(self, folder: Path, family: str) -> None:
         self.folder = folder
-        self.fleet = FleetProcess(
+        self.fleet = FleetHere(
             folder / "fleet", "--port", "0", "--broker-port", "0", "--coap-port", "0"
         )
         self.path = self.fleet.data / "kapok.db"

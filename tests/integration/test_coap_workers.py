@@ -131,8 +131,9 @@ async def test_a_port_is_one_s_and_a_supervisor_that_is_killed_leaves_no_worker(
     assert workers.address["coap_host"] == "127.0.0.1"
     for words in (
         ("coap", "--port", workers.port),
-        ("serve", "--port", 0, "--broker-port", 0, "--coap-port", workers.port),
-    ):
+        ("serve", "--port", 0, "--broker-port", 0, "--enrol-port", 0, "--updates-port", 0,
+         "--coap-port", workers.port),
+    ):  # fmt: skip
         said = await asyncio.to_thread(cli_rig.refusal, data, *words)
         assert f"CoAP cannot listen on 127.0.0.1:{workers.port}: Address already in use" in said
     assert await workers.end(signal.SIGKILL) == -signal.SIGKILL

@@ -13,8 +13,8 @@ from typing import Any
 
 import fleet_rig
 import pytest
+from fleet_here import FleetHere
 
-from hil.fleet_process import FleetProcess
 from hil.provisioning import enrol
 from hil.virtual import scenes
 from hil.virtual.node import VirtualNode, mac_of
@@ -28,7 +28,7 @@ class Town:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.fleet = FleetProcess(
+        self.fleet = FleetHere(
             folder / "fleet", "--port", "0", "--broker-port", "0", "--coap-port", "0"
         )
 

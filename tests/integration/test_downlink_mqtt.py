@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fleet_here import FleetHere
 
 from fleet.wire import cbor
-from hil.fleet_process import FleetProcess
 from hil.provisioning import enrol
 from hil.virtual import scenes
 from hil.virtual.node import NAMESPACE, VirtualNode, mac_of
@@ -22,7 +22,7 @@ class Town:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.fleet = FleetProcess(
+        self.fleet = FleetHere(
             folder / "fleet", "--port", "0", "--broker-port", "0", "--coap-port", "off"
         )
 

@@ -4,8 +4,9 @@ import contextlib
 import sqlite3
 from pathlib import Path
 
+from fleet_here import FleetHere
+
 from hil import demo
-from hil.fleet_process import FleetProcess
 from hil.provisioning import enrol
 from hil.virtual import scenes
 from hil.virtual.node import VirtualNode, mac_of
@@ -19,9 +20,7 @@ RAIN, RISE, HEAVY_RAIN, SAMPLING = 13, 1021, 1029, 56
 async def test_a_storms_alarm_is_stored_within_one_report_and_no_sample_is_lost(
     tmp_path: Path,
 ) -> None:
-    fleet = FleetProcess(
-        tmp_path / "fleet", "--port", "0", "--broker-port", "0", "--coap-port", "0"
-    )
+    fleet = FleetHere(tmp_path / "fleet", "--port", "0", "--broker-port", "0", "--coap-port", "0")
     await fleet.command("init")
     await fleet.command("area", "add", "440106", "Tianhe")
     port = (await fleet.start())["broker_port"]

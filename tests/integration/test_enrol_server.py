@@ -10,18 +10,18 @@ from pathlib import Path
 import cli_rig
 import fleet_rig as rig
 import pytest
+from fleet_here import FleetHere
 
 from fleet.enrol.client import ClaimRefused, EnrolClient, FleetUnreachable
 from fleet.identity import token_text
 from fleet.identity.authority import Authority
-from hil.fleet_process import FleetProcess
 
 
 @pytest.fixture
 async def fleet(tmp_path: Path) -> AsyncIterator[tuple[Path, str]]:
     """A data folder that is served, and where."""
     data = tmp_path / "data"
-    process = FleetProcess(data, "--port", "0", "--broker-port", "0", "--coap-port", "off")
+    process = FleetHere(data, "--port", "0", "--broker-port", "0", "--coap-port", "off")
     await process.command("init")
     await process.command("area", "add", "440106", "Tianhe")
     yield data, (await process.start())["enrol_url"]

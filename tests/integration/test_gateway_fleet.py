@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fleet_here import FleetHere
 
 from hil import demo
-from hil.fleet_process import FleetProcess
 from hil.provisioning import enrol
 from hil.virtual import bus_scene
 from hil.virtual.bus_scene import ADDRESSES, GAS, METER, PERIOD, POWER
@@ -27,7 +27,7 @@ class Town:
 
     def __init__(self, folder: Path) -> None:
         free = ("--port", "0", "--broker-port", "0", "--coap-port", "off")
-        self.fleet = FleetProcess(folder / "fleet", *free)
+        self.fleet = FleetHere(folder / "fleet", *free)
         self.folder = folder
 
     async def open(self) -> None:

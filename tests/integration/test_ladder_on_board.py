@@ -30,7 +30,7 @@ from node.errors import NodeError
 from node.link.session import Session
 from node.store.rtcstate import RtcState
 
-CONFIG = json.loads(%r)
+CONFIG = %r
 state = RtcState(machine.RTC().memory)
 state.load()
 
@@ -76,8 +76,8 @@ async def states(folder: Path, name: str, cure: str, cap_s: int) -> tuple[list[s
     pulses: list[str] = []
     hang(twin, cure, pulses)
     config = {"modem": description.modem, "pins": pins, "apn": "", "attach_s": 60}
-    boot = BOOT % json.dumps({**config, "cap_s": cap_s})
-    files = slots.build(firmware_dir(), folder / "build", script=boot)
+    boot = BOOT % ({**config, "cap_s": cap_s},)
+    files = slots.build(firmware_dir(), slots.cache_dir() / "node", script=boot)
     supervisor = files["/boot.py"].decode().removesuffix("run()\n")
     files["/boot.py"] = (supervisor + boot).encode()
     table = partitions.load(hw_dir() / "partitions" / "4MiB.csv", FLASH_SIZE)

@@ -1,6 +1,5 @@
 """The real modem drivers on the virtual board, over the twin, to a loopback TCP server."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ import asyncio, json, machine, time
 from node.errors import NodeError
 from node.link.modems import open_modem
 
-CONFIG = json.loads(%r)
+CONFIG = %r
 uart = machine.UART(1, baudrate=115200, tx=17, rx=18, rxbuf=4096, txbuf=4096)
 
 class Wired:
@@ -72,8 +71,8 @@ class Rig:
     def __init__(self, folder: Path, family: str, echo: Echo, **options: Any) -> None:
         self.lines: list[str] = []
         self.twin = ModemTwin(family, seed=5, **options)
-        boot = BOOT % json.dumps({"family": family, "port": echo.port})
-        files = slots.build(firmware_dir(), folder / "build", script=boot)
+        boot = BOOT % ({"family": family, "port": echo.port},)
+        files = slots.build(firmware_dir(), slots.cache_dir() / "node", script=boot)
         supervisor = files["/boot.py"].decode().removesuffix("run()\n")
         files["/boot.py"] = (supervisor + boot).encode()
         table = partitions.load(hw_dir() / "partitions" / "4MiB.csv", FLASH_SIZE)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fleet_here import FleetHere
 
 from fleet.paths import firmware_dir
-from hil.fleet_process import FleetProcess
 from hil.provisioning import enrol
 from hil.virtual.node import VirtualNode, mac_of
 from hil.virtual.scenes import HOUR, SECOND, Scene
@@ -24,7 +24,7 @@ class Town:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         free = ("--port", "0", "--broker-port", "0", "--coap-port", "0")
-        self.fleet = FleetProcess(folder / "fleet", *free)
+        self.fleet = FleetHere(folder / "fleet", *free)
         self.node: VirtualNode | None = None
 
     async def start(

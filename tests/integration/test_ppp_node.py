@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fleet_here import FleetHere
 
-from hil.fleet_process import FleetProcess
 from hil.provisioning import enrol
 from hil.virtual.modem.ppp_call import PppCall
 from hil.virtual.net import TcpCarrier, TcpEvents
@@ -23,7 +23,7 @@ class Rig:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         free = ("--port", "0", "--broker-port", "0", "--coap-port", "0")
-        self.fleet = FleetProcess(folder / "fleet", *free)
+        self.fleet = FleetHere(folder / "fleet", *free)
         self.port = 0
         self.node: VirtualNode
 

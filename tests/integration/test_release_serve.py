@@ -4,14 +4,14 @@ import asyncio
 import json
 from pathlib import Path
 
+from fleet_here import FleetHere
 from release_rig import keys, small
 
 from fleet.releases import bundle
-from hil.fleet_process import FleetProcess
 
 
 async def test_deltas_are_made_while_it_serves_and_after_it_was_killed(tmp_path: Path) -> None:
-    fleet = FleetProcess(
+    fleet = FleetHere(
         tmp_path / "fleet", "--port", "0", "--broker-port", "0", "--coap-port", "off"
     )
     await fleet.command("init")

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fleet_here import FleetHere
 
 from fleet.releases import slots
 from fleet.wire import cbor
-from hil.fleet_process import FleetProcess
 from hil.provisioning import enrol
 from hil.virtual import firmware, scenes
 from hil.virtual.node import NAMESPACE, VirtualNode, mac_of
@@ -24,7 +24,7 @@ UNCHECKED = (b"if hasher.digest() != digest:", b"if False:")
 class Node:
     """A node of a fleet, and what its console said."""
 
-    def __init__(self, folder: Path, fleet: FleetProcess, scene: Scene) -> None:
+    def __init__(self, folder: Path, fleet: FleetHere, scene: Scene) -> None:
         self.fleet = fleet
         self.lines: list[str] = []
         self.virtual = VirtualNode(folder, mac_of(str(folder)), scene, console=self.lines.append)
@@ -55,8 +55,8 @@ class Node:
 
 
 @pytest.fixture
-async def fleet(tmp_path: Path) -> AsyncIterator[FleetProcess]:
-    process = FleetProcess(
+async def fleet(tmp_path: Path) -> AsyncIterator[FleetHere]:
+    process = FleetHere(
         tmp_path / "fleet", "--port", "0", "--broker-port", "0", "--coap-port", "0"
     )
     await process.command("init")
@@ -66,7 +66,7 @@ async def fleet(tmp_path: Path) -> AsyncIterator[FleetProcess]:
 
 
 async def rescued(
-    tmp_path: Path, fleet: FleetProcess, damage: Callable[[dict[str, bytes]], dict[str, bytes]]
+    tmp_path: Path, fleet: FleetHere, damage: Callable[[dict[str, bytes]], dict[str, bytes]]
 ) -> Node:
     """A node whose files are `damage`d before its first boot, after its first wake."""
     ports = await fleet.start()
@@ -97,7 +97,7 @@ def unimportable(files: dict[str, bytes]) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("damage", [without, truncated, flipped, unimportable])
 async def test_a_node_without_its_slot_reports_so_to_the_fleet(
-    tmp_path: Path, fleet: FleetProcess, damage: Callable[[dict[str, bytes]], dict[str, bytes]]
+    tmp_path: Path, fleet: FleetHere, damage: Callable[[dict[str, bytes]], dict[str, bytes]]
 ) -> None:
     node = await rescued(tmp_path, fleet, damage)
     try:
@@ -109,7 +109,7 @@ async def test_a_node_without_its_slot_reports_so_to_the_fleet(
 
 
 async def test_the_rescue_application_takes_items_and_the_slot_comes_back(
-    tmp_path: Path, fleet: FleetProcess
+    tmp_path: Path, fleet: FleetHere
 ) -> None:
     node = await rescued(tmp_path, fleet, without)
     try:
@@ -136,9 +136,7 @@ async def test_the_rescue_application_takes_items_and_the_slot_comes_back(
         await node.board.stop()
 
 
-async def test_the_rescue_application_goes_by_coap_too(
-    tmp_path: Path, fleet: FleetProcess
-) -> None:
+async def test_the_rescue_application_goes_by_coap_too(tmp_path: Path, fleet: FleetHere) -> None:
     ports = await fleet.start()
     node = Node(tmp_path / "node", fleet, scenes.gas_meter(START, 1))
     try:
@@ -151,7 +149,7 @@ async def test_the_rescue_application_goes_by_coap_too(
 
 
 async def test_without_a_network_it_comes_back_ever_later(
-    tmp_path: Path, fleet: FleetProcess
+    tmp_path: Path, fleet: FleetHere
 ) -> None:
     node = await rescued(tmp_path, fleet, without)
     try:
@@ -168,7 +166,7 @@ async def test_without_a_network_it_comes_back_ever_later(
 
 
 async def test_without_the_check_a_damaged_image_would_be_installed(
-    tmp_path: Path, fleet: FleetProcess
+    tmp_path: Path, fleet: FleetHere
 ) -> None:
     def damage(files: dict[str, bytes]) -> dict[str, bytes]:
         changed = flipped(files)

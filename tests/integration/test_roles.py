@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fleet_here import FleetHere
 
 from fleet.flashing.hardware import load_board
 from fleet.paths import firmware_dir
-from hil.fleet_process import FleetProcess
 from hil.provisioning import enrol
 from hil.virtual import scenes
 from hil.virtual.modem.surroundings import Heard
@@ -32,7 +32,7 @@ class Town:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         free = ("--port", "0", "--broker-port", "0", "--coap-port", "0")
-        self.fleet = FleetProcess(folder / "fleet", *free)
+        self.fleet = FleetHere(folder / "fleet", *free)
         self.port = 0
         self.nodes: list[VirtualNode] = []
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from fleet_here import FleetHere
 
 from tests.bench import thread
 from tests.bench.mosquitto_process import binary
@@ -12,7 +13,8 @@ SABOTAGE = thread.Plan(nodes=6, readings=300, fleet_kills=2, broker_kills=2, pow
 
 
 @pytest.fixture(autouse=True)
-def _mosquitto() -> None:
+def _mosquitto(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(thread, "FleetProcess", FleetHere)
     try:
         binary()
     except FileNotFoundError as e:

@@ -15,8 +15,8 @@ from typing import Any
 
 import fleet_rig
 import pytest
+from fleet_here import FleetHere
 
-from hil.fleet_process import FleetProcess
 from hil.provisioning import enrol
 from hil.virtual import scenes
 from hil.virtual.node import Credentials, VirtualNode, mac_of
@@ -34,7 +34,7 @@ class House:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         free = ("--port", "0", "--broker-port", "0", "--coap-port", "0")
-        self.fleet = FleetProcess(folder / "fleet", *free)
+        self.fleet = FleetHere(folder / "fleet", *free)
         self.node: VirtualNode
         self.start = 0
 

@@ -17,7 +17,7 @@ from fleet.bridge.errors import BridgeError
 from fleet.bridge.north.targets import BEGINNING, SL651, Target
 from fleet.bridge.tables import BridgeMessage, BridgeSource, BridgeTarget
 from fleet.registry.tables import Asset, Site
-from fleet.telemetry import derived
+from fleet.telemetry import derived, order
 from fleet.telemetry.tables import Reading
 
 QUEUED, SENT, REFUSED = "queued", "sent", "refused"
@@ -51,6 +51,7 @@ def open_target(session: Session, target: Target) -> BridgeTarget:
     if row is None:
         if session.get(BridgeSource, target.name) is not None:
             raise BridgeError(f"{target.name} is the name of a source: give the target another")
+        order.settled(session)
         newest = session.scalar(select(func.max(Reading.id))) or 0
         begin = 0 if target.begin == BEGINNING else newest
         session.execute(
@@ -94,6 +95,7 @@ def has_news(session: Session, name: str) -> bool:
 def scan(session: Session, target: Target, assets: Mapping[int, str], now_us: int) -> bool:
     """Queue what was stored since the last time, some of it; whether there is more."""
     row = session.get_one(BridgeTarget, target.name)
+    order.settled(session)  # a reading whose id is below the cursor would never be told
     newest = session.scalar(select(func.max(Reading.id))) or 0
     top = min(newest, row.cursor + WINDOW)
     if top <= row.cursor:
@@ -122,12 +124,17 @@ def scan(session: Session, target: Target, assets: Mapping[int, str], now_us: in
     if len(rows) == MOST_READINGS:
         top = rows[-1][0]
     step = _MINUTE_US if target.kind == SL651 else 1  # SL 651 tells minutes
-    # An hour's means are another message than what was measured at its beginning.
-    groups: dict[_Key, dict[int, tuple[int, int]]] = {}
+    # An hour's means are another message than what was measured at its beginning; and so is a
+    # second value of a quantity: that of another terminal, or of the same minute.
+    groups: list[tuple[_Key, dict[int, tuple[int, int]]]] = []
+    last: dict[_Key, dict[int, tuple[int, int]]] = {}
     for _id, asset_id, time_us, quantity, value, quality in rows:
         key = (asset_id, time_us // step * step, derived.period_of(quantity))
-        groups.setdefault(key, {})[quantity] = (value, quality)
-    _queue(session, target.name, groups, now_us)
+        if key not in last or quantity in last[key]:
+            last[key] = {}
+            groups.append((key, last[key]))
+        last[key][quantity] = (value, quality)
+    _queue(session, target.name, now_us, groups)
     session.execute(
         update(BridgeTarget).where(BridgeTarget.name == target.name).values(cursor=top)
     )
@@ -242,8 +249,8 @@ def purge(session: Session, now_us: int) -> int:
 
 
 def _queue(
-    session: Session, name: str, groups: Mapping[_Key, Mapping[int, tuple[int, int]]],
-    now_us: int,
+    session: Session, name: str, now_us: int,
+    groups: Sequence[tuple[_Key, Mapping[int, tuple[int, int]]]],
 ) -> None:  # fmt: skip
     last = session.scalar(
         select(func.max(BridgeMessage.stamp_us)).where(BridgeMessage.target == name)
@@ -251,7 +258,7 @@ def _queue(
     # A stamp names a message: its own millisecond, also where the clock was set back.
     stamp = max(now_us // _MS_US * _MS_US, (last or 0) + _MS_US)
     rows = []
-    for (asset_id, time_us, _period), values in groups.items():
+    for (asset_id, time_us, _period), values in groups:
         told = [[quantity, value, quality] for quantity, (value, quality) in values.items()]
         for at in range(0, len(told), MOST_VALUES):
             rows.append(

@@ -7,6 +7,7 @@ from pathlib import Path
 from fleet.bridge import keys, units
 from fleet.bridge.keys import Keys
 from fleet.bridge.mapping import check_name, quantity_of
+from fleet.telemetry import derived
 from fleet.telemetry.operations import QUALITIES
 
 HJ212, SL651, WEBHOOK = "hj212", "sl651", "webhook"
@@ -18,7 +19,8 @@ NOW, BEGINNING = "now", "beginning"
 class Word:
     """How a quantity is told: `key` a factor of HJ 212, an element of SL 651, or its name.
 
-    One of the platform's unit is `factor` of the quantity's; `decimals` are told.
+    One of `unit`, that of the key in its protocol unless the file says another, is `factor` of the
+    quantity's; `decimals` are told.
     """
 
     quantity: int
@@ -101,31 +103,48 @@ def _words(root: Keys, kind: str) -> tuple[Word, ...]:
         return ()
     key = {HJ212: "factor", SL651: "element", WEBHOOK: "as"}[kind]
     found: dict[int, Word] = {}
+    keys_said = set()  # a message has room for one value under each
     for one in root.tables("values"):
         code = quantity_of(one)
-        own = units.of_quantity(code)
-        unit = one.text("unit", own[0])
-        factor = units.between(unit, own[0])
-        if factor is None:
-            raise one.fault("unit", f"{unit[:20]!r} is no unit of what is stored in {own[0]}")
+        own = units.of_quantity(code)[0]
         name = one.text(key, "" if kind == WEBHOOK else None, most=20)
-        _check_name(one, kind, key, name)
-        decimals = one.whole("decimals", 0, 9, own[1])
+        theirs = _unit_there(one, kind, key, name, code)
+        if "unit" not in one and units.between(theirs, own) is None:
+            there = f"is told in {theirs}" if theirs else "has no unit that is known"
+            raise one.fault(
+                key, f"{name} {there}, this is stored in {own or 'no unit'}: or give `unit`"
+            )
+        unit = one.text("unit", theirs)
+        factor = units.between(unit, own)
+        if factor is None:
+            raise one.fault("unit", f"{unit[:20]!r} is no unit of what is stored in {own}")
+        decimals = one.whole("decimals", 0, 9, units.usual_decimals(code, factor))
         one.end()
         if code in found:
             raise one.fault("quantity", "is there twice")
+        if kind != WEBHOOK:
+            figure = derived.figure_of(code) if kind == HJ212 else ""
+            said = (name, derived.period_of(code), figure)
+            if said in keys_said:
+                raise one.fault(key, f"{name} of the same period is there twice")
+            keys_said.add(said)
         found[code] = Word(code, name, factor, decimals, unit)
     return tuple(found.values())
 
 
-def _check_name(one: Keys, kind: str, key: str, name: str) -> None:
+def _unit_there(one: Keys, kind: str, key: str, name: str, code: int) -> str:
+    """The unit that the protocol gives a factor or an element; empty where it gives none."""
     if kind == HJ212:
         from fleet.legacy.protocols import hj212_values
 
-        if hj212_values.factor(name) is None:
+        known = hj212_values.factor(name)
+        if known is None:
             raise one.fault(key, f"{name!r} is no factor of HJ 212, such as w01018")
-    elif kind == SL651:
-        from fleet.legacy.protocols import writing
+        return known.total_unit if derived.figure_of(code) == "total" else known.unit
+    if kind == SL651:
+        from fleet.legacy.protocols import sl651_words, writing
 
         if name not in writing.SIZES:
             raise one.fault(key, f"{name!r}: one of {', '.join(writing.SIZES)}")
+        return next(each.unit for each in sl651_words.elements().values() if each.key == name)
+    return units.of_quantity(code)[0]

@@ -5,6 +5,7 @@ acknowledgement goes out behind the commit, and what was not taken in comes agai
 import queue
 import re
 import ssl
+import threading
 import time
 from dataclasses import dataclass
 
@@ -22,6 +23,7 @@ WAIT_S = 1.0  # for the first message of a batch
 CONNECT_S = 20.0
 MOST_BYTES = 1_000_000  # of one message
 WINDOW = 1000  # messages that we hold; the broker waits with the others
+WINDOW_BYTES = 16_000_000  # of them all, and of those of the batch
 _LEVEL = re.compile(r"\{([A-Za-z0-9_]{1,40})\}")
 
 
@@ -32,6 +34,7 @@ class _Arrived:
     qos: int
     topic: str
     payload: bytes
+    size: int  # of the payload, of which no more is kept than is shown where it is too large
 
 
 class MqttSource:
@@ -71,6 +74,7 @@ class MqttSource:
         self._batch = batch
         self._waiting: queue.Queue[_Arrived] = queue.Queue(WINDOW)
         self._held: list[_Arrived] = []
+        self._bytes, self._room = 0, threading.Condition()
         self._connection = 0
         self._refused = ""
         self._is_started = self._is_closed = False
@@ -96,6 +100,9 @@ class MqttSource:
     def settled(self, batch: Batch) -> None:
         """Acknowledge what it was made of."""
         held, self._held = self._held, []
+        with self._room:
+            self._bytes -= sum(len(one.payload) for one in held)
+            self._room.notify_all()
         for one in held:
             # An acknowledgement of an earlier connection could hit another message of this one.
             if one.qos and one.connection == self._connection:
@@ -136,8 +143,8 @@ class MqttSource:
             rows.append(Row(place, {"value": text, **topic}))
             return
         shown = {"payload": one.payload.decode("utf-8", "replace")[:LONGEST], **topic}
-        if len(one.payload) > MOST_BYTES:
-            bad.append(Bad(Row(place, shown), f"a message of {len(one.payload)} bytes"))
+        if one.size > MOST_BYTES:
+            bad.append(Bad(Row(place, shown), f"a message of {one.size} bytes"))
             return
         try:
             document = fetch.parsed(one.payload, "the topic")
@@ -207,8 +214,15 @@ class MqttSource:
         except UnicodeDecodeError:
             client.ack(message.mid, message.qos)
             return
+        size = len(message.payload)
+        most = 4 * LONGEST if self._plain or size > MOST_BYTES else size
+        payload = bytes(message.payload[:most])
+        one = _Arrived(self._connection, message.mid, message.qos, topic, payload, size)
         # Waiting here stops reading from the socket: the broker keeps what does not fit.
-        one = _Arrived(self._connection, message.mid, message.qos, topic, bytes(message.payload))
+        with self._room:
+            while self._bytes + len(payload) > WINDOW_BYTES and not self._is_closed:
+                self._room.wait(0.5)
+            self._bytes += len(payload)
         while not self._is_closed:
             try:
                 self._waiting.put(one, timeout=0.5)

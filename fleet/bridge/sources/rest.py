@@ -14,6 +14,7 @@ from fleet.bridge import documents, fetch
 from fleet.bridge.errors import BridgeError, SourceGone
 from fleet.bridge.keys import Keys
 from fleet.bridge.rows import Bad, Batch, Row, text_of
+from fleet.bridge.sources import cursor_values
 
 MOST_PAGES = 10_000  # of one round
 _NOTHING, _NUMBER, _TEXT = range(3)
@@ -40,7 +41,7 @@ class RestSource:
         self._field = table.text("cursor", "")
         self._parameter = table.text("cursor_parameter", "since")
         self._first = table.text("first", "")
-        self._overlap = table.whole("overlap", 0, 10**9, 0)
+        self._overlap = table.whole("overlap", 0, 10**9) if "overlap" in table else None
         self._token = table.text("next", "")
         self._token_parameter = table.text("next_parameter", "page")
         self._ca = table.file("ca_file") if "ca_file" in table else None
@@ -118,13 +119,19 @@ class RestSource:
         return urlunsplit(parts._replace(query=urlencode(query)))
 
 
-def _behind(text: str, overlap: int) -> str:
-    """A cursor so far before another: seconds of a time, counts of a number."""
-    if not overlap or not text:
+def _behind(text: str, said: int | None) -> str:
+    """A cursor so far before another: seconds of a time, counts of a number; where the mapping
+    does not say, as far as of a database. Text orders without distances, so it is the same.
+    """
+    if not text:
         return text
     kind, value = _order(text)
     if kind == _NUMBER:
-        return text_of(value - overlap)
+        made = value - (cursor_values.LATE_ROWS if said is None else said)
+        return text_of(max(made, min(value, Decimal(0))))  # a count has nothing below 0
+    overlap = cursor_values.LATE_S if said is None else said
+    if not overlap:
+        return text
     try:
         when = datetime.fromisoformat(text)
     except ValueError:

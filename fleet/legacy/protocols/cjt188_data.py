@@ -30,6 +30,7 @@ ITEMS = {
 }  # fmt: skip
 _MONTHS = range(0xD120, 0xD12C)  # totals at the settlement of the last 12 months, newest first
 _VOLUME, _HEAT = 22, 46  # bytes of 901F with DI and SER: water and gas; heat
+_DECIMALS, _FLOW_DECIMALS = 2, 4  # of an amount: XXXXXX.XX; of a heat meter's flow: XXXX.XXXX
 _VALVES = {0: "open", 1: "closed", 2: "not in the standard", 3: "fault"}
 _ACTS = {wire.OPEN: "open", wire.CLOSE: "close"}
 
@@ -126,7 +127,8 @@ def _metered(kind: int, data: bytes, at: int, fields: dict[str, Any]) -> Content
         keys = ("heat_settled", "heat", "power", "flow", "volume")
         for place, key in enumerate(keys):
             first = 3 + 5 * place
-            readings.append(_amount(data[first : first + 5], at + first, key, when))
+            decimals = _FLOW_DECIMALS if key == "flow" else _DECIMALS
+            readings.append(_amount(data[first : first + 5], at + first, key, when, decimals))
         for place, key in ((28, "supply_temperature"), (31, "return_temperature")):
             number = _number(data[place : place + 3], at + place)
             readings.append(Value(key, decimal_text(number, 2), "°C", when, GOOD, key))
@@ -163,16 +165,19 @@ def _valve(answers: bool, data: bytes, at: int, fields: dict[str, Any]) -> Conte
     return {**fields, "valve_command": _ACTS[data[3]]}, (), ()
 
 
-def _amount(data: bytes, at: int, key: str, when: datetime | None) -> Value:
-    """Four bytes of BCD with 2 decimals, and a unit's code."""
+def _amount(
+    data: bytes, at: int, key: str, when: datetime | None, decimals: int = _DECIMALS
+) -> Value:
+    """Four bytes of BCD with so many decimals, and a unit's code."""
     number = _number(data[:4], at)
+    name = key.replace("_", " ")
     unit = _UNITS.get(data[4], "")
     if not unit:
         told = f"code {data[4]:02X}, not in the standard"
-        return Value(key, decimal_text(number, 2), told, when, SUSPECT, key.replace("_", " "))
+        return Value(key, decimal_text(number, decimals), told, when, SUSPECT, name)
     if unit.endswith("×100"):
-        return Value(key, f"{number}", unit[:-4], when, GOOD, key.replace("_", " "))
-    return Value(key, decimal_text(number, 2), unit, when, GOOD, key.replace("_", " "))
+        unit, decimals = unit[:-4], decimals - 2
+    return Value(key, decimal_text(number, decimals), unit, when, GOOD, name)
 
 
 def _number(data: bytes, at: int) -> int:

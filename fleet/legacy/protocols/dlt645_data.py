@@ -108,7 +108,7 @@ def _read_data(function: int, answers: bool, data: bytes, at: int) -> Content:
     notes: list[str] = []
     for number, first in enumerate(range(0, len(body), item.size)):
         piece = body[first : first + item.size]
-        key = f"{item.key}_{number}" if item.block else item.key
+        key = item.key_of(number)
         if set(piece) == {0xFF}:
             notes.append(f"{key}: the meter does not measure it")
             continue

@@ -7,7 +7,10 @@ NUMBER, SIGNED, TEXT, BITS, DATE, CLOCK, STAMP, DEMAND = range(8)  # how the byt
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """`size` bytes each, of which there may be several (`block`), read as `how`."""
+    """`size` bytes each, of which there may be several (`block`), read as `how`.
+
+    `keys` name the pieces of a block, in their order; others are numbered.
+    """
 
     key: str
     name: str
@@ -16,6 +19,13 @@ class Item:
     decimals: int = 0
     unit: str = ""
     block: bool = False
+    keys: tuple[str, ...] = ()
+
+    def key_of(self, number: int) -> str:
+        """The key of one value, the first 0; no two of all items have the same."""
+        if number < len(self.keys):
+            return self.keys[number]
+        return f"{self.key}_{number}" if self.block else self.key
 
 
 _ENERGIES = {
@@ -107,7 +117,8 @@ def find(identifier: int) -> Item | None:
     if identifier >> 8 == 0x040005 and 1 <= when <= 7:
         return Item(f"state_word_{when}", f"running state word {when}", BITS, 2)
     if identifier == 0x040005FF:
-        return Item("state_word", "running state words", BITS, 2, block=True)
+        words = tuple(f"state_word_{number}" for number in range(1, 8))
+        return Item("state_word", "running state words", BITS, 2, block=True, keys=words)
     return None
 
 
@@ -120,23 +131,44 @@ def _energy(first: int, second: int, tariff: int, when: int) -> Item | None:
     if told is None or (tariff > 0x3F and tariff != 0xFF) or (when > 12 and when != 0xFF):
         return None
     what, unit = told
-    part = "total" if tariff == 0 else "all tariffs" if tariff == 0xFF else f"tariff {tariff}"
+    part = "all tariffs" if tariff == 0xFF else _part(tariff)
     block = tariff == 0xFF or when == 0xFF
     ending = "" if when == 0 else f", settlement day {when} back"
     if when == 0xFF:
         ending = ", present and settlement days"
+    kind = "max_demand" if first == 0x01 else "energy"
+    keys = _pieces(kind, what, tariff, when)
+    key = _key(kind, what, part) + _settled(when)
     if first == 0x01:
         name = f"maximum demand of {what} energy, {part}{ending}"
-        return Item(_key("max_demand", what, part), name, DEMAND, 8, 4, unit.rstrip("h"), block)
+        return Item(key, name, DEMAND, 8, 4, unit.rstrip("h"), block, keys)
     how = SIGNED if what in _SIGNED_ENERGIES else NUMBER
-    name = f"{what} energy, {part}{ending}"
-    return Item(_key("energy", what, part), name, how, 4, 2, unit, block)
+    return Item(key, f"{what} energy, {part}{ending}", how, 4, 2, unit, block, keys)
+
+
+def _pieces(kind: str, what: str, tariff: int, when: int) -> tuple[str, ...]:
+    """Keys of a block of energies: by tariffs, total first, or by settlement days, now first."""
+    if tariff == 0xFF and when != 0xFF:
+        return tuple(_key(kind, what, _part(one)) + _settled(when) for one in range(0x40))
+    if when == 0xFF and tariff != 0xFF:
+        return tuple(_key(kind, what, _part(tariff)) + _settled(one) for one in range(13))
+    return ()
+
+
+def _part(tariff: int) -> str:
+    return f"tariff {tariff}" if tariff else "total"
+
+
+def _settled(when: int) -> str:
+    return {0: "", 0xFF: "_all_days"}.get(when, f"_settled_{when}")
 
 
 def _line(second: int, phase: int) -> Item | None:
     key, how, size, decimals, unit, phases = _LINES[second]
     if phase == 0xFF:
-        return Item(key, f"{key.replace('_', ' ')}, all phases", how, size, decimals, unit, True)
+        name = f"{key.replace('_', ' ')}, all phases"
+        keys = tuple(f"{key}_{one}" for one in phases if one)
+        return Item(key, name, how, size, decimals, unit, True, keys)
     if phase > 3 or not phases[phase]:
         return None
     name = f"{key.replace('_', ' ')}, {'phase ' if phase else ''}{phases[phase].upper()}"
@@ -147,14 +179,15 @@ def _line(second: int, phase: int) -> Item | None:
 
 def _freeze(second: int, what: int, back: int) -> Item | None:
     name = f"{_FREEZES[second]} {back} back"
+    ending = f"_{_FREEZES[second]}_{back}".replace(" ", "_")
     if what == 0:
-        return Item("freeze_time", f"time of {name}", STAMP, 5)
+        return Item(f"time{ending}", f"time of {name}", STAMP, 5)
     if what in _ENERGIES and 1 <= what <= 8:
         told, unit = _ENERGIES[what]
         how = SIGNED if told in _SIGNED_ENERGIES else NUMBER
-        return Item(
-            _key("energy", told, "frozen"), f"{told} energy, {name}", how, 4, 2, unit, True
-        )
+        keys = tuple(_key("energy", told, _part(one)) + ending for one in range(0x40))
+        key = _key("energy", told, "all tariffs") + ending
+        return Item(key, f"{told} energy, {name}", how, 4, 2, unit, True, keys)
     return None
 
 

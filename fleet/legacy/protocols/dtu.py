@@ -12,6 +12,7 @@ from fleet.registry.luhn import luhn
 
 MAX_OPENING = 128  # bytes of a registration packet
 _ENDS = b"\r\n\0"
+_SIGNS = range(0x21, 0x7F)
 
 
 class BadPattern(Refusal):
@@ -53,7 +54,7 @@ class Pattern:
 _KINDS = {
     "imei": rb"(?:IMEI[:= ]?)?(?P<id>[0-9]{15})",
     "phone": rb"(?:\+?86)?(?P<id>1[0-9]{10})(?![0-9])",
-    "text": rb"(?P<id>[!-~]{4,32})(?=[\r\n\0]|$)",
+    "text": rb"(?P<id>[!-~]{4,32})(?=[\r\n\0]|$)",  # an end of the bytes needs a silence: _goes_on
 }
 DEFAULT_HEARTBEATS = (b"\xfe", b"\0", b"heartbeat", b"PING", b"$$$", b"HEART")
 
@@ -94,6 +95,20 @@ class Line:
             return self._open(data)
         if answer_due:
             return [data] if data else []
+        return self._between(data)
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether what came is, or may become, a registration packet."""
+        return bool(self._opening)
+
+    def flush(self) -> list[Arrival]:
+        """The line was silent: a registration that could have gone on is whole."""
+        held = bytes(self._opening)
+        found = self._boxes.opening.match(held)
+        return [] if found is None else self._register(held, found)
+
+    def _between(self, data: bytes) -> list[Arrival]:
         out: list[Arrival] = []
         while data:
             beat = next((one for one in self._boxes.heartbeats if data.startswith(one)), None)
@@ -118,6 +133,19 @@ class Line:
                 return []
             self._opening.clear()
             return [Garbage(held, "no registration packet")]
+        if found.end() == len(held) and self._goes_on(held, found):
+            return []
+        return self._register(held, found)
+
+    def _goes_on(self, held: bytes, found: re.Match[bytes]) -> bool:
+        """Whether one more byte could make it another identity, or none: a network may cut it."""
+        for sign in _SIGNS:
+            longer = self._boxes.opening.match(held + bytes((sign,)))
+            if longer is None or longer.group("id") != found.group("id"):
+                return True
+        return False
+
+    def _register(self, held: bytes, found: re.Match[bytes]) -> list[Arrival]:
         identity = _identity(self._boxes.kind, found)
         self._opening.clear()
         if identity is None:

@@ -22,8 +22,9 @@ Groups = tuple[tuple[tuple[str, str], ...], ...]
 @dataclass(frozen=True, slots=True)
 class Packet(Frame):
     """One packet. `groups` are the items of CP, each of (name, value) pairs in their order;
-    `flag` None where the packet has none, which only that of 2005 allows; `variant` by which CRC
-    it came and goes.
+    `flag` None where the packet has none, which only that of 2005 allows, as do the empty `mn` and
+    `pw` None of an answer; `variant` by which CRC it came and goes; `arrived` are length and CRC
+    of the frame that was read: what was let pass in it makes them others than those of `encode`.
     """
 
     st: str
@@ -38,10 +39,11 @@ class Packet(Frame):
     extra: tuple[tuple[str, str], ...] = ()
     variant: str | None = None
     notes: tuple[str, ...] = field(default=())
+    arrived: tuple[int, str] | None = field(default=None, compare=False)
 
     @property
     def sender(self) -> str:
-        """The device's MN."""
+        """The device's MN; empty in an answer of 2005 that has none."""
         return self.mn
 
     @property
@@ -70,20 +72,20 @@ class Packet(Frame):
 
     def as_json(self) -> dict[str, Any]:
         """All fields by name."""
-        frame = encode(self)
+        size, check = self.arrived or _ends(encode(self))
         told: dict[str, Any] = {
             "protocol": NAME,
             "version": self.version,
             "kind": self.kind,
-            "length": len(frame) - OVERHEAD,
+            "length": size,
             "qn": self.qn,
             "qn_time": iso(hj212_data.stamp(self.qn)) if self.qn else None,
             "st": self.st,
             "st_name": hj212_words.SYSTEMS.get(self.st, "not in the standard"),
             "cn": self.cn,
-            "cn_name": hj212_words.COMMANDS.get(self.cn, "not in the standard"),
+            "cn_name": hj212_words.command(self.cn, self.version),
             "pw": self.pw,
-            "mn": self.mn,
+            "mn": self.mn or None,
             "flag": self.flag,
             "flag_bits": {
                 "answer": self.wants_answer,
@@ -101,7 +103,7 @@ class Packet(Frame):
             if code is not None:
                 told[name] = {"code": code, "name": words.get(code, "not in the standard")}
         told |= {
-            "crc": frame[-6:-2].decode(),
+            "crc": check,
             "variant": self.variant,
             "values": [value.as_json() for value in values(self)],
             "notes": list(self.notes),
@@ -129,7 +131,7 @@ def decode(frame: bytes, variant: str | None = None) -> Packet:
     return Packet(
         st=head.fields["ST"],
         cn=head.fields["CN"],
-        mn=head.fields["MN"],
+        mn=head.fields.get("MN", ""),
         groups=groups,
         qn=head.fields.get("QN"),
         pw=head.fields.get("PW"),
@@ -139,13 +141,19 @@ def decode(frame: bytes, variant: str | None = None) -> Packet:
         extra=head.extra,
         variant=used,
         notes=(*notes, *more, *told),
+        arrived=_ends(frame),
     )
 
 
 def encode(packet: Packet) -> bytes:
     """The bytes of it; ValueError where the data would be longer than 1,024 bytes."""
     parts: list[tuple[str, str | int | None]] = [("QN", packet.qn), ("ST", packet.st)]
-    parts += [("CN", packet.cn), ("PW", packet.pw), ("MN", packet.mn), ("Flag", packet.flag)]
+    parts += [
+        ("CN", packet.cn),
+        ("PW", packet.pw),
+        ("MN", packet.mn or None),
+        ("Flag", packet.flag),
+    ]
     parts += [("PNUM", packet.pnum), ("PNO", packet.pno), *packet.extra]
     items = ";".join(",".join(f"{k}={v}" for k, v in group) for group in packet.groups)
     head = "".join(f"{name}={value};" for name, value in parts if value is not None)
@@ -199,6 +207,11 @@ def splitter(variant: str | None = None) -> _Splitter:
     """Cuts what a device sends into packets."""
     longest = OVERHEAD + MAX_DATA
     return _Splitter(b"##", longest, length, lambda raw: _checked(raw, variant), between=b"\r\n")
+
+
+def _ends(frame: bytes) -> tuple[int, str]:
+    """(bytes of data, CRC) of a good frame."""
+    return len(frame) - OVERHEAD, frame[-6:-2].decode().upper()
 
 
 def _checked(frame: bytes, variant: str | None) -> str | None:

@@ -20,6 +20,7 @@ _RULES = {
     "PNUM": (re.compile(r"[0-9]{1,4}"), "a number up to 9999"),
     "PNO": (re.compile(r"[0-9]{1,4}"), "a number up to 9999"),
 }
+_ANSWERS = ("9011", "9012", "9013", "9014")
 _FIELD = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
 _TIMES = ("DataTime", "SystemTime", "BeginTime", "EndTime", "RestartTime", "AlarmTime")
 MAX_CP = 950  # bytes between the ampersands (table 3)
@@ -132,28 +133,37 @@ def _fields(text: str) -> tuple[Head, list[str]]:
 def _whole(
     fields: dict[str, str], extra: list[tuple[str, str]], notes: list[str]
 ) -> tuple[Head, list[str]]:
-    for name in ("ST", "CN", "PW", "MN"):
-        if name not in fields:
-            raise FrameError(_NAME, _HEAD, f"{name} is missing")
     flag = int(fields["Flag"]) if "Flag" in fields else None
+    old = not (flag or 0) >> 2
+    for name in ("ST", "CN", "PW", "MN"):
+        if name in fields:
+            continue
+        # An answer to data or to a notice has in 2005 nothing of these two but what CP repeats.
+        answers = fields.get("ST") == "91" and fields.get("CN") in _ANSWERS
+        if not (old and answers and name in ("PW", "MN")):
+            raise FrameError(_NAME, _HEAD, f"{name} is missing")
+        notes.append(f"no {name}, as in answers of 2005")
     if flag is not None and flag > 255:
         raise FrameError(_NAME, _HEAD, f"Flag={flag}: a number up to 255")
-    if flag is not None and flag >> 2 and "QN" not in fields:
+    if not old and "QN" not in fields:
         raise FrameError(_NAME, _HEAD, "QN is missing")
     if "QN" in fields and stamp(fields["QN"]) is None:
         raise FrameError(_NAME, _HEAD, f"QN={fields['QN']} is no time")
     pnum = int(fields["PNUM"]) if "PNUM" in fields else None
     pno = int(fields["PNO"]) if "PNO" in fields else None
-    if (flag or 0) & 2 and (pnum is None or pno is None):
-        raise FrameError(_NAME, _HEAD, "Flag says that packets have numbers: no PNUM and PNO")
     if (pnum is None) != (pno is None):
         raise FrameError(_NAME, _HEAD, "one of PNUM and PNO alone")
+    if (flag or 0) & 2 and pnum is None:
+        told = "Flag says that packets have numbers: no PNUM and PNO"
+        if not old:
+            raise FrameError(_NAME, _HEAD, told)
+        notes.append(told)  # the requests of 2005 have Flag=3 and no numbers
     if pnum is not None and pno is not None and not 1 <= pno <= pnum:
         raise FrameError(_NAME, _HEAD, f"packet {pno} of {pnum}")
-    if len(fields["PW"]) > 6:
+    if len(fields.get("PW", "")) > 6:
         notes.append(f"PW of {len(fields['PW'])} characters: 6 in the standard")
-    usual = 24 if (flag or 0) >> 2 else 14
-    if len(fields["MN"]) != usual:
+    usual = 14 if old else 24
+    if "MN" in fields and len(fields["MN"]) != usual:
         notes.append(f"MN of {len(fields['MN'])} characters: {usual} in the standard")
     return Head(fields, flag, pnum, pno, tuple(extra)), notes
 

@@ -87,7 +87,7 @@ def _value(
         unit = known.total_unit if kind == "Cou" else known.unit
     title = (known.en or known.zh) if known else code
     people = ", ".join(part for part in (title, _KINDS[kind], word) if part)
-    return Value(name, text.rstrip("."), unit, when, quality, people)
+    return Value(name, text.lstrip("+").rstrip("."), unit, when, quality, people)
 
 
 @cache

@@ -13,8 +13,11 @@ SYSTEMS = {
     "91": "interaction",
 }  # fmt: skip
 COMMANDS = {
-    "1000": "set timeout and repeats", "1001": "set timeout and repeats",
+    "1000": "set timeout and repeats", "1001": "set duration before an alarm",
     "1011": "get time", "1012": "set time", "1013": "ask for time calibration",
+    "1021": "get alarm limits", "1022": "set alarm limits",
+    "1031": "get address of the master station", "1032": "set address of the master station",
+    "1041": "get time of reports", "1042": "set time of reports",
     "1061": "get interval of real-time data", "1062": "set interval of real-time data",
     "1063": "get interval of minute data", "1064": "set interval of minute data",
     "1072": "set password", "2011": "real-time data", "2012": "stop real-time data",
@@ -28,6 +31,8 @@ COMMANDS = {
     "3021": "set device parameters", "9011": "answer to a request",
     "9012": "result of an execution", "9013": "answer to a notice", "9014": "answer to data",
 }  # fmt: skip
+# What other numbers meant in 2005.
+_OLD = {"3013": "operate equipment", "3014": "set sampling period"}
 QN_RTN = {
     "1": "ready to execute", "2": "refused", "3": "wrong PW", "4": "wrong MN", "5": "wrong ST",
     "6": "wrong Flag", "7": "wrong QN", "8": "wrong CN", "9": "wrong CRC", "100": "unknown error",
@@ -51,10 +56,17 @@ STATES = {
 _NOTICES = ("1013", "2012", "2022", "2072")
 # Without one of these names a command of that number is the master station's request.
 _TELLING = {
-    "1011": ("SystemTime",), "1061": ("RtdInterval",), "1063": ("MinInterval",),
+    "1011": ("SystemTime",), "1021": ("-LowValue", "-UpValue"), "1031": ("AlarmTarget",),
+    "1041": ("ReportTime",), "1061": ("RtdInterval",), "1063": ("MinInterval",),
     "2081": ("RestartTime",), "3015": ("VaseNo",), "3017": ("Ctime", "CstartTime"),
     "3018": ("Stime",), "3019": ("-SN",), "3020": ("-Info",),
 }  # fmt: skip
+
+
+def command(cn: str, version: str) -> str:
+    """What a command is for, in the standard of that version ("2005")."""
+    old = _OLD.get(cn) if version == "2005" else None
+    return old or COMMANDS.get(cn, "not in the standard")
 
 
 def kind_of(cn: str, names: list[str]) -> str:

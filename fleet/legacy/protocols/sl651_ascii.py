@@ -11,7 +11,7 @@ from typing import Any
 from fleet.legacy.protocols import crc
 from fleet.legacy.protocols import sl651_words as words
 from fleet.legacy.protocols.frame import FrameError, Value, decimal_text, iso
-from fleet.legacy.protocols.sl651_body import BARE, MANUAL, REPORTS, SERIES, Body
+from fleet.legacy.protocols.sl651_body import BARE, CUT, MANUAL, REPORTS, SERIES, Body
 from fleet.legacy.protocols.sl651_elements import Report
 from fleet.legacy.protocols.sl651_numbers import NAME, bcd_time, state
 
@@ -125,13 +125,23 @@ def _report(function: int, data: bytes, at: int, body: Body, more: bool) -> None
             shown = {"key": "RGZS", "name": "manual values", "text": text}
         told.elements.append(shown)
     text = data.decode("ascii", "replace")
-    if text and not text.endswith(" "):
+    sequence = text.split(" ")
+    # Without a blank behind it, and with more to come, the last word may be the half of one.
+    is_cut = bool(sequence.pop()) and more and not raw
+    if text and not text.endswith(" ") and not is_cut:
+        body.notes.append("no blank behind the last word")
+        sequence = text.split(" ")
+    try:
+        _Words(sequence, at, told).read(function)
+        if function in REPORTS and not told.stations:
+            raise FrameError(NAME, at, "no station's ST in a report")
+    except FrameError:
         if not more:
-            body.notes.append("no blank behind the last word")
-        text += " "
-    _Words(text.split(" ")[:-1], at, told).read(function)
-    if function in REPORTS and not told.stations:
-        raise FrameError(NAME, at, "no station's ST in a report")
+            raise
+        is_cut = True
+    if is_cut:
+        body.content["text"] = text
+        body.notes.append(CUT)
     if told.stations:
         body.content["observed_station"] = told.stations[0]
     if told.classes:

@@ -13,6 +13,7 @@ from fleet.legacy.protocols.sl651_numbers import NAME, Reader, bcd_time, state, 
 REPORTS = (0x30, 0x31, 0x32, 0x33, 0x34, 0x36, 0x37, 0x38, 0x3A, 0x44)
 MANUAL = (0x35, 0x39)
 SERIES = (0x31, 0x38)
+CUT = "more follows: not to be read alone"
 BARE = (words.KEEP_ALIVE,)
 _SETTINGS = (0x40, 0x41, 0x42, 0x43)
 _NAMES_ONLY = (0x38, 0x3A, 0x41, 0x43)  # down: identifiers without data
@@ -58,8 +59,9 @@ def read(
     except FrameError:
         if not more:
             raise
-        body.content, body.readings = {"raw": data[8:].hex().upper()}, []
-        body.notes = ["more follows: not to be read alone"]
+        # What stands before the element that goes on in the next frame is whole.
+        body.content["raw"] = data[8:].hex().upper()
+        body.notes.append(CUT)
         return body
     if reader.left:
         raise FrameError(NAME, reader.place, f"{reader.left} bytes too many in the body")
@@ -120,9 +122,16 @@ def _down(function: int, reader: Reader, body: Body) -> None:
 
 
 def _report(function: int, reader: Reader, body: Body) -> None:
-    told = report(reader, uniform=function in SERIES)
-    if function in REPORTS and not told.stations:
-        raise FrameError(NAME, reader.start + 8, "no station's F1F1 in a report")
+    told = Report()
+    try:
+        report(reader, told, uniform=function in SERIES)
+        if function in REPORTS and not told.stations:
+            raise FrameError(NAME, reader.start + 8, "no station's F1F1 in a report")
+    finally:
+        _said(told, body)
+
+
+def _said(told: Report, body: Body) -> None:
     if told.stations:
         body.content["observed_station"] = told.stations[0]
     if told.classes:

@@ -44,14 +44,12 @@ class Report:
         return self.times[-1] if self.times else None
 
 
-def report(reader: Reader, uniform: bool) -> Report:
-    """All elements up to the end of the body. `uniform`: one element has many values, a step of
-    time apart.
+def report(reader: Reader, told: Report, uniform: bool) -> None:
+    """All elements up to the end of the body, into `told`; FrameError at the first that does not
+    fit. `uniform`: one element has many values, a step of time apart.
     """
-    told = Report()
     while reader.left:
         _element(reader, told, uniform)
-    return told
 
 
 def identifier(reader: Reader) -> tuple[int, int]:

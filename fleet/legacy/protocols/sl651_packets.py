@@ -1,6 +1,7 @@
 """SL 651-2014 in mode M3: a body in several packets, joined, and answered once (6.3.1.2 c)."""
 
-from dataclasses import replace
+import zlib
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from fleet.legacy.protocols import sl651_ascii, sl651_body
@@ -29,11 +30,35 @@ def split(message: Message, limit: int) -> list[Message]:
     ]
 
 
+@dataclass
+class Finished:
+    """A message that was made whole. `closing`: its packet with ETX; `place`: of the packet that
+    came last; `is_safe`: it is committed, so that its repeats may be answered.
+    """
+
+    whole: Message
+    closing: Message
+    place: int
+    sums: tuple[int, ...]  # of the packets' bodies: those behind the first have no serial number
+    is_safe: bool = False
+
+    def is_repeat(self, message: Message) -> bool:
+        """Whether it is a packet of this message, once more."""
+        if message.part is None or _key(message) != _key(self.closing):
+            return False
+        return self.sums[message.part[0] - 1] == zlib.crc32(message.body)
+
+    def answer(self, at: datetime) -> bytes | None:
+        """EOT."""
+        return answer(self.closing, self.whole, [], at)
+
+
 class Assembler:
     """Joins the packets of one connection. Bounded: what is oldest and not whole is given up."""
 
     def __init__(self) -> None:
         self._open: dict[tuple[str, int, int], dict[int, Message]] = {}
+        self.finished: Finished | None = None  # the newest that was made whole
 
     def take(self, message: Message) -> Message | None:
         """The message that this packet makes whole, read anew; itself when it is no part.
@@ -43,7 +68,7 @@ class Assembler:
         if message.part is None:
             return message
         place, total = message.part
-        key = (message.station, message.function, total)
+        key = _key(message)
         parts = self._open.pop(key, {})
         if place == 1 and 1 in parts and parts[1].serial != message.serial:
             parts = {}  # the station began another message
@@ -52,7 +77,11 @@ class Assembler:
             told = f"{total} packets: up to {MAX_PARTS}, and {MAX_BYTES} bytes, are joined"
             raise FrameError("sl651", 14, told)
         if len(parts) == total:
-            return _joined([parts[number] for number in range(1, total + 1)])
+            ordered = [parts[number] for number in range(1, total + 1)]
+            whole = _joined(ordered)
+            sums = tuple(zlib.crc32(one.body) for one in ordered)
+            self.finished = Finished(whole, ordered[-1], place, sums)
+            return whole
         self._open[key] = parts
         while len(self._open) > MAX_OPEN:
             del self._open[next(iter(self._open))]
@@ -62,14 +91,23 @@ class Assembler:
         """Which packets of this one's message have not come."""
         if message.part is None:
             return []
-        total = message.part[1]
-        parts = self._open.get((message.station, message.function, total), {})
-        return [number for number in range(1, total + 1) if number not in parts]
+        parts = self._open.get(_key(message), {})
+        return [number for number in range(1, message.part[1] + 1) if number not in parts]
+
+    def closing(self, message: Message) -> Message | None:
+        """The last packet of this one's message, where it has come before others."""
+        key = _key(message)
+        return self._open.get(key, {}).get(key[2])
+
+    def is_open(self, message: Message) -> bool:
+        """Whether packets of its message wait for others."""
+        return _key(message) in self._open
 
 
 def answer(last: Message, whole: Message | None, missing: list[int], at: datetime) -> bytes | None:
-    """What the centre says when the packet with ETX has come: EOT for all, NAK for the first that
-    is missing; None before. The packet's number is the last, or that of the missing one.
+    """What the centre says when the packet with ETX (`last`) has come, and again to each that was
+    missing then: EOT for all, NAK for the first that is missing; None before. The packet's number
+    is the last, or that of the missing one.
     """
     if last.part is None or last.end != words.ETX:
         return None
@@ -80,6 +118,10 @@ def answer(last: Message, whole: Message | None, missing: list[int], at: datetim
         body = body.hex().upper().encode()
     end = words.NAK if missing else words.EOT
     return encode(replace(last, up=False, body=body, end=end, part=(number, last.part[1])))
+
+
+def _key(message: Message) -> tuple[str, int, int]:
+    return message.station, message.function, message.part[1] if message.part else 0
 
 
 def _joined(parts: list[Message]) -> Message:

@@ -72,6 +72,7 @@ class Place:
         self.mac = self.efuses.mac
         self._burn(spec.security)
         self.faults = Faults(**spec.faults)  # type: ignore[arg-type]  # spec.KEYS has the names
+        self._maker = maker
         self.application = maker(self, self._say)
         self.rig = Rig(
             self.chip,
@@ -82,6 +83,18 @@ class Place:
             setting.switches,
             download_allowed=lambda: not self.efuses.security.no_download,
         )
+
+    async def renew(self) -> None:
+        """Off, and as it was when it was plugged in first, but for flash and eFuses: real time,
+        its modem and the air about it as at the beginning, nothing odd about it but what its spec
+        says.
+        """
+        self.rig.power_off()
+        await self.application.gone()
+        for key, value in asdict(Faults(**self.spec.faults)).items():  # type: ignore[arg-type]
+            setattr(self.faults, key, value)
+        self.application = self._maker(self, self._say)
+        self.rig.put(self.application)
 
     def facts(self) -> dict[str, Any]:
         """For `bench.json`."""

@@ -1,10 +1,11 @@
 """What may be asked of a board over the control socket."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import fields
 from typing import Any
 
 from hil.virtual.bench.control import ControlError
+from hil.virtual.bench.pace import FREE
 from hil.virtual.bench.place import Place
 from hil.virtual.esprom.faults import Faults
 from hil.virtual.esprom.rig import Switches
@@ -32,6 +33,11 @@ def _power_on(place: Place, _: dict[str, Any]) -> dict[str, Any]:
     return {"state": place.rig.state, "port": place.rig.wire.name}
 
 
+async def _renew(place: Place, _: dict[str, Any]) -> dict[str, Any]:
+    await place.renew()
+    return {"state": place.rig.state}
+
+
 def _press(place: Place, asked: dict[str, Any]) -> dict[str, Any]:
     _powered(place)
     name = asked.get("pin", "button")
@@ -43,6 +49,75 @@ def _press(place: Place, asked: dict[str, Any]) -> dict[str, Any]:
         raise ControlError(f"board {place.name} runs nothing that has pins")
     press(pins[name])
     return {}
+
+
+STATES = ("awake", "asleep", "off", "loader")  # of a board, that `pass` can wait for
+
+
+def _clock(place: Place, asked: dict[str, Any]) -> dict[str, Any]:
+    pace = _part(place, "pace", "keeps time")
+    rate = asked.get("rate", pace.rate)
+    if rate != FREE:
+        rate = _number(asked, "rate", pace.rate)
+    pace.change(rate, _number(asked, "haste", pace.haste) or pace.haste)
+    return {"rate": pace.rate, "haste": pace.haste, **_now(place)}
+
+
+async def _pass(place: Place, asked: dict[str, Any]) -> dict[str, Any]:
+    pace = _part(place, "pace", "keeps time")
+    until = asked.get("until")
+    if until is not None and until not in STATES:
+        raise ControlError(f"until cannot be {until!r}: {', '.join(STATES)}")
+    await pace.let_pass(round(_number(asked, "seconds", None) * 1_000_000), until)
+    return _now(place)
+
+
+def _stimulus(place: Place, asked: dict[str, Any]) -> dict[str, Any]:
+    stimuli = _part(place, "stimuli", "has pins")
+    found: dict[str, Any] = stimuli.answer(asked)
+    place.application.board.kick()  # type: ignore[attr-defined]  # what has stimuli has a board
+    return {**found, **_now(place)}
+
+
+def _modem(place: Place, asked: dict[str, Any]) -> dict[str, Any]:
+    modem = _part(place, "modem", "has a modem")
+    found: dict[str, Any] = modem.answer(asked)
+    place.application.board.kick()  # type: ignore[attr-defined]
+    return {**found, **_now(place)}
+
+
+def _current(place: Place, asked: dict[str, Any]) -> dict[str, Any]:
+    meter = _part(place, "meter", "draws a current")
+    told = _now(place)
+    since = int(_number(asked, "since_us", told["now_us"], 1e17))
+    return {**meter.since(since), **told}
+
+
+def _brown_out(place: Place, asked: dict[str, Any]) -> dict[str, Any]:
+    if place.rig.state != "app":
+        raise ControlError(f"board {place.name} is {place.rig.state}: nothing runs that could dip")
+    dip = _part(place, "brown_out", "has a supply")
+    dip(round(_number(asked, "ms", 20) * 1000))
+    return _now(place)
+
+
+def _now(place: Place) -> dict[str, Any]:
+    board = _part(place, "board", "keeps time")
+    return {"now_us": board.now_us, "board": board.state}
+
+
+def _part(place: Place, name: str, what: str) -> Any:
+    part = getattr(place.application, name, None)
+    if part is None:
+        raise ControlError(f"board {place.name} runs nothing that {what}")
+    return part
+
+
+def _number(asked: dict[str, Any], key: str, default: float | None, most: float = 1e9) -> float:
+    value = asked.get(key, default)
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= most:
+        return value
+    raise ControlError(f"{key} cannot be {value!r}: a number from 0 to {most:g}")
 
 
 def _unplug_after(place: Place, asked: dict[str, Any]) -> dict[str, Any]:
@@ -65,12 +140,20 @@ def _state(place: Place, _: dict[str, Any]) -> dict[str, Any]:
     return place.state()
 
 
-DO: dict[str, Callable[[Place, dict[str, Any]], dict[str, Any]]] = {
+Answered = dict[str, Any] | Awaitable[dict[str, Any]]
+DO: dict[str, Callable[[Place, dict[str, Any]], Answered]] = {
     "reset": _reset,
     "loader": _loader,
     "power-off": _power_off,
     "power-on": _power_on,
+    "renew": _renew,
     "press": _press,
+    "clock": _clock,
+    "pass": _pass,
+    "stimulus": _stimulus,
+    "modem": _modem,
+    "current": _current,
+    "brown-out": _brown_out,
     "unplug-after": _unplug_after,
     "fault": _fault,
     "switch": _switch,
@@ -78,7 +161,7 @@ DO: dict[str, Callable[[Place, dict[str, Any]], dict[str, Any]]] = {
 }
 
 
-def answer(places: dict[str, Place], asked: dict[str, Any]) -> dict[str, Any]:
+def answer(places: dict[str, Place], asked: dict[str, Any]) -> Answered:
     """Do what is asked; ControlError where there is no such board or thing to do."""
     name = asked.get("board")
     place = places.get(str(name)) if isinstance(name, str | int) else None

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from hil.virtual.bench import requests
@@ -88,7 +88,7 @@ class Bench:
         self.folder.tell(facts)
         return facts
 
-    def _answer(self, asked: dict[str, Any]) -> dict[str, Any]:
+    def _answer(self, asked: dict[str, Any]) -> dict[str, Any] | Awaitable[dict[str, Any]]:
         answered = requests.answer(self.places, asked)
         if asked.get("do") == "power-on":
             self._tell()

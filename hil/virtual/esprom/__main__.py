@@ -53,7 +53,13 @@ async def _run(given: argparse.Namespace) -> None:
     )
     if given.in_loader:
         rig.enter_loader(say=False)
-    sys.stdout.write(f"{rig.wire.name}\n")
+    # A name of its own, gone with the board: the number of a PTY is soon another board's, to
+    # which a tool that waits for its port to come back would then write.
+    port = given.folder / "port"
+    port.unlink(missing_ok=True)
+    port.symlink_to(rig.wire.name)
+    rig.unplugged = lambda: port.unlink(missing_ok=True)
+    sys.stdout.write(f"{port}\n")
     sys.stdout.flush()
     served = asyncio.ensure_future(bare.serve(rig))
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -91,6 +91,10 @@ class Rig:
         wire.opened = self._opened
         wire.closed = self._closed
 
+    def put(self, application: Application) -> None:
+        """Another board's application; the one before is off and gone."""
+        self._application = application
+
     # What people and the control socket do
 
     def power_on(self) -> None:

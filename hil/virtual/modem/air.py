@@ -70,6 +70,16 @@ class Air:
         self._busy_until = self.idle_at_us = 0
         self._release_after_answer = False
 
+    def change(self, options: AirOptions) -> None:
+        """From the next packet on."""
+        self._options = options
+        self.journeys.change(options)
+
+    @property
+    def options(self) -> AirOptions:
+        """As they are now."""
+        return self._options
+
     def later(self, due_us: int, fn: Callable[[], None]) -> None:
         """Call `fn` at `due_us`, unless the radio goes off before."""
         self._delays.at(due_us, fn)
@@ -115,9 +125,9 @@ class Air:
 
     def down_surely(self, octets: int, arrived: Callable[[], None], tries: int = 0) -> None:
         """A packet that the peer's TCP repeats; it waits for a terminal that sleeps."""
-        if self.journeys.lost() and tries < RETRIES:
+        if self.journeys.lost() and (tries < RETRIES or self.journeys.dark):
             self.lost += 1
-            again_us = self._port.now() + (RETRY_US << tries)
+            again_us = self._port.now() + (RETRY_US << min(tries, RETRIES))
             self.later(again_us, lambda: self.down_surely(octets, arrived, tries + 1))
             return
         due_us = self._port.now() + self._one_way_us()

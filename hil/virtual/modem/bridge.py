@@ -161,6 +161,13 @@ class Bridge:
         self.drop()
         self.nat.forget()
 
+    def hang_up(self) -> None:
+        """The servers are gone: every open TCP connection is, and its closing is told."""
+        for socket in list(self._sockets.values()):
+            if isinstance(socket, Connection) and socket.open:
+                socket.abort()
+                self._hooks.closed(socket.number)
+
     def cut(self) -> None:
         """The data connection is gone: every open socket is, and its closing is told."""
         self.nat.forget()

@@ -44,6 +44,7 @@ class Cellular:
     mute = False
     hung = False
     brown_outs = 0
+    time_off_s = 0  # by how much what the network tells is wrong
     _port: UartPort
     _rng: random.Random
     _air_rng: random.Random
@@ -100,8 +101,8 @@ class Cellular:
         return self.bridge.down
 
     def now_s(self) -> int:
-        """Virtual seconds since 1970 UTC."""
-        return self._port.now() // 1_000_000
+        """Seconds since 1970 UTC, as the network tells them."""
+        return self._port.now() // 1_000_000 + self.time_off_s
 
     def signal(self) -> Signal | None:
         """What the modem measures; None where it camps on no cell."""

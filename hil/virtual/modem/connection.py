@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from hil.virtual.modem.hosts import Outage
+
 if TYPE_CHECKING:
     from hil.virtual.modem.bridge import Bridge
 
@@ -167,7 +169,7 @@ class Connection:
     async def _run(self, address: str | None) -> None:
         port = self._bridge.port
         try:
-            if address is None:
+            if address is None or self._bridge.hosts.outage is Outage.REFUSE:
                 raise ConnectionRefusedError
             reader, self.writer = await asyncio.wait_for(
                 asyncio.open_connection(address, self.port), OPEN_S
@@ -180,7 +182,8 @@ class Connection:
             await self._arrival(0)
             self._opened()
             port.kick()
-            await self._pump(reader)
+            if self._bridge.hosts.outage is not Outage.CLOSE:
+                await self._pump(reader)
             if not self.ended and not self._closing:
                 await self._arrival(0)
                 self.open = False

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from hil.virtual.modem.hosts import Outage
+
 if TYPE_CHECKING:
     from hil.virtual.modem.bridge import Bridge
 
@@ -46,7 +48,7 @@ class Datagrams:
         self.up += len(data)
 
         def arrived() -> None:
-            if through:
+            if through and hosts.outage is Outage.NONE:
                 self._mapping.send(data, (address, port))
                 self._bridge.port.kick()
 
@@ -66,7 +68,7 @@ class Datagrams:
         self._bridge.port.real(-1)
 
     def _receive(self, data: bytes, peer: tuple[str, int]) -> None:
-        if self._from_peer(peer):
+        if self._from_peer(peer) and self._bridge.hosts.outage is Outage.NONE:
             self._bridge.air.down(HEADERS + len(data), lambda: self._arrived(data, peer))
 
     def _from_peer(self, peer: tuple[str, int]) -> bool:

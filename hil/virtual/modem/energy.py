@@ -93,7 +93,8 @@ class _Segment:
 class Ledger:
     """Counts from its first `base` on. Radio time is entered ahead and counted as it passes.
 
-    `mark` and `since` bracket one report; any number of marks may be open.
+    `mark` and `since` bracket one report; any number of marks may be open. `on_count` is told, in
+    order, from when on it drew how much, once that has passed.
     """
 
     def __init__(self, power: Power, now: Callable[[], int]) -> None:
@@ -103,6 +104,7 @@ class Ledger:
         self._base = ("off", power.ma["off"])
         self._ahead: deque[_Segment] = deque()
         self._total = Usage()
+        self.on_count: Callable[[int, float], None] = lambda from_us, ma: None
 
     @property
     def end_us(self) -> int:
@@ -188,6 +190,7 @@ class Ledger:
     def _count(self, state: str, ma: float, to_us: int) -> None:
         if to_us <= self._at:
             return
+        self.on_count(self._at, ma)
         seconds = (to_us - self._at) / 1_000_000
         total = self._total
         total.seconds[state] = total.seconds.get(state, 0.0) + seconds

@@ -13,6 +13,7 @@ from hil.virtual.modem.fota import Fota
 from hil.virtual.modem.ppp_call import PppCall
 from hil.virtual.modem.scenario import Scenario
 from hil.virtual.modem.state import State
+from hil.virtual.modem.tape import Tape
 from hil.virtual.modem.terminal import LOG_MOST, Terminal
 from hil.virtual.modem.wire import Wire
 from hil.virtual.twin import UartPort
@@ -28,7 +29,7 @@ class ModemTwin(Cellular):
     `chatter`: chance that a URC without meaning slips into a reply.
     `resolve`: host name -> loopback address; "*" is every other name. Nothing else is ever called.
     `mute` may be set at any time: the modem takes in everything and answers nothing. `hung` is
-    the same until it starts anew.
+    the same until it starts anew. `tape` gets what goes over the UART.
     """
 
     def __init__(
@@ -41,10 +42,12 @@ class ModemTwin(Cellular):
         zone_quarters: int = 32,
         chatter: float | None = None,
         scenario: Scenario | None = None,
+        tape: Tape | None = None,
     ) -> None:
         if family not in FAMILIES:
             raise ValueError(f"modem twin {family!r}: known are {', '.join(sorted(FAMILIES))}")
         self._rng = random.Random(f"{family} {seed}")
+        self.tape = tape
         self.scenario = Scenario() if scenario is None else scenario
         self.power = energy.load(family)
         self._air_rng = random.Random(f"air {family} {seed}")
@@ -96,7 +99,7 @@ class ModemTwin(Cellular):
         self._port = port
         self._begin = Alarm(port)  # the end of booting or waking
         self._idle = Alarm(port)
-        self.wire = Wire(port, self._rng, self.scenario.line.baud, self.scenario.line)
+        self.wire = Wire(port, self._rng, self.scenario.line.baud, self.scenario.line, self.tape)
         self.terminal = Terminal(self, port, self.wire, self._rng, self._chatter, self.log)
         self._make_air(port)
 
@@ -132,6 +135,8 @@ class ModemTwin(Cellular):
     def on_bytes(self, data: bytes) -> None:
         """As UartTwin.on_bytes; total: any bytes give answers or nothing."""
         self.terminal.heard(len(data))
+        if self.tape is not None:
+            self.tape.speak("host", data, self._port.now())
         if self._state is State.ASLEEP:
             if self.family.wakes_by_bytes():
                 self.wake()

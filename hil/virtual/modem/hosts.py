@@ -2,6 +2,18 @@
 
 import ipaddress
 from collections.abc import Mapping
+from enum import Enum
+
+
+class Outage(Enum):
+    """What is wrong with all of them: `refuse` is a server that does not run, `silent` one that
+    answers nothing, `close` one that closes each connection as soon as it is there.
+    """
+
+    NONE = "none"
+    REFUSE = "refuse"
+    SILENT = "silent"
+    CLOSE = "close"
 
 
 class Unresolved(Exception):
@@ -21,6 +33,12 @@ class Hosts:
                 raise ValueError(f"resolve: {name} -> {address} is not a loopback address")
         self._resolve = {name.lower(): address for name, address in resolve.items()}
         self._open: set[str] | None = None
+        self.outage = Outage.NONE
+        self.let(whitelist)
+
+    def let(self, whitelist: tuple[str, ...] | None) -> None:
+        """The operator lets these through from now on; None: all."""
+        self._open = None
         if whitelist is not None:
             self._open = {name.lower() for name in whitelist}
             self._open |= {self._resolve[name] for name in self._open if name in self._resolve}

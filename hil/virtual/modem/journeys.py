@@ -11,12 +11,17 @@ class Journeys:
     def __init__(self, rng: random.Random, options: AirOptions) -> None:
         self._rng = rng
         self._options = options
+        self.dark = False  # nothing passes, either way
         self.duplicated = 0
         self.delayed = 0
 
     def lost(self) -> bool:
         """Whether this packet gets lost."""
-        return self._happens(self._options.loss)
+        return self.dark or self._happens(self._options.loss)
+
+    def change(self, options: AirOptions) -> None:
+        """From now on."""
+        self._options = options
 
     def copies(self) -> list[int]:
         """By how many microseconds each copy of a datagram is late: one, or two copies."""

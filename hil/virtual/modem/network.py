@@ -75,6 +75,7 @@ class Network:
         self.cause = 0
         self.attaches = 0
         self.time_known = False
+        self.tells_time = True  # with each attach, by EMM INFORMATION
 
     @property
     def registered(self) -> bool:
@@ -119,6 +120,11 @@ class Network:
         self.time_known = False
 
     # -- what befalls the modem -----------------------------------------------------------------
+
+    def tell_time(self, does: bool) -> None:
+        """Whether the network tells the time, as not all do; what it told before is forgotten."""
+        self.tells_time = does
+        self.time_known = does and self.registered
 
     def set_coverage(self, there: bool) -> None:
         """Whether there is a cell at all; without one a modem searches for ever."""
@@ -207,7 +213,7 @@ class Network:
             self._set(Stat.DENIED)
         else:
             self.attaches += 1
-            self.time_known = True
+            self.time_known = self.time_known or self.tells_time
             self.stat = Stat.HOME
             self._hooks.accepted()
             self._hooks.changed()

@@ -67,6 +67,11 @@ class PppCall:
         """ATH, or the end of the module itself: nobody is told."""
         self._clear()
 
+    def servers_gone(self) -> None:
+        """Every connection's other end is."""
+        if self._sockets is not None:
+            self._sockets.bridge.hang_up()
+
     def lose(self) -> None:
         """The network is gone, or has taken the context away."""
         if self._link is None:

@@ -91,6 +91,15 @@ class Saving:
         self._hooks.granted()
         self.moved()
 
+    def change(self, grants: Grants) -> None:
+        """What the network makes of wishes, from the next attach or TAU on."""
+        self._grants = grants
+
+    @property
+    def grants(self) -> Grants:
+        """As they are now."""
+        return self._grants
+
     def forget(self) -> None:
         """Off, or deregistered: no grant holds any more."""
         self._timer.cancel()

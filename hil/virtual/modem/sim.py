@@ -101,6 +101,12 @@ class Sim:
             self.locked = True
         return ILLEGAL_ME if self.locked else None
 
+    def put(self, options: SimOptions, tries: int = PIN_TRIES) -> None:
+        """Somebody changes the card: it is as `options` say, with so many tries for its PIN."""
+        self.options, self.present, self._pin = options, options.present, options.pin
+        self.left, self.locked = options.plan_bytes, False
+        self.tries, self.puk_tries, self._verified = tries, PUK_TRIES, False
+
     def spend(self, octets: int) -> None:
         """Traffic counts against the plan."""
         if self.left is not None:

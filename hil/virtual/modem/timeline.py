@@ -64,7 +64,7 @@ class Timeline:
         for at, event in enumerate(self._events):
             if event.on == on and self._left[at]:
                 self._left[at] -= 1
-                self.later(event.at_s, lambda event=event: self._happen(event))  # type: ignore[misc]
+                self.later(event.at_s, lambda event=event: self.happen(event))  # type: ignore[misc]
 
     def later(self, seconds: float, fn: Callable[[], None]) -> None:
         """Call `fn` once, also over a power cut."""
@@ -81,6 +81,7 @@ class Timeline:
         # Time may jump to what befalls a modem: nobody real has to answer before.
         Delay(self._port, pending[0], come)
 
-    def _happen(self, event: Event) -> None:
+    def happen(self, event: Event) -> None:
+        """`event.do` happens now."""
         self.happened.append(event.do)
         self._actions[event.do](event)

@@ -3,6 +3,7 @@
 import random
 
 from hil.virtual.modem.faults import BITS_PER_BYTE, LineFaults, garbled, overrun
+from hil.virtual.modem.tape import Tape
 from hil.virtual.twin import UartPort
 
 CHUNK_MOST = 120  # the ESP32's receive FIFO hands its bytes over at this level
@@ -17,7 +18,9 @@ class Wire:
         rng: random.Random,
         baud: int = 115_200,
         faults: LineFaults | None = None,
+        tape: Tape | None = None,
     ) -> None:
+        self._tape = tape
         self._port = port
         self._rng = rng
         self._faults = LineFaults() if faults is None else faults
@@ -46,6 +49,8 @@ class Wire:
         """Put `data` on the line behind all that is on it, and not before a virtual time."""
         start = max(self._port.now(), self._free_us, not_before_us)
         self._free_us = start + self.duration_us(len(data))
+        if self._tape is not None:
+            self._tape.speak("modem", data, start)
         data = garbled(data, self._baud, self.host_baud)
         data = overrun(data, self._rng, self._faults, self._baud)
         at = 0

@@ -9,10 +9,6 @@ import struct
 import _link
 
 _ENTRY = "<I20sII"
-_FAIL = -1
-_NOT_FOUND = 0x105
-_INVALID_ARG = 0x102
-_VALIDATE_FAILED = -5379  # ESP_ERR_OTA_VALIDATE_FAILED
 _NEW, _VALID, _INVALID, _ABORTED = 0, 2, 3, 4
 _BLOCK = 4096
 
@@ -50,15 +46,15 @@ def _otadata():
     for row in _link.hello()["partitions"]:
         if row[0] == 1 and not row[1]:
             return _link.flash.part(row[2], row[3])
-    raise OSError(-_NOT_FOUND)
+    raise OSError(-261, "ESP_ERR_NOT_FOUND")
 
 
 def set_boot(part, find):
     """Boot `part` from the next reset on, on trial; OSError unless its image validates."""
-    if part._row[0] != 0:
-        raise OSError(-_INVALID_ARG)
     if not validates(part._blocks(), part._row[3]):
-        raise OSError(_VALIDATE_FAILED)
+        raise OSError(-5379, "ESP_ERR_OTA_VALIDATE_FAILED")
+    if part._row[0] != 0:
+        raise OSError(-258, "ESP_ERR_INVALID_ARG")
     device = _otadata()
     found = _entries(device)
     active = _active(found)
@@ -72,13 +68,25 @@ def set_boot(part, find):
     _write(device, 1 - active, sequence, _NEW)
 
 
+def boots(table):
+    """The label of what boots after the next reset, as far as otadata says."""
+    apps = [row for row in table if row[0] == 0]
+    slots = sorted([row for row in apps if 0x10 <= row[1] < 0x20], key=lambda row: row[1])
+    device = _otadata()  # as in C, where without one there is no such partition
+    found = _entries(device)
+    active = _active(found)
+    if active is not None and slots:
+        return slots[(found[active][0] - 1) % len(slots)][4]
+    return ([row for row in apps if row[1] == 0] + slots)[0][4]
+
+
 def mark_valid():
     """What runs works: the bootloader does not go back."""
     device = _otadata()
     found = _entries(device)
     active = _active(found)
     if active is None:
-        raise OSError(_FAIL)
+        raise OSError(1, "ESP_FAIL")
     if found[active][1] != _VALID:
         _write(device, active, found[active][0], _VALID)
 

@@ -20,7 +20,7 @@ class ULP:
     def load_binary(self, load_addr, program_binary):
         request = struct.pack("<I", load_addr) + bytes(program_binary)
         if not _link.call(_ops.ULP_LOAD, request)[0]:
-            raise OSError(-262, "ESP_ERR_NOT_SUPPORTED")
+            raise OSError(262)  # ESP_ERR_NOT_SUPPORTED, as it is
 
     def run(self, entry_point):
         _link.call(_ops.ULP_RUN, struct.pack("<I", entry_point))

@@ -54,7 +54,9 @@ def _ask(op, payload):
     size, status, _base = struct.unpack("<HBq", _read(11))
     _real = utime.ticks_us()
     if status == _ops.ERROR:
-        raise OSError(*struct.unpack("<h", _read(size)))
+        told = _read(size)
+        number = struct.unpack("<h", told)[0]
+        raise OSError(number, str(told[2:], "utf-8")) if size > 2 else OSError(number)
     if status == _ops.INTERRUPT:
         raise KeyboardInterrupt
     if status == _ops.ARM:

@@ -13,7 +13,9 @@ class ADC:
     ATTN_6DB = 2
     ATTN_11DB = 3
 
-    def __init__(self, pin, *, atten=0):
+    WIDTH_12BIT = 12
+
+    def __init__(self, pin, *, atten=3):
         self._pin = pin if isinstance(pin, Pin) else Pin(pin)
         chip = _link.hello()["chip"]
         if self._pin._number not in chip["adc_pins"]:
@@ -21,17 +23,24 @@ class ADC:
         self._full_mv = chip["adc_full_mv"]
         self.init(atten=atten)
 
-    def init(self, *, atten=0):
+    def init(self, *, atten=3):
         self.atten(atten)
+
+    def deinit(self):
+        return None
 
     def atten(self, atten):
         if not 0 <= atten <= 3:
-            raise ValueError("invalid atten")
+            raise ValueError("invalid attenuation")
+        self._atten = atten
         self._full = self._full_mv[atten]
+
+    def __repr__(self):
+        return "ADC(%r, atten=%d)" % (self._pin, self._atten)
 
     def width(self, bits):
         if bits != 12:
-            raise ValueError("invalid bits")
+            raise ValueError("invalid bit-width")
 
     def read(self):
         raw = _link.call(_ops.ADC_READ, bytes((self._pin._number,)))

@@ -6,14 +6,14 @@ from _machine_pin import Pin
 
 
 class I2C:
-    def __init__(self, id, *, scl=18, sda=19, freq=400000, timeout=50000):
+    def __init__(self, id=0, *, scl=18, sda=19, freq=400000, timeout=50000):
         if not 0 <= id <= 1:
             raise ValueError("I2C(%d) doesn't exist" % id)
-        self.init(scl=scl, sda=sda, freq=freq)
-
-    def init(self, *, scl=18, sda=19, freq=400000):
         wires = [pin if isinstance(pin, Pin) else Pin(pin) for pin in (scl, sda)]
         self._wires = bytes([pin._number for pin in wires])
+
+    def init(self, *args, **named):
+        raise OSError("I2C operation not supported")
 
     def _transfer(self, addr, out, size):
         return _link.call(_ops.I2C, self._wires + bytes((addr, size)) + out)
@@ -39,10 +39,15 @@ class I2C:
         return len(buf)
 
     def readfrom_mem(self, addr, memaddr, nbytes, *, addrsize=8):
-        return self._transfer(addr, memaddr.to_bytes(addrsize // 8, "big"), nbytes)
+        return self._transfer(addr, self._at(memaddr, addrsize), nbytes)
+
+    def _at(self, memaddr, addrsize):
+        if addrsize & 7 or addrsize > 32:
+            raise ValueError("invalid addrsize")
+        return memaddr.to_bytes(addrsize // 8, "big")
 
     def readfrom_mem_into(self, addr, memaddr, buf, *, addrsize=8):
         buf[:] = self.readfrom_mem(addr, memaddr, len(buf), addrsize=addrsize)
 
     def writeto_mem(self, addr, memaddr, buf, *, addrsize=8):
-        self._transfer(addr, memaddr.to_bytes(addrsize // 8, "big") + bytes(buf), 0)
+        self._transfer(addr, self._at(memaddr, addrsize) + bytes(buf), 0)

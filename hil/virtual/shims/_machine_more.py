@@ -13,7 +13,8 @@ def soft_reset():
     machine._restart(machine.SOFT_RESET)
 
 
-def lightsleep(time_ms=0):
+def lightsleep(time_ms=None):
+    time_ms = 0 if time_ms is None else time_ms or 1
     _link.call(_ops.SLEEP, struct.pack("<Bq", 0, time_ms))
 
 

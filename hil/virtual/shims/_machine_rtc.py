@@ -13,7 +13,7 @@ _EPOCH = const(946684800)
 
 
 class RTC:
-    def __init__(self, id=0):
+    def __init__(self):
         pass
 
     def datetime(self, datetimetuple=None):
@@ -30,7 +30,9 @@ class RTC:
         return None
 
     def init(self, datetimetuple):
-        self.datetime(datetimetuple)
+        # Unlike datetime it takes no weekday: the hour stands fourth (ports/esp32/machine_rtc.c).
+        t = datetimetuple
+        self.datetime((t[0], t[1], t[2], 0, t[3], t[4], t[5], t[7]))
 
     def memory(self, data=None):
         if data is None:

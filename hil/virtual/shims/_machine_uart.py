@@ -10,6 +10,7 @@ from micropython import const
 _POLL_IN = const(1)
 _POLL_OUT = const(4)
 _RXBUF = const(256)  # bytes; the port's default
+_FIFO = const(128)  # bytes; ESP-IDF wants a buffer that is larger
 _units = {}
 
 
@@ -19,7 +20,7 @@ class UART(io.IOBase):
     IRQ_RXIDLE = 4096
 
     def __init__(self, id, baudrate=115200, bits=8, parity=None, stop=1, *, tx=None, rx=None,
-                 rts=None, cts=None, txbuf=256, rxbuf=0, timeout=0, timeout_char=0, invert=0,
+                 rts=None, cts=None, txbuf=256, rxbuf=-1, timeout=0, timeout_char=0, invert=0,
                  flow=0):  # fmt: skip
         if not 0 <= id <= 2:
             raise ValueError("UART(%d) does not exist" % id)
@@ -36,9 +37,17 @@ class UART(io.IOBase):
         self.irq(None)
 
     def init(self, baudrate=115200, bits=8, parity=None, stop=1, *, tx=None, rx=None, rts=None,
-             cts=None, txbuf=256, rxbuf=0, timeout=0, timeout_char=0, invert=0,
+             cts=None, txbuf=256, rxbuf=-1, timeout=0, timeout_char=0, invert=0,
              flow=0):  # fmt: skip
-        self._rxbuf = max(rxbuf, 129) if rxbuf else self._rxbuf  # the FIFO has 128 bytes
+        if -1 < rxbuf <= _FIFO:
+            raise OSError(1, "ESP_FAIL")
+        self._rxbuf = self._rxbuf if rxbuf < 0 else rxbuf
+        bits = bits or 8
+        stop = stop or 1
+        if not 5 <= bits <= 8:
+            raise ValueError("invalid data bits")
+        if stop > 2:
+            raise ValueError("invalid stop bits")
         self._timeout = timeout
         self._timeout_char = timeout_char
         even_odd = 255 if parity is None else parity & 1
@@ -127,6 +136,12 @@ class UART(io.IOBase):
 
     def irq(self, handler=None, trigger=0, hard=False):
         # What came in one go is one piece of receiving: the line is idle behind it.
+        if handler is not None and not callable(handler):
+            raise ValueError("handler must be None or callable")
+        if trigger & ~4099:
+            raise ValueError("trigger 0x%04x unsupported" % (trigger & ~4099))
+        if hard:
+            raise ValueError("hard IRQ is not supported")
         wanted = trigger & (self.IRQ_RX | self.IRQ_RXIDLE)
         self._handler = handler if wanted else None
         busy = [unit for unit in _units.values() if unit._handler]

@@ -9,7 +9,7 @@ import _ops
 class WDT:
     def __init__(self, id=0, timeout=5000):
         if id != 0:
-            raise ValueError("WDT(%d) does not exist" % id)
+            raise ValueError
         if timeout <= 0:
             raise ValueError("WDT timeout too short")
         _link.call(_ops.WDT_START, struct.pack("<I", timeout))

@@ -9,7 +9,7 @@ def hostname(name=None):
     if name is None:
         return _name
     if len(name) > 32:
-        raise ValueError("hostname is longer than 32")
+        raise ValueError
     _name = name
     return None
 
@@ -19,6 +19,6 @@ def country(code=None):
     if code is None:
         return _country
     if len(code) != 2:
-        raise ValueError("country is two letters")
+        raise ValueError
     _country = code
     return None

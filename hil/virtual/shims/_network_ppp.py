@@ -122,18 +122,19 @@ class PPP:
         if configtuple is not None:
             self._dns = configtuple[3]
             return None
+        if self._link is None:
+            return (None, None, None, None)
         mask = "255.255.255.255"  # the link has one other end, and no network
-        return (self._address("mine"), mask, self._address("theirs"), self._server())
+        # In this order, the gateway second: ports/esp32/network_ppp.c.
+        return (self._address("mine"), self._address("theirs"), mask, self._server())
 
     def ipconfig(self, param):
+        if self._link is None:
+            raise ValueError("PPP not active")
         if param == "addr4":
             return (self._address("mine"), "255.255.255.255")
         if param == "gw4":
             return self._address("theirs")
-        if param in ("dhcp4", "has_dhcp4"):
-            return False
-        if param in ("addr6", "autoconf6", "has_autoconf6"):
-            return [] if param == "addr6" else False
         raise ValueError("unexpected key")
 
     def _address(self, which):

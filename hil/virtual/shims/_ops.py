@@ -53,7 +53,7 @@ MEM_READ = 64  # <I address -> <I word
 MEM_WRITE = 65  # <II address, word
 
 OK = 0
-ERROR = 1  # <h errno
+ERROR = 1  # <h errno + its name in ESP-IDF
 ARM = 2  # <IB operations until the power is cut, mode; then the reply proper
 INTERRUPT = 3  # somebody typed Ctrl-C: the request was not done
 

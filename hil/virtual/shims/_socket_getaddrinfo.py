@@ -15,7 +15,7 @@ def _literal(host):
 
 
 def getaddrinfo(host, port, af=0, type=0, proto=0, flags=0):
-    return [(2, type or 1, proto or 6, "", (host if _literal(host) else _ask(host), port))]
+    return [(2, type or 1, proto, host, (host if _literal(host) else _ask(host), port))]
 
 
 def _ask(host):

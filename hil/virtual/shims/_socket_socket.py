@@ -13,7 +13,7 @@ from micropython import const
 
 _POLL = const(3)  # requests of ioctl
 _CLOSE = const(4)
-_MOST = const(16)  # CONFIG_LWIP_MAX_SOCKETS of ESP-IDF
+_MOST = const(10)  # CONFIG_LWIP_MAX_SOCKETS, which MicroPython leaves as ESP-IDF has it
 _CHUNK = const(1024)
 _EPROTONOSUPPORT = const(93)
 _ENFILE = const(23)

@@ -24,5 +24,5 @@ localtime = gmtime  # the chip knows no time zones
 
 def mktime(local_time):
     if not 8 <= len(local_time) <= 9:
-        raise TypeError("mktime needs a tuple of length 8 or 9 (%d given)" % len(local_time))
+        raise TypeError("mktime needs a tuple of length 8 or 9")
     return int(utime.mktime(tuple(local_time[:6]) + (0, 0, 0))) - _EPOCH

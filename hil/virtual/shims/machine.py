@@ -60,8 +60,10 @@ def reset():
     _restart(HARD_RESET)
 
 
-def deepsleep(time_ms=0):
+def deepsleep(time_ms=None):
     _counters()
+    # A timer of nothing ends the sleep at once; only without one is there none.
+    time_ms = 0 if time_ms is None else time_ms or 1
     _link.call(_ops.SLEEP, struct.pack("<Bq", 1, time_ms))
     _link.halt()
 

@@ -17,7 +17,7 @@ class poll:
 
     def register(self, obj, eventmask=POLLIN | POLLOUT):
         if not hasattr(obj, "ioctl"):
-            raise TypeError("stream operation not supported")
+            raise OSError("stream operation not supported")
         self._streams[id(obj)] = [obj, eventmask]
 
     def unregister(self, obj):
@@ -41,7 +41,7 @@ class poll:
         streams = self._streams
         if ms == 0:
             if not streams:
-                return ()
+                return []
             found = self._ready()
             if not found and _link.stale():
                 _link.idle(_link.stamp(), _ops.WAKE_ON_RX)
@@ -58,7 +58,7 @@ class poll:
                 return found
             _link.idle(until, flags)
             if not flags and _link.edges and not (ms > 0 and _link.stamp() >= until):
-                return ()  # a pin's handler may have made a task ready
+                return []  # a pin's handler may have made a task ready
 
     def ipoll(self, timeout=-1, flags=0):
         return iter(self.poll(timeout))

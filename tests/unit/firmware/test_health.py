@@ -136,6 +136,22 @@ def test_a_power_on_that_left_rtc_memory_whole_was_a_brown_out(
     assert sum(each.get(BROWN_OUT, 0) for each in values(board)) == dips
 
 
+def test_the_cause_of_a_reset_is_told_once_whichever_life_reports(board: Board) -> None:
+    machine: Any = sys.modules["machine"]
+    machine.reset_cause = lambda: DEEPSLEEP
+    board.wake()
+    machine.reset_cause = lambda: WDT  # RTC memory lives through it, and this life reports nothing
+    health().booted(board.state, WARM)
+    machine.reset_cause = lambda: DEEPSLEEP
+    causes = []
+    for _ in range(2):
+        board.link.reports.clear()
+        board.now += 3600
+        board.wake()
+        causes += [each.status.get(2) for each in board.link.reports]
+    assert causes == [WDT, None]
+
+
 def test_a_watchdog_s_bite_is_a_crash_without_a_traceback(board: Board) -> None:
     sys.modules["machine"].reset_cause = lambda: WDT  # type: ignore[attr-defined]
     board.state.set("mute", b"poll")

@@ -101,11 +101,28 @@ def test_a_source_that_cannot_be_read_is_one_line_and_listed(
     [
         (("rewind", "nobody"), "there is no bridge 'nobody'"),
         (("requeue", "nobody"), "there is no target 'nobody'"),
-        (("dead", "../kapok"), "kapok bridge list"),
+        (("dead", "nobody"), "there is no bridge 'nobody'"),
+        (("dead", "../../kapok/x"), "kapok bridge list"),
     ],
 )
 def test_a_name_that_is_none(data: Path, arguments: tuple[str, ...], line: str) -> None:
+    before = sorted(data.parent.rglob("*"))
     assert line in refusal(data, "bridge", *arguments)
+    new = {path.name for path in set(data.parent.rglob("*")) - set(before)}
+    assert not {name for name in new if not name.startswith("kapok.")}  # none but the database's
+
+
+def test_a_folder_that_is_rewound_reads_what_is_moved_back(data: Path, tmp_path: Path) -> None:
+    drop = tmp_path / "drop"
+    drop.mkdir()
+    (drop / "a.csv").write_text(f"meter,at,volume\nT1,{rig.at(1)},1.5\n")
+    rig.write(tmp_path, f'kind = "folder"\npath = "{drop}"\nquiet_s = 0\n')
+    path = tmp_path / "scada.toml"
+    assert out_json(data, "bridge", "run", path, "--once")[0]["stored"] == 1
+    assert "move back from its folder's done/" in out(data, "bridge", "rewind", "scada")
+    (drop / "done" / "a.csv").rename(drop / "a.csv")
+    (told,) = out_json(data, "bridge", "run", path, "--once")
+    assert (told["rows"], told["again"]) == (1, 1)
 
 
 def test_one_bridge_is_at_work_once(data: Path, station: rig.Station, tmp_path: Path) -> None:

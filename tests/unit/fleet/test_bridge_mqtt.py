@@ -4,6 +4,7 @@ import contextlib
 import json
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from fleet.bridge import opening, pump
 from fleet.bridge.errors import SourceGone
+from fleet.bridge.sources import mqtt as mqtt_source
 from fleet.db.base import Database
 from fleet.legacy import intake
 from hil.fleet_process import die_with_parent
@@ -145,6 +147,49 @@ def test_sabotage_an_acknowledgement_before_the_commit_loses_messages(
         for _ in range(3):
             made.round()
     assert len(rig.stored(database)) < 3
+
+
+def arrives(source: Any, number: int, payload: bytes) -> None:
+    """As the client of a broker calls."""
+    message = mqtt.MQTTMessage(number, b"gas/tianhe/T1/up")
+    message.payload, message.qos = payload, 1
+    source._on_message(source._client, None, message)
+
+
+def test_of_a_message_that_is_too_large_only_what_is_shown_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: Any = opening.source(mapping(tmp_path, 1))
+    monkeypatch.setattr(made, "_start", lambda: None)
+    arrives(made, 1, b"x" * 50_000_000)
+    (held,) = made._waiting.queue
+    assert len(held.payload) == 4000
+    (bad,) = made.read("").bad
+    assert bad.why == "a message of 50000000 bytes"
+
+
+def test_messages_wait_at_the_broker_while_many_bytes_are_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: Any = opening.source(mapping(tmp_path, 1))
+    monkeypatch.setattr(made, "_start", lambda: None)
+
+    def come() -> None:
+        for number in range(40):
+            arrives(made, number, b" " * 999_000)
+
+    client = threading.Thread(target=come, daemon=True)
+    client.start()
+    read = most = 0
+    while read < 40:
+        batch = made.read("")
+        read += len(batch.bad)
+        most = max(most, made._bytes)
+        made.settled(batch)
+    client.join(30)
+    assert read == 40
+    assert 4_000_000 < most <= mqtt_source.WINDOW_BYTES
+    assert made._bytes == 0
 
 
 def test_a_broker_that_is_not_there_is_waited_for(tmp_path: Path) -> None:

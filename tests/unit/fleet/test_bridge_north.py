@@ -15,6 +15,7 @@ from platform_rig import Platform, platform
 from sqlalchemy import select
 
 from fleet.alarms import webhook
+from fleet.bridge import units
 from fleet.bridge.errors import BridgeError, MappingFault
 from fleet.bridge.north import forwarder, outbox, targets
 from fleet.bridge.north.forwarder import Forwarder
@@ -46,7 +47,7 @@ asset = "M2"
 mn = "010000A8900016F000169DC1"
 [[values]]
 quantity = "level"
-factor = "w00000"
+factor = "e31201"
 decimals = 2
 [[values]]
 quantity = "pm2_5"
@@ -162,9 +163,9 @@ def test_readings_arrive_as_hj212_with_units_flags_and_times_of_china(
     assert goes(made, clock) == (2, 0)
     assert told(bureau.taken) == [
         ("010000A8900016F000169DC0", "20251130185320",
-         {"w00000-Rtd": "1.84", "w00000-Flag": "N", "a34004-Rtd": "12500", "a34004-Flag": "S"}),
+         {"e31201-Rtd": "1.84", "e31201-Flag": "N", "a34004-Rtd": "12500", "a34004-Flag": "S"}),
         ("010000A8900016F000169DC1", "20251130185420",
-         {"w00000-Rtd": "-2.34", "w00000-Flag": "D"}),
+         {"e31201-Rtd": "-2.34", "e31201-Flag": "D"}),
     ]  # fmt: skip
     first = bureau.taken[0]
     assert (first.st, first.cn, first.pw, first.flag) == ("21", "2011", "123456", 5)
@@ -185,8 +186,45 @@ def test_means_of_an_hour_are_a_packet_of_their_own(
     assert goes(made, clock) == (2, 0)
     assert [frame.cn for frame in bureau.taken] == ["2011", "2061"]
     assert told(bureau.taken)[1][2] == {
-        "a34004-Avg": "11.8", "a34004-Max": "14.0", "a34004-Flag": "N",
+        "a34004-Avg": "11800", "a34004-Max": "14000", "a34004-Flag": "N",
     }  # fmt: skip
+
+
+def told_as(folder: Path, head: str, quantity: str, said: str) -> tuple[str, int, str]:
+    """Unit, decimals and the text of what is stored as 123,456, of one value of a target."""
+    path = folder / "one.toml"
+    path.write_text(
+        f"{head[: head.index('[[values]]')].format(port=1, begin='now', repeats=0)}"
+        f'[[values]]\nquantity = "{quantity}"\n{said}\n'
+    )
+    (word,) = targets.read(path).words
+    number = units.told(123_456, word.quantity, word.factor, word.decimals)
+    return word.unit, word.decimals, format(number, "f")
+
+
+@pytest.mark.parametrize(
+    ("head", "quantity", "said", "made"),
+    [
+        (HJ, "sewage_flow", 'factor = "w00000"', ("L/s", 3, "123.456")),
+        (HJ, "flow", 'factor = "w00000"', ("L/s", 4, "34.2933")),
+        (HJ, "pm2_5", 'factor = "a34004"', ("ng/m³", 0, "12345600")),
+        (HJ, "cod_hour_total", 'factor = "w01018"', ("kg", 3, "123.456")),
+        (HJ, "sewage_flow_hour_total", 'factor = "w00000"', ("m³", 3, "123.456")),
+        (HJ, "ph", 'factor = "w01001"', ("", 2, "1234.56")),
+        (HJ, "level", 'factor = "w00000"\nunit = "m"', ("m", 3, "123.456")),
+        (SL, "flow", 'element = "Q"', ("m³/s", 7, "0.0342933")),
+        (SL, "rain", 'element = "PT"', ("mm", 1, "12345.6")),
+    ],
+)
+def test_a_value_is_told_in_the_unit_of_its_key(
+    tmp_path: Path, head: str, quantity: str, said: str, made: tuple[str, int, str]
+) -> None:
+    assert told_as(tmp_path, head, quantity, said) == made
+
+
+def test_a_quantity_of_another_kind_than_the_element_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MappingFault, match="Q is told in m³/s, this is stored in m"):
+        told_as(tmp_path, SL, "level", 'element = "Q"')
 
 
 def test_a_platform_that_is_away_gets_all_of_it_in_order_when_it_is_back(
@@ -205,7 +243,7 @@ def test_a_platform_that_is_away_gets_all_of_it_in_order_when_it_is_back(
     with platform("hj212") as back:
         made = opened(database, tmp_path, HJ, clock, port=back.port)
         assert goes(made, clock) == (8, 0)
-        values = [pairs["w00000-Rtd"] for _, _, pairs in told(back.taken)]
+        values = [pairs["e31201-Rtd"] for _, _, pairs in told(back.taken)]
     assert values == [f"{n}.00" for n in range(8)]
 
 
@@ -243,7 +281,7 @@ def test_one_message_that_is_never_taken_does_not_hold_up_the_rest(
     for n in range(6):
         measure(database, "M1", n, (LEVEL, n * 1000, 0))
     bureau.always = "refuse"
-    bureau.picks = lambda frame: frame.get("w00000-Rtd") == "2.00"
+    bureau.picks = lambda frame: frame.get("e31201-Rtd") == "2.00"
     assert goes(made, clock, 30) == (5, 1)
     with database.begin() as session:
         row = session.scalars(select(BridgeMessage).where(BridgeMessage.state == "refused")).one()
@@ -280,7 +318,7 @@ def test_a_process_that_dies_at_any_statement_tells_each_reading(
     with database.read() as session:
         states = [row.state for row in session.scalars(select(BridgeMessage))]
     assert states == ["sent"] * 3
-    by_name = {frame.qn: frame.get("w00000-Rtd") for frame in bureau.taken}
+    by_name = {frame.qn: frame.get("e31201-Rtd") for frame in bureau.taken}
     assert sorted(by_name.values()) == ["0.00", "1.00", "2.00"]
     assert len(bureau.taken) <= 4  # at most the one whose mark died is told twice
 
@@ -308,7 +346,7 @@ def test_a_new_target_begins_with_now_unless_it_is_to_know_all(
     made = opened(database, tmp_path, HJ, clock, port=bureau.port, begin="now")
     measure(database, "M1", 1, (LEVEL, 2000, 0))
     assert goes(made, clock) == (1, 0)
-    assert told(bureau.taken)[0][2]["w00000-Rtd"] == "2.00"
+    assert told(bureau.taken)[0][2]["e31201-Rtd"] == "2.00"
 
 
 def test_names_of_messages_are_their_own_also_when_the_clock_is_set_back(
@@ -342,6 +380,52 @@ def test_a_hydrological_centre_gets_reports_and_answers_by_serial_number(
     }  # fmt: skip
     assert [one.value for one in centre.taken[1].readings] == ["-0.020"]
     assert len({one.serial for one in centre.frames}) == 2
+
+
+def test_two_values_of_one_minute_are_two_reports(
+    database: Database, tmp_path: Path, clock: Clock
+) -> None:
+    with platform("sl651") as centre:
+        made = opened(database, tmp_path, SL, clock, port=centre.port)
+        for n in range(3):
+            measure(database, "M1", 10 * n, (LEVEL, 1000 + n, 0), (RAIN, n, 0))
+        assert goes(made, clock) == (3, 0)
+    values = [{one.key: Decimal(one.value) for one in frame.readings} for frame in centre.taken]
+    assert values == [
+        {"Z": Decimal(1000 + n) / 1000, "PT": Decimal(n) / 10} for n in range(3)
+    ]  # fmt: skip
+
+
+def test_what_two_terminals_of_an_asset_say_of_one_moment_is_told_twice(
+    database: Database, tmp_path: Path, clock: Clock, bureau: Platform
+) -> None:
+    made = opened(database, tmp_path, HJ, clock, port=bureau.port)
+    measure(database, "M1", 0, (LEVEL, 1000, 0), (DUST, 5, 0))
+    with database.begin() as session:
+        asset_id = session.execute(select(Asset.id).where(Asset.name == "M1")).scalar_one()
+        other = session.execute(
+            select(Installation.terminal_id)
+            .join(Asset, Asset.id == Installation.asset_id)
+            .where(Asset.name == "M2")
+        ).scalar_one()
+        at_us = rig.us(0)
+        telemetry.store(session, [New(asset_id, other, LEVEL, at_us, 2000, 0, 2, at_us)])
+    assert goes(made, clock) == (2, 0)
+    assert [pairs["e31201-Rtd"] for _, _, pairs in told(bureau.taken)] == ["1.00", "2.00"]
+
+
+@pytest.mark.parametrize(
+    ("text", "more"),
+    [
+        (HJ, 'quantity = "level_below"\nfactor = "e31201"'),
+        (SL, 'quantity = "level_below"\nelement = "Z"'),
+    ],
+)
+def test_two_quantities_under_one_key_are_refused(
+    database: Database, tmp_path: Path, clock: Clock, text: str, more: str
+) -> None:
+    with pytest.raises(MappingFault, match="of the same period is there twice"):
+        opened(database, tmp_path, f"{text}[[values]]\n{more}\n", clock, port=1)
 
 
 def test_a_value_with_too_many_digits_is_set_aside_by_itself(
@@ -390,7 +474,10 @@ def test_a_webhook_gets_signed_messages_with_ids_that_stay(
 @pytest.mark.parametrize(
     ("old", "new", "line"),
     [
-        ('factor = "w00000"', 'factor = "w99999x"', "is no factor of HJ 212"),
+        ('factor = "e31201"', 'factor = "w99999x"', "is no factor of HJ 212"),
+        ('factor = "e31201"', 'factor = "w00000"', "w00000 is told in L/s, this is stored in m:"),
+        ('factor = "e31201"', 'factor = "LA"', "LA is told in dB, this is stored in m"),
+        ('factor = "e31201"', 'factor = "w01001"', "has no unit that is known"),
         ('unit = "ng/m3"', 'unit = "mm"', "is no unit of what is stored in ug/m3"),
         ('st = "21"', 'st = "20"', "a system of HJ 212"),
         ('password = "123456"', 'password = "12;CN=2"', "up to 9 letters and digits"),

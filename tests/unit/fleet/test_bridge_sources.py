@@ -322,10 +322,37 @@ def test_an_interface_is_asked_for_what_is_behind_the_cursor(
     assert rig.stored(database)[-1][2] == 7250
 
 
+@pytest.mark.parametrize(
+    ("more", "seen"), [("", True), ("overlap = 5", True), ("overlap = 1", False)]
+)
+def test_an_item_that_becomes_visible_late_is_read(
+    database: Database, tmp_path: Path, interface: Interface, more: str, seen: bool
+) -> None:
+    mapped = rest(tmp_path, interface.url, more)
+    interface.items = [item(n) for n in range(1, 11) if n != 7]
+    assert read_all(database, tmp_path, mapped).stored == 9
+    interface.items.append(item(7))
+    assert read_all(database, tmp_path, mapped).stored == int(seen)
+
+
+@pytest.mark.parametrize(
+    ("cursor", "said", "made"),
+    [
+        ("250", None, "150"), ("30", None, "0"), ("-5", None, "-5"), ("250", 0, "250"),
+        ("2025-11-30T11:00:00Z", None, "2025-11-30T10:50:00Z"), ("abc", None, "abc"),
+        ("2025-11-30T11:00:00Z", 0, "2025-11-30T11:00:00Z"), ("", None, ""),
+    ],
+)  # fmt: skip
+def test_how_far_behind_an_interface_is_asked(cursor: str, said: int | None, made: str) -> None:
+    from fleet.bridge.sources.rest import _behind
+
+    assert _behind(cursor, said) == made
+
+
 def test_pages_that_come_newest_first_are_read_to_their_end(
     database: Database, tmp_path: Path, interface: Interface
 ) -> None:
-    mapped = rest(tmp_path, interface.url.replace("gas", "pages"), 'next = "next"')
+    mapped = rest(tmp_path, interface.url.replace("gas", "pages"), 'next = "next"\noverlap = 0')
     interface.items = [item(n) for n in range(1, 11)]
     assert read_all(database, tmp_path, mapped).stored == 10
     interface.items.append(item(11))

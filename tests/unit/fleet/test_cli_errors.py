@@ -200,11 +200,9 @@ def test_serve_on_a_port_in_use(data: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        words = ["--port", port, "--broker-port", 0, "--coap-port", 0]
-        assert f"127.0.0.1:{port}" in refusal(data, "serve", *words)
-        words = ["--port", 0, "--broker-port", port, "--coap-port", 0, "--enrol-port", 0]
-        words += ["--updates-port", 0]
-        assert f"127.0.0.1:{port}" in refusal(data, "serve", *words)
+        free = ["--coap-port", 0, "--enrol-port", 0, "--updates-port", 0]
+        for words in (["--port", port, "--broker-port", 0], ["--port", 0, "--broker-port", port]):
+            assert f"127.0.0.1:{port}" in refusal(data, "serve", *words, *free)
     assert not (data / "run.json").exists()
 
 

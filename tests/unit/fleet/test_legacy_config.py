@@ -91,6 +91,11 @@ def test_without_a_file_and_by_options(tmp_path: Path) -> None:
         "[limits]\nconnections = -1",
         "[limits]\nidle_s = true",
         "[hj212]\nport = 70000",
+        "[hj212]\nprot = 9212",
+        "[hj212.a34004]\nquantity = 'pm2_5'",
+        "[sl651]\nhost = '0.0.0.0'",
+        "[listen]\nhosts = '0.0.0.0'",
+        "[listen]\nhost = 5",
         "[dtu]\nport = 1",
         "[[dtu]]\nkind = 'mac'",
         "[[dtu]]\nopening = '('",
@@ -171,6 +176,9 @@ def test_the_commands(tmp_path: Path) -> None:
     assert json.loads(run(tmp_path, "legacy", "strangers", "--json").stdout) == []
     told = json.loads(run(tmp_path, "legacy", "strangers", "--take-in", "--json").stdout)
     assert told["taken_in"] == {"new": 0, "again": 0, "conflicts": 0}
+    told = json.loads(run(tmp_path, "legacy", "strangers", "--forget", "x", "--json").stdout)
+    assert told == {"forgotten": 0, "strangers": []}
+    assert run(tmp_path, "legacy", "strangers", "--forget", "x", "--take-in").exit_code == 2
     line = refusal(tmp_path, "legacy", "tolerate", "T1", "--variant", "modbus-crc")
     assert "no old terminal 'T1'" in line
     refusal(tmp_path, "legacy", "serve", "--hj212-port", "many")

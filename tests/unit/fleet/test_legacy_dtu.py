@@ -26,14 +26,40 @@ METER = bytes.fromhex("FE FE 68 10 44 33 22 11 00 33 78 81 16")
         ("phone", b"13800138000", "13800138000"),
         ("phone", b"+8613800138000\0", "13800138000"),
         ("text", b"GZ-PUMP-07\r\n", "GZ-PUMP-07"),
+        ("text", b"GZ-PUMP-07", "GZ-PUMP-07"),
     ],
 )
 def test_a_box_says_who_it_is(kind: str, sent: bytes, identity: str) -> None:
     line = Line(pattern(kind))
-    out = line.feed(sent, answer_due=False)
+    out = line.feed(sent, answer_due=False) or line.flush()
     assert out[0] == line.registered
     assert isinstance(line.registered, Registered)
     assert (line.registered.kind, line.registered.identity) == (kind, identity)
+
+
+@pytest.mark.parametrize(
+    ("kind", "opening", "first", "rest", "identity"),
+    [
+        ("text", "", b"BOX-10", b"24\r\n", "BOX-1024"),
+        ("text", "", b"BOX-10", b"24", "BOX-1024"),
+        ("text", "REG,(?P<id>[0-9]+)", b"REG,10", b"24", "1024"),
+        ("phone", "", b"+86", b"13800138000", "13800138000"),
+    ],
+)
+def test_what_a_network_cuts_in_two_is_one_identity(
+    kind: str, opening: str, first: bytes, rest: bytes, identity: str
+) -> None:
+    line = Line(pattern(kind, opening))
+    assert line.feed(first, answer_due=False) == []
+    assert line.is_holding
+    out = line.feed(rest, answer_due=False) or line.flush()
+    assert [one.identity for one in out if isinstance(one, Registered)] == [identity]
+    assert not line.is_holding
+
+
+def test_what_cannot_go_on_needs_no_silence() -> None:
+    line = Line(pattern("imei"))
+    assert line.feed(IMEI, answer_due=False) == [Registered("imei", IMEI.decode(), IMEI)]
 
 
 def test_it_may_come_in_pieces_and_with_a_heartbeat_behind_it() -> None:

@@ -1,4 +1,4 @@
-"""HJ 212: packets go round, what the standard does not allow is refused, answers, split data."""
+"""HJ 212: packets go round, what the standard does not allow is refused, answers."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.legacy.protocols import crc, hj212, hj212_packets
+from fleet.legacy.protocols import crc, hj212
 from fleet.legacy.protocols.frame import FrameError
 from fleet.legacy.protocols.hj212 import Packet
 
@@ -118,6 +118,57 @@ def test_what_is_let_pass_is_noted() -> None:
     assert (short.version, short.notes) == ("V2", ("MN of 12 characters: 24 in the standard",))
 
 
+def test_only_answers_of_2005_lack_who_and_only_its_flag_3_lacks_numbers() -> None:
+    body = f"CP=&&QN={QN};CN=2051&&"
+    assert read(f"ST=91;CN=9014;{body}").mn == ""
+    for bad, why in (
+        (f"QN={QN};ST=91;CN=9014;Flag=4;{body}", "PW is missing"),
+        (f"ST=91;CN=9014;PW=123456;Flag=4;{body}", "MN is missing"),
+        (f"ST=32;CN=9014;{body}", "PW is missing"),
+        (f"ST=91;CN=2051;{body}", "PW is missing"),
+        (HEAD + "Flag=3;PNUM=2;CP=&&&&", "one of PNUM and PNO alone"),
+        (HEAD + "Flag=7;CP=&&&&", "no PNUM and PNO"),
+    ):
+        with pytest.raises(FrameError, match=why):
+            read(bad)
+
+
+def test_length_and_crc_are_told_as_they_came() -> None:
+    for data in (
+        HEAD + "Flag=5;CP=&& PolId=w01018;&&",
+        f"ST=32;QN={QN};CN=2011;PW=123456;MN={MN};Flag=05;CP=&&&&",
+    ):
+        raw = packed(data)
+        packet = hj212.decode(raw)
+        told = packet.as_json()
+        assert (told["length"], told["crc"]) == (len(raw) - 12, raw[-6:-2].decode())
+        assert hj212.encode(packet) != raw
+        made = hj212.decode(hj212.encode(packet)).as_json()
+        assert replace(packet, arrived=None).as_json()["crc"] == made["crc"]
+
+
+@pytest.mark.parametrize(
+    ("cn", "asked", "told", "name"),
+    [
+        ("1021", "PolId=101", "101-LowValue=1.1,101-UpValue=9.9", "get alarm limits"),
+        ("1031", "", "AlarmTarget=3882566", "get address of the master station"),
+        ("1041", "", "ReportTime=0800", "get time of reports"),
+    ],
+)
+def test_commands_of_2005(cn: str, asked: str, told: str, name: str) -> None:
+    head = f"ST=32;CN={cn};PW=123456;MN=88888880000001;"
+    request = read(f"QN={QN};{head}Flag=3;CP=&&{asked}&&")
+    assert (request.kind, request.as_json()["cn_name"]) == ("request", name)
+    assert read(f"{head}CP=&&QN={QN};{told}&&").kind == "upload"
+    for one in ("1001", "1022", "1032", "1042"):
+        assert (
+            read(head.replace(cn, one) + "CP=&&&&").as_json()["cn_name"] != "not in the standard"
+        )
+    sampling = head.replace(cn, "3014")
+    assert read(sampling + "CP=&&&&").as_json()["cn_name"] == "set sampling period"
+    assert read(f"QN={QN};{sampling}Flag=4;CP=&&&&").as_json()["cn_name"] == "sample to compare"
+
+
 def test_a_log_may_hold_what_separates() -> None:
     log = "i11001-Info=//2016-08-01 08:58,reset;a=b//"
     data = HEAD + f"Flag=4;CP=&&DataTime=20160801085857;PolId=w01018,{log}&&"
@@ -137,6 +188,11 @@ def test_flags_units_and_times_of_readings() -> None:
     times = [one.time.hour for one in read_.values() if one.time]
     assert times == [7, 8, 8, 8]
     assert read_["011-Avg"].name == "chemical oxygen demand, mean"
+
+
+def test_a_value_has_no_plus_and_no_point_behind_it() -> None:
+    packet = read(HEAD + "Flag=4;CP=&&a01001-Rtd=+3.50,a01002-Rtd=-3.,a01006-Rtd=+0&&")
+    assert [one.value for one in hj212.values(packet)] == ["3.50", "-3", "0"]
 
 
 def test_answers() -> None:
@@ -159,33 +215,3 @@ def test_answers() -> None:
     assert hj212.answer(old) == packed(
         f"ST=91;CN=9014;PW=123456;MN={MN};Flag=0;CP=&&QN={QN};CN=2011&&"
     )
-
-
-@given(st.integers(1, 120), st.randoms(use_true_random=False))
-def test_split_data_is_joined_in_any_order(count: int, chance: object) -> None:
-    groups: list[tuple[tuple[str, str], ...]] = [(("DataTime", "20160801080000"),)]
-    groups += [((f"w{n:05}-Avg", f"{n}.5"), (f"w{n:05}-Flag", "N")) for n in range(count)]
-    whole = Packet("32", "2061", MN, tuple(groups), QN, "123456", 5)
-    parts = hj212_packets.split(whole)
-    assert all(len(hj212.encode(part)) <= 1036 for part in parts)
-    if len(parts) > 1:
-        assert [part.pno for part in parts] == list(range(1, len(parts) + 1))
-        assert {part.flag for part in parts} == {7}
-    chance.shuffle(parts)  # type: ignore[attr-defined]
-    joiner = hj212_packets.Assembler()
-    joined = [joiner.take(hj212.decode(hj212.encode(part))) for part in (*parts[:-1], parts[0])]
-    assert len(parts) == 1 or joined == [None] * len(parts)
-    last = joiner.take(hj212.decode(hj212.encode(parts[-1])))
-    assert last is not None
-    assert last.flag == 5
-    assert sorted(hj212.values(last), key=lambda one: one.key) == hj212.values(whole)
-
-
-def test_packets_that_never_become_whole_are_given_up() -> None:
-    joiner = hj212_packets.Assembler()
-    for number in range(100):
-        part = Packet("32", "2061", f"{number:024}", (), QN, "1", 6, 2, 1)
-        assert joiner.take(part) is None
-    assert len(joiner._open) == hj212_packets.MAX_OPEN
-    assert joiner.take(Packet("32", "2061", MN, (), QN, "1", 6, 9999, 1)) is None
-    assert len(joiner._open) == hj212_packets.MAX_OPEN

@@ -11,14 +11,16 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 
 from fleet.db.base import Database
-from fleet.legacy import intake, strangers
+from fleet.legacy import intake, links, strangers
 from fleet.legacy.intake import Arrival, Intake, Source, Stored, Value
-from fleet.legacy.tables import LegacyConflict, LegacyKept, LegacyStranger
+from fleet.legacy.tables import LegacyConflict, LegacyKept, LegacyLink, LegacyStranger
 from fleet.registry import legacy_behind
 from fleet.registry.legacy_behind import Meter
 from fleet.registry.tables import Asset, Installation, Terminal
+from fleet.settings import load
 from fleet.telemetry import operations as telemetry
 from fleet.telemetry.tables import Reading
+from fleet.upkeep import Upkeep
 
 GAS = 1
 NOW = 1_760_000_000_000_000
@@ -176,6 +178,29 @@ def test_what_a_stranger_sent_waits_for_its_inventory(database: Database, tmp_pa
         assert session.scalars(select(LegacyStranger)).all() == []
 
 
+def test_what_is_held_back_becomes_no_reading_by_being_taken_in(database: Database) -> None:
+    held = intake.variant_hold("modbus-crc")
+    rows = (("a", held), ("b", "an element in two frames"), ("c", "variant other"))
+    for place, (frame, hold) in enumerate(rows):
+        Intake(database).take([
+            Arrival(DTU, [Value(GAS, NOW + place, 1)], NOW, frame.encode(), hold=hold)
+        ])  # fmt: skip
+    with database.begin() as session:
+        assert intake.take_kept(session, DTU) == []
+        known = intake.known_of(session, DTU)
+        assert known is not None
+        links.tolerate(session, known.terminal_id, "modbus-crc")
+    assert readings(database) == []
+    with database.begin() as session:
+        assert [one.new for one in intake.take_kept(session, DTU)] == [1]
+        assert intake.take_kept(session, DTU) == []
+    assert readings(database) == [(NOW, 1)]
+    with database.read() as session:
+        row = session.scalars(select(LegacyLink)).one()
+        assert (row.used, row.used_us) == ("modbus-crc", NOW)
+        assert len(session.scalars(select(LegacyKept)).all()) == 2
+
+
 def test_strangers_take_so_much_and_no_more(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,6 +214,79 @@ def test_strangers_take_so_much_and_no_more(
     with database.read() as session:
         assert len(session.scalars(select(LegacyStranger)).all()) == 3
         assert len(session.scalars(select(LegacyKept)).all()) == 6
+
+
+def heard(database: Database, address: str, at_us: int) -> bool:
+    source = Source("hj212", address)
+    return Intake(database).store(source, [Value(2, at_us, 1)], at_us).is_safe
+
+
+def listed(database: Database) -> set[str]:
+    with database.read() as session:
+        return set(session.scalars(select(LegacyStranger.address)))
+
+
+@pytest.mark.parametrize("bound", ["MOST", "ALL"])
+def test_where_there_is_no_room_who_sent_least_and_is_silent_goes(
+    database: Database, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, bound: str
+) -> None:
+    monkeypatch.setattr(strangers, bound, 4)
+    day = strangers.QUIET_US
+    number = {"MOST": 11, "ALL": 12}[bound]
+    mine = f"010000A8900016F000169D{number}"
+    for address, at_us in ((mine, 0), ("often", 1), ("flood 1", 3), ("flood 2", 4)):
+        assert heard(database, address, NOW + at_us)
+    assert heard(database, "often", NOW + 1)  # the same again
+    assert not heard(database, "true", NOW + day)  # what was answered stays for a day
+    assert not heard(database, "true", NOW + day - 7)
+    rig.bring(database, tmp_path, [rig.line(number, protocol="HJ212", address=mine)])
+    for place, address in enumerate(("true", "other")):
+        assert heard(database, address, NOW + day + 10 + place)
+    assert listed(database) == {mine, "often", "true", "other"}  # of the first it is known whose
+    with database.read() as session:
+        assert len(session.scalars(select(LegacyKept)).all()) == 4
+
+
+def test_strangers_of_old_and_those_of_a_peer_are_forgotten(database: Database) -> None:
+    old = strangers.OLD_US
+    for address, at_us in (("a", 0), ("b", 9)):
+        heard(database, address, NOW + at_us)
+    with database.begin() as session:
+        assert not strangers.waits(session, NOW + old)
+        assert strangers.waits(session, NOW + old + 1)
+        assert strangers.expire(session, NOW + old + 1) == 1
+    assert listed(database) == {"b"}
+    source = Source("hj212", "c")
+    Intake(database).take([Arrival(source, [Value(2, NOW, 1)], NOW, b"f", "203.0.113.9")])
+    with database.begin() as session:
+        assert strangers.forget(session, "nobody") == 0
+        assert strangers.forget(session, "203.0.113.9") == 1
+        assert strangers.forget(session, "b") == 1
+        assert session.scalars(select(LegacyKept)).all() == []
+    assert listed(database) == set()
+
+
+def test_the_running_fleet_forgets_strangers_of_old(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for address, at_us in (("a", 0), ("b", 1), ("c", 9)):
+        heard(database, address, NOW + at_us)
+    monkeypatch.setattr(strangers, "_LOOKED", 1)
+    monkeypatch.setattr("fleet.upkeep.now_us", lambda: NOW + strangers.OLD_US + 5)
+    (tmp_path / "kapok.toml").touch()
+    seconds = 0.0
+    care = Upkeep(load(tmp_path), database, None, lambda: seconds)  # type: ignore[arg-type]
+    left = []
+    for seconds in (1.0, 2.0, 3.0, 4.0):  # noqa: B007  of its clock
+        care.tick()
+        left.append(len(listed(database)))
+    assert left == [2, 1, 1, 1]
+    monkeypatch.setattr("fleet.upkeep.now_us", lambda: NOW + strangers.OLD_US + 50)
+    care.tick()
+    assert listed(database) == {"c"}  # it looks once an hour
+    seconds += 3601
+    care.tick()
+    assert listed(database) == set()
 
 
 def test_a_retired_terminal_brings_no_readings(database: Database) -> None:

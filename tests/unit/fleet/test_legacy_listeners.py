@@ -14,13 +14,15 @@ from legacy_rig import MN, OTHER_MN, End
 from sqlalchemy import select
 
 from fleet.db.base import Database
-from fleet.legacy import links, strangers, terminals
+from fleet.legacy import intake, links, strangers, terminals
 from fleet.legacy.intake import Stored
 from fleet.legacy.links import Home
+from fleet.legacy.mapping import Meanings
 from fleet.legacy.protocols import hj212, sl651, sl651_packets
 from fleet.legacy.protocols import sl651_words as words
 from fleet.legacy.sessions import Session
-from fleet.legacy.tables import LegacyLink, LegacyStranger, LegacyUnmapped
+from fleet.legacy.tables import LegacyKept, LegacyLink, LegacyStranger, LegacyUnmapped
+from fleet.legacy.talks import Hj212, Rules, Sl651
 from fleet.telemetry import operations as telemetry
 from fleet.telemetry.tables import Reading
 
@@ -118,6 +120,47 @@ def test_a_report_of_a_station_is_answered_with_esc(database: Database, kind: in
     asyncio.run(play())
 
 
+def damaged() -> bytes:
+    """A report that says to be as long as one can be."""
+    whole = bytearray(rig.report(6))
+    whole[11:13] = b"\x0f\xff"
+    return bytes(whole)
+
+
+def test_a_damaged_length_in_a_datagram_silences_nobody(database: Database) -> None:
+    async def play() -> None:
+        async with rig.serving(database) as served:
+            loop = asyncio.get_running_loop()
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                sock.setblocking(False)
+                await loop.sock_connect(sock, ("127.0.0.1", served.addresses["sl651_port"]))
+                for raw in (damaged(), rig.report(7)):
+                    await loop.sock_sendall(sock, raw)
+                told = await asyncio.wait_for(loop.sock_recv(sock, 2000), rig.WAIT_S)
+            assert sl651.decode(told).serial == 7
+
+    asyncio.run(play())
+
+
+def test_behind_a_silence_a_frame_with_a_damaged_length_is_given_up(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def play() -> None:
+        async with rig.serving(database) as served:
+            end = await End.to(served, "sl651")
+            await end.say(damaged() + rig.report(7))
+            await rig.until(lambda: bool(served.hall and served.hall.holding))
+            assert await end.silent()  # it could be the rest of the frame
+            monkeypatch.setattr(Sl651, "silence_s", 0.0)
+            assert sl651.decode(await end.hear()).serial == 7
+            assert served.hall is not None
+            assert not served.hall.holding
+            await end.close()
+
+    asyncio.run(play())
+    assert rig.readings(database) == [("M2", "level", 127)]
+
+
 def test_a_report_in_parts_is_asked_for_what_is_missing_and_answered_once(
     database: Database,
 ) -> None:
@@ -132,12 +175,77 @@ def test_a_report_in_parts_is_asked_for_what_is_missing_and_answered_once(
             missing = sl651.decode(await end.hear())
             assert (missing.end, missing.part) == (words.NAK, (2, len(parts)))
             assert rig.readings(database) == []
-            await end.say(parts[1] + parts[-1])
-            await rig.until(lambda: served.commits.counts["new"] == 1)
-            assert rig.readings(database) == [("M2", "level", 127)]
+            for repair in (parts[1], parts[-1], parts[1], parts[0] + parts[-1]):
+                await end.say(repair)  # the first makes it whole; the others are repeats
+                done = sl651.decode(await end.hear())
+                assert (done.end, done.body[:2]) == (words.EOT, b"\0\x09")
+                assert done.part == (len(parts), len(parts))
+                assert rig.readings(database) == [("M2", "level", 127)]
+            assert await end.silent()
+            assert served.commits.counts["new"] == 1
             await end.close()
 
     asyncio.run(play())
+
+
+def test_of_two_parts_that_are_missing_both_are_asked_for(database: Database) -> None:
+    whole = sl651.decode(rig.report(9))
+    parts = [sl651.encode(one) for one in sl651_packets.split(whole, 9)]
+    assert len(parts) > 3
+
+    async def play() -> None:
+        async with rig.serving(database) as served:
+            end = await End.to(served, "sl651")
+            await end.say(parts[0] + b"".join(parts[3:]))
+            told = []
+            for repair in (parts[1], parts[2], b""):
+                answer = sl651.decode(await end.hear())
+                told.append((answer.end, answer.part and answer.part[0]))
+                await end.say(repair)
+            assert told == [(words.NAK, 2), (words.NAK, 3), (words.EOT, len(parts))]
+            other = sl651_packets.split(sl651.decode(rig.report(10, "0.2")), 9)
+            await end.say(b"".join(sl651.encode(one) for one in other))  # begins anew
+            assert sl651.decode(await end.hear()).body[:2] == b"\0\x0a"
+            await end.close()
+
+    asyncio.run(play())
+    assert rig.readings(database) == [("M2", "level", 127), ("M2", "level", 200)]
+
+
+def test_a_message_in_parts_that_could_not_be_kept_is_taken_anew() -> None:
+    parts = sl651_packets.split(sl651.decode(rig.report(9)), 12)
+    channel = rig.Still()
+    talk = Sl651(Rules(Meanings()), channel)
+    frames = b"".join(sl651.encode(one) for one in parts)
+    for refused in (1, 0):
+        talk.feed(frames)
+        channel.items.pop().done(Stored(refused=refused))
+        assert len(channel.sent) == 1 - refused
+    talk.feed(frames)
+    assert (len(channel.items), len(channel.sent)) == (0, 2)
+
+
+def test_of_a_report_that_is_cut_within_an_element_nothing_is_lost(database: Database) -> None:
+    body = sl651.decode(rig.report(9)).body + bytes.fromhex("3812 1132")  # VT has two bytes
+    first = replace(sl651.decode(rig.report(9)), body=body[:-1], end=words.ETB)
+    rest = replace(first, body=body[:8] + body[-1:], end=words.ETX)
+    frames = [sl651.encode(one) for one in (first, rest)]
+    assert [one.key for one in sl651.decode(frames[0]).readings] == ["Z"]
+
+    async def play() -> None:
+        async with rig.serving(database) as served:
+            end = await End.to(served, "sl651")
+            await end.say(frames[0])
+            assert sl651.decode(await end.hear()).end == words.ACK
+            await end.say(frames[1])
+            assert await end.silent()
+            await rig.until(lambda: served.commits.counts["kept"] == 2)
+            await end.close()
+
+    asyncio.run(play())
+    assert rig.readings(database) == [("M2", "level", 127)]
+    with database.read() as session:
+        assert list(session.scalars(select(LegacyKept.frame).order_by(LegacyKept.id))) == frames
 
 
 def test_a_part_without_a_time_has_that_of_the_first(database: Database) -> None:
@@ -159,6 +267,53 @@ def test_a_part_without_a_time_has_that_of_the_first(database: Database) -> None
     with database.read() as session:
         assert len(set(session.scalars(select(Reading.time_us)))) == 1
     assert rig.readings(database) == [("M3", "cod", 112), ("M3", "ammonia_nitrogen", 500)]
+
+
+def test_a_later_part_never_gets_the_time_of_another_message() -> None:
+    one = hj212.decode(rig.packet(3))
+    part = replace(one, flag=7, pnum=3, pno=1)
+    bare = replace(part, groups=((("w21003-Rtd", "0.5"),),))
+    channel = rig.Still()
+    talk = Hj212(Rules(Meanings()), channel)
+    for qn, pno, is_taken in (
+        ("20261120000300223", 3, True),  # the same QN, its part 2 comes later
+        ("20261120000300223", 2, True),
+        ("20261120000300224", 3, True),  # the next of it
+        ("20261120000400223", 3, False),  # of another one, the first part of which was lost
+        ("20261120000400223", 2, False),
+    ):
+        if not channel.items:
+            talk.feed(hj212.encode(part))
+        before = len(channel.items)
+        talk.feed(hj212.encode(replace(bare, qn=qn, pno=pno)))
+        assert (len(channel.items) - before, qn, pno) == (int(is_taken), qn, pno)
+    assert channel.told == ["parts without a time"] * 2
+    assert len({value.time_us for item in channel.items for value in item.arrival.values}) == 1
+
+
+def test_frames_that_cannot_be_stored_do_not_stop_a_connection(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = intake.write
+
+    def sick(session: object, arrivals: list[intake.Arrival]) -> list[Stored]:
+        if any(one.frame != rig.packet(9) for one in arrivals):
+            raise ValueError("it is beyond the database")
+        return write(session, arrivals)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(intake, "write", sick)
+
+    async def play() -> None:
+        async with rig.serving(database, rig.config(pending=2)) as served:
+            end = await End.to(served, "hj212")
+            for minute in (1, 2, 3, 9):
+                await end.say(rig.packet(minute))
+            assert hj212.decode(await end.hear()).qn == "20261120000900223"
+            assert served.commits.counts["poison"] == 3
+            assert served.commits.counts["refused"] == 3
+            await end.close()
+
+    asyncio.run(play())
 
 
 def test_what_is_no_quantity_is_listed_and_the_rest_stored(database: Database) -> None:

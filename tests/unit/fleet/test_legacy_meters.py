@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.legacy.protocols import cjt188, crc, dlt645, modbus
+from fleet.legacy.protocols import cjt188, crc, dlt645, dlt645_items, modbus
 from fleet.legacy.protocols.frame import FrameError
 from fleet.wire import cjt188 as cj_wire
 from fleet.wire import dlt645 as dl_wire
@@ -97,7 +97,13 @@ def test_a_frame_of_an_electricity_meter_goes_round(
         (0x91, "00000602 0010", "power_factor_total", "1.000"),
         (0x91, "01010004 04251126", "date", "2026-11-25"),
         (0x91, "02010004 301508", "clock", "08:15:30"),
-        (0x91, "00FF0102 2022222322 23", "voltage_2", "232.2 V"),
+        (0x91, "00FF0102 2022222322 23", "voltage_c", "232.2 V"),
+        (0x91, "01000100 26000000", "forward_active_energy_total_settled_1", "0.26 kWh"),
+        (0x91, "00FF0100 26000000 10000000", "forward_active_energy_tariff_1", "0.10 kWh"),
+        (0x91, "FF000100 26000000 10000000", "forward_active_energy_total_settled_1", "0.10 kWh"),
+        (0x91, "00FF0302 000000 500100", "active_power_a", "0.0150 kW"),
+        (0x91, "02010605 26000000", "forward_active_energy_total_daily_freeze_2", "0.26 kWh"),
+        (0x91, "01000005 3008251126", "time_timed_freeze_1", "2026-11-25T08:30:00+08:00"),
         (0x91, "00000101 500100 3008251126", "forward_active_max_demand_total", "0.0150 kW"),
         (0x91, "00029000 50341200", "money_left", "1234.50 CNY"),
         (0x91, "00001103 120000", "power_failures", "12"),
@@ -114,6 +120,29 @@ def test_what_an_electricity_meter_measures(
     frame = dl(control, data)
     read = {one.key: f"{one.value} {one.unit}".strip() for one in dlt645.values(frame)}
     assert read.get(key or "") == value
+
+
+def test_no_two_items_have_one_key() -> None:
+    tariffs = (*range(0x40), 0xFF)
+    known = [*dlt645_items._OTHERS]
+    known += [0x04000500 | number for number in (*range(1, 8), 0xFF)]
+    for second in range(0x100):
+        for tariff in tariffs:
+            high = second << 16 | tariff << 8
+            known += [first << 24 | high | when for first in (0, 1) for when in (*range(13), 0xFF)]
+            known += [0x02000000 | high, *(0x05000000 | high | back for back in range(1, 13))]
+    singles: dict[str, int] = {}
+    blocks = []
+    for identifier in known:
+        item = dlt645_items.find(identifier)
+        if item is not None and item.block:
+            blocks.append(item)
+        elif item is not None:
+            assert singles.setdefault(item.key_of(0), identifier) == identifier, item.name
+    assert len({one.key for one in blocks}) == len(blocks)
+    read_alone = [one for one in blocks if "freeze" not in one.name]
+    # What a block says has the key under which it is read alone.
+    assert all(key in singles for one in read_alone for key in one.keys)
 
 
 @pytest.mark.parametrize(

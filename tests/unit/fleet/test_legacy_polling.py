@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Callable, Iterator
 
+import legacy_fuzz
 import legacy_rig as rig
 import migration_rig
 import pytest
@@ -16,6 +17,7 @@ from fleet.legacy.asking import line_of, questions
 from fleet.legacy.tables import LegacyStranger
 from fleet.registry.tables import Terminal
 from fleet.wire import cjt188, dlt645, modbus
+from fleet.wire import quantity as quantities
 
 GAS_BOX, TWO_BOX = migration_rig.imei(5).encode(), migration_rig.imei(6).encode()
 
@@ -165,6 +167,17 @@ def test_every_profile_asks_and_none_acts(profile: str) -> None:
     assert asked
     for ask in asked:
         assert asking.only_reads(line.protocol, ask.request) == ask.request
+
+
+def test_the_flow_of_a_heat_meter_has_four_decimals() -> None:
+    frames = legacy_fuzz.examples("cjt188")
+    frame = next(one for one in frames if one[:2] == b"\x68\x20" and one[9] == 0x81)
+    _kind, address, _control, data = cjt188.decode(frame)
+    asked = list(questions(line_of("cjt188-heat"), address, data[2]))
+    told = dict(pair for ask in asked[:1] for pair in ask.read(frame))
+    read = {quantities.QUANTITIES[code][0]: value for code, value in told.items()}
+    assert read["flow"] == 1250  # 00 25 01 00 35 is 1.2500 m3/h
+    assert (read["water_volume"], read["temperature"]) == (320_000, 655)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fleet.legacy.protocols import sl651, sl651_packets
+from fleet.legacy.protocols import sl651, sl651_body, sl651_packets
 from fleet.legacy.protocols.frame import BEIJING, FrameError
 from fleet.legacy.protocols.sl651 import Message
 
@@ -206,6 +206,25 @@ def test_the_same_in_ascii() -> None:
     split = sl651.splitter()
     frames = [ascii_frame(0x30, text), TEST, answered]
     assert split.feed(b"".join(frames)) == frames
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "is_cut"),
+    [
+        ("PJ 0.5 Z 0.12", ["0.5"], True),  # 7 may follow
+        ("PJ 0.5 Z", ["0.5"], True),
+        ("PJ 0.5 Z ", ["0.5"], True),
+        ("PJ 0.5 Z 0.127 ", ["0.5", "0.127"], False),
+    ],
+)
+def test_in_ascii_the_half_of_a_value_is_none(text: str, values: list[str], is_cut: bool) -> None:
+    raw = ("0003261126081530ST 0012345678 H TT 2611260815 " + text).encode()
+    end = 0x17
+    message = sl651.decode(
+        sl651.encode(Message(True, 1, "0012345678", 0x1234, 0x30, raw, end, ascii=True))
+    )
+    assert [one.value for one in message.readings] == values
+    assert (sl651_body.CUT in message.notes) == is_cut
 
 
 def test_a_series_in_ascii_has_a_value_of_each_element_at_a_time() -> None:

@@ -67,6 +67,7 @@ def upgrade() -> None:
         sa.Column("received_us", sa.BigInteger(), nullable=False),
         sa.Column("frame", sa.LargeBinary(), nullable=False),
         sa.Column("said", sa.Text(), nullable=False),
+        sa.Column("hold", sa.String(length=40), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_legacy_kept")),
         sa.UniqueConstraint("digest", name=op.f("uq_legacy_kept_digest")),
     )

@@ -1,0 +1,1 @@
+"""What MicroPython on the ESP32 does, as facts with their sources, and what the shims do."""

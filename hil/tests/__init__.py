@@ -1,0 +1,1 @@
+"""The suite: the same tests on the virtual rig and on a bench of real boards."""
