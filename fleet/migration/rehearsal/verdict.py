@@ -127,7 +127,7 @@ def _wrong(session: Session, street: Street, end_us: int) -> Iterator[Wrong]:
             ).group_by(BillLine.asset_id, BillLine.register)
         )
     }  # fmt: skip
-    registers = dict(billed)
+    registers = dict(billed.keys())
     for asset_id, (from_us, until_us) in street.billable(end_us).items():
         flow = street.flows[asset_id]
         flowed = flow.at(until_us) - flow.at(from_us)
