@@ -1,6 +1,7 @@
 """`kapok migrate rehearse`: what it plays is true to itself, harms nothing, and sees too much."""
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import cli_rig
@@ -12,7 +13,7 @@ from sqlalchemy import select
 
 from fleet.db.base import Database
 from fleet.legacy.intake import Value
-from fleet.migration import adopting, rules
+from fleet.migration import adopting, rules, states
 from fleet.migration.rehearsal import speaking
 from fleet.migration.rehearsal.alone import rehearse_copy
 from fleet.migration.rehearsal.chances import NOTHING
@@ -23,6 +24,7 @@ from fleet.migration.rehearsal.run import Rehearsal, Rehearsed
 from fleet.migration.rehearsal.speaking import Contact
 from fleet.migration.rehearsal.verdict import judge
 from fleet.migration.tables import MigrationItem
+from fleet.registry.tables import Installation
 from fleet.telemetry.tables import Reading
 
 AT = 20_500 * DAY_US + 7_200_000_000
@@ -162,6 +164,22 @@ def test_the_copy_has_no_reading_and_no_progress(data: Path, tmp_path: Path) -> 
     finally:
         own.close()
         source.close()
+
+
+def test_a_programme_under_way_is_rehearsed_from_its_beginning(data: Path, tmp_path: Path) -> None:
+    shutil.copy(data / "kapok.db", tmp_path)
+    source = Database(f"sqlite:///{tmp_path / 'kapok.db'}")
+    with source.begin() as session:
+        items = session.scalars(select(MigrationItem).order_by(MigrationItem.id).limit(4)).all()
+        for item in items:  # as a swap leaves it that takes the old terminal away
+            item.state = states.INSTALLED
+            place = session.scalars(
+                select(Installation).where(Installation.terminal_id == item.old_terminal_id)
+            ).one()
+            place.to_us, place.open_for = place.from_us + 1, None
+    source.close()
+    found = _played(tmp_path)
+    assert found.is_well, found
 
 
 def _played(data: Path) -> Rehearsed:
