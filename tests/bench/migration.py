@@ -189,7 +189,8 @@ def run(
         server.close()
         database.close()
     return Result(
-        rehearsed, server.kills, server.unanswered, imported, {name: len(those) for name, those in town.bad.items()},
+        rehearsed, server.kills, server.unanswered, imported,
+        {name: len(those) for name, those in town.bad.items()},
         sum(rehearsed.rolled_back.values()), server.statements, int(time.monotonic() - begin),
         {name: round(s * 1000) for name, s in server.by_call.most_common()}
         | {"world": round(time.process_time() * 1000)},

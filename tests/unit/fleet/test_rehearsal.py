@@ -13,8 +13,10 @@ from sqlalchemy import select
 
 from fleet.db.base import Database
 from fleet.legacy.intake import Value
+from fleet.legacy.mapping import Meanings
 from fleet.migration import adopting, rules, states
-from fleet.migration.rehearsal import speaking
+from fleet.migration.reads import fetch
+from fleet.migration.rehearsal import hearing, speaking
 from fleet.migration.rehearsal.alone import rehearse_copy
 from fleet.migration.rehearsal.chances import NOTHING
 from fleet.migration.rehearsal.copying import copy
@@ -86,6 +88,17 @@ def test_what_is_said_is_heard_in_each_protocol() -> None:
     broken = said["cjt188"][0]
     heard = hear(broken._replace(pieces=(broken.pieces[0][:-1] + b"\x17",)))
     assert (heard.arrivals, heard.garbage) == ([], 1)
+
+
+def test_frames_are_read_as_the_fleet_reads_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is wrong in the fleet's own tables is wrong in a rehearsal, too."""
+    level = Contact("sl651", b"", (speaking.station("0012345678", 3, 1830, AT),), AT)
+    own = {"sl651": {"Z": {"quantity": "level", "unit": "m", "factor": "10"}}}
+    monkeypatch.setattr(hearing, "_MEANINGS", Meanings(own))
+    assert hear(level).arrivals[0].values == [Value(2, AT, 18_300)]
+    energy = Contact("dlt645", b"box-7\r\n", (speaking.energy("0" * 11 + "7", 98765),), AT)
+    monkeypatch.setitem(hearing._PROFILES, "dlt645", "cjt188-gas")
+    assert hear(energy).arrivals[0].values == []
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +206,6 @@ def _played(data: Path) -> Rehearsed:
 def test_a_ledger_that_begins_late_bills_less_than_flowed(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fetch = adopting.fetch
     monkeypatch.setattr(adopting, "fetch", lambda *args: [each[1:] for each in fetch(*args)])
     found = _played(data)
     assert len(found.verdict.less) == found.verdict.registers > 5
