@@ -96,9 +96,6 @@ def test_frames_are_read_as_the_fleet_reads_them(monkeypatch: pytest.MonkeyPatch
     own = {"sl651": {"Z": {"quantity": "level", "unit": "m", "factor": "10"}}}
     monkeypatch.setattr(hearing, "_MEANINGS", Meanings(own))
     assert hear(level).arrivals[0].values == [Value(2, AT, 18_300)]
-    energy = Contact("dlt645", b"box-7\r\n", (speaking.energy("0" * 11 + "7", 98765),), AT)
-    monkeypatch.setitem(hearing._PROFILES, "dlt645", "cjt188-gas")
-    assert hear(energy).arrivals[0].values == []
 
 
 @pytest.fixture(scope="module")
