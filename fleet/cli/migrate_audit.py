@@ -7,10 +7,16 @@ from fleet.cli.common import database, json_option, one_line_errors, say_json, s
 
 @click.command()
 @click.argument("name")
+@click.option(
+    "--head", default="", metavar="ID:DIGEST",
+    help="The head that an earlier audit told: nothing up to it may be missing.",
+)  # fmt: skip
 @json_option
 @one_line_errors
-def audit(name: str, as_json: bool) -> None:
+def audit(name: str, head: str, as_json: bool) -> None:
     """Prove invariants I1 to I7 of a programme from what is stored, and name the first breach.
+
+    Keep the head that it tells elsewhere: who cuts off the newest evidence is seen by it alone.
 
     Exit code 0: all hold; 1: one does not.
 
@@ -22,7 +28,7 @@ def audit(name: str, as_json: bool) -> None:
 
     chosen = settings()
     with database(needs=chosen) as db:
-        found = prove(db, name, trusted(chosen))
+        found = prove(db, name, trusted(chosen), head)
     if as_json:
         say_json(found.as_json())
     else:
@@ -35,4 +41,5 @@ def audit(name: str, as_json: bool) -> None:
     if found.breach is not None:
         raise click.ClickException(found.breach.line())
     if not as_json:
+        click.echo(f"head {found.head}")
         click.echo("all hold")

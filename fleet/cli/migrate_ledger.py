@@ -169,29 +169,35 @@ def freeze(name: str, at: object, person: str, as_json: bool) -> None:
     type=int,
     help="A dial or reading over it is wrong (litres).",
 )
+@person_option
 @json_option
 @one_line_errors
 def policy(
     name: str, dual: int | None, compared: int | None, gap: int | None, back: int | None,
-    most_per_day: int | None, as_json: bool,
+    most_per_day: int | None, person: str, as_json: bool,
 ) -> None:  # fmt: skip
-    """Show a programme's times, or set some of them.
+    """Show a programme's times, or set some of them; what is set is put on record.
 
     Example: kapok migrate ledger policy gas-tianhe --dual 14d --back 60d
     """
     from fleet.migration import policy as policies
     from fleet.migration.audit import find
+    from fleet.migration.states import Actor
 
     given = {
         "dual_s": dual, "compared": compared, "gap_s": gap, "rollback_s": back,
         "most_per_day": most_per_day,
     }  # fmt: skip
     fresh = {key: value for key, value in given.items() if value is not None}
-    with database() as db, db.begin() as session:
-        programme = find(session, name)
-        made = policies.of(session, programme.id)._replace(**fresh)
-        if fresh:
-            policies.keep(session, programme.id, made)
+    if fresh:
+        by = migrate_office.who(person)
+        with migrate_office.office() as office, office.database.begin() as session:
+            programme = find(session, name)
+            made = policies.of(session, programme.id)._replace(**fresh)
+            policies.keep(office.desk(session, Actor.PERSON, by), programme.id, made)
+    else:
+        with database() as db, db.read() as session:
+            made = policies.of(session, find(session, name).id)
     if as_json:
         say_json(made._asdict())
     else:

@@ -54,6 +54,7 @@ def adopt(
     told nothing yet; those of `dumb` are left out then.
     """
     registers = registers_of(desk, list(terminals))
+    ledger.hold(desk.session, list(registers))
     known = ledger.standings(desk.session, list(registers))
     keys: list[Key] = [key for key in registers.items() if key not in known]
     wants = []
@@ -137,6 +138,7 @@ def changed(
             f"what did asset id:{asset_id} show before the change? --last N: else what flowed "
             "since its last report is lost"
         )
+    ledger.hold(desk.session, [asset_id])
     found = ledger.standings(desk.session, [asset_id])
     standing = ledger.need(found, (asset_id, register))
     (reads,) = ledger.reads_since(desk.session, [standing], min(at_us, desk.now_us))

@@ -18,7 +18,9 @@ from fleet.migration.tables import PLANNED, MigrationItem, MigrationProgramme
 
 
 class Audit(NamedTuple):
-    """What was looked at, by invariant how often; and the first breach, None: all is well."""
+    """What was looked at, by invariant how often; and the first breach, None: all is well. `head`:
+    the chain's end as `evidence.head` writes it, for an audit to come; empty: there is none.
+    """
 
     programme: str
     items: int
@@ -28,6 +30,7 @@ class Audit(NamedTuple):
     facts: int
     checked: Mapping[str, int]
     breach: Breach | None
+    head: str = ""
 
     def as_json(self) -> dict[str, object]:
         """With the breach's names."""
@@ -37,8 +40,11 @@ class Audit(NamedTuple):
         return said
 
 
-def audit(database: Database, name: str, keys: Mapping[bytes, bytes]) -> Audit:
-    """Prove a programme, by its name or id. `keys`: trusted moduli by key id."""
+def audit(database: Database, name: str, keys: Mapping[bytes, bytes], kept: str = "") -> Audit:
+    """Prove a programme, by its name or id. `keys`: trusted moduli by key id. `kept`: the head of
+    an earlier audit, behind which nothing may be missing; LedgerError for one that is none.
+    """
+    known = evidence.read_head(kept) if kept else None
     with database.read() as session:
         programme = find(session, name)
         items = (
@@ -56,12 +62,13 @@ def audit(database: Database, name: str, keys: Mapping[bytes, bytes]) -> Audit:
         )
         assets = served.assets(session, list(own))
         facts = session.scalar(select(func.count()).select_from(Evidence)) or 0
+        head = evidence.head(session)
     checked: Counter[str] = Counter(dict.fromkeys(INVARIANTS, 0))
     seen: Counter[str] = Counter()
-    breach = next(_breaches(database, assets, programme.id, keys, checked, seen), None)
+    breach = next(_breaches(database, assets, programme.id, keys, known, checked, seen), None)
     return Audit(
         programme.name, items, len(assets), seen["segments"], seen["lines"], facts,
-        dict(checked), breach,
+        dict(checked), breach, head,
     )  # fmt: skip
 
 
@@ -78,13 +85,15 @@ def find(session: Session, name: str) -> MigrationProgramme:
 
 def _breaches(
     database: Database, assets: Sequence[int], programme_id: int, keys: Mapping[bytes, bytes],
-    checked: Counter[str], seen: Counter[str],
+    known: tuple[int, bytes] | None, checked: Counter[str], seen: Counter[str],
 ) -> Iterator[Breach]:  # fmt: skip
     with database.read() as session:
         checked["E"] += 1
         broken = evidence.verify(session, keys)
         if broken is not None:
             yield broken
+        if known is not None and not evidence.has(session, *known):
+            yield Breach("E", None, None, f"fact {known[0]} that was kept is not there any more")
     for part in parts(assets):
         with database.read() as session:
             first = invariants.first(session, part)
@@ -95,6 +104,7 @@ def _breaches(
             seen["segments"] += _count(session, RegisterSegment, part)
             seen["lines"] += _count(session, BillLine, part)
     with database.read() as session:
+        yield from proofs.policies(session, programme_id, checked)
         yield from proofs.states(session, programme_id, checked)
         yield from proofs.frozen(session, checked)
 

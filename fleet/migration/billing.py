@@ -62,6 +62,7 @@ def freeze(
     """
     if to_us > desk.now_us:
         raise LedgerError("a bill is closed at a time that has passed")
+    ledger.hold(desk.session, asset_ids)
     standings = [
         one
         for one in ledger.standings(desk.session, asset_ids).values()

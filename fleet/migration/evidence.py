@@ -4,19 +4,21 @@ end. A signature over a digest vouches for all before it.
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
-from fleet.migration.breaches import Breach
+from fleet.migration.breaches import Breach, LedgerError
 from fleet.migration.ledger_tables import Evidence
 from fleet.releases.signers import Signer
 
 _LABEL: Final = b"kapok evidence 1\n"
 _GENESIS: Final = bytes(32)
 _PAGE: Final = 5000
+_HEAD: Final = re.compile(r"([0-9]{1,12}):([0-9a-f]{64})")
 
 
 class Fact(NamedTuple):
@@ -115,6 +117,29 @@ def verify(session: Session, keys: Mapping[bytes, bytes]) -> Breach | None:
     if not is_signed(keys[key], previous, made):
         return _breach(f"the signature of fact {number} is wrong")
     return None
+
+
+def head(session: Session) -> str:
+    """The last fact, ID:DIGEST in hexadecimal; empty: there is none. Who keeps it elsewhere sees
+    later whether anything up to it was cut off, which the chain itself cannot tell.
+    """
+    number, digest = _head(session)
+    return f"{number}:{digest.hex()}" if digest is not None else ""
+
+
+def read_head(text: str) -> tuple[int, bytes]:
+    """Id and digest of what `head` wrote; LedgerError."""
+    found = _HEAD.fullmatch(text.strip())
+    if found is None:
+        raise LedgerError(
+            f"{text[:20]!r} is no head of evidence: ID:DIGEST, as kapok migrate audit told it"
+        )
+    return int(found[1]), bytes.fromhex(found[2])
+
+
+def has(session: Session, number: int, digest: bytes) -> bool:
+    """Whether that fact is on record."""
+    return session.scalar(select(Evidence.digest).where(Evidence.id == number)) == digest
 
 
 def is_signed(modulus: bytes, digest: bytes, signature: bytes) -> bool:

@@ -14,6 +14,7 @@ from fleet.migration.limits import Limit
 from fleet.migration.policy import Policy
 from fleet.migration.reads import Want, fetch
 from fleet.migration.scaling import Meaning, Most, Read, Walked, scaled, walk
+from fleet.registry.tables import Asset
 
 Key = tuple[int, int]  # asset, register
 
@@ -116,6 +117,18 @@ def index_of(segment: RegisterSegment, line: BillLine | None, walked: Walked) ->
 def counted(segment: RegisterSegment, total: int) -> int:
     """The index that a segment's counts come to, whatever was billed before they were known."""
     return segment.base_index + scaled(total, meaning_of(segment), segment.register)
+
+
+def hold(session: Session, asset_ids: Sequence[int]) -> None:
+    """Before their standings are read to change something: who else does waits until this
+    transaction has ended, and then reads what it left (PostgreSQL; SQLite has one writer).
+    """
+    session.execute(
+        select(Asset.id)
+        .where(Asset.id.in_(asset_ids))
+        .order_by(Asset.id)
+        .with_for_update(key_share=True)
+    ).all()
 
 
 def standings(session: Session, asset_ids: Sequence[int]) -> dict[Key, Standing]:

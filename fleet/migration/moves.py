@@ -1,7 +1,7 @@
 """Every change of an item's state: who may, until when, and what is put on record of it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import select, update
 
@@ -10,6 +10,8 @@ from fleet.migration.breaches import LedgerError
 from fleet.migration.desk import Desk
 from fleet.migration.swap_tables import MigrationSwap, WorkOrder
 from fleet.migration.tables import MigrationItem
+
+DEADLINE: Final = "deadline_us"
 
 
 def find(desk: Desk, item_ids: Sequence[int]) -> list[MigrationItem]:
@@ -71,12 +73,14 @@ def move(
     desk: Desk, items: Sequence[MigrationItem], to: str, bodies: Mapping[int, Mapping[str, Any]],
     **values: Mapping[int, Any],
 ) -> None:  # fmt: skip
-    """Move items that were checked. `bodies`: what is put on record of each beside its states;
-    `values`: new values of other columns by item.
+    """Move items that were checked. `bodies`: what is put on record of each beside its states,
+    and its deadline where that changes; `values`: new values of other columns by item.
     """
     rows: list[dict[str, Any]] = []
     for item in items:
         body = {"from": item.state, "to": to, **bodies.get(item.id, {})}
+        if DEADLINE in values:
+            body[DEADLINE] = values[DEADLINE][item.id]
         desk.note("move", body, item_id=item.id, asset_id=item.asset_id)
         rows.append(
             {

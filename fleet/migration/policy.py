@@ -1,6 +1,6 @@
 """A programme's times: how long a dual run is, which gap is an estimate, until when to go back."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from sqlalchemy.orm import Session
 
@@ -8,6 +8,10 @@ from fleet.migration.breaches import LedgerError
 from fleet.migration.swap_tables import LedgerPolicy
 from fleet.migration.tables import MigrationProgramme
 
+if TYPE_CHECKING:
+    from fleet.migration.desk import Desk
+
+KIND: Final = "policy"  # of the evidence
 DAY_S = 86400
 US = 1_000_000
 
@@ -33,8 +37,9 @@ def of(session: Session, programme_id: int) -> Policy:
     return Policy(row.dual_s, row.compared, row.gap_s, row.rollback_s, row.most_per_day)
 
 
-def keep(session: Session, programme_id: int, policy: Policy) -> None:
-    """Give a programme its own; LedgerError for one that makes no sense."""
+def keep(desk: "Desk", programme_id: int, policy: Policy) -> None:
+    """Give a programme its own, and put it on record; LedgerError for one without sense."""
+    session = desk.session
     if session.get(MigrationProgramme, programme_id) is None:
         raise LedgerError(f"there is no programme id:{programme_id}: kapok migrate show")
     for name, value, least, most in (
@@ -51,4 +56,5 @@ def keep(session: Session, programme_id: int, policy: Policy) -> None:
     else:
         for name, value in policy._asdict().items():
             setattr(row, name, value)
-    session.flush()
+    desk.note(KIND, {"programme": programme_id, **policy._asdict()})
+    desk.done([])

@@ -8,10 +8,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Subquery, func, select
+from sqlalchemy.orm import Session, aliased
 
-from fleet.migration import billing, ledger, limits, ties
+from fleet.migration import billing, ledger, limits, moves, policy, ties
 from fleet.migration import states as names
 from fleet.migration.breaches import Breach
 from fleet.migration.handover import TYPED
@@ -70,25 +70,61 @@ def breaches(
 
 
 def states(session: Session, programme_id: int, checked: Counter[str]) -> Iterator[Breach]:
-    """Each item of a programme is in the state to which it was last moved on record."""
-    newest = (
-        select(Evidence.item_id, func.max(Evidence.id).label("id"))
-        .where(Evidence.kind == "move")
-        .group_by(Evidence.item_id)
-        .subquery()
-    )
+    """Each item of a programme is in the state to which it was last moved on record, and may go
+    back until when the record says.
+    """
+    moved = Evidence.kind == "move"
+    newest, dated, deadline = (
+        _newest(moved), _newest(moved & Evidence.body.contains(f'"{moves.DEADLINE}":')),
+        aliased(Evidence),
+    )  # fmt: skip
     rows = session.execute(
-        select(MigrationItem.id, MigrationItem.asset_id, MigrationItem.state, Evidence.body)
+        select(
+            MigrationItem.id, MigrationItem.asset_id, MigrationItem.state,
+            MigrationItem.deadline_us, Evidence.body, deadline.body,
+        )
         .outerjoin(newest, newest.c.item_id == MigrationItem.id)
         .outerjoin(Evidence, Evidence.id == newest.c.id)
+        .outerjoin(dated, dated.c.item_id == MigrationItem.id)
+        .outerjoin(deadline, deadline.id == dated.c.id)
         .where(MigrationItem.programme_id == programme_id)
         .order_by(MigrationItem.id)
-    )
-    for item_id, asset_id, state, body in rows:
+    )  # fmt: skip
+    for item_id, asset_id, state, until_us, body, of_deadline in rows:
         checked["I5"] += 1
         said = names.PLANNED if body is None else json.loads(body)["to"]
         if said != state:
             yield Breach("E", asset_id, None, f"item {item_id} is {state}, on record {said}")
+        told_us = None if of_deadline is None else json.loads(of_deadline)[moves.DEADLINE]
+        if told_us != until_us:
+            text = f"item {item_id} may go back until {until_us} us, on record {told_us}"
+            yield Breach("E", asset_id, None, text)
+
+
+def _newest(which: ColumnElement[bool]) -> Subquery:
+    return (
+        select(Evidence.item_id, func.max(Evidence.id).label("id"))
+        .where(which)
+        .group_by(Evidence.item_id)
+        .subquery()
+    )
+
+
+def policies(session: Session, programme_id: int, checked: Counter[str]) -> Iterator[Breach]:
+    """A programme's times are those that were set on record, or the default."""
+    checked["I4"] += 1
+    told = policy.Policy()
+    for body in session.scalars(
+        select(Evidence.body).where(Evidence.kind == policy.KIND).order_by(Evidence.id)
+    ):
+        said = json.loads(body)
+        if said["programme"] == programme_id:
+            told = policy.Policy(**{name: said[name] for name in policy.Policy._fields})
+    found = policy.of(session, programme_id)
+    for name, value in found._asdict().items():
+        if value != getattr(told, name):
+            text = f"policy {name} {value}, on record {getattr(told, name)}"
+            yield Breach("E", None, None, text)
 
 
 def frozen(session: Session, checked: Counter[str]) -> Iterator[Breach]:

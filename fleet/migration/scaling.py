@@ -20,6 +20,7 @@ _UNITS = {
 }  # fmt: skip
 UNITS = tuple(_UNITS)
 MOST = (1 << 62) - 1  # of a raw register and of an index: sums stay within 64 bits
+SURE = 100  # a turn that adds no more than such a part of what may be is no false 0
 _MOST_DECIMALS = 9
 _MOST_SHIFT_S = 366 * 86400
 _DAY_US = 86_400_000_000
@@ -64,10 +65,12 @@ class Most(NamedTuple):
     register: int
     accepted: Collection[Read] = frozenset()
 
-    def allows(self, counts: int, since_us: int, read: Read) -> bool:
-        """Whether a reading may add so many counts since a time."""
+    def allows(self, counts: int, since_us: int, read: Read, share: int = 1) -> bool:
+        """Whether a reading may add so many counts since a time; `share`: of that one part of so
+        many.
+        """
         days = (read.at_us - since_us) // _DAY_US + 1
-        most = self.per_day * days + step_of(self.meaning, self.register)
+        most = self.per_day * days // share + step_of(self.meaning, self.register)
         return scaled(counts, self.meaning, self.register) <= most
 
 
@@ -167,7 +170,7 @@ def steps(
     the order of their times, and of several at one time the first counts.
 
     What goes back counts for nothing and is told, and so is what is over `most` (None: nothing
-    is), and a turn until something goes on from it.
+    is), and a turn that adds more than little until something goes on from it.
     """
     found = [start]
     back = start.back
@@ -181,7 +184,8 @@ def steps(
             continue
         if most is None or read not in most.accepted:
             is_over = most is not None and not most.allows(counts, at_us, read)
-            if modulus is not None and read.raw < raw:
+            is_sure = most is not None and most.allows(counts, at_us, read, SURE)
+            if modulus is not None and read.raw < raw and not is_sure:
                 is_over |= not goes_on(read, islice(reads, place + 1, None), modulus)
             if is_over:
                 back += 1

@@ -40,11 +40,12 @@ def keys(session: Session, items: Sequence[MigrationItem]) -> dict[int, list[Key
 
 
 def standings(session: Session, items: Sequence[MigrationItem]) -> dict[int, list[Standing]]:
-    """By item: those of its registers that the ledger has. A meter that was named behind a
-    terminal since its item became ready is in no bill yet, and so moves without one.
+    """By item: those of its registers that the ledger has, held for who asks. A meter that was
+    named behind a terminal since its item became ready is in no bill yet: it moves without one.
     """
     wanted = keys(session, items)
     assets = sorted({asset_id for several in wanted.values() for asset_id, _ in several})
+    ledger.hold(session, assets)
     found = ledger.standings(session, assets)
     return {
         item_id: [found[key] for key in several if key in found]

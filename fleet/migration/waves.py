@@ -16,7 +16,7 @@ CANARY: Final = 1  # the first wave
 MOST_WAIT: Final = 60  # minutes that a crew waits at a door for it to open
 _AHEAD = 5000  # jobs that a crew looks through for one that it may do now
 _HORIZON = 3650  # days
-_STUCK = 62  # working days without any job done, weekends between: a freeze is over by then
+_STUCK = 62  # days of work without any job done: a freeze is over by then
 _NEVER = 1 << 30
 
 
@@ -152,7 +152,7 @@ def _days(
                 placed += [(one, day) for one in _crew_day(visits, settings, day, frozen)]
             last = day if len(placed) > before else last
         else:
-            last += 1  # a pause, however long, says nothing of what no day takes
+            last += 1  # nobody works: a pause may be of months
         day += 1
     return placed, unplaced
 

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from fleet.migration import billing, cutover, dualrun, handover, invariants, reads
+from fleet.migration import billing, cutover, dualrun, handover, invariants, limits, reads
 from fleet.migration.handover import Handover
 from fleet.migration.reads import Want
 from fleet.migration.scaling import Read
@@ -30,6 +30,8 @@ def apply(name: str, replace: Callable[[Any, str, Any], None] = setattr) -> None
                     replace(module, known, _untied(getattr(handover, known)))
     elif name == BOTH:
         replace(billing, "fetch", _of_all)
+        # What adds too much at once would be left out, and so hide it.
+        replace(limits.Limit, "most", lambda *_args: None)
     else:
         raise ValueError(name)
 

@@ -27,8 +27,9 @@ from fleet.migration import (
     wave_settings,
 )
 from fleet.migration.policy import Policy
-from fleet.migration.rehearsal.server import Server
+from fleet.migration.rehearsal.server import PERSON, Server
 from fleet.migration.sheets import Sheet
+from fleet.migration.states import Actor
 from fleet.registry.operations import now_us
 from fleet.releases.signers import FileSigner
 from tests.bench import migration_sabotage
@@ -79,7 +80,8 @@ class CampaignServer(Server):
             programme = planner.make(session, NAME, AREA, chosen)
             planned = planner.plan(session, programme, chosen, "en")
             made = scheduling.schedule(session, programme, settings)
-            policy.keep(session, programme.id, Policy(*limits))
+            desk = self._office.desk(session, Actor.PERSON, PERSON)
+            policy.keep(desk, programme.id, Policy(*limits))
         return tuple(planned), tuple(made)
 
     def do_open(self) -> int:

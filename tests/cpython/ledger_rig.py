@@ -113,7 +113,7 @@ class Town:
             session.add(programme)
             session.flush()
             self.programme = programme.id
-            keep(session, programme.id, policy)
+            keep(self.office.desk(session, Actor.PERSON, "Li Wei"), programme.id, policy)
         for _ in range(assets):
             self.add_asset()
 

@@ -6,7 +6,10 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import fleet_rig
+import ledger_rig
 import postgres_rig
 import pytest
 from alembic import command
@@ -20,7 +23,7 @@ from fleet.bridge.north.targets import BEGINNING, WEBHOOK, Target
 from fleet.bridge.tables import BridgeMessage
 from fleet.db.base import Database
 from fleet.db.migrate import config
-from fleet.migration import guards
+from fleet.migration import audit, billing, guards, ledger, reads
 from fleet.telemetry import operations as telemetry
 from fleet.telemetry import order
 from tests.bench import migration
@@ -118,3 +121,70 @@ def test_sabotage_who_does_not_wait_for_writers_leaves_readings_out(
 ) -> None:
     monkeypatch.setattr(order, "settled", lambda _session: None)
     assert told_of_two(url) == [2]
+
+
+@pytest.fixture
+def town(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ledger_rig.Town]:
+    """A meter whose new terminal passed the gate."""
+    monkeypatch.setattr(fleet_rig, "open_database", lambda _: Database(url))
+    monkeypatch.setattr(ledger_rig, "_hasty", lambda *_: None)
+    made = ledger_rig.Town(tmp_path)
+    made.days(3, made.old())
+    made.ready()
+    new = made.add_terminal(since=998_000)
+    made.now += ledger_rig.HOUR
+    made.install(new)
+    made.days(4, made.old(), new)
+    assert made.judge()[0].passed
+    yield made
+    made.close()
+
+
+def _cuts_over_meanwhile(
+    town: ledger_rig.Town, monkeypatch: pytest.MonkeyPatch
+) -> threading.Thread:
+    """As soon as a freeze has read where the register stands, somebody else cuts over: until he
+    has done so, or waits for a lock.
+    """
+    other = threading.Thread(target=town.cut_over)
+
+    def waits() -> bool:
+        with town.database.read() as session:
+            query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            return bool(session.scalar(text(query)))
+
+    def fetch(*given: Any) -> Any:
+        if other.ident is None:
+            other.start()
+            while other.is_alive() and not waits():
+                time.sleep(0.01)
+        return reads.fetch(*given)
+
+    monkeypatch.setattr(billing, "fetch", fetch)
+    return other
+
+
+def test_who_freezes_and_who_cuts_over_wait_for_each_other(
+    town: ledger_rig.Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = _cuts_over_meanwhile(town, monkeypatch)
+    town.freeze()
+    other.join()
+    assert [one.number for one in town.segments()] == [0, 1]
+    town.days(1, town.segments()[-1].terminal_id)
+    town.freeze()
+    assert town.lines()[-1].to_index == town.flowed[town.assets[0]]
+    found = audit.audit(town.database, "2g", ledger_rig.keys())
+    assert found.breach is None, found.breach.line()
+
+
+def test_sabotage_without_the_lock_the_database_refuses_the_late_line(
+    town: ledger_rig.Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger, "hold", lambda *_: None)
+    other = _cuts_over_meanwhile(town, monkeypatch)
+    town.days(1, town.old())  # the old one told more than the new one
+    with pytest.raises(DBAPIError, match="had ended before"):
+        town.freeze()
+    other.join()
+    assert town.lines() == []

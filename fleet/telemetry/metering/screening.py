@@ -6,7 +6,16 @@ from collections.abc import Collection, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from fleet.migration.scaling import Meaning, Read, Walked, advance, goes_on, scaled, step_of
+from fleet.migration.scaling import (
+    SURE,
+    Meaning,
+    Read,
+    Walked,
+    advance,
+    goes_on,
+    scaled,
+    step_of,
+)
 from fleet.telemetry.metering.days import DAY_US
 
 
@@ -33,8 +42,8 @@ class Screened(NamedTuple):
 def screen(
     start: Walked, reads: Sequence[Read], meaning: Meaning, register: int, limit: Limit
 ) -> Screened:
-    """Go along readings in the order of their times. A turn of the counter waits for a reading
-    that goes on from it.
+    """Go along readings in the order of their times. A turn of the counter that adds more
+    than little waits for a reading that goes on from it.
     """
     states, held, back = [start], [], []
     step = step_of(meaning, register)
@@ -53,7 +62,8 @@ def screen(
             days = (read.at_us - last.at_us) // DAY_US + 1
             is_over = scaled(counts, meaning, register) > limit.per_day * days + step
             later = islice(reads, place + 1, None)
-            turned = meaning.modulus is not None and read.raw < last.raw
+            is_little = scaled(counts, meaning, register) <= limit.per_day * days // SURE + step
+            turned = meaning.modulus is not None and read.raw < last.raw and not is_little
             if turned and not (
                 is_over or read in limit.accepted or goes_on(read, later, meaning.modulus or 0)
             ):

@@ -89,26 +89,6 @@ def test_a_terminal_that_stays_and_falls_silent_is_apart(town: Town) -> None:
     assert town.state() == states.ROLLED_BACK
 
 
-def test_a_register_is_retired_and_comes_back(town: Town) -> None:
-    old = town.old()
-    town.days(3, old)
-    town.ready()
-    town.install(old, mode="same", dials=False, terminal_id="")
-    assert town.judge()[0].passed
-    (moved,) = town.cut_over()
-    assert moved.at_index == town.flowed[town.assets[0]]
-    assert town.segments()[-1].to_us == town.now
-    town.days(1)
-    town.freeze()
-    assert town.settle() == town.items
-    clean(town)
-    town.roll_back()
-    town.days(2, old)
-    town.freeze()
-    assert town.lines()[-1].to_index == town.flowed[town.assets[0]]
-    clean(town)
-
-
 def test_what_was_estimated_too_high_of_a_register_that_ends_is_told(town: Town) -> None:
     old = town.old()
     town.days(3, old)
@@ -127,6 +107,26 @@ def test_what_was_estimated_too_high_of_a_register_that_ends_is_told(town: Town)
     town.roll_back()  # who goes on comes up to it
     with town.database.read() as session:
         assert [one["over"] for one in listing.of_asset(session, asset_id)["segments"]] == [0, 0]
+    clean(town)
+
+
+def test_a_register_is_retired_and_comes_back(town: Town) -> None:
+    old = town.old()
+    town.days(3, old)
+    town.ready()
+    town.install(old, mode="same", dials=False, terminal_id="")
+    assert town.judge()[0].passed
+    (moved,) = town.cut_over()
+    assert moved.at_index == town.flowed[town.assets[0]]
+    assert town.segments()[-1].to_us == town.now
+    town.days(1)
+    town.freeze()
+    assert town.settle() == town.items
+    clean(town)
+    town.roll_back()
+    town.days(2, old)
+    town.freeze()
+    assert town.lines()[-1].to_index == town.flowed[town.assets[0]]
     clean(town)
 
 

@@ -11,7 +11,17 @@ import pytest
 from ledger_rig import HOUR, Stop, Town, dies_at, keys
 
 from fleet.db import migrate
-from fleet.migration import audit, dualrun, guards, handover, invariants, ledger, moves, states
+from fleet.migration import (
+    audit,
+    dualrun,
+    guards,
+    handover,
+    invariants,
+    ledger,
+    moves,
+    scaling,
+    states,
+)
 from fleet.migration.breaches import BrokenInvariant, LedgerError
 from fleet.migration.handover import Handover, Typed
 from fleet.migration.ledger import Closing, Opening
@@ -135,6 +145,13 @@ def test_the_database_takes_no_wrong_bill_line(
     assert word in refused(town, COPIED.format(**{**NEXT, **change}))
 
 
+def test_the_database_takes_no_line_on_a_segment_that_had_ended(town: Town) -> None:
+    cut_over(town)
+    before, after = COPIED.format(**NEXT).rsplit("segment_no", 1)
+    text = refused(town, f"{before}0{after}")
+    assert "had ended before" in text
+
+
 def test_the_database_takes_no_second_billed_terminal(town: Town) -> None:
     cut_over(town)
     columns = [row[1] for row in rig.query(town.path, "PRAGMA table_info(register_segments)")]
@@ -165,6 +182,10 @@ def test_the_database_takes_no_second_billed_terminal(town: Town) -> None:
         ("UPDATE register_segments SET last_raw = last_raw + 1 WHERE number = 0", "I6"),
         ("UPDATE register_segments SET decimals = 1 WHERE number = 1", "I7"),
         ("UPDATE bill_lines SET gap_us = gap_us - 1 WHERE number = 1", "E"),
+        ("UPDATE migration_items SET deadline_us = deadline_us + 1", "E"),
+        ("UPDATE migration_items SET deadline_us = NULL", "E"),
+        ("UPDATE ledger_policies SET rollback_s = 1", "E"),
+        ("DELETE FROM ledger_policies", "E"),
         ("UPDATE evidence SET person = 'Mallory' WHERE id = 3", "E"),
         ("DELETE FROM evidence WHERE id = 3", "E"),
         ("DELETE FROM evidence WHERE id = (SELECT max(id) FROM evidence)", "E"),
@@ -193,7 +214,7 @@ def test_readings_that_vanish_are_a_gap_that_no_estimate_tells(town: Town) -> No
 def naive(old: ledger.Standing, old_reads: object, new: handover.Candidate, kind: str,
           now_us: int) -> Handover:  # fmt: skip
     """As who never heard of offsets: the new dial is the index."""
-    states_ = handover.steps(old.start(), list(old_reads), old.segment.modulus)  # type: ignore[call-overload]
+    states_ = scaling.steps(old.start(), list(old_reads), old.segment.modulus)  # type: ignore[call-overload]
     last = states_[-1]
     raw = new.reads[-1].raw
     return Handover(
@@ -412,3 +433,24 @@ def test_a_dial_typed_at_one_moment_is_one_value(town: Town) -> None:
     typed = Typed(town.now, town.raw(new) + 5, town.raw(town.old()))
     with pytest.raises(LedgerError, match="at that moment"):
         town.roll_back(typed=typed)
+
+
+def test_a_cut_tail_is_seen_by_who_kept_the_head(town: Town) -> None:
+    cut_over(town)
+    head = audit.audit(town.database, "2g", keys()).head
+    assert audit.audit(town.database, "2g", keys(), head).breach is None
+    town.days(2, town.segments()[-1].terminal_id)
+    town.freeze()
+    newest = audit.audit(town.database, "2g", keys(), head)  # it grew, and is the same until then
+    assert newest.breach is None
+    behind(
+        town,
+        "DELETE FROM bill_lines WHERE id = (SELECT max(id) FROM bill_lines)",
+        "DELETE FROM evidence WHERE id = (SELECT max(id) FROM evidence)",
+    )
+    assert audit.audit(town.database, "2g", keys(), head).breach is None
+    found = audit.audit(town.database, "2g", keys(), newest.head)
+    assert found.breach is not None
+    assert "that was kept" in found.breach.text
+    with pytest.raises(LedgerError, match="no head of evidence"):
+        audit.audit(town.database, "2g", keys(), "12:ab")

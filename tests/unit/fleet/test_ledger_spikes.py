@@ -112,12 +112,13 @@ def test_sabotage_without_the_limit_a_false_0_is_billed(
 
 def test_a_true_turn_counts_and_much_counts_when_its_time_has_come() -> None:
     most = Most(500_000, TURNS, GAS)
-    start = Walked(0, 0, 1_999_900)
+    start = Walked(0, 0, 1_990_000)
+    assert walk(Walked(0, 0, 1_999_900), [Read(HOUR, 50)], TURNS.modulus, most).total == 150
     turned = [Read(HOUR, 50), Read(2 * HOUR, 50)]
     assert walk(start, turned, TURNS.modulus, most).total == 0  # it may be false yet
     turned.append(Read(3 * HOUR, 60))
-    assert walk(start, turned, TURNS.modulus, most).total == 160
-    assert walk(start, [turned[0], Read(4 * HOUR, 1_999_950)], TURNS.modulus, most).total == 50
+    assert walk(start, turned, TURNS.modulus, most).total == 10_060
+    assert walk(start, [turned[0], Read(4 * HOUR, 1_990_050)], TURNS.modulus, most).total == 50
     high = [Read(HOUR, 700_100), Read(DAY + HOUR, 700_100)]
     start = Walked(0, 0, 100)
     assert walk(start, high, TURNS.modulus, most)[:2] == (700_000, DAY + HOUR)
@@ -138,7 +139,7 @@ def test_the_gap_that_is_no_estimate_is_the_programmes(tmp_path: Path) -> None:
     bills.close(town.office, rig.AREA, ended(town.now), "Li Wei")
     assert town.lines()[-1].policy_us == QUICK.gap_s * 1_000_000
     with town.desk() as desk:
-        keep(desk.session, town.programme, QUICK._replace(gap_s=10 * 86400))
+        keep(desk, town.programme, QUICK._replace(gap_s=10 * 86400))
     town.days(5)
     town.report(town.old())
     bills.close(town.office, rig.AREA, ended(town.now), "Li Wei")

@@ -116,7 +116,8 @@ def test_a_programme_goes_through_by_commands(data: Path, town: Town) -> None:
     found = out_json(data, "migrate", "audit", "2g")
     assert found["ok"]
     assert found["breach"] is None
-    assert "all hold" in out(data, "migrate", "audit", "2g")
+    assert "all hold" in out(data, "migrate", "audit", "2g", "--head", found["head"])
+    assert "no head" in refusal(data, "migrate", "audit", "2g", "--head", "7")
     state = "SELECT state FROM terminals WHERE id = ?"
     assert rig.query(town.path, state, town.old()) == [("retired",)]
 
@@ -189,6 +190,16 @@ def test_refusals_are_one_line(
     data: Path, town: Town, words: tuple[object, ...], text: str
 ) -> None:
     assert text in refusal(data, "migrate", *words)
+
+
+def test_a_change_of_the_billed_terminal_by_command(data: Path, town: Town) -> None:
+    ready(data)
+    asset, shown = town.assets[0], town.raw(town.old())
+    words = ("migrate", "ledger", "change", asset, "--kind", "clock", "--clock-shift", 60)
+    assert "--last N" in refusal(data, *words, "--first", shown)
+    said = out_json(data, *words, "--last", shown, "--first", shown)
+    assert (said["unit"], said["decimals"], said["clock_shift_s"]) == ("m3", 3, 60)
+    assert out_json(data, "migrate", "audit", "2g")["ok"]
 
 
 def test_a_wrong_place_is_refused(data: Path, town: Town) -> None:

@@ -437,6 +437,11 @@ _BILLED = (
     "EXISTS (SELECT 1 FROM bill_lines l WHERE l.asset_id = NEW.asset_id"
     " AND l.register = NEW.register AND (l.to_us > NEW.to_us OR l.to_index > NEW.end_index))"
 )
+# Another one follows it then: who closed the bill had not seen it.
+_ENDED = (
+    "SELECT 1 FROM register_segments s WHERE s.asset_id = NEW.asset_id"
+    " AND s.register = NEW.register AND s.number = NEW.segment_no AND s.to_us < NEW.to_us"
+)
 # Table, name, event, condition, text.
 _RULES = (
     ("evidence", "kept", "UPDATE", "1 = 1", _NEVER.format(what="evidence")),
@@ -453,6 +458,10 @@ _RULES = (
     (
         "register_segments", "billed", "UPDATE", f"NEW.to_us IS NOT NULL AND {_BILLED}",
         "a segment does not end before what is billed",
+    ),
+    (
+        "bill_lines", "late", "INSERT", f"EXISTS ({_ENDED})",
+        "a bill line does not rest on a segment that had ended before",
     ),
 )  # fmt: skip
 
