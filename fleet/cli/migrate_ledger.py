@@ -48,6 +48,8 @@ def show(asset_id: int, as_json: bool) -> None:
             for one in shown["segments"]
         ],
     )  # fmt: skip
+    for over in (one["over"] for one in shown["segments"] if one["over"]):
+        click.echo(f"It ended {over} under what was estimated and billed: give that back.")
     say_table(
         "bill lines",
         ["from", "to", "from index", "to index", "used", "quality"],

@@ -1,5 +1,6 @@
 """An asset's ledger as people and scripts see it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import select
@@ -43,7 +44,8 @@ def of_asset(session: Session, asset_id: int) -> dict[str, Any]:
                 "register": one.register, "number": one.number, "terminal": one.terminal_id,
                 "from_us": one.from_us, "to_us": one.to_us, "from_index": one.start_index,
                 "to_index": one.end_index, "why": one.kind, "pair": one.pair,
-                "evidence": one.evidence_id, **ledger.meaning_of(one)._asdict(),
+                "over": _over(one, segments), "evidence": one.evidence_id,
+                **ledger.meaning_of(one)._asdict(),
             }
             for one in segments
         ],
@@ -56,3 +58,15 @@ def of_asset(session: Session, asset_id: int) -> dict[str, Any]:
             for one in reversed(lines)
         ],
     }  # fmt: skip
+
+
+def _over(segment: RegisterSegment, segments: Sequence[RegisterSegment]) -> int:
+    """What was billed over its counter where it ended for good: no reading of a later one comes
+    up to it any more.
+    """
+    key = segment.register, segment.number + 1
+    if segment.end_index is None or any((one.register, one.number) == key for one in segments):
+        return 0
+    return segment.end_index - max(
+        ledger.counted(segment, segment.total or 0), segment.start_index
+    )

@@ -41,8 +41,7 @@ _ANYBODY = (Actor.FLEET, Actor.TECHNICIAN, Actor.PERSON)
 _ALLOWED: Final[dict[tuple[Actor, str], frozenset[str]]] = {
     (Actor.FLEET, PLANNED): frozenset({READY}),
     (Actor.FLEET, ROLLED_BACK): frozenset({READY}),
-    (Actor.PERSON, ROLLED_BACK): frozenset({PLANNED}),
-    (Actor.PERSON, READY): frozenset({PLANNED, ROLLED_BACK}),
+    (Actor.PERSON, READY): frozenset({ROLLED_BACK}),
     (Actor.TECHNICIAN, READY): frozenset({INSTALLED, ROLLED_BACK}),
     (Actor.FLEET, READY): frozenset({ROLLED_BACK}),
     **{

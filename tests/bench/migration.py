@@ -45,6 +45,7 @@ class Result(NamedTuple):
 
     rehearsed: Rehearsed
     kills: int
+    unanswered: int  # of them between a commit and its answer
     imported: dict[str, int]
     bad: dict[str, int]
     rollbacks: int
@@ -61,8 +62,8 @@ class Result(NamedTuple):
 
 
 class Killed:
-    """The fleet's side, in a process that dies `kills` times on the way; what it was doing then
-    is asked of the next one again.
+    """The fleet's side, in a process that dies `kills` times on the way, every second time when
+    all is committed and nobody knows; what it was doing then is asked of the next one again.
     """
 
     def __init__(self, url: str, key: Path, kills: int, guess: int, sabotage: str, seed: int):
@@ -73,7 +74,8 @@ class Killed:
         # Where in the whole each death is to be; and at which statement from there on.
         self._deaths = sorted(chance.uniform(0, 0.95) for _ in range(kills))
         self._chance, self._guess = chance, guess
-        self._die_in = 0
+        self._die_in: int | str = 0
+        self.unanswered = 0
         self.kills = self.statements = self._seen = 0
         self._cpu = 0.0
         self.by_call: Counter[str] = Counter()  # s of its processor, by what was asked
@@ -95,7 +97,8 @@ class Killed:
                 continue
             done = count - self._seen
             self.statements += done
-            self._die_in = max(1, self._die_in - done) if self._die_in else 0
+            if isinstance(self._die_in, int) and self._die_in:
+                self._die_in = max(1, self._die_in - done)
             self.by_call[name] += cpu - self._cpu
             self._seen, self._cpu = count, cpu
             if error:
@@ -119,15 +122,16 @@ class Killed:
         theirs.close()
         self._link, self._seen, self._cpu = mine, 0, 0.0
 
-    def _due(self) -> int:
-        """In how many statements it is to die, 0: not in this call."""
+    def _due(self) -> int | str:
+        """In how many statements it is to die, 0: not in this call; or when it has committed."""
         if self._die_in or not self._deaths:
             return self._die_in
         known = self.progress > 0.1
         whole = self.statements / self.progress if known else float(self._guess)
         if self.statements >= self._deaths[0] * whole:
             self._deaths.pop(0)
-            self._die_in = self._chance.randint(1, 60)
+            late = len(self._deaths) % 2 == 0
+            self._die_in = migration_server.UNANSWERED if late else self._chance.randint(1, 60)
         return self._die_in
 
     def _died(self) -> None:
@@ -138,6 +142,7 @@ class Killed:
         self._link.close()
         self._link = None
         self.kills += 1
+        self.unanswered += self._die_in == migration_server.UNANSWERED
         self._die_in = 0
 
 
@@ -184,7 +189,8 @@ def run(
         server.close()
         database.close()
     return Result(
-        rehearsed, server.kills, imported, {name: len(those) for name, those in town.bad.items()},
+        rehearsed, server.kills, server.unanswered, imported,
+        {name: len(those) for name, those in town.bad.items()},
         sum(rehearsed.rolled_back.values()), server.statements, int(time.monotonic() - begin),
         {name: round(s * 1000) for name, s in server.by_call.most_common()}
         | {"world": round(time.process_time() * 1000)},
@@ -236,7 +242,8 @@ def tell(result: Result) -> str:
     lines = [
         (
             f"{found.items} terminals, {found.moved} of them move, {found.days} days in "
-            f"{result.seconds} s; {result.kills} kills in {result.statements} statements, "
+            f"{result.seconds} s; {result.kills} kills ({result.unanswered} unanswered) in "
+            f"{result.statements} statements, "
             f"{result.rollbacks} rollbacks {dict(found.rolled_back)}"
         ),
         f"bad lines {result.bad}, imported {result.imported}",

@@ -36,6 +36,7 @@ from tests.bench import migration_sabotage
 from tests.bench.migration_town import AREA, RULES_AHEAD
 
 NAME = "town"
+UNANSWERED = "unanswered"  # it dies between the commit and the answer
 SHEETS = {
     "tacs": (networks.TAC_COLUMNS, networks.take_tacs),
     "meters": (behind.NEEDED, behind.take),
@@ -92,13 +93,15 @@ class CampaignServer(Server):
 
 def serve(link: Connection, url: str, key: str, sabotage: str) -> None:
     """Answer calls until the link ends, or die before the statement that a call names: how many
-    from its beginning on, 0: it lives.
+    from its beginning on, 0: it lives; UNANSWERED: when what it wrote is committed.
     """
     database = Database(url)
     count, die_at = [0], [0]
+    wrote = [False]
 
-    def before(*_args: object) -> None:
+    def before(_connection: object, _cursor: object, statement: str, *_args: object) -> None:
         count[0] += 1
+        wrote[0] |= statement.lstrip()[:6].upper() in ("INSERT", "UPDATE", "DELETE")
         if count[0] == die_at[0]:
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -112,11 +115,14 @@ def serve(link: Connection, url: str, key: str, sabotage: str) -> None:
             name, at_us, arguments, die_in = link.recv()
         except EOFError:
             return
-        die_at[0] = count[0] + die_in if die_in else 0
+        die_at[0] = count[0] + die_in if die_in and die_in != UNANSWERED else 0
+        wrote[0] = False
         try:
             answer, error = server.call(name, at_us, *arguments), ""
         except Refusal as e:
             answer, error = None, str(e)
+        if die_in == UNANSWERED and wrote[0] and not error:
+            os.kill(os.getpid(), signal.SIGKILL)
         link.send((answer, error, count[0], time.process_time()))
 
 

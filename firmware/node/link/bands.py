@@ -71,7 +71,8 @@ async def give_back(modem) -> None:
     parts = fields(told)
     if told != "-":
         if modem.BANDS == "AT+QBAND":
-            text = "=0"  # all
+            # The list that it told, which may be shorter than all; 0 is all.
+            text = "=%d,%s" % (len(parts), ",".join(parts)) if parts[0] > "0" else "=0"
         elif modem.BANDS == "AT+NBAND":
             text = "=" + ",".join(parts)
         else:

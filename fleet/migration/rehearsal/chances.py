@@ -13,7 +13,8 @@ class Chances(NamedTuple):
 
     `lost`: a transmission does not arrive; `deaf`: it does, and its answer does not, so it comes
     again; `silent`: a terminal is out for some days; `shut`: nobody opens to a crew; `typo`: a
-    dial is typed wrong at first; `instead`: the old terminal goes at once, without a dual run.
+    dial is typed wrong at first, in its highest digits; `instead`: the old terminal goes at once,
+    without a dual run.
     """
 
     seed: int = 1

@@ -50,7 +50,7 @@ def copy(source: Database, target: Database, name: str) -> None:
         here.rows(Site, Site.id, sites)
         here.rows(Asset, Asset.id, assets)
         here.rows(Terminal, Terminal.id, terminals, _active)
-        here.rows(Installation, Installation.open_for, terminals, _since_ever)
+        here.rows(Installation, Installation.id, _places(session, items), _in_place)
         here.rows(LegacyTerminal, LegacyTerminal.terminal_id, terminals)
         here.rows(SubDevice, SubDevice.gateway_id, own, _since_ever)
         here.rows(Coverage, Coverage.site_id, sites)
@@ -90,8 +90,29 @@ def _of(session: Session, key: Any, values: Sequence[Any], column: Any) -> list[
     return list(found)
 
 
+def _places(session: Session, items: Sequence[Any]) -> list[int]:
+    """Each old terminal's last installation at its item's asset: it may have been taken away, or
+    serve elsewhere by now.
+    """
+    wanted = {row.old_terminal_id: row.asset_id for row in items}
+    terminals, found = [*wanted], dict[str, int]()
+    for start in range(0, len(terminals), _AT_ONCE):
+        for row in session.execute(
+            select(Installation.id, Installation.terminal_id, Installation.asset_id)
+            .where(Installation.terminal_id.in_(terminals[start : start + _AT_ONCE]))
+            .order_by(Installation.id)
+        ):
+            if row.asset_id == wanted[row.terminal_id]:
+                found[row.terminal_id] = row.id
+    return list(found.values())
+
+
 def _active(row: dict[str, Any]) -> dict[str, Any]:
     return row | {"state": "active", "last_report_us": None, "status": None}
+
+
+def _in_place(row: dict[str, Any]) -> dict[str, Any]:
+    return row | {"from_us": 0, "to_us": None, "open_for": row["terminal_id"]}
 
 
 def _since_ever(row: dict[str, Any]) -> dict[str, Any]:

@@ -122,7 +122,8 @@ class Crews:
         act = self._act(job, at_us)
         typo = self._chances.hits(self._chances.typo, item_id, self._tries[item_id], 8)
         if typo and act["final"]:
-            # Two digits changed places, or one was missed: it must be refused, and is read again.
+            # So far off that it must be refused; it is read again. One that is off by no more
+            # than may have flowed is taken, here as in the field: only a photo tells it.
             wrong = act | {"id": _uuid(item_id, at_us, 1), "final": _wrong(act["final"])}
             if not self._call("done", at_us, wrong):
                 self.refused.append(f"item {item_id}: a wrong dial was taken for a right one")

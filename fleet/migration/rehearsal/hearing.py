@@ -5,31 +5,25 @@ is of the time at which it came.
 """
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
-from fleet.legacy import sources
+from fleet.legacy import asking, sources
 from fleet.legacy.intake import Arrival, Value
+from fleet.legacy.mapping import Meanings
 from fleet.legacy.protocols import cjt188, dlt645, dtu, hj212, modbus, sl651
 from fleet.legacy.protocols.frame import FrameError, Garbage
-from fleet.legacy.protocols.frame import Value as Said
 from fleet.legacy.sources import Source
 from fleet.migration.rehearsal.speaking import Contact
-from fleet.wire.quantity import QUANTITIES
+from fleet.registry.registers import REGISTERS
+from fleet.registry.sub_devices import REGISTER
 
 _PATTERN: Final = dtu.pattern("imei")
 _BY_NUMBER: Final = dtu.pattern("text")
-# The name of a value in its protocol -> quantity, and the exponent of ten of the frame's unit over
-# the quantity's.
-_KEYS: Final[dict[str, dict[str, tuple[int, int]]]] = {
-    "cjt188": {"total": (1, 0)},
-    "dlt645": {"forward_active_energy_total": (22, 0)},
-    "sl651": {"Z": (2, 0)},
-    "hj212": {"a01001-Rtd": (32, 0), "a01002-Rtd": (33, 0)},
-}
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_COUNT_LITRES: Final = 100  # of a flow computer's register
+# What the fleet asks of a meter on a line, and how it reads the answer.
+_PROFILES: Final = {"cjt188": "cjt188-gas", "dlt645": "dlt645"}
+_MEANINGS: Final = Meanings()
+_COUNTED: Final = REGISTERS | set(REGISTER.values())
+_COUNT_LITRES: Final = 100  # of a flow computer's register: no profile of ours has one
 
 
 class Heard(NamedTuple):
@@ -57,7 +51,12 @@ def hear(contact: Contact) -> Heard:
                 garbage += 1
                 continue
             source = Source(contact.protocol, frame.sender)
-            values = _values(contact.protocol, codec.values(frame), contact.at_us)
+            told = codec.values(frame)
+            if contact.protocol == "sl651":
+                mapped = _MEANINGS.sl651(told, contact.at_us)
+            else:
+                mapped = _MEANINGS.hj212(frame.cn, told, contact.at_us)
+            values = mapped.values
             raw = one if isinstance(one, bytes) else b""
             heard.arrivals.append(Arrival(source, values, contact.at_us, raw))
             answer = codec.answer(frame)
@@ -88,7 +87,7 @@ def _dtu(contact: Contact) -> Heard:
                 if contact.protocol == "modbus":
                     values = [_counted(frame, contact.at_us)]
                 else:
-                    values = _values(contact.protocol, codec.values(frame), contact.at_us)
+                    values = _answered(contact.protocol, frame, bytes(one), contact.at_us)
                 arrivals.append(Arrival(source, values, contact.at_us, bytes(piece)))
     return Heard(arrivals, [], garbage)
 
@@ -113,21 +112,16 @@ def _counted(frame: modbus.ModbusFrame, at_us: int) -> Value:
     return Value(1, at_us, (high << 16 | low) * _COUNT_LITRES)
 
 
-def _values(protocol: str, told: list[Said], at_us: int) -> list[Value]:
-    found = []
-    for one in told:
-        known = _KEYS[protocol].get(one.key)
-        if known is None:
-            continue
-        quantity, power = known
-        decimals = QUANTITIES[quantity][2]
-        value = int(Decimal(one.value).scaleb(decimals + power))
-        found.append(Value(quantity, at_us if one.time is None else _us(one.time), value))
-    return found
-
-
-def _us(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+def _answered(protocol: str, frame: Any, raw: bytes, at_us: int) -> list[Value]:
+    """The register in an answer, as whoever polls the meter reads it by its profile."""
+    serial = frame.data[2] if protocol == "cjt188" else 0  # behind the item: of the question
+    for ask in asking.questions(asking.line_of(_PROFILES[protocol]), frame.sender, serial):
+        try:
+            told = ask.read(raw)
+        except ValueError:
+            continue  # the answer to another question
+        return [Value(quantity, at_us, value) for quantity, value in told if quantity in _COUNTED]
+    return []
 
 
 assert _PATTERN.kind == sources.IMEI  # noqa: S101  # a DTU's own word is the intake's

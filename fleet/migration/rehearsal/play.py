@@ -94,6 +94,7 @@ class Play:
         self._street.drain(self._call, end_us - 60_000_000)
         self._street.speak_at(end_us)
         self.stuck = self._street.drain(self._call, end_us)
+        self._items(end_us)
         self.lines += self._call("freeze", end_us, end_us)
         return end_us
 
@@ -120,6 +121,7 @@ class Play:
 
     def _items(self, now: int) -> dict[int, Standing]:
         every = self._call("items", now)
+        self._street.begin(item for item, state, _ in every if state != states.PLANNED)
         return {item: (state, until) for item, state, until in every if item in self.moving}
 
     def _in(self, mine: dict[int, Standing], wanted: str) -> list[int]:
@@ -184,6 +186,7 @@ class Play:
             for item, (state, _) in again.items()
             if state in (states.PLANNED, _GONE) and (self.moving[item].due_day or 0) <= day + AHEAD
         ]
+        self._street.ask(item for item in due if again[item][0] == states.PLANNED)
         self._each("ready", self._checked_now(due, day, now), now)
 
     def _checked_now(self, ids: list[int], day: int, now: int) -> list[int]:

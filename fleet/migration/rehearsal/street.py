@@ -9,7 +9,7 @@ from fleet.migration.rehearsal.devices import NewDevice, OldDevice
 from fleet.migration.rehearsal.facts import Old
 from fleet.migration.rehearsal.flows import DAY_US, UNIT, Dial, Flow, mix
 from fleet.migration.rehearsal.radio import Air
-from fleet.migration.rehearsal.speaking import Told
+from fleet.migration.rehearsal.speaking import Contact, Told
 
 Call = Callable[..., Any]
 _AT_ONCE: Final = 400
@@ -42,6 +42,12 @@ class Street:
         self.sent: dict[str, Sum] = defaultdict(Sum)
         self._window_h = window_h
         self.counts: Counter[str] = Counter()
+        # By asset with a register, as told and not as the fleet says: its bill begins at the
+        # first reading that got through before its item was ready.
+        self.began: dict[int, int] = {}
+        self._heard: dict[int, int] = {}  # the first that got through until now
+        self._asked: dict[int, dict[int, int]] = {}  # by item, when it was to be made ready
+        self._last: dict[int, int] = {}  # told
         for old in olds:
             self.olds[old.item_id] = OldDevice(old, self._old_dials(old), start_us)
 
@@ -90,6 +96,39 @@ class Street:
             if device.old.asset_id in dials:
                 device.dials[device.old.asset_id].take_off(at_us)
         return new
+
+    def ask(self, item_ids: Iterable[int]) -> None:
+        """The office wants these made ready now, for the first time."""
+        for item_id in item_ids:
+            dials = self.olds[item_id].dials
+            self._asked[item_id] = {
+                asset_id: self._heard[asset_id] for asset_id in dials if asset_id in self._heard
+            }
+
+    def begin(self, item_ids: Iterable[int]) -> None:
+        """These are not only planned any more: since they were asked for they are billed."""
+        for item_id in item_ids:
+            for asset_id, at_us in self._asked.pop(item_id, {}).items():
+                self.began.setdefault(asset_id, at_us)
+
+    def billable(self, end_us: int) -> dict[int, tuple[int, int]]:
+        """By asset that has a register, from when to when what flows there is to be billed: to
+        the end, or, where nobody follows a terminal, to the last that it told.
+        """
+        gone = {
+            asset_id
+            for item_id, device in self.olds.items()
+            if device.gone_us is not None and item_id not in self.news
+            for asset_id in device.dials
+        }
+        found = {}
+        for asset_id in self.flows:
+            begin = self.began.get(asset_id, end_us)
+            found[asset_id] = (
+                begin,
+                self._last.get(asset_id, begin) if asset_id in gone else end_us,
+            )
+        return found
 
     @staticmethod
     def fresh_dial(item_id: int, at_us: int) -> int:
@@ -150,6 +189,7 @@ class Street:
         count, values, times = self.sent[terminal_id]
         time_s = (told.time_us - self.start_us) // 1_000_000
         self.sent[terminal_id] = Sum(count + 1, values + told.value, times + time_s)
+        self._last[told.asset_id] = max(told.time_us, self._last.get(told.asset_id, 0))
         self.counts["told"] += 1
 
     def deliver(self, call: Call, at_us: int, day_us: int) -> None:
@@ -183,6 +223,8 @@ class Street:
             safe = call("contacts", at_us, [contact for _, contact in part])
             for n, ((device, contact), is_safe) in enumerate(zip(part, safe, strict=True)):
                 self.counts["contacts"] += 1
+                if is_safe:
+                    self._got(device, contact)
                 if is_safe and not chances.hits(chances.deaf, at_us, start + n, 1):
                     device.queue = [each for each in device.queue if each[0] is not contact]
         news = [one for one in devices if isinstance(one, NewDevice) and one.journal]
@@ -196,6 +238,12 @@ class Street:
                 self.counts["reports"] += 1
                 if not chances.hits(chances.deaf, at_us, start + n, 3):
                     new.covered(sequences)
+
+    def _got(self, device: OldDevice, contact: Contact) -> None:
+        for one in (told for each, told in device.queue if each is contact):
+            for told in one:
+                before = self._heard.get(told.asset_id, told.time_us)
+                self._heard[told.asset_id] = min(before, told.time_us)
 
     def _is_out(self, device: OldDevice | NewDevice, day_us: int) -> bool:
         """Whether the network does not reach it that day."""

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from fleet.db.base import Database
 from fleet.legacy.tables import LegacyConflict, LegacyKept
-from fleet.migration.ledger_tables import BillLine, RegisterSegment
+from fleet.migration.ledger_tables import BillLine
 from fleet.migration.rehearsal.street import Street, Sum
 from fleet.registry.sub_tables import SubDevice
 from fleet.telemetry.tables import Reading
@@ -18,7 +18,7 @@ _AT_ONCE = 500
 
 
 class Wrong(NamedTuple):
-    """Of an asset's register: what was billed, and what flowed."""
+    """Of an asset's register (0: none was billed): what was billed, and what flowed."""
 
     asset_id: int
     register: int
@@ -127,20 +127,11 @@ def _wrong(session: Session, street: Street, end_us: int) -> Iterator[Wrong]:
             ).group_by(BillLine.asset_id, BillLine.register)
         )
     }  # fmt: skip
-    bounds = session.execute(
-        select(
-            RegisterSegment.asset_id, RegisterSegment.register, func.min(RegisterSegment.from_us),
-            func.count() - func.count(RegisterSegment.to_us),  # those that are open
-            func.max(RegisterSegment.last_us),
-        ).group_by(RegisterSegment.asset_id, RegisterSegment.register)
-    )  # fmt: skip
-    for asset_id, register, from_us, is_open, last_us in bounds:
-        flow = street.flows.get(asset_id)
-        if flow is None:
-            continue
-        until = end_us if is_open or last_us is None else last_us
-        flowed = flow.at(until) - flow.at(from_us)
-        used = billed.get((asset_id, register), 0)
+    registers = dict(billed.keys())
+    for asset_id, (from_us, until_us) in street.billable(end_us).items():
+        flow = street.flows[asset_id]
+        flowed = flow.at(until_us) - flow.at(from_us)
+        used = billed.get((asset_id, register := registers.get(asset_id, 0)), 0)
         if used != flowed:
             yield Wrong(asset_id, register, used, flowed)
 
@@ -148,12 +139,11 @@ def _wrong(session: Session, street: Street, end_us: int) -> Iterator[Wrong]:
 def _ahead(session: Session, street: Street) -> int:
     """Good lines whose index is not what had flowed at the reading that they rest on."""
     starts = {
-        (asset_id, register): (from_us, index)
-        for asset_id, register, from_us, index in session.execute(
-            select(
-                RegisterSegment.asset_id, RegisterSegment.register, RegisterSegment.from_us,
-                RegisterSegment.start_index,
-            ).where(RegisterSegment.number == 0)
+        (asset_id, register): index
+        for asset_id, register, index in session.execute(
+            select(BillLine.asset_id, BillLine.register, BillLine.from_index).where(
+                BillLine.number == 0
+            )
         )
     }  # fmt: skip
     count = 0
@@ -170,7 +160,7 @@ def _ahead(session: Session, street: Street) -> int:
         flow = street.flows.get(asset_id)
         if flow is None:
             continue
-        from_us, start = starts[asset_id, register]
+        from_us = street.began.get(asset_id, to_us)
         flowed = flow.at(min(max(read_us, from_us), to_us)) - flow.at(from_us)
-        count += index - start != flowed
+        count += index - starts[asset_id, register] != flowed
     return count

@@ -134,7 +134,10 @@ class Bc660k(NbiotUpdating, Quectel, QuectelPowerSaving):
         bands = frozenset(command.number(1 + at, 1, max(BANDS)) for at in range(count))
         if len(command.args) != 1 + count or not bands <= set(BANDS):
             raise GrammarError("+QBAND")
-        return Reply(then=lambda: self.modem.surroundings.restrict(bands))
+        every = bands == set(BANDS)
+        return Reply(
+            then=lambda: self.modem.surroundings.restrict(frozenset() if every else bands)
+        )
 
     @command("+QENG", Op.SET)
     def _engineering(self, command: Command) -> Reply:

@@ -104,6 +104,21 @@ def test_a_family_without_a_command_for_bands_looks_at_what_the_modem_finds(fami
     play(family, case)
 
 
+@pytest.mark.parametrize("family", ["bc660k", "bc95"])
+def test_whoever_had_some_bands_only_has_these_again(family: str) -> None:
+    async def case(modem: Any, bench: Bench) -> None:
+        around = bench.twin.surroundings
+        around.restrict(frozenset({5, 8}))
+        await modem.wake()
+        await look(modem, HOME, 8)
+        assert around.bands == {8}
+        await bands.give_back(modem)
+        assert around.bands == {5, 8}
+        assert bands.held() is None
+
+    play(family, case)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_power_cut_in_a_step_leaves_nothing_locked(family: str) -> None:
     async def case(modem: Any, bench: Bench) -> None:

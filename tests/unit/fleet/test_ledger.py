@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ledger_rig import DAY, HOUR, LITRES, QUICK, Town, keys
+from ledger_rig import DAY, GAS, HOUR, LITRES, QUICK, Town, keys
 
-from fleet.migration import audit, states
+from fleet.migration import audit, billing, listing, states
 from fleet.migration.breaches import LedgerError
 from fleet.migration.scaling import Meaning, advance, check, scaled
 
@@ -87,6 +87,27 @@ def test_a_terminal_that_stays_and_falls_silent_is_apart(town: Town) -> None:
     assert "apart" in verdict.text
     town.roll_back()
     assert town.state() == states.ROLLED_BACK
+
+
+def test_what_was_estimated_too_high_of_a_register_that_ends_is_told(town: Town) -> None:
+    old = town.old()
+    town.days(3, old)
+    town.ready()
+    (asset_id,) = town.assets
+    town.now += HOUR
+    with town.desk() as desk:
+        estimated = {(asset_id, GAS): town.flowed[asset_id] + 400}
+        billing.freeze(desk, [asset_id], town.now, QUICK, estimated)
+    town.now += HOUR
+    town.install(old, mode="same", dials=False, terminal_id="")
+    assert town.judge()[0].passed
+    town.cut_over()
+    with town.database.read() as session:
+        assert [one["over"] for one in listing.of_asset(session, asset_id)["segments"]] == [400]
+    town.roll_back()  # who goes on comes up to it
+    with town.database.read() as session:
+        assert [one["over"] for one in listing.of_asset(session, asset_id)["segments"]] == [0, 0]
+    clean(town)
 
 
 def test_a_register_is_retired_and_comes_back(town: Town) -> None:

@@ -363,6 +363,12 @@ def test_a_gate_tells_two_registers_that_count_apart(town: Town) -> None:
         town.cut_over()
 
 
+def test_a_plan_is_left_once() -> None:
+    """Nothing in the fleet makes an item planned again: so nobody may."""
+    for before in states.ALL:
+        assert states.who_may(before, states.PLANNED) == ()
+
+
 def test_nobody_makes_a_transition_that_is_not_his(town: Town) -> None:
     town.days(3, town.old())
     town.ready()

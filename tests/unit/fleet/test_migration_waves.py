@@ -68,6 +68,19 @@ def test_nobody_works_on_weekends_and_in_pauses() -> None:
     assert found == {MONDAY, MONDAY + 11, MONDAY + 14, MONDAY + 15}
 
 
+@pytest.mark.parametrize("pauses", [("2026-12-01..2027-03-15",), ("2026-12-01..2028-12-01",)])
+def test_a_pause_of_months_drops_nobody(pauses: tuple[str, ...]) -> None:
+    found = waves.make([work(n) for n in range(200)], replace(PLAIN, pauses=pauses))
+    assert (len(found.placed), found.unplaced) == (200, [])
+
+
+def test_a_pause_without_an_end_still_ends() -> None:
+    never = replace(PLAIN, pauses=("2026-12-01..2099-12-31",))
+    found = waves.make([work(n) for n in range(200)], never)
+    assert len(found.placed) + len(found.unplaced) == 200
+    assert found.unplaced
+
+
 @pytest.mark.parametrize("freeze", [("28-3",), ()])
 def test_what_is_billed_is_left_alone_in_a_freeze(freeze: tuple[str, ...]) -> None:
     """Without the freeze (the sabotage) meters are touched within it."""

@@ -1,6 +1,7 @@
 """`kapok migrate rehearse`: what it plays is true to itself, harms nothing, and sees too much."""
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import cli_rig
@@ -12,14 +13,20 @@ from sqlalchemy import select
 
 from fleet.db.base import Database
 from fleet.legacy.intake import Value
-from fleet.migration import rules
-from fleet.migration.rehearsal import speaking
+from fleet.legacy.mapping import Meanings
+from fleet.migration import adopting, rules, states
+from fleet.migration.reads import fetch
+from fleet.migration.rehearsal import hearing, speaking
 from fleet.migration.rehearsal.alone import rehearse_copy
+from fleet.migration.rehearsal.chances import NOTHING
 from fleet.migration.rehearsal.copying import copy
 from fleet.migration.rehearsal.flows import DAY_US, UNIT, Dial, Flow
 from fleet.migration.rehearsal.hearing import hear
+from fleet.migration.rehearsal.run import Rehearsal, Rehearsed
 from fleet.migration.rehearsal.speaking import Contact
+from fleet.migration.rehearsal.verdict import judge
 from fleet.migration.tables import MigrationItem
+from fleet.registry.tables import Installation
 from fleet.telemetry.tables import Reading
 
 AT = 20_500 * DAY_US + 7_200_000_000
@@ -81,6 +88,14 @@ def test_what_is_said_is_heard_in_each_protocol() -> None:
     broken = said["cjt188"][0]
     heard = hear(broken._replace(pieces=(broken.pieces[0][:-1] + b"\x17",)))
     assert (heard.arrivals, heard.garbage) == ([], 1)
+
+
+def test_frames_are_read_as_the_fleet_reads_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is wrong in the fleet's own tables is wrong in a rehearsal, too."""
+    level = Contact("sl651", b"", (speaking.station("0012345678", 3, 1830, AT),), AT)
+    own = {"sl651": {"Z": {"quantity": "level", "unit": "m", "factor": "10"}}}
+    monkeypatch.setattr(hearing, "_MEANINGS", Meanings(own))
+    assert hear(level).arrivals[0].values == [Value(2, AT, 18_300)]
 
 
 @pytest.fixture(scope="module")
@@ -161,15 +176,62 @@ def test_the_copy_has_no_reading_and_no_progress(data: Path, tmp_path: Path) -> 
         source.close()
 
 
+def test_a_programme_under_way_is_rehearsed_from_its_beginning(data: Path, tmp_path: Path) -> None:
+    shutil.copy(data / "kapok.db", tmp_path)
+    source = Database(f"sqlite:///{tmp_path / 'kapok.db'}")
+    with source.begin() as session:
+        items = session.scalars(select(MigrationItem).order_by(MigrationItem.id).limit(4)).all()
+        for item in items:  # as a swap leaves it that takes the old terminal away
+            item.state = states.INSTALLED
+            place = session.scalars(
+                select(Installation).where(Installation.terminal_id == item.old_terminal_id)
+            ).one()
+            place.to_us, place.open_for = place.from_us + 1, None
+    source.close()
+    found = _played(tmp_path)
+    assert found.is_well, found
+
+
+def _played(data: Path) -> Rehearsed:
+    source = Database(f"sqlite:///{data / 'kapok.db'}")
+    try:
+        return rehearse_copy(source, "gas", seed=1, rollbacks=0, calm=True)
+    finally:
+        source.close()
+
+
+def test_a_ledger_that_begins_late_bills_less_than_flowed(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adopting, "fetch", lambda *args: [each[1:] for each in fetch(*args)])
+    found = _played(data)
+    assert len(found.verdict.less) == found.verdict.registers > 5
+    assert (found.verdict.more, found.breach) == ((), "")  # nothing else sees it
+
+
+def test_a_meter_that_is_in_no_ledger_is_missed(data: Path, tmp_path: Path) -> None:
+    own = Database(f"sqlite:///{tmp_path / 'own.db'}")
+    source = Database(f"sqlite:///{data / 'kapok.db'}")
+    try:
+        copy(source, own, "gas")
+        street = Rehearsal(own, "gas", NOTHING, lambda *_: None).street
+        end_us = street.start_us + 9 * DAY_US
+        assert not judge(own, street, end_us).less  # nobody was asked for
+        asset_id = min(street.flows)
+        street.began[asset_id] = street.start_us
+        (wrong,) = judge(own, street, end_us).less
+        assert (wrong.asset_id, wrong.billed) == (asset_id, 0)
+        assert wrong.flowed > 0
+    finally:
+        own.close()
+        source.close()
+
+
 def test_a_harmed_bill_ends_with_1(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.bench import migration_sabotage
 
     migration_sabotage.apply(migration_sabotage.UNTIED, monkeypatch.setattr)
-    source = Database(f"sqlite:///{data / 'kapok.db'}")
-    try:
-        found = rehearse_copy(source, "gas", seed=1, rollbacks=0, calm=True)
-    finally:
-        source.close()
+    found = _played(data)
     assert not found.is_well
     assert found.verdict.less or found.verdict.more
     assert found.breach.startswith("I1")
