@@ -6,7 +6,7 @@ ARGS ?=
 # The firmware's drivers on CPython.
 DRIVERS := PYTHONPATH=firmware:tests/cpython
 # Debian packages that the tests use; python3-venv makes .venv.
-PACKAGES := mosquitto libcoap3-bin softhsm2
+PACKAGES := mosquitto libcoap3-bin softhsm2 postgresql
 # What compiles detools at its installation.
 COMPILER := build-essential python3-dev
 STUBS := micropython-esp32-stubs==1.29.0.post1 micropython-stdlib-stubs==1.29.0.post2
