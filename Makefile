@@ -59,7 +59,7 @@ test: system .venv/.dev typings/.done
 # The suite on the virtual rig; console, AT and MQTT logs and currents of each test in build/hil.
 # It warns where it took over 480 s; ARGS="--within 480" makes that a failure.
 hil: system .venv/.dev
-	@$(PY) -m pytest hil -n 2 --dist loadgroup --rig hil/rigs/virtual.yaml \
+	@$(PY) -m pytest hil -n 3 --dist loadgroup --rig hil/rigs/virtual.yaml \
 	  --html build/hil/report.html --junit-xml build/hil/junit.xml $(ARGS)
 
 lint: .venv/.dev

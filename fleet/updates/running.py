@@ -24,6 +24,8 @@ def told(session: Session, statuses: Mapping[str, Mapping[int, int]], now_us: in
         row = known.get(node_id)
         before = [0, 0, 0] if row is None else [row.sequence, row.image, row.runtime]
         new = [status.get(key, old) for key, old in zip(_LEGAL, before, strict=True)]
+        if IMAGE in status and RELEASE not in status:
+            new[0] = 0  # a development build
         if row is None or new != before:
             values = dict(zip(names, new, strict=True))
             rows.append({"node_id": node_id, "since_us": now_us, **values})

@@ -65,7 +65,9 @@ for name in ("/a.romfs", "/b.romfs"):
 def pair(node: Node, fleet: Fleet) -> Iterator[Pair]:
     """The node runs the first of them, and the fleet knows."""
     found = fleet.releases.pair(node)
+    since = fleet.reported_us(node)  # what it ran in the test before is no news of this one
     node.carry(found.base_bundle, HOURLY)
+    fleet.wait_report(node, 900, since)
     node.until(lambda: fleet.releases.running(node) == found.base, 900)
     yield found
     node.blank()  # whatever became of it: the next test is to find nothing of it

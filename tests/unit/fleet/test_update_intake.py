@@ -177,6 +177,18 @@ def test_what_a_node_runs_is_written_when_it_changes(city: City) -> None:
     assert fleet_rig.query(city.path, "SELECT sequence FROM running") == [(NEW,)]
 
 
+def test_a_node_that_was_flashed_with_a_development_build_runs_no_release(city: City) -> None:
+    node = city.node()
+    node.report()
+    del node.status[17]
+    node.status[18] = 0xABCDEF
+    node.report()
+    assert fleet_rig.query(city.path, "SELECT sequence, image FROM running") == [(0, 0xABCDEF)]
+    del node.status[18]  # the day's own status
+    node.report()
+    assert fleet_rig.query(city.path, "SELECT sequence, image FROM running") == [(0, 0xABCDEF)]
+
+
 def test_nodes_without_an_update_cost_two_looks(tmp_path: Path) -> None:
     city = City(tmp_path, 20)
     nodes = [city.node(place) for place in range(20)]
