@@ -14,6 +14,7 @@ from fleet.db.base import Base, Database
 from fleet.migration import audit, served, states
 from fleet.migration.inventory_tables import LegacyTerminal
 from fleet.migration.rehearsal.facts import LINES, SPOKEN
+from fleet.migration.scaling import register_of
 from fleet.migration.survey_tables import Coverage
 from fleet.migration.swap_tables import LedgerPolicy
 from fleet.migration.tables import MigrationItem, MigrationProgramme
@@ -125,17 +126,27 @@ def _planned(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _mend(session: Session) -> None:
-    """A terminal whose inventory lacks a protocol or an address has some, for the rehearsal."""
+    """A terminal whose inventory lacks a protocol or an address has some, for the rehearsal. So
+    has one on a line that counts nothing: a lamp's controller must be heard all the same.
+    """
+    meters = (
+        select(SubDevice.id)
+        .join(Installation, Installation.asset_id == SubDevice.gateway_id)
+        .where(Installation.terminal_id == Terminal.id, SubDevice.open_for.is_not(None))
+        .exists()
+    )
     rows = session.execute(
-        select(LegacyTerminal, Terminal.imei, Terminal.role)
+        select(LegacyTerminal, Terminal.imei, Terminal.role, meters)
         .join(Terminal, Terminal.id == LegacyTerminal.terminal_id)
         .order_by(Terminal.id)
     ).all()
     changes = []
-    for number, (row, imei, role) in enumerate(rows):
+    for number, (row, imei, role, has_meters) in enumerate(rows):
         protocol = row.protocol
         if protocol not in (*LINES, "hj212", "sl651"):
             protocol = SPOKEN.get(role, "sl651")
+        if protocol in LINES and not has_meters and register_of(role) is None:
+            protocol = "sl651"
         address = row.address
         if protocol in LINES:
             if imei is None and not _WORD.fullmatch(row.number):

@@ -17,7 +17,7 @@ from fleet.cli.main import kapok
 
 DOCS = Path(__file__).parents[3] / "docs"
 PAGES = ("migration.md", "migration.zh.md")
-TRIED = range(1, 6)  # sections: from the inventory to the waves
+TRIED = range(1, 7)  # sections: from the inventory to the rehearsal
 NEEDS_MORE = ("legacy", "bridge", "flash", "provision", "config", "install", "command")
 STEP = re.compile(r"^\$ kapok (.*)\n((?:(?!\$ |```).*\n)*)", re.MULTILINE)
 
@@ -38,6 +38,11 @@ def steps(page: str, sections: range | None = None) -> list[tuple[list[str], lis
 def plain(text: str) -> str:
     """A line of a table or a text, whatever its columns are wide."""
     return " ".join(re.sub("[━┏┓┳┡┩╇└┘┴─]", "", text).replace("┃", "│").split())
+
+
+def undated(text: str) -> str:
+    """A line without its large numbers: how long a rehearsal takes depends on the day."""
+    return re.sub(r"\d{2,}", "#", plain(text))
 
 
 def test_both_languages_show_the_same_commands() -> None:
@@ -84,9 +89,10 @@ def test_what_can_be_tried_prints_what_the_page_says(
             continue
         result = cli_rig.run(tmp_path / "data", *words)
         assert result.exit_code == ("import" in words), result.stderr  # one line is refused
-        printed = {plain(line) for line in result.stdout.splitlines()}
+        seen = plain if "rehearse" not in words else undated
+        printed = {seen(line) for line in result.stdout.splitlines()}
         for line in expected:
-            assert plain(line) in printed, (words, line, result.stdout)
+            assert seen(line) in printed, (words, line, result.stdout)
         tried += 1
     assert tried >= 15
     # One rule more moves one lamppost, and nothing else moves or loses its words.
