@@ -4,10 +4,11 @@ import asyncio
 from collections import OrderedDict
 from typing import Any, cast
 
+from fleet.legacy.channel import Rules
 from fleet.legacy.commits import Item
 from fleet.legacy.intake import Source, Stored
 from fleet.legacy.sessions import Hall, mapped
-from fleet.legacy.talks import MakeTalk, Rules, Talk
+from fleet.legacy.talks import MakeTalk, Talk
 
 _LONGEST = 4_200  # bytes; the longest frame of SL 651 has 4,117
 _PEERS = 2_000  # whose unfinished messages are kept; the one not heard for longest is forgotten

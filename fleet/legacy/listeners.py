@@ -13,13 +13,14 @@ import structlog
 
 from fleet.db.base import Database
 from fleet.legacy import descriptors, links
+from fleet.legacy.channel import Rules
 from fleet.legacy.commits import Commits
 from fleet.legacy.config import Config
 from fleet.legacy.datagrams import Datagrams
 from fleet.legacy.polling import Dtu, Polls
 from fleet.legacy.protocols.hj212 import MODBUS_CRC
 from fleet.legacy.sessions import Feed, Hall, Session
-from fleet.legacy.talks import KINDS, Rules
+from fleet.legacy.talks import KINDS
 from fleet.settings import SettingsError
 
 BACKLOG = 4_096

@@ -3,8 +3,8 @@
 The migration has the same texts; a test holds both to each other.
 """
 
-from sqlalchemy import DDL, event
-
+from fleet.db import triggers
+from fleet.db.triggers import Rule
 from fleet.migration.ledger_tables import BillLine
 
 _NEVER = "{what} is on record: it is never changed"
@@ -24,24 +24,23 @@ _ENDED = (
     "SELECT 1 FROM register_segments s WHERE s.asset_id = NEW.asset_id"
     " AND s.register = NEW.register AND s.number = NEW.segment_no AND s.to_us < NEW.to_us"
 )
-# Table, name, event, condition, text.
 _RULES = (
-    ("evidence", "kept", "UPDATE", "1 = 1", _NEVER.format(what="evidence")),
-    ("evidence", "stays", "DELETE", "1 = 1", _NEVER.format(what="evidence")),
-    ("bill_lines", "kept", "UPDATE", "1 = 1", _NEVER.format(what="a bill line")),
-    ("bill_lines", "stays", "DELETE", "1 = 1", _NEVER.format(what="a bill line")),
-    ("register_segments", "stays", "DELETE", "1 = 1", _NEVER.format(what="a segment")),
-    (
+    Rule("evidence", "kept", "UPDATE", "1 = 1", _NEVER.format(what="evidence")),
+    Rule("evidence", "stays", "DELETE", "1 = 1", _NEVER.format(what="evidence")),
+    Rule("bill_lines", "kept", "UPDATE", "1 = 1", _NEVER.format(what="a bill line")),
+    Rule("bill_lines", "stays", "DELETE", "1 = 1", _NEVER.format(what="a bill line")),
+    Rule("register_segments", "stays", "DELETE", "1 = 1", _NEVER.format(what="a segment")),
+    Rule(
         "register_segments", "kept", "UPDATE",
         (f"OLD.to_us IS NOT NULL OR COALESCE(NEW.modulus, 0) <> COALESCE(OLD.modulus, 0)"
         f" OR {_CHANGED}"),
         "a segment is only ended, once",
     ),
-    (
+    Rule(
         "register_segments", "billed", "UPDATE", f"NEW.to_us IS NOT NULL AND {_BILLED}",
         "a segment does not end before what is billed",
     ),
-    (
+    Rule(
         "bill_lines", "late", "INSERT", f"EXISTS ({_ENDED})",
         "a bill line does not rest on a segment that had ended before",
     ),
@@ -50,41 +49,7 @@ _RULES = (
 
 def names() -> list[str]:
     """Of all triggers."""
-    return [f"{table}_{name}" for table, name, *_ in _RULES]
+    return [rule.trigger for rule in _RULES]
 
 
-def create(dialect: str) -> list[str]:
-    """The statements that make them."""
-    made = []
-    for table, name, when, condition, text in _RULES:
-        if dialect == "sqlite":
-            made.append(
-                f"CREATE TRIGGER IF NOT EXISTS {table}_{name} BEFORE {when} ON {table}"
-                f" WHEN {condition}"
-                f" BEGIN SELECT RAISE(ABORT, '{text}'); END"
-            )
-        else:
-            made += [
-                (
-                    f"CREATE OR REPLACE FUNCTION {table}_{name}() RETURNS trigger AS $$"
-                    f" BEGIN IF {condition}"
-                    f" THEN RAISE EXCEPTION '{text}'; END IF; RETURN NEW; END $$ LANGUAGE plpgsql"
-                ),
-                (
-                    f"CREATE OR REPLACE TRIGGER {table}_{name} BEFORE {when} ON {table}"
-                    f" FOR EACH ROW EXECUTE FUNCTION {table}_{name}()"
-                ),
-            ]
-    return made
-
-
-def _ddl(statement: str) -> DDL:
-    return DDL(statement)  # type: ignore[no-untyped-call]
-
-
-for _dialect in ("sqlite", "postgresql"):
-    for _statement in create(_dialect):
-        # Whichever table is made last: by then all are there.
-        event.listen(
-            BillLine.metadata, "after_create", _ddl(_statement).execute_if(dialect=_dialect)
-        )
+triggers.attach(BillLine.metadata, _RULES)

@@ -140,7 +140,7 @@ UNKNOWN = dict.fromkeys(
                 SERVING: '+QENG: "servingcell","NOCONN","LTE","FDD",505,02,12AED4A,'
                 "445,3750,8,3,3,CBE8,-99,-14,-71,53,30",
             },
-            {"rsrp_dbm": -99, "rsrq_ddb": -140, "snr_ddb": -94}
+            {"rsrp_dbm": -99, "rsrq_ddb": -140, "snr_ddb": -94, "plmn": 505002}
             | {"cell": 0x12AED4A, "tac": 0xCBE8, "band": 8, "earfcn": 3750, "pci": 445},
         ),
         ("ec200", {SERVING: '+QENG: "servingcell","SEARCH"'}, {}),

@@ -283,6 +283,15 @@ def test_versions(town: Town) -> None:
         assert layers.list_(session, after=target) == []
 
 
+def test_a_role_of_which_there_is_no_node_stands_in_nobodys_way(town: Town) -> None:
+    town.add()
+    short = {"awake_s": 60}  # too short for a survey
+    town.set("area", DISTRICT, **short)
+    town.add("survey", OTHER)
+    with pytest.raises(ControlError, match="for a survey: awake_s is below"):
+        town.set("area", OTHER, **short)
+
+
 @pytest.mark.parametrize(
     ("kind", "name", "role", "patch", "says"),
     [
@@ -309,6 +318,7 @@ def test_what_cannot_be_wanted(
     town: Town, kind: str, name: str, role: str, patch: dict[str, object], says: str
 ) -> None:
     town.add()
+    town.add("lamppost")
     with pytest.raises(ValueError, match=says) as refused, town.database.begin() as session:
         layers.set_(session, Target(kind, name, role), patch, "Li Wei")
     assert "\n" not in str(refused.value)

@@ -15,6 +15,7 @@ from sqlalchemy import select
 
 from fleet.db.base import Database
 from fleet.legacy import intake, links, strangers, terminals
+from fleet.legacy.channel import Rules
 from fleet.legacy.intake import Stored
 from fleet.legacy.links import Home
 from fleet.legacy.mapping import Meanings
@@ -22,7 +23,8 @@ from fleet.legacy.protocols import hj212, sl651, sl651_packets
 from fleet.legacy.protocols import sl651_words as words
 from fleet.legacy.sessions import Session
 from fleet.legacy.tables import LegacyKept, LegacyLink, LegacyStranger, LegacyUnmapped
-from fleet.legacy.talks import Hj212, Rules, Sl651
+from fleet.legacy.talk_hj212 import Hj212
+from fleet.legacy.talk_sl651 import Sl651
 from fleet.telemetry import operations as telemetry
 from fleet.telemetry.tables import Reading
 

@@ -130,7 +130,7 @@ def test_registration_and_signal() -> None:
         signal, place = bench.twin.signal(), bench.twin.network.cell
         assert signal is not None
         assert place is not None
-        head = f"+CPSI: LTE,Online,460-04,0x{place.tac:04X},{place.ci},{place.pci},"
+        head = f"+CPSI: LTE,Online,460-11,0x{place.tac:04X},{place.ci},{place.pci},"
         tail = f"EUTRAN-BAND{place.band},{place.earfcn},5,0,"
         line = (await ask(bench, "AT+CPSI?")).split(b"\r\n")[1]
         assert line.startswith((head + tail).encode())

@@ -142,7 +142,7 @@ def test_registration_and_signal() -> None:
         signal, place = bench.twin.signal(), bench.twin.network.cell
         assert signal is not None
         assert place is not None
-        head = f"+CPSI: LTE NB-IOT,Online,460-04,0x{place.tac:04X},{place.ci},{place.pci},"
+        head = f"+CPSI: LTE NB-IOT,Online,460-11,0x{place.tac:04X},{place.ci},{place.pci},"
         tail = f"EUTRAN-BAND{place.band},{place.earfcn},0,0,{signal.rsrq_db},{signal.rsrp_dbm},"
         assert (head + tail).encode() in await ask(bench, "AT+CPSI?")
 

@@ -72,7 +72,8 @@ class Ec200(Quectel):
             return {}
         told = cell.pick(line, "- - - - - - cell pci earfcn band - - tac rsrp rsrq")
         values = replies.fields(line)
-        told["plmn"] = cell.network(values[4], values[5])
+        if len(values) > 5:
+            told["plmn"] = cell.network(values[4], values[5])
         sinr = replies.whole(values[16]) if len(values) > 16 else None
         if sinr is not None and 0 <= sinr <= 250:
             told["snr_ddb"] = 2 * sinr - 200  # fifths of a dB above -20 dB (EC2x AT manual)
