@@ -285,11 +285,10 @@ def test_versions(town: Town) -> None:
 
 def test_a_role_of_which_there_is_no_node_stands_in_nobodys_way(town: Town) -> None:
     town.add()
-    short = {"awake_s": 60}  # too short for a survey
-    town.set("area", DISTRICT, **short)
+    town.set("area", DISTRICT, awake_s=60)  # too short for a survey
     town.add("survey", OTHER)
     with pytest.raises(ControlError, match="for a survey: awake_s is below"):
-        town.set("area", OTHER, **short)
+        town.set("area", OTHER, awake_s=60)
 
 
 @pytest.mark.parametrize(
