@@ -13,6 +13,24 @@ settings.register_profile("loaded", deadline=None, suppress_health_check=[Health
 settings.load_profile("loaded")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Each worker's share begins with slow modules and ends with quick tests, which the others
+    take from it: no core waits at the end.
+    """
+    workers = int(getattr(config, "workerinput", {}).get("workercount", 1))
+    modules: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        modules.setdefault(item.path, []).append(item)
+    shares: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    slow = {path for path in modules if "unit" not in path.parts}
+    for number, path in enumerate(sorted(slow)):
+        shares[number % workers] += modules[path]
+    for path in sorted(modules.keys() - slow):
+        min(shares, key=len).extend(modules[path])
+    if workers > 1:
+        items[:] = [item for share in shares for item in share]
+
+
 @pytest.fixture(scope="session")
 def micropython() -> list[str]:
     """The command of the MicroPython VM that this environment has."""

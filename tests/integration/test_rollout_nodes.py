@@ -16,7 +16,11 @@ TABLE = 500  # bytes
 
 
 class Rolled(Street):
-    """A street whose updates come by `kapok rollout`."""
+    """A street whose updates come by `kapok rollout`. Its nodes wait for the fleet's tick, which
+    goes by real time, and for each other: days pass in seconds meanwhile.
+    """
+
+    longest_s = 60 * 86_400
 
     async def kapok(self, *words: str) -> Any:
         """A command, and what it says in JSON."""
