@@ -193,6 +193,8 @@ class Cycle(Due):
 
             retry.failed(self._state, error, cause)
             forget("node.retry")
+            if reason == _BUTTON:  # who asked for it waits, records or none
+                self._state.set("urgent", self._state.get("urgent") or 1)
             self._log(1, _L_CONTACT_FAILED, error << 16 | cause & 0xFFFF)
         else:
             self._heard = self._heard or self._reported

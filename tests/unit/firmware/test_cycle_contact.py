@@ -8,7 +8,7 @@ import cycle_rig
 import esp32
 import pytest
 from cycle_rig import BUTTON, Board
-from node.errors import CoapError
+from node.errors import CoapError, DeliverTimeout
 from node.link.registration import AttachTimeout
 from node.wire import cbor, receipt, uplink
 
@@ -81,6 +81,18 @@ def test_the_button_asks_the_fleet_even_with_nothing_to_report(board: Board) -> 
     assert (board.link.polls, board.link.reports) == (1, [])
     assert cycle.reconfigured
     assert standing() == [1, 1, 0]
+
+
+def test_the_buttons_contact_that_failed_is_made_again_with_nothing_to_report(
+    board: Board,
+) -> None:
+    board.state.set("told", [board.now, b""])
+    board.link.answers = [DeliverTimeout("no receipt"), [patch(1, report_s=7200)]]
+    again = board.wake(0, BUTTON).next_wake()
+    assert board.now + 60 <= again <= board.now + 75
+    board.now = again
+    assert board.wake(0).reconfigured
+    assert board.state.get("urgent") == 2, "the configuration on trial is told"
 
 
 def test_no_door_is_opened_for_nothing(board: Board) -> None:
