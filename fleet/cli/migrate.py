@@ -14,6 +14,7 @@ COMMANDS = {
     "plan": ("fleet.cli.migrate_plan", "plan"),
     "rehearse": ("fleet.cli.migrate_rehearse", "rehearse"),
     "rollback": ("fleet.cli.migrate_moves", "rollback"),
+    "send": ("fleet.cli.migrate_send", "send"),
     "show": ("fleet.cli.migrate_show", "show"),
     "survey": ("fleet.cli.migrate_survey", "survey"),
     "waves": ("fleet.cli.migrate_waves", "waves"),
@@ -45,6 +46,7 @@ def migrate() -> None:
     what-if   several rules or crews side by side; nothing is kept
     rehearse  play all of it in fast time, on a copy, against the truth
     work      orders for technicians, also without a network
+    send      tell a terminal that needs no visit, by SMS or its own connection
     ledger    by which terminal each asset is billed; the parity gate; bills
     cutover   bill the new terminals that count as the old ones do
     rollback  bill the old ones again, until the deadline

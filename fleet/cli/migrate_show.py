@@ -119,7 +119,7 @@ def _items(found: list[Any], as_json: bool) -> None:
 
 def _sends(subject: Any, found: list[Any], apn: str) -> tuple[list[Any], list[Any]]:
     """What is to be sent by its plug-in, and what takes it back, where configuration is its path
-    and an APN is given.
+    and an APN is given; of other values the names.
     """
     from fleet.migration import plugins
 
@@ -130,8 +130,7 @@ def _sends(subject: Any, found: list[Any], apn: str) -> tuple[list[Any], list[An
     if name not in known:
         raise click.ClickException(f"plug-in {name} is unknown: of {', '.join(known)}")
     target, values = found[0].bearer, {"apn": apn}
-    back = plugins.undo(known[name], target, values) if target in known[name].back else []
-    return plugins.steps(known[name], target, values), back
+    return plugins.outline(known[name], target, values)
 
 
 def _terminal(

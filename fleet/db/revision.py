@@ -29,6 +29,7 @@ REVISIONS = (
     "0017",
     "0018",
     "0019",
+    "0020",
 )  # of fleet/db/migrations/versions, oldest first
 
 

@@ -1,7 +1,8 @@
 """Questions to meters on a DTU's line: reads, and nothing else. What would act is refused here.
 
 A DTU's connection is not authenticated, so nothing that moves a valve, a relay or a register ever
-goes into one, whoever asks for it.
+goes into one, whoever asks for it. Beside these questions only words for the box itself go there
+(telling.py), which words.py holds to be a frame of no meter's protocol.
 """
 
 from collections.abc import Callable, Iterator

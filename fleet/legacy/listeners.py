@@ -49,6 +49,7 @@ class Listeners:
             stack.push_async_callback(asyncio.to_thread, self.commits.stop)
             self.hall = hall = Hall(self.commits, self._config.bounds, self.counts)
             polls = Polls(self._database, self.counts)
+            stack.callback(polls.orders.close)
             self.rules.allowed = await asyncio.to_thread(self._allowed)
             for name, port in self._config.ports.items():
                 if port is not None:
@@ -60,7 +61,7 @@ class Listeners:
 
                 name = "dtu" if place == 0 else f"dtu_{place + 1}"
                 await self._tcp(stack, hall, name, port, box)
-            for task in (self._sweep(hall), self._refresh()):
+            for task in (self._sweep(hall), self._refresh(), polls.orders.watch()):
                 made = asyncio.create_task(task)
                 stack.callback(made.cancel)
             ready(self.addresses)

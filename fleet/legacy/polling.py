@@ -1,9 +1,11 @@
-"""DTUs in transparent mode: who they are, heartbeats, the meters behind them asked by turns."""
+"""DTUs in transparent mode: who they are, heartbeats, the meters behind them asked by turns, and
+between two of these a text for the box itself (telling.py).
+"""
 
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import structlog
@@ -12,7 +14,7 @@ from sqlalchemy.orm import Session as DbSession
 
 from fleet.db.base import Database
 from fleet.errors import Refusal
-from fleet.legacy import asking, sources
+from fleet.legacy import asking, sources, telling
 from fleet.legacy.asking import Ask, Line
 from fleet.legacy.commits import Item
 from fleet.legacy.intake import Arrival, Source, Stored, Value
@@ -68,6 +70,7 @@ class Polls:
     def __init__(self, database: Database, counts: Counter[str]) -> None:
         self.database, self.counts = database, counts
         self.slots = asyncio.Semaphore(AT_ONCE)
+        self.orders = telling.Orders(database, counts)
 
     def plan(self, source: Source, kinds: Mapping[str, str]) -> list[Meter]:
         """The meters of a box, by the registry as it is now."""
@@ -98,12 +101,16 @@ class Dtu:
         self._task: asyncio.Task[None] | None = None
         self._held = bytearray()
         self._due: tuple[Ask, asyncio.Future[bytes]] | None = None
+        self._telling: tuple[Callable[[bytes], bool], asyncio.Future[str]] | None = None
+        self._terminal_id = ""
+        self.line = asyncio.Lock()
         self._serial = 0
         self._looked = 0.0
 
     def feed(self, data: bytes) -> int:
         """Take what came; how much that was no answer."""
-        return self._arrived(self._line.feed(data, self._due is not None))
+        is_due = self._due is not None or self._telling is not None
+        return self._arrived(self._line.feed(data, is_due))
 
     @property
     def is_holding(self) -> bool:
@@ -137,8 +144,44 @@ class Dtu:
 
     def close(self) -> None:
         """The connection is gone."""
+        self._polls.orders.left(self._terminal_id, self)
         if self._task is not None:
             self._task.cancel()
+        self._told(telling.CLOSED)
+
+    async def tell(
+        self, data: bytes, is_over: Callable[[bytes], bool], seconds: float
+    ) -> tuple[str, bytes]:
+        """Send a text to the box itself, `line` held; (how it ended, what came)."""
+        self._held.clear()
+        future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._telling = is_over, future
+        try:
+            if not self._channel.is_open:
+                return telling.CLOSED, b""
+            self._channel.send(data)
+            how = await asyncio.wait_for(future, max(0.0, seconds))
+        except TimeoutError:
+            how = telling.SILENT
+        finally:
+            self._telling = None
+            came = bytes(self._held)
+            self._held.clear()
+        return how, came
+
+    def _heard(self, data: bytes, is_over: Callable[[bytes], bool]) -> None:
+        if self._line.is_heartbeat(data):
+            self._channel.proven()
+            return
+        self._held += data
+        del self._held[MOST_HELD:]
+        if is_over(bytes(self._held)):
+            self._channel.proven()
+            self._told(telling.OVER)
+
+    def _told(self, how: str) -> None:
+        if self._telling is not None and not self._telling[1].done():
+            self._telling[1].set_result(how)
 
     def _registered(self, said: dtu.Registered | None) -> None:
         if said is None:
@@ -149,12 +192,18 @@ class Dtu:
 
         def done(stored: Stored) -> None:
             known = stored.terminal_id and not stored.why
+            if known and self._channel.is_open:
+                self._terminal_id = stored.terminal_id
+                self._polls.orders.came(stored.terminal_id, self)
             if known and self._task is None and self._channel.is_open:
                 self._task = asyncio.get_running_loop().create_task(self._run(source))
 
         self._channel.commit(source, Item(arrival, done))
 
     def _answered(self, data: bytes) -> None:
+        if self._telling is not None:
+            self._heard(data, self._telling[0])
+            return
         self._held += data
         del self._held[:-MOST_HELD]
         if self._due is None:
@@ -172,7 +221,8 @@ class Dtu:
                     for meter in await asyncio.to_thread(
                         self._polls.plan, source, self._model.kinds
                     ):
-                        await self._poll(source, meter)
+                        async with self.line:
+                            await self._poll(source, meter)
             except Exception as e:  # a database that is away: the next round asks again
                 self._polls.counts["rounds failed"] += 1
                 log.error("a round of polls failed", source=source, reason=repr(e)[:300])

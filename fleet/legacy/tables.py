@@ -2,6 +2,7 @@
 
 from sqlalchemy import (
     BigInteger,
+    CheckConstraint,
     ForeignKey,
     Index,
     Integer,
@@ -14,6 +15,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from fleet.db.base import Base
+from fleet.db.triggers import Rule, attach
 from fleet.telemetry.tables import Reading
 
 _WIDE = BigInteger().with_variant(Integer, "sqlite")  # SQLite numbers by INTEGER alone
@@ -108,3 +110,43 @@ class LegacyUnmapped(Base):
     unit: Mapped[str] = mapped_column(String(16))
     value: Mapped[str] = mapped_column(String(40))
     time_us: Mapped[int] = mapped_column(BigInteger)
+
+
+class LegacyOrder(Base):
+    """A text for a box on its own connection: handed over once, by the process that has the
+    connection and claimed it (orders.py). `answer`: what came, printable.
+    """
+
+    __tablename__ = "legacy_orders"
+    __table_args__ = (
+        CheckConstraint(
+            "state IN ('open', 'sent', 'answered', 'silent', 'withdrawn', 'refused', 'unknown')",
+            name="state",
+        ),
+        CheckConstraint("(open_for IS NULL) = (state NOT IN ('open', 'sent'))", name="open"),
+    )
+
+    id: Mapped[int] = mapped_column(_WIDE, primary_key=True)
+    terminal_id: Mapped[str] = mapped_column(ForeignKey("terminals.id"), index=True)
+    open_for: Mapped[str | None] = mapped_column(String(10), unique=True)  # one at a time
+    state: Mapped[str] = mapped_column(String(10))
+    text: Mapped[str] = mapped_column(String(160))
+    expects: Mapped[str] = mapped_column(String(200))
+    person: Mapped[str] = mapped_column(String(100))
+    made_us: Mapped[int] = mapped_column(BigInteger)
+    expires_us: Mapped[int] = mapped_column(BigInteger)
+    sent_us: Mapped[int | None] = mapped_column(BigInteger)
+    ended_us: Mapped[int | None] = mapped_column(BigInteger)
+    answer: Mapped[str] = mapped_column(String(1000))
+
+
+attach(
+    Base.metadata,
+    [
+        Rule(
+            "legacy_orders", "once", "UPDATE",
+            "OLD.open_for IS NULL OR (OLD.state = 'sent' AND NEW.state = 'open')",
+            "an order that was sent is never sent again",
+        )
+    ],
+)  # fmt: skip

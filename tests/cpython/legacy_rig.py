@@ -28,6 +28,7 @@ from fleet.legacy.tables import (
     LegacyConflict,
     LegacyKept,
     LegacyLink,
+    LegacyOrder,
     LegacyStranger,
     LegacyUnmapped,
 )
@@ -45,7 +46,8 @@ POWER, AIR = "000000000161", "7"  # behind another box
 WAIT_S = 60.0  # for what must come
 AT = datetime(2026, 11, 20, 8, 0, tzinfo=BEIJING)
 _TABLES: tuple[type[Base], ...] = (
-    Reading, LegacyConflict, LegacyKept, LegacyStranger, LegacyLink, LegacyUnmapped, AlarmAct,
+    Reading, LegacyConflict, LegacyKept, LegacyStranger, LegacyLink, LegacyUnmapped, LegacyOrder,
+    AlarmAct,
     OutMessage, Alarm,
 )  # fmt: skip
 

@@ -97,6 +97,10 @@ class Line:
             return [data] if data else []
         return self._between(data)
 
+    def is_heartbeat(self, data: bytes) -> bool:
+        """Whether one came, and nothing beside it."""
+        return data.rstrip(_ENDS) in self._boxes.heartbeats or data in self._boxes.heartbeats
+
     @property
     def is_holding(self) -> bool:
         """Whether what came is, or may become, a registration packet."""
