@@ -61,8 +61,7 @@ def send(
 
         def tell(done: "Done") -> None:
             if not as_json:
-                said = done.answer or done.why
-                click.echo(f"{done.by}: {done.send}  -> {said}" + ("" if done.good else "  (!)"))
+                click.echo(f"{done.by}: {done.send}  -> {done.answer or 'no answer'}")
 
         with _post(office, job, by, modem, wait_s) as post:
             done = asyncio.run(sending.carry_out(office, job, by, values, post, tell))

@@ -41,6 +41,7 @@ class Listeners:
         self.rules = Rules(config.meanings)
         self.addresses: dict[str, Any] = {}
         self.hall: Hall | None = None
+        self.polls: Polls | None = None
 
     async def run(self, ready: Callable[[dict[str, Any]], None], ended: asyncio.Event) -> None:
         """Serve until `ended`. `ready` is told the addresses."""
@@ -48,7 +49,7 @@ class Listeners:
             self.commits.start()
             stack.push_async_callback(asyncio.to_thread, self.commits.stop)
             self.hall = hall = Hall(self.commits, self._config.bounds, self.counts)
-            polls = Polls(self._database, self.counts)
+            self.polls = polls = Polls(self._database, self.counts)
             stack.callback(polls.orders.close)
             self.rules.allowed = await asyncio.to_thread(self._allowed)
             for name, port in self._config.ports.items():

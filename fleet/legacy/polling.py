@@ -170,10 +170,10 @@ class Dtu:
         return how, came
 
     def _heard(self, data: bytes, is_over: Callable[[bytes], bool]) -> None:
-        if self._line.is_heartbeat(data):
+        rest = self._line.behind_heartbeats(data)
+        if rest != data:
             self._channel.proven()
-            return
-        self._held += data
+        self._held += rest
         del self._held[MOST_HELD:]
         if is_over(bytes(self._held)):
             self._channel.proven()

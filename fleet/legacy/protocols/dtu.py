@@ -97,9 +97,11 @@ class Line:
             return [data] if data else []
         return self._between(data)
 
-    def is_heartbeat(self, data: bytes) -> bool:
-        """Whether one came, and nothing beside it."""
-        return data.rstrip(_ENDS) in self._boxes.heartbeats or data in self._boxes.heartbeats
+    def behind_heartbeats(self, data: bytes) -> bytes:
+        """What follows the heartbeats that it begins with."""
+        while (beat := next(filter(data.startswith, self._boxes.heartbeats), None)) is not None:
+            data = data[len(beat) :].lstrip(_ENDS)
+        return data
 
     @property
     def is_holding(self) -> bool:
