@@ -13,9 +13,9 @@ _LOOK_S = 3.0
 class BySms:
     """To one number. `wait_s`: for the answer to each text."""
 
-    def __init__(self, modem: Modem, number: str, wait_s: float, look_s: float = _LOOK_S) -> None:
+    def __init__(self, modem: Modem, number: str, wait_s: float) -> None:
         self._modem, self._number = modem, with_country(number)
-        self._wait_s, self._look_s = wait_s, look_s
+        self._wait_s = wait_s
 
     async def ask(self, step: Step) -> Said:
         """Nothing is raised: the modem's trouble is why there is no answer."""
@@ -31,7 +31,7 @@ class BySms:
             return Said("", str(e), was_sent=False)
         end = time.monotonic() + self._wait_s
         while True:
-            time.sleep(self._look_s)
+            time.sleep(_LOOK_S)
             try:
                 for one in self._modem.unread():
                     if is_from(one.sender, self._number):

@@ -13,6 +13,7 @@ BAUD = 115_200
 MOST_READ = 65_536  # bytes of an answer of the modem
 _LOOK_S = 0.1  # that a read waits
 _MOST_CLEARED = 100  # reads
+_MOST_MESSAGES = 50  # that are looked at in one go
 _QUIET_S = 0.5  # behind OK: a message may consist of an OK itself
 _ANSWER_S = 5.0
 _SEND_S = 60.0  # TS 27.005 leaves it open; networks take up to a minute
@@ -20,7 +21,8 @@ _CTRL_Z, _ESC = b"\x1a", b"\x1b"
 _WORDS = re.compile(r"[ -~]{1,160}")
 _OTHERWISE = set("@$_`{}[]\\^|~")  # what is another code in the GSM alphabet, or none
 _FINAL = re.compile(rb"(?:^|\n)(OK|ERROR|\+CM[ES] ERROR: ?([^\r\n]*))\r?\n")
-_LISTED = re.compile(rb'(?:^|\n)\+CMGL: ?(\d{1,5}),"[^"\r\n]*","([^"\r\n]*)"[^\r\n]*\r?\n')
+_LISTED = re.compile(rb"(?:^|(?<=\n))\+CMGL: ?(\d{1,5}),")
+_HEAD = re.compile(rb'\s*\+CMGR: ?"[^"\r\n]*","([^"\r\n]*)"[^\r\n]*\r?\n')
 _UNASKED = re.compile(
     rb"(?:^|(?<=\n))(?:RING|NO CARRIER|\^[^\r\n]*"
     rb"|\+(?:CMTI|CDSI|C[GE]?REG|CRING|CIEV|CLIP)\b[^\r\n]*)\r?\n"
@@ -142,8 +144,16 @@ class Modem:
             raise ModemError(_failure("AT+CMGS", came))
 
     def unread(self) -> list[Message]:
-        """What came in since it was last asked."""
-        return messages(self._ask('AT+CMGL="REC UNREAD"', 15.0))
+        """What came in since it was last asked. Of the list only the places are taken: a message
+        may look like another one's head.
+        """
+        found = []
+        for place in places(self._ask('AT+CMGL="REC UNREAD"', 15.0))[:_MOST_MESSAGES]:
+            with contextlib.suppress(ModemError):
+                one = message(place, self._ask(f"AT+CMGR={place}"))
+                if one is not None:
+                    found.append(one)
+        return found
 
     def forget(self, place: int) -> None:
         """Give the place of a message free."""
@@ -155,7 +165,7 @@ class Modem:
         self._clear()
         self._write(command.encode() + b"\r")
         came = self._until(lambda held: _FINAL.search(held) is not None, seconds)
-        if "CMGL" in command:
+        if "CMGL" in command or "CMGR" in command:
             came += self._quiet()
         found = list(_FINAL.finditer(came))
         # An OK within a message is followed by the one that ends the list.
@@ -196,15 +206,16 @@ class Modem:
             raise ModemError(f"the modem is gone: {e}") from None
 
 
-def messages(listed: bytes) -> list[Message]:
-    """The messages of a +CMGL, whatever else stands between."""
-    listed = _UNASKED.sub(b"", listed)
-    heads = list(_LISTED.finditer(listed))
-    ends = [head.start() for head in heads[1:]] + [len(listed)]
-    return [
-        Message(int(head[1]), _number(head[2]), _text(listed[head.end() : end]))
-        for head, end in zip(heads, ends, strict=True)
-    ]
+def places(listed: bytes) -> list[int]:
+    """Where messages are kept, by a +CMGL; each once."""
+    return list(dict.fromkeys(int(head[1]) for head in _LISTED.finditer(listed)))
+
+
+def message(place: int, said: bytes) -> Message | None:
+    """The one that a +CMGR shows; None where it shows none."""
+    said = _UNASKED.sub(b"", said)
+    head = _HEAD.match(said)
+    return None if head is None else Message(place, _number(head[1]), _text(said[head.end() :]))
 
 
 def is_from(sender: str, number: str) -> bool:

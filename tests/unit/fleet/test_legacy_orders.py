@@ -162,7 +162,7 @@ def test_sabotage_without_the_claim_both_do(
 def test_a_box_that_says_nothing_and_one_that_hangs_up(database: Database, how: str) -> None:
     async def run() -> tuple[str, str]:
         async with box(database) as (_, end):
-            number = place(database, wait_s=1.0 if how == "silent" else 60)
+            number = place(database, wait_s=2.0 if how == "silent" else 60)
             assert await end.hear()
             await end.say(b"RDY\r\n")
             if how == "closed":
