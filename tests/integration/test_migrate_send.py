@@ -101,7 +101,7 @@ def test_a_server_that_dies_before_the_answer_leaves_it_unknown_and_sends_it_nev
     data: Path,
 ) -> None:
     with serving(data) as (process, port), box(port, 3) as sock:
-        command = send(data, 3, 6)
+        command = send(data, 3, 10)
         assert sock.recv(200) == STEPS[0]
         process.kill()
         process.wait()

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fleet.legacy import words
@@ -47,6 +47,7 @@ def test_what_passes_is_the_text_and_its_line_end_and_nothing_that_acts(text: st
             decode(data)
 
 
+@settings(max_examples=40)
 @given(st.text(max_size=200).filter(lambda text: not re.fullmatch(r"[ -~]{1,160}", text)))
 @example("")
 @example("AT\r\nAT")

@@ -4,11 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from fleet.migration import plugins
+from fleet.migration import answers, plugins
 from fleet.migration.errors import MigrationError
 from fleet.migration.plugins import Answer, Step
 
 OWN = plugins.load()
+
+
+def one(by: str, send: str, expects: str = "") -> str:
+    """A file of one plug-in with one step."""
+    step = f'{{ send = "{send}", expects = "{expects}" }}'
+    return f'[a]\ntitle = "A"\nby = "{by}"\nto = {{ Cat1 = [{step}] }}'
 
 
 def test_a_quectel_is_told_its_apn_and_its_network_and_can_be_told_back() -> None:
@@ -73,9 +79,45 @@ def test_a_data_folder_has_plug_ins_of_its_own(tmp_path: Path) -> None:
             "a:",
         ),
         ("a = 1", "a:"),
+        (
+            one("connection", "{password}"),
+            "{password} is not sent by connection",
+        ),
+        (
+            one("connection", "AT+P={password}").replace("\nto", "\nto = {}\nback"),
+            "{password} is not sent by connection",
+        ),
+        (one("sms", "a", "x" * 201), "200 characters"),
     ],
 )
 def test_plug_ins_that_cannot_be_are_refused(text: str, why: str) -> None:
     with pytest.raises(MigrationError, match=why.replace("{", "[{]")) as refused:
         plugins.read(text, "p.toml")
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("send", ["AT\\r\\nAT", "##0101QN=1", ":0105000000FFFB", ""])
+def test_attack_what_is_no_words_is_not_sent_by_a_connection(send: str) -> None:
+    found = plugins.read(one("connection", send), "p.toml")
+    with pytest.raises(MigrationError, match="is not sent to a box"):
+        plugins.steps(found["a"], "Cat1", {})
+
+
+def test_an_outline_names_what_is_not_told_and_never_tells_the_password() -> None:
+    plugin = plugins.read(one("sms", "{password} {apn} {host}"), "p.toml")["a"]
+    to, back = plugins.outline(plugin, "Cat1", {"apn": "cm", "password": "1234"})
+    assert ([one.send for one in to], back) == (["{password} cm {host}"], [])
+    with pytest.raises(MigrationError, match="needs apn"):
+        plugins.outline(plugin, "Cat1", {"apn": "c m"})
+    assert plugins.masked("1234 and 1234", {"password": "1234"}) == "*** and ***"
+
+
+@pytest.mark.parametrize(
+    ("answer", "good"),
+    [
+        ("\r\nOK\r\n", True), ("AT+X=OK\r\r\nERROR\r\n", False), ("AT+X=OK\r\r\nOK\r\n", True),
+        ("AT+X=O", False), ("", False), ("+CME ERROR: 3 OK", False), ("OK, no ERROR", True),
+    ],
+)  # fmt: skip
+def test_an_echo_is_no_answer_and_an_error_no_ok(answer: str, good: bool) -> None:
+    assert answers.is_good("AT+X=OK", "OK", answer) is good
