@@ -5,6 +5,7 @@ serve` is forked from a process that has its imports behind it.
 
 import asyncio
 import atexit
+import faulthandler
 import functools
 import json
 import multiprocessing
@@ -22,7 +23,7 @@ from typing import Any
 from click.testing import CliRunner
 
 from fleet.cli.main import kapok
-from hil.fleet_process import READY_S, FleetError, FleetProcess, die_with_parent
+from hil.fleet_process import END_S, READY_S, FleetError, FleetProcess, die_with_parent
 
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(["fleet_here_imports"])
@@ -69,6 +70,7 @@ def _serve(data: Path, words: list[str], log: Path, out: Connection) -> None:
     sys.stdout = os.fdopen(1, "w", closefd=False)
     sys.stderr = os.fdopen(2, "w", closefd=False)
     out.close()
+    faulthandler.enable(sys.stderr)
     os.environ["KAPOK_DATA"] = str(data)
     kapok(["serve", *words], prog_name="kapok")
 
@@ -123,7 +125,11 @@ class FleetHere(FleetProcess):
             return 0
         if process.exitcode is None:
             os.kill(process.pid, number)
-        await asyncio.to_thread(process.join)
+        await asyncio.to_thread(process.join, END_S)
+        if process.exitcode is None:
+            os.kill(process.pid, signal.SIGABRT)  # the log has then what its threads did
+            await asyncio.to_thread(process.join, END_S)
+            raise FleetError(f"{self._does_not_end()}: {self.log.read_text(errors='replace')}")
         code = process.exitcode or 0
         process.close()
         return code
