@@ -4,22 +4,19 @@ serve` is forked from a process that has its imports behind it.
 """
 
 import asyncio
-import atexit
 import faulthandler
-import functools
 import json
 import multiprocessing
 import os
-import shutil
 import signal
 import sys
-import tempfile
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
+from cli_rig import initialised
 from click.testing import CliRunner
 
 from fleet.cli.main import kapok
@@ -39,15 +36,6 @@ def _forkserver() -> None:
         del os.environ["PYTHONPATH"]
         if before is not None:
             os.environ["PYTHONPATH"] = before
-
-
-@functools.cache
-def _template() -> Path:
-    """A data folder after `kapok init`, the same for all tests of this process."""
-    folder = Path(tempfile.mkdtemp(prefix="kapok-template-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    _run(folder / "data", "init")
-    return folder / "data"
 
 
 def _run(data: Path, *arguments: str) -> str:
@@ -87,7 +75,7 @@ class FleetHere(FleetProcess):
         """What `kapok ARGUMENTS` prints."""
         async with self._one:
             if arguments == ("init",) and not self.data.exists():
-                shutil.copytree(_template(), self.data)
+                initialised(self.data)
                 return ""
             return await asyncio.to_thread(_run, self.data, *arguments)
 
