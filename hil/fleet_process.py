@@ -12,6 +12,7 @@ from typing import Any
 from fleet.errors import Refusal
 
 READY_S = 60.0  # interpreter start, imports and migrations on a busy machine
+END_S = 60.0  # it stops its parts one after the other
 
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -97,7 +98,15 @@ class FleetProcess:
             return 0
         if process.returncode is None:
             process.send_signal(number)
-        return await process.wait()
+        try:
+            return await asyncio.wait_for(process.wait(), END_S)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+            raise self._does_not_end() from None
+
+    def _does_not_end(self) -> FleetError:
+        return FleetError(f"kapok serve had not ended after {END_S:.0f} s; see {self.log}")
 
 
 async def _first_line(process: asyncio.subprocess.Process) -> bytes:

@@ -19,6 +19,7 @@ from fleet.telemetry import derived
 from fleet.telemetry.operations import QUALITIES, quantity_code
 
 _FILE = Path(__file__).with_name("mapping.toml")
+_PLACES = 20  # more than any stored value has
 _COUNTERS = REGISTERS | set(REGISTER.values())
 _PERIODS = {"2051": "minute", "2061": "hour", "2031": "day"}  # HJ 212's CN
 _FIGURES = {
@@ -127,6 +128,8 @@ def scaled(quantity: int, text: str, factor: Decimal = Decimal(1)) -> int | None
         return None
     try:
         exact = (Decimal(text) * factor).scaleb(known[2])
+        if exact.adjusted() > _PLACES:  # as an integer it could have a million digits
+            return None
         way = ROUND_FLOOR if quantity in _COUNTERS else ROUND_HALF_EVEN
         number = int(exact.to_integral_value(way))
     except (InvalidOperation, ValueError, OverflowError):

@@ -12,8 +12,9 @@ from hil.virtual.sun import elevation
 WATCH_S = 10
 METER = "000000000416"
 TWILIGHT_DEG = -6.0  # civil: the sun's centre, without refraction
-# A command is good for ten minutes: reports are more frequent than that.
-WATCHFUL = {"watch_s": WATCH_S, "sample_s": 300, "report_s": 300, "report_records": 1}
+# A command is good for ten minutes, and a virtual node's clock may be some ahead of its fleet's:
+# reports are more frequent than that.
+WATCHFUL = {"watch_s": WATCH_S, "sample_s": 120, "report_s": 120, "report_records": 1}
 DARK = {**WATCHFUL, "lamp_plan": ["00:00", 0]}
 WELL = {"energy": 12, "voltage": 220, "current": 0.68, "active_power": 150, "power_factor": 0.98}
 BROKEN = {**WELL, "current": 0, "active_power": 0}

@@ -129,13 +129,17 @@ def test_a_transfer_goes_on_where_coverage_was_lost(
     def came() -> int:
         return int(modem.status()["counters"]["down_bytes"])
 
-    offered(node, fleet, pair.then)
-    first = came()
+    fleet.releases.offer(node, pair.then)
     size = fleet.releases.size(node, pair.then)
+    modem.set({"radio.delay_ms": 500})  # else it is over before anybody looks
+    first = came()
+    node.wake()
     node.until(lambda: came() - first > size // 2, UPDATE_S, step_s=0.2)
     modem.event("no-service", for_s=1800)
+    node.hurry(HASTE)
     node.wait(1800)
     assert fleet.releases.state(node, pair.then) not in FINAL
+    modem.set({"radio.delay_ms": 0})
     before = came()
     fleet.releases.wait(node, pair.then, "succeeded", UPDATE_S)
     assert came() - before < size  # what was there was not sent again

@@ -1,6 +1,10 @@
 """`kapok` in this process, on a data folder of the test."""
 
+import atexit
+import functools
 import json
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,20 @@ def run(data: Path, *arguments: object) -> Result:
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result
+
+
+@functools.cache
+def _template() -> Path:
+    """A data folder after `kapok init`, the same for all tests of this process."""
+    folder = Path(tempfile.mkdtemp(prefix="kapok-template-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    out(folder / "data", "init")
+    return folder / "data"
+
+
+def initialised(data: Path) -> Path:
+    """A data folder as `kapok init` leaves it, for tests that are not about that command."""
+    return Path(shutil.copytree(_template(), data))
 
 
 def out(data: Path, *arguments: object) -> str:

@@ -4,25 +4,23 @@ serve` is forked from a process that has its imports behind it.
 """
 
 import asyncio
-import atexit
-import functools
+import faulthandler
 import json
 import multiprocessing
 import os
-import shutil
 import signal
 import sys
-import tempfile
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
+from cli_rig import initialised
 from click.testing import CliRunner
 
 from fleet.cli.main import kapok
-from hil.fleet_process import READY_S, FleetError, FleetProcess, die_with_parent
+from hil.fleet_process import END_S, READY_S, FleetError, FleetProcess, die_with_parent
 
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload(["fleet_here_imports"])
@@ -38,15 +36,6 @@ def _forkserver() -> None:
         del os.environ["PYTHONPATH"]
         if before is not None:
             os.environ["PYTHONPATH"] = before
-
-
-@functools.cache
-def _template() -> Path:
-    """A data folder after `kapok init`, the same for all tests of this process."""
-    folder = Path(tempfile.mkdtemp(prefix="kapok-template-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    _run(folder / "data", "init")
-    return folder / "data"
 
 
 def _run(data: Path, *arguments: str) -> str:
@@ -69,6 +58,7 @@ def _serve(data: Path, words: list[str], log: Path, out: Connection) -> None:
     sys.stdout = os.fdopen(1, "w", closefd=False)
     sys.stderr = os.fdopen(2, "w", closefd=False)
     out.close()
+    faulthandler.enable(sys.stderr)
     os.environ["KAPOK_DATA"] = str(data)
     kapok(["serve", *words], prog_name="kapok")
 
@@ -85,7 +75,7 @@ class FleetHere(FleetProcess):
         """What `kapok ARGUMENTS` prints."""
         async with self._one:
             if arguments == ("init",) and not self.data.exists():
-                shutil.copytree(_template(), self.data)
+                initialised(self.data)
                 return ""
             return await asyncio.to_thread(_run, self.data, *arguments)
 
@@ -123,7 +113,11 @@ class FleetHere(FleetProcess):
             return 0
         if process.exitcode is None:
             os.kill(process.pid, number)
-        await asyncio.to_thread(process.join)
+        await asyncio.to_thread(process.join, END_S)
+        if process.exitcode is None:
+            os.kill(process.pid, signal.SIGABRT)  # the log has then what its threads did
+            await asyncio.to_thread(process.join, END_S)
+            raise FleetError(f"{self._does_not_end()}: {self.log.read_text(errors='replace')}")
         code = process.exitcode or 0
         process.close()
         return code

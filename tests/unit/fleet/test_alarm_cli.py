@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from cli_rig import AREA, add_node, out, out_json, refusal, run
+from cli_rig import AREA, add_node, initialised, out, out_json, refusal, run
 from fastapi.testclient import TestClient
 from hook_server import hook_server
 
@@ -29,7 +29,7 @@ GROUPS = {
 def data(tmp_path: Path) -> Path:
     """A data folder with a node, and a door that is open there."""
     folder = tmp_path / "data"
-    out(folder, "init")
+    initialised(folder)
     out(folder, "area", "add", AREA, "Tianhe")
     add_node(folder, NODE)
     with closing(Database(load(folder).database_url)) as database, database.begin() as session:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_rig import add_node, out, out_json, refusal, run
+from cli_rig import add_node, initialised, out, out_json, refusal, run
 from fastapi.testclient import TestClient
 
 from fleet.alarms.operations import raise_alarm
@@ -24,7 +24,7 @@ NODE = "1gntj14d2p"
 def data(tmp_path: Path) -> Path:
     """A data folder with an open alarm."""
     folder = tmp_path / "data"
-    out(folder, "init")
+    initialised(folder)
     with closing(Database(load(folder).database_url)) as database, database.begin() as session:
         detail: dict[str, str | int] = {"node": NODE, "evidence": "epochs", "one": 1, "other": 2}
         raise_alarm(session, "clone", NODE, detail)

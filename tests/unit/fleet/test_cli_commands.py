@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_rig import AREA, add_node, out, out_json, run
+from cli_rig import AREA, add_node, initialised, out, out_json, run
 from cryptography import x509
 from ingest_rig import NODE, NOW, OTHER, message, report_of
 
@@ -22,7 +22,7 @@ from fleet.wire import report
 def data(tmp_path: Path) -> Path:
     """A data folder with an area."""
     folder = tmp_path / "data"
-    out(folder, "init")
+    initialised(folder)
     out(folder, "area", "add", AREA, "Tianhe")
     return folder
 

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from cli_rig import AREA, add_node, out, out_json, refusal, run
+from cli_rig import AREA, add_node, initialised, out, out_json, refusal, run
 from ingest_rig import NODE, OTHER
 
 from fleet.cli import main
@@ -17,7 +17,7 @@ from fleet.identity.client import make_key_and_csr
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     folder = tmp_path / "data"
-    out(folder, "init")
+    initialised(folder)
     out(folder, "area", "add", AREA, "Tianhe")
     return folder
 

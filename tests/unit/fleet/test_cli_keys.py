@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_rig import AREA, add_node, out, out_json, refusal, run
+from cli_rig import AREA, add_node, initialised, out, out_json, refusal, run
 from ingest_rig import NODE, OTHER
 
 from fleet.control import operations as control
@@ -26,7 +26,7 @@ COMMANDS = ["add", "list", "show", "revoke", "rotate", "distrust", "configure", 
 def data(tmp_path: Path) -> Path:
     """A data folder with an area."""
     folder = tmp_path / "data"
-    out(folder, "init")
+    initialised(folder)
     out(folder, "area", "add", AREA, "Tianhe")
     return folder
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import zxingcpp
-from cli_rig import AREA, out, out_json, refusal, run
+from cli_rig import AREA, initialised, out, out_json, refusal, run
 from PIL import Image
 
 from fleet.identity.client import make_key_and_csr
@@ -25,7 +25,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KAPOK_PERSON", "Chen")
     folder = tmp_path / "data"
-    out(folder, "init")
+    initialised(folder)
     out(folder, "area", "add", AREA, "Tianhe")
     for node_id in (ONE, TWO):
         add(folder, node_id)

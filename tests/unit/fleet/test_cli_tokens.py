@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from cli_rig import AREA, out, out_json, refusal
+from cli_rig import AREA, initialised, out, out_json, refusal
 
 ADD = ["token", "add", "--person", "Li Wei", "--area", AREA, "--node", "gas-meter"]
 
@@ -14,7 +14,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("KAPOK_BENCH", str(tmp_path / "bench"))
     folder = tmp_path / "data"
-    out(folder, "init")
+    initialised(folder)
     out(folder, "area", "add", AREA, "Tianhe")
     return folder
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from cli_rig import AREA, out, out_json, refusal, run
+from cli_rig import AREA, initialised, out, out_json, refusal, run
 
 from fleet.flashing.vouchers import USED, VoucherFile
 from fleet.wire import nodeid
@@ -14,7 +14,7 @@ MACS = [(0x30AEA4770000 + n).to_bytes(6, "big") for n in range(3)]
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     folder = tmp_path / "data"
-    out(folder, "init")
+    initialised(folder)
     out(folder, "area", "add", AREA, "Tianhe")
     return folder
 

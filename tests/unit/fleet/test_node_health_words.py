@@ -7,7 +7,7 @@ from typing import Any
 
 import fleet_rig
 import pytest
-from cli_rig import AREA, add_node, out, out_json, refusal
+from cli_rig import AREA, add_node, initialised, out, out_json, refusal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ingest_rig import NODE, NOW, OTHER, message
@@ -25,7 +25,7 @@ CRASH = [(910, 0xDEADBEEF), (911, MODULE), (912, 60), (913, 54_321), (914, 4)]
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     folder = tmp_path / "data"
-    out(folder, "init")
+    initialised(folder)
     out(folder, "area", "add", AREA, "Tianhe")
     for node in (NODE, OTHER):
         add_node(folder, node)
