@@ -9,22 +9,17 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import structlog
-from sqlalchemy import select
-from sqlalchemy.orm import Session as DbSession
 
 from fleet.db.base import Database
 from fleet.errors import Refusal
-from fleet.legacy import asking, sources, telling
+from fleet.legacy import asking, meters, telling
 from fleet.legacy.asking import Ask, Line
 from fleet.legacy.commits import Item
 from fleet.legacy.intake import Arrival, Source, Stored, Value
 from fleet.legacy.protocols import dtu
 from fleet.legacy.protocols.frame import Garbage
 from fleet.legacy.sessions import Session
-from fleet.migration.inventory_tables import LegacyTerminal
 from fleet.registry.operations import now_us
-from fleet.registry.sub_tables import SubDevice
-from fleet.registry.tables import Asset
 
 MOST_HELD = 1_024  # bytes of a line that wait to become an answer
 AGAIN_S = 300.0  # after which an unknown box is looked for again, at its heartbeat
@@ -36,7 +31,6 @@ PROFILES = {
     "heat-meter": "cjt188-heat", "electricity-meter": "dlt645", "power-meter": "sdm120",
     "environment-station": "air", "environment": "air",
 }  # fmt: skip
-_PROTOCOLS = ("modbus", "dlt645", "cjt188")
 
 log = structlog.get_logger("legacy")
 
@@ -75,12 +69,12 @@ class Polls:
     def plan(self, source: Source, kinds: Mapping[str, str]) -> list[Meter]:
         """The meters of a box, by the registry as it is now."""
         with self.database.read() as session:
-            found = list(_meters(session, source))
+            found = meters.of(session, source)
         made = []
         for kind, protocol, address, behind in found:
             try:
                 line = asking.line_of(kinds[kind])
-                if protocol in _PROTOCOLS and _PROTOCOLS[line.protocol] != protocol:
+                if protocol in meters.PROTOCOLS and meters.PROTOCOLS[line.protocol] != protocol:
                     raise LookupError
                 list(asking.questions(line, address, 0))
             except (LookupError, ValueError, Refusal):
@@ -280,31 +274,3 @@ class Dtu:
                 self._due = None
                 self._held.clear()
         return None
-
-
-def _meters(session: DbSession, source: Source) -> list[tuple[str, str, str, str]]:
-    """(kind of its asset, protocol or empty, address on the line, the same where it is behind)."""
-    found = sources.find(session, [source]).get((source.kind, source.address))
-    place = found.standing.placed(now_us()) if found is not None and found.is_active else None
-    if found is None or place is None:
-        return []
-    rows = session.execute(
-        select(Asset.kind, SubDevice.address)
-        .join(SubDevice, SubDevice.asset_id == Asset.id)
-        .where(
-            SubDevice.gateway_id == place.asset_id, SubDevice.open_for.is_not(None),
-            SubDevice.address != "",
-        )
-        .order_by(SubDevice.number)
-    )  # fmt: skip
-    told = [(kind, "", address, address) for kind, address in rows]
-    own = session.get(LegacyTerminal, found.terminal_id)
-    asset = session.get(Asset, place.asset_id)
-    if own is not None and asset is not None and own.address:
-        protocol = "".join(sign for sign in own.protocol if sign.isalnum())
-        protocol = {"cjt188": "cjt188", "dlt645": "dlt645", "modbusrtu": "modbus"}.get(
-            protocol.removesuffix("2004").removesuffix("2007").removesuffix("2018"), protocol
-        )
-        if protocol in _PROTOCOLS:
-            told.append((asset.kind, protocol, own.address, ""))
-    return told
