@@ -9,6 +9,8 @@ DRIVERS := PYTHONPATH=firmware:tests/cpython
 PACKAGES := mosquitto libcoap3-bin softhsm2 postgresql
 # What compiles detools at its installation.
 COMPILER := build-essential python3-dev
+# A test that hangs is named, with what each of its threads did, and the others go on.
+HANGS := -o faulthandler_timeout=600 -o faulthandler_exit_on_timeout=true
 STUBS := micropython-esp32-stubs==1.29.0.post1 micropython-stdlib-stubs==1.29.0.post2
 
 .PHONY: demo test hil lint types bench bench-thread bench-heap bench-modems bench-scenarios bench-bytes \
@@ -54,12 +56,12 @@ demo: .venv/.demo
 test: export PYTHONDONTWRITEBYTECODE :=
 test: export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/pycache
 test: system .venv/.dev typings/.done
-	@$(PY) -m pytest -n 3 --dist worksteal $(ARGS)
+	@$(PY) -m pytest -n 3 --dist worksteal $(HANGS) $(ARGS)
 
 # The suite on the virtual rig; console, AT and MQTT logs and currents of each test in build/hil.
 # It warns where it took over 480 s; ARGS="--within 480" makes that a failure.
 hil: system .venv/.dev
-	@$(PY) -m pytest hil -n 3 --dist loadgroup --rig hil/rigs/virtual.yaml \
+	@$(PY) -m pytest hil -n 3 --dist loadgroup $(HANGS) --rig hil/rigs/virtual.yaml \
 	  --html build/hil/report.html --junit-xml build/hil/junit.xml $(ARGS)
 
 lint: .venv/.dev
