@@ -1,5 +1,6 @@
 """Fixtures that more than one folder of tests uses."""
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         min(shares, key=len).extend(modules[path])
     if workers > 1:
         items[:] = [item for share in shares for item in share]
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """What failed is named at once: a run that somebody ends says nothing more at its end."""
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        print(f"\nfailed: {report.nodeid} ({report.when})", file=sys.__stderr__)
 
 
 @pytest.fixture(scope="session")
