@@ -9,6 +9,7 @@ import fleet_rig
 import pytest
 import pytest_asyncio
 from aiocoap import CHANGED, POST, Message
+from aiocoap.error import UnparsableMessage
 from coap_rig import Link, Node, Rig
 from sqlalchemy import event
 
@@ -90,13 +91,20 @@ async def test_attack_flood_of_forged_tags_for_a_node_from_one_network(rig: Coun
     await reports(link, node, range(3, 6))
 
 
+def has_oscore(raw: bytes) -> bool:
+    """As some of any bytes may: a kid is looked up."""
+    try:
+        return Message.decode(raw).opt.oscore is not None
+    except UnparsableMessage:
+        return False
+
+
 async def test_attack_flood_without_oscore(rig: Counted) -> None:
+    garbage = [b"\x40\x02" + bytes([n & 255, n >> 8]) * 9 for n in range(FLOOD)]
     rig.watch()
     plain = [coap_rig.encoded(Message(code=POST, payload=b"%d" % n)) for n in range(FLOOD)]
     await rig.flood(plain, addresses(10))
-    await rig.flood(
-        [b"\x40\x02" + bytes([n & 255, n >> 8]) * 9 for n in range(FLOOD)], addresses(9)
-    )
+    await rig.flood([raw for raw in garbage if not has_oscore(raw)], addresses(9))
     assert rig.queries == 0
     assert len(rig.server.exchanges.recent) == 0
 

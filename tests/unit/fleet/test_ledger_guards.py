@@ -407,8 +407,8 @@ def test_the_migration_has_the_same_triggers(town: Town, tmp_path: Path) -> None
     migrate.upgrade(load(folder))
     asked = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' ORDER BY name"
     assert rig.query(folder / "kapok.db", asked) == rig.query(town.path, asked)
-    names = sorted([*guards.names(), *metering_guards.names()])
-    assert names == [name for name, _ in rig.query(town.path, asked)]
+    there = {name for name, _ in rig.query(town.path, asked)}
+    assert {*guards.names(), *metering_guards.names()} <= there
 
 
 def test_two_items_never_hold_one_terminal(town: Town) -> None:
