@@ -279,23 +279,24 @@ async def test_the_node_sleeps_through_pulses(meter: Make) -> None:
 async def test_a_chip_without_ulp_counts_by_its_gpio_wakes(meter: Make) -> None:
     pins = {**load_board("esp32c3-bc95").pins, "pulse": 4}
     del pins["wake"]
+    # Longer than a boot: where a button too may have woken it, an open contact is no pulse. Some
+    # fall into contacts that fail, and are repeated at random moments.
     pulses: list[tuple[int, Change]] = [
-        (START + 1800 * SECOND + n * 97 * SECOND, Pulse(4, 1_500_000)) for n in range(60)
+        (START + 1800 * SECOND + n * 97 * SECOND, Pulse(4, 5_000_000)) for n in range(60)
     ]
-    closed: list[tuple[int, Change]] = [
-        (START + 4 * HOUR, Level(4, 1)), (START + 6 * HOUR + 1800 * SECOND, Level(4, 0)),
-    ]  # fmt: skip
-    m = meter([*pulses, *closed], board="esp32c3-bc95", pins=pins)
-    at = START + 5 * HOUR + 60 * SECOND
-    await m.until(at)
-    while m.of(GAS)[-1][2] != 61 * LITRES and at < START + 6 * HOUR + 1200 * SECOND:
-        at += 300 * SECOND  # a contact that failed, on a machine under load, is made again
-        await m.until(at)
+    opened = START + 6 * HOUR + 1800 * SECOND
+    closed: list[tuple[int, Change]] = [(START + 4 * HOUR, Level(4, 1)), (opened, Level(4, 0))]
+    later: list[tuple[int, Change]] = [
+        (opened + (60 + n * 97) * SECOND, Pulse(4, 5_000_000)) for n in range(8)
+    ]
+    m = meter([*pulses, *closed, *later], board="esp32c3-bc95", pins=pins)
+    await m.until(START + 5 * HOUR + 60 * SECOND)
     wakes = m.board.life.wakes
     assert m.of(GAS)[-1][2] == 61 * LITRES
+    await m.until(opened - 60 * SECOND)
+    assert m.board.life.wakes - wakes <= 1 + 3  # the hour, and repeats
     await m.until(START + 8 * HOUR + 60 * SECOND)
-    assert (m.of(GAS)[-1][2], m.of(GAP)) == (61 * LITRES, [])
-    assert m.board.life.wakes - wakes <= 3 + 1 + 3  # the hours, the opening, and repeats
+    assert (m.of(GAS)[-1][2], m.of(GAP)) == (69 * LITRES, [])
 
 
 async def test_an_esp32_counts_on_its_own_pads(meter: Make) -> None:

@@ -7,8 +7,6 @@ import time
 import machine
 from micropython import const
 
-from node.sense import gpiowake
-
 _BOUNCE_MS = const(20)
 
 
@@ -21,6 +19,8 @@ class PulseInput:
         self._state = state
         self._moved = time.ticks_ms()
         self._pin.irq(self._edge, machine.Pin.IRQ_RISING | machine.Pin.IRQ_FALLING)
+        from node.sense import gpiowake
+
         kept = state.get("cnt")
         # The edge that woke the chip came before this, and its contact may be open again. Where a
         # button can have woken it too nobody can tell: then a contact that is open is no pulse.
@@ -55,6 +55,9 @@ class PulseInput:
         """The pin whose going high ends deep sleep; none while a closed contact must open."""
         self._look()
         if self._state.get("cnt")[2]:
+            # As it is now: a contact puts it away, and what arms the others loads it anew.
+            from node.sense import gpiowake
+
             gpiowake.open(self._pin)
             return []
         return [self._pin]

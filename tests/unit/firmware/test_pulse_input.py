@@ -1,11 +1,12 @@
 """Pulses of one contact on a chip without ULP: any sequence of contacts, sleeps and bounces."""
 
+import importlib
 import sys
 import types
 from typing import Any
 
 import pytest
-from firmware_modules import fresh
+from firmware_modules import forget, fresh
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -75,7 +76,8 @@ class Meter:
         clock = types.SimpleNamespace(ticks_ms=lambda: self.chip.ms, ticks_diff=lambda a, b: a - b)
         wake = types.SimpleNamespace(GPIO_WAKE=GPIO_WAKE, open=self.opened.append)
         monkeypatch.setattr(self.module, "time", clock)
-        monkeypatch.setattr(self.module, "gpiowake", wake)
+        monkeypatch.setitem(sys.modules, "node.sense.gpiowake", wake)
+        monkeypatch.setattr(sys.modules["node.sense"], "gpiowake", wake, raising=False)
         self.config = {"pins": {"pulse": 4, **pins}}
         self.state = State()
         self.boot()
@@ -192,6 +194,24 @@ def test_with_a_button_an_open_contact_is_no_pulse(monkeypatch: pytest.MonkeyPat
     meter.chip.closed = 1
     meter.boot(GPIO_WAKE)
     assert meter.counter.read() == [1, 0, 0]
+
+
+def test_a_closed_contact_is_waited_for_to_open_behind_a_contact_with_the_fleet_too(
+    meter: Meter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a contact puts `node.sense` away: the app arms the button with what it loads anew."""
+    armed: list[Any] = []
+    chip: Any = types.ModuleType("esp32")
+    chip.wake_on_gpio = lambda pins, level: armed.append((pins, level))
+    chip.WAKEUP_ALL_LOW, chip.WAKEUP_ANY_HIGH = "low", "high"
+    monkeypatch.setitem(sys.modules, "esp32", chip)
+    meter.chip.ms = 1000
+    meter.chip.to(1)
+    forget("sense")
+    meter.chip.handlers = []
+    assert meter.counter.arm(0) == []
+    importlib.import_module("node.sense.gpiowake").add("the button")
+    assert [level for _, level in armed] == ["low"]
 
 
 def test_a_contact_that_stays_closed_is_waited_for_to_open(meter: Meter) -> None:
