@@ -321,6 +321,8 @@ class Stimulus(abc.ABC):
 class Current(abc.ABC):
     """What the node draws from its supply, board and modem together."""
 
+    begun_us: int = 0  # of the meter's time: before, nobody looked
+
     @abc.abstractmethod
     def mark(self) -> int:
         """Here, in microseconds of the meter's time."""

@@ -24,7 +24,7 @@ class Kind(enum.Enum):
     IN = "stimulus board, input, through 1 kΩ"
     BUS = "stimulus board, through a MAX3485 at each end, A to A and B to B"
     TWIN_RX = "USB-UART adapter, RXD"
-    TWIN_TX = "USB-UART adapter, TXD"
+    TWIN_TX = "USB-UART adapter, TXD, through 4.7 kΩ"
     MODEM = "the modem; open where the twin stands for it"
     SENSOR = "an ultrasonic sensor of type A02YYUW; open without one"
     OWN = "stays on the board"
@@ -110,6 +110,8 @@ def channels(board: Board) -> dict[str, dict[str, object]]:
         found["pulse"]["second"] = at["pulse2"].stimulus
     if "relay" in at:
         found["supply"]["mv"] = _MAINS_MV
+    if "valve_opened" in at:  # it begins open, as the virtual rig's: between its stops it would be shut
+        found["valve_opened"]["idle"] = 1
     if "door" in at:  # a post's contacts are closed to ground while all is well (hw/README.md)
         for pin in ("door", "water"):
             found[pin] |= {"drain": True, "idle": 0}

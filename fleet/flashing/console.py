@@ -13,8 +13,25 @@ LOOK = 0.1  # seconds that a read waits
 RETURN = 5.0  # seconds in which a port that vanished at a reset is back
 
 
+def opened(device: str, timeout: float) -> Any:
+    """A serial port of pyserial's for this program alone, whose opening resets no board.
+
+    OSError, termios.error.
+    """
+    import serial as pyserial
+
+    serial: Any = pyserial  # untyped
+    line = serial.Serial()
+    line.port, line.baudrate, line.timeout, line.exclusive = device, BAUD, timeout, True
+    # Linux raises DTR and RTS together, which leaves EN and the strap alone. Lowered by pyserial,
+    # DTR before RTS, they pull EN meanwhile.
+    line.dtr = line.rts = True
+    line.open()
+    return line
+
+
 class Console:
-    """The port opened by pyserial with its control lines at rest; a context manager."""
+    """The port opened by pyserial, which resets no board; a context manager."""
 
     def __init__(self, port: Port) -> None:
         self._port = port
@@ -29,15 +46,8 @@ class Console:
             self.line.close()
 
     def _open(self) -> None:
-        import serial as pyserial
-
-        serial: Any = pyserial  # untyped
-        line = serial.Serial()
-        line.port = self._port.path
-        line.baudrate, line.timeout, line.exclusive = BAUD, LOOK, True
-        line.dtr = line.rts = False
         try:
-            line.open()
+            line = opened(self._port.path, LOOK)
         except (OSError, termios.error) as e:  # pyserial wraps some of them only
             raise PortBusy(f"{self._port.name}: cannot open the console: {e}") from None
         self.line = line

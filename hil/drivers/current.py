@@ -71,7 +71,7 @@ class CurrentDriver(Driver, Current):
         """Fetch from now on."""
         self._steps.clear()
         self._newest_ms = None  # the board may have been wired anew, and counts from 0
-        self._whole_us = time.time_ns() // 1000
+        self.begun_us = self._whole_us = time.time_ns() // 1000
         self._ended.clear()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

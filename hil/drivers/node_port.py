@@ -129,7 +129,10 @@ class NodePortDriver(Driver, BoardLine, Clock):
             return time.monotonic() - self.heard_s > QUIET_S
         if time.monotonic() - self.heard_s < METERED_S:
             return False
-        drawn = [ua for _, ua in meter.samples(meter.mark() - round(METERED_S * 1e6))]
+        since_us = meter.mark() - round(METERED_S * 1e6)
+        if since_us < meter.begun_us:  # nobody has looked for so long
+            return False
+        drawn = [ua for _, ua in meter.samples(since_us)]
         return bool(drawn) and max(drawn) < SLEEP_UA
 
     def told(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import termios
 import threading
 import time
 from typing import Any
@@ -11,13 +12,13 @@ from labgrid.driver import Driver
 from labgrid.factory import target_factory
 from labgrid.step import step
 
+from fleet.flashing.console import LOOK, opened
 from hil import subdevices
 from hil.drivers.bench import BenchDriver
 from hil.faults import RigFault
 from hil.protocols import Stimulus
 from hil.resources.stimulus import StimulusBoard
 
-BAUD = 115_200
 ANSWER_S = 10.0
 START_S = 10.0
 PROBE_S = 2.0
@@ -61,17 +62,9 @@ class StimulusDriver(Driver, Stimulus):
 
     def on_activate(self) -> None:
         """Open the port, start the program where it does not run, and wire it; RigFault."""
-        import serial as pyserial
-
-        serial: Any = pyserial  # untyped
-        port = self.board.port
         try:
-            self._line = serial.Serial()
-            self._line.port, self._line.baudrate, self._line.timeout = port, BAUD, 0.1
-            self._line.exclusive = True
-            self._line.dtr = self._line.rts = False
-            self._line.open()
-        except OSError as e:
+            self._line = opened(self.board.port, LOOK)
+        except (OSError, termios.error) as e:
             self._line = None
             raise RigFault(f"{self.target.name}: stimulus board: {e}") from None
         try:

@@ -105,6 +105,8 @@ def test_whether_a_node_sleeps_is_told_by_what_it_draws(
     assert not driver.asleep()
     now[0] += 3
     assert driver.asleep()
+    meter.begun_us = meter.mark() - 1  # it was wired anew just now: nobody knows yet
+    assert not driver.asleep()
 
 
 def test_a_stimulus_board_that_the_file_names_later_presses_buttons() -> None:

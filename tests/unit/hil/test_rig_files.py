@@ -149,7 +149,7 @@ def test_each_pin_of_each_board_has_a_far_end_of_its_own(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", boards())
-async def test_a_bench_begins_with_the_voltages_of_the_virtual_rig(
+async def test_a_bench_rests_as_the_virtual_rig_does(
     name: str, tmp_path: Path
 ) -> None:
     board = load_board(name)
@@ -161,6 +161,8 @@ async def test_a_bench_begins_with_the_voltages_of_the_virtual_rig(
         if "pwm" in wire:
             begins = virtual.pins.microvolts.get(board.node_pins[pin], 0) // 1000
             assert wire.get("mv", 0) == begins, pin
+        if "pin" in wire:
+            assert wire.get("idle", 0) == virtual.pins.level(board.node_pins[pin]), pin
 
 
 def test_a_pin_that_nobody_knows_is_refused() -> None:
