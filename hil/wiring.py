@@ -110,7 +110,7 @@ def channels(board: Board) -> dict[str, dict[str, object]]:
         found["pulse"]["second"] = at["pulse2"].stimulus
     if "relay" in at:
         found["supply"]["mv"] = _MAINS_MV
-    if "valve_opened" in at:  # it begins open, as the virtual rig's: between its stops it would be shut
+    if "valve_opened" in at:  # it begins open, as the virtual rig's
         found["valve_opened"]["idle"] = 1
     if "door" in at:  # a post's contacts are closed to ground while all is well (hw/README.md)
         for pin in ("door", "water"):

@@ -149,9 +149,7 @@ def test_each_pin_of_each_board_has_a_far_end_of_its_own(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", boards())
-async def test_a_bench_rests_as_the_virtual_rig_does(
-    name: str, tmp_path: Path
-) -> None:
+async def test_a_bench_rests_as_the_virtual_rig_does(name: str, tmp_path: Path) -> None:
     board = load_board(name)
     virtual = VirtualBoard(tmp_path, bytes(6), chip=board.chip)
     Fittings(virtual, board.node_pins)
