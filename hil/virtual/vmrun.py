@@ -85,6 +85,7 @@ class VmRun:
         self._alive = 0  # requests other than reading the clock
         self._seen = (0, 0, 0.0, 0.0)  # _alive, requests, loop time, CPU time when they changed
         self._waiting = False
+        self._hangs = False  # in a loop that asks for nothing, and no watchdog will end it
         self.programs = 0
         self.erases = 0
         self.base_heap = 0  # bytes that the shims take of the VM's heap; none on a chip
@@ -120,6 +121,9 @@ class VmRun:
         self._on_end(self._end or End("exit", returncode))
 
     def _request(self, op: int, time_us: int, payload: bytes) -> None:
+        if self._hangs:  # it did not, after all
+            self._hangs = False
+            self._idler.cancel()
         self._clock.advance(time_us)
         self._clock.fire_due()
         if op != _ops.NOW:
@@ -275,11 +279,13 @@ class VmRun:
         return items + self._peripherals.net.take()
 
     def _look(self) -> None:
-        """Whether the VM hangs in a loop; then time jumps to the watchdog's deadline."""
+        """Whether the VM hangs in a loop; then time jumps to the watchdog's deadline, or passes
+        with nobody to end it.
+        """
         self._watch = self._loop.call_later(_LOOK_S, self._look)
         alive, requests, since, cpu = self._seen
         now, used = self._loop.time(), self.process.cpu_seconds()
-        if self._waiting or alive != self._alive:
+        if self._waiting or self._hangs or alive != self._alive:
             self._seen = (self._alive, self.channel.requests, now, used)
             return
         silent = requests == self.channel.requests
@@ -288,7 +294,13 @@ class VmRun:
             return
         limit = _SILENT_S if silent else _SPINNING_S
         deadline = self._peripherals.watchdog.deadline_us
-        if deadline is None or now - since < limit or used - cpu < _SILENT_CPU_S:
+        if now - since < limit or used - cpu < _SILENT_CPU_S:
+            return
+        if deadline is None:
+            if silent:
+                self._hangs = True
+                self._idler.wait(Wait(None, lambda: False, lambda: None, real=True))
+                self._idler.on_wait(False)  # it computes meanwhile
             return
         self._clock.advance(deadline)
         self._clock.fire_due()

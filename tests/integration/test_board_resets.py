@@ -133,6 +133,39 @@ async def test_the_watchdog_bites_at_its_deadline(tmp_path: Path, hang: str) -> 
         assert 30 * SECOND <= r.board.now_us - START < 32 * SECOND
 
 
+async def test_time_passes_for_a_loop_that_no_watchdog_ends(tmp_path: Path) -> None:
+    boot = """
+        print("loops")
+        while True:
+            pass
+    """
+    async with rig(tmp_path, boot) as r:
+        await r.line("loops")
+        began = r.board.now_us
+        await r.board.run_for(3600 * SECOND)
+        assert r.board.now_us - began >= 3600 * SECOND
+        assert r.board.resets == {"power-on": 1}
+
+
+async def test_a_loop_that_ends_after_all_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for limit in ("_SILENT_S", "_SILENT_CPU_S", "_LOOK_S"):
+        monkeypatch.setattr(vmrun, limit, 0.02)
+    boot = """
+        import time
+        print("loops")
+        for _ in range(5_000_000):
+            pass
+        time.sleep_ms(1)
+        print("over")
+    """
+    async with rig(tmp_path, boot) as r:
+        await r.line("loops")
+        await r.line("over")
+        assert r.board.resets == {"power-on": 1}
+
+
 async def test_the_watchdog_bites_a_loop_that_reads_the_clock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
