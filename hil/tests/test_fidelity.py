@@ -9,8 +9,8 @@ from hil.fidelity import facts
 from hil.node import Node
 
 _WORD = 1 << 31  # a chip's integers are smaller
-# Of the scripts those that need no pin which somebody else drives; the rest is asked of a bare board
-# by hand (docs/hil-fidelity.md). The last erases a block of the node's file system.
+# Those that need no pin which somebody else drives; the rest is asked of a bare board by hand
+# (docs/hil-fidelity.md). The last erases a block of the node's file system.
 _SCRIPTS = ("clock", "nvs", "pwm", "tls", "rtc", "partition")
 
 
