@@ -53,8 +53,10 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
         except Refusal as e:
             raise click.ClickException(str(e)) from None
         except SQLAlchemyError as e:
-            reason = str(getattr(e, "orig", None) or e).splitlines()[0]
-            raise click.ClickException(f"the database in {data_folder()}: {reason}") from None
+            from fleet.db.base import reason_of
+
+            where = data_folder()
+            raise click.ClickException(f"the database in {where}: {reason_of(e)}") from None
         except BrokenPipeError:
             raise
         except UnicodeEncodeError:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import URL, MetaData, create_engine
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
 from fleet.db import sqlite
@@ -30,6 +30,18 @@ def is_trouble(error: Exception) -> bool:
     """
     own = isinstance(error, DBAPIError) and not isinstance(error, IntegrityError | DataError)
     return own or isinstance(error, sqlite.DatabaseGone | OSError | MemoryError)
+
+
+def reason_of(error: SQLAlchemyError) -> str:
+    """What the database said, in one line.
+
+    SQLite with a full disk ends the transaction, and with it the savepoint that is gone back to
+    then: what was said first is the reason.
+    """
+    said = error
+    while isinstance(said.__context__, SQLAlchemyError) and "no such savepoint" in str(said):
+        said = said.__context__
+    return str(getattr(said, "orig", None) or said).splitlines()[0]
 
 
 class Database:

@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 from cli_rig import AREA, add_node, initialised, out, out_json, refusal, run
 from ingest_rig import NODE, OTHER
+from sqlalchemy import text as sql
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from fleet.cli import main
+from fleet.db.base import Database, reason_of
 from fleet.identity.client import make_key_and_csr
 
 
@@ -272,3 +276,20 @@ def test_every_refusal_that_a_person_may_meet_has_the_one_base() -> None:
             own = isinstance(found, type) and found.__module__ == module.name
             if own and issubclass(found, Exception) and not name.startswith("_"):
                 assert issubclass(found, Refusal) or name == "DatabaseGone", (module.name, name)
+
+
+def test_a_full_disk_is_named_though_the_savepoint_went_with_it(tmp_path: Path) -> None:
+    def fill(session: Session) -> None:
+        session.execute(sql("PRAGMA max_page_count=50"))
+        with session.begin_nested():
+            for _ in range(100):
+                session.execute(sql("INSERT INTO t VALUES (zeroblob(4000))"))
+
+    with closing(Database(f"sqlite:///{tmp_path}/a.db")) as database:
+        with database.begin() as session:
+            session.execute(sql("CREATE TABLE t (a BLOB)"))
+        with database.begin() as session:
+            with pytest.raises(SQLAlchemyError, match="no such savepoint") as told:
+                fill(session)
+            session.rollback()
+    assert reason_of(told.value) == "database or disk is full"
