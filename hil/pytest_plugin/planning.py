@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hil.inventory import Rig, RigFileError, load
+from hil.inventory import Rig, RigFileError, load, unknown_features
 from hil.pytest_plugin import requirements
 from hil.pytest_plugin.assignment import Ask, assign, lacking
 from hil.pytest_plugin.wanted import Wanted, wanted
@@ -82,7 +82,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     planned = [(item, wanted(item)) for item in items]
     placed: list[tuple[pytest.Item, Ask]] = []
     for item, wish in planned:
-        if refused := requirements.refusal(wish.requirements, config.stash[REQUIREMENTS]):
+        if refused := (
+            requirements.refusal(wish.requirements, config.stash[REQUIREMENTS])
+            or unknown_features(wish.needs)
+        ):
             item.stash[_REFUSED] = refused
             continue
         ask = Ask(item.nodeid.split("::")[0], wish.node, wish.needs)
@@ -135,6 +138,6 @@ def _sort(rig: Rig, items: list[pytest.Item], wishes: dict[pytest.Item, Wanted])
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """A test that proves nothing known fails, whatever it does."""
+    """A test that proves or needs nothing known fails, whatever it does."""
     if refused := item.stash.get(_REFUSED, None):
         pytest.fail(refused, pytrace=False)
