@@ -13,6 +13,7 @@ from hil.pytest_plugin.wanted import Wanted, wanted
 
 RIG = pytest.StashKey[Rig]()
 REQUIREMENTS = pytest.StashKey[Mapping[str, str]]()
+MEASURED = pytest.StashKey[frozenset[str]]()
 _PLACE = pytest.StashKey[str]()
 _REFUSED = pytest.StashKey[str]()
 # A test that asks for none of them runs without a place.
@@ -45,9 +46,9 @@ def pytest_configure(config: pytest.Config) -> None:
     path = config.getoption("--requirements")
     try:
         config.stash[RIG] = load(Path(config.getoption("--rig"))).only(config.getoption("--place"))
-        config.stash[REQUIREMENTS] = requirements.load(
-            Path(path) if path else requirements.DEFAULT
-        )
+        file = Path(path) if path else requirements.DEFAULT
+        config.stash[REQUIREMENTS] = requirements.load(file)
+        config.stash[MEASURED] = requirements.measured(file)
     except RigFileError as e:
         raise pytest.UsageError(str(e)) from None
 

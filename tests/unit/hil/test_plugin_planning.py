@@ -225,7 +225,10 @@ def test_every_requirement_has_a_test_and_every_test_a_requirement() -> None:
     assert named == set(requirements.load())
 
 
-@pytest.mark.parametrize("text", ["REG-1 = 'a'", "K-REG-01 = 3", "K-REG-01 = ' '", "K-REG-01 ="])
+@pytest.mark.parametrize("text", [
+    "REG-1 = 'a'", "K-REG-01 = 3", "K-REG-01 = ' '", "K-REG-01 =", "measured = 3",
+    "[measured]\nids = ['K-REG-01']", "K-REG-01 = 'a'\n[measured]\nids = 1",
+])  # fmt: skip
 def test_requirements_that_are_none_are_refused(
     tmp_path: pytest.TempPathFactory, text: str
 ) -> None:
