@@ -10,7 +10,7 @@ import pytest
 @dataclass
 class Logs:
     """What a place and its fleet said during one test. Texts, and the current as steps:
-    (microseconds of the node's clock, microamperes from then on).
+    (microseconds, microamperes from then on). All times are the node's, since the test began.
     """
 
     console: str = ""
