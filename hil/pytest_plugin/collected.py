@@ -44,4 +44,5 @@ def collected(config: pytest.Config) -> Mapping[str, list[str]]:
     narrowed = config.getoption("lf", False) or not all(
         Path(here, named).is_dir() for named in config.args
     )
-    return {} if narrowed else config.stash.get(_COLLECTED, {})
+    found: dict[str, list[str]] = config.stash.get(_COLLECTED, {})
+    return {} if narrowed else found

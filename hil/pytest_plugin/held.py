@@ -16,9 +16,9 @@ class Logs:
     console: str = ""
     at: str = ""
     mqtt: str = ""  # packets, where a server of the rig's stands in for the fleet
+    current: Sequence[tuple[int, int]] = field(default_factory=list)
     coap: str = ""  # datagrams, alike
     fleet: str = ""  # what its process logged
-    current: Sequence[tuple[int, int]] = field(default_factory=list)
 
 
 class Held(Protocol):

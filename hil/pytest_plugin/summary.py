@@ -30,6 +30,7 @@ class Summary:
         rig, self._within_s = config.stash[RIG], config.getoption("--within")
         self._virtual = {place.name for place in rig.places if "virtual" in place.features}
         self._all_virtual = len(self._virtual) == len(rig.places)
+        self._measured = config.stash[MEASURED]
         self._computed: set[str] = set()  # requirements that ask for a measurement, and got none
         self._began = time.monotonic()
         self.took_s = 0.0
@@ -54,7 +55,7 @@ class Summary:
             worst = before if before != "passed" else report.outcome
             self._outcomes[each][report.nodeid] = worst
             if not self._virtual.isdisjoint(property_of(report, "place")):
-                self._computed |= {each} & self._config.stash[MEASURED]
+                self._computed |= {each} & self._measured
 
     def verdicts(self) -> dict[str, str]:
         """Of each requirement: proved (each test of it passed), computed (so, but by figures
