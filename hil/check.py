@@ -13,16 +13,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fleet.errors import Refusal
-from hil.inventory import Place, Rig, RigFileError, load, resources
+from hil.inventory import (
+    FEATURES,
+    Feature,
+    Place,
+    Rig,
+    RigFileError,
+    load,
+    resources,
+    unknown_features,
+)
 
-# What a feature promises, as the protocol that a driver of the place must speak. Names: labgrid
-# finds drivers by them too.
-PROMISES = {
-    "power": "PowerProtocol",
-    "stimulus": "Stimulus",
-    "modem-twin": "ModemControl",
-    "current-meter": "Current",
-}
 _VIRTUAL = "VirtualBoard"
 _REMOTE = "RemotePlace"
 
@@ -43,6 +44,8 @@ def problems(rig: Rig) -> list[Problem]:
     found = list(_shared(rig))
     targets = rig.environment.config.get_targets()
     for place in rig.places:
+        if why := unknown_features(place.features):
+            found.append(Problem(place.name, why))
         found += [Problem(place.name, text) for text in _hardware(place)]
         parts = resources(targets[place.name], place.name)
         found += [Problem(place.name, text) for text in _wires(place, parts)]
@@ -123,14 +126,23 @@ def _features(place: Place, target: Any, classes: set[str]) -> Iterator[Problem]
     spoken = {cls.__name__ for driver in target.drivers for cls in type(driver).__mro__}
     if "Strategy" not in spoken:
         yield Problem(place.name, "no driver is a strategy: add NodeStrategy")
-    for feature, protocol in PROMISES.items():
-        if feature in place.features and protocol not in spoken:
-            yield Problem(place.name, f"feature {feature}, and no driver that is a {protocol}")
-        elif feature not in place.features and protocol in spoken:
-            text = f"it can do {feature}, and tests that need it will be skipped: add the feature"
+    for name, feature in FEATURES.items():
+        lacks = _lacks(feature, spoken, classes)
+        if name in place.features and lacks:
+            yield Problem(place.name, f"feature {name}, and {lacks}")
+        elif name not in place.features and not lacks and not feature.resource:
+            text = f"it can do {name}, and tests that need it will be skipped: add the feature"
             yield Problem(place.name, text, fatal=False)
-    if ("virtual" in place.features) != (_VIRTUAL in classes):
-        yield Problem(place.name, "feature virtual is for a VirtualBoard, and for nothing else")
+    if _VIRTUAL in classes and "virtual" not in place.features:
+        yield Problem(place.name, f"a {_VIRTUAL}, and no feature virtual")
+
+
+def _lacks(feature: Feature, spoken: set[str], classes: set[str]) -> str:
+    if feature.driver and feature.driver not in spoken:
+        return f"no driver that is a {feature.driver}"
+    if feature.resource and feature.resource not in classes:
+        return f"no {feature.resource}, which alone has it"
+    return ""
 
 
 def _shared(rig: Rig) -> Iterator[Problem]:

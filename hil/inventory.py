@@ -3,7 +3,7 @@
 Nothing is opened, so a machine without any of it can plan, skip and check.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,6 +11,30 @@ from fleet.errors import Refusal
 
 if TYPE_CHECKING:
     from labgrid.environment import Environment
+
+
+class Feature(NamedTuple):
+    """What a place with it has, by names of classes: a driver of labgrid's, a resource."""
+
+    driver: str = ""
+    resource: str = ""
+
+
+# What `needs` may name and a place may promise; docs/hil.md says it in words.
+FEATURES = {
+    "power": Feature("PowerProtocol"),
+    "stimulus": Feature("Stimulus"),
+    "modem-twin": Feature("ModemControl"),
+    "current-meter": Feature("Current"),
+    "valve": Feature("Stimulus", "VirtualBoard"),  # the stimulus board plays none
+    "virtual": Feature(resource="VirtualBoard"),
+}
+
+
+def unknown_features(named: Iterable[str]) -> str | None:
+    """Why no place can ever have these; None where one can."""
+    unknown = sorted(set(named) - FEATURES.keys())
+    return f"unknown feature {', '.join(unknown)}: {', '.join(FEATURES)}" if unknown else None
 
 
 class RigFileError(Refusal, ValueError):

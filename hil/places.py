@@ -1,7 +1,9 @@
 """The place that a worker holds, and what stands there."""
 
 import contextlib
+import json
 from collections.abc import Hashable
+from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from labgrid import Target
@@ -16,6 +18,7 @@ from hil.faults import RigFault
 from hil.inventory import Rig
 from hil.protocols import Current, ModemControl, Stimulus
 from hil.pytest_plugin.held import Logs
+from hil.servers import packets
 
 _NO_TARGET = (BindingError, InvalidConfigError, NoSupplierFoundError, KeyError)
 _REMOTE = "labgrid.remote.client"  # whose errors need not be imported where nobody is remote
@@ -40,6 +43,8 @@ class Mark(NamedTuple):
     fleet: int
     at: int
     us: int
+    packets: int
+    begin_us: int  # of the node's time
 
 
 class Place:
@@ -79,21 +84,38 @@ class Place:
             0 if self.fleet is None else self.fleet.log_mark(),
             0 if modem is None else modem.mark(),
             0 if current is None else current.mark(),
+            packets.mark(),
+            self.strategy.clock.now_us(),
         )
 
     def logs(self, mark: Hashable) -> Logs:
         """What was logged since."""
         assert isinstance(mark, Mark)  # noqa: S101  it is from here
-        modem, current = self.driver(ModemControl), self.driver(Current)
-        told = [] if self.fleet is None else self.fleet.log(mark.fleet)
-        logs = Logs(console=self.strategy.console.log(mark.console))
-        logs.mqtt = "\n".join(str(one) for one in told)
+        modem, current, begin_us = self.driver(ModemControl), self.driver(Current), mark.begin_us
+        logs = Logs(console=self.strategy.console.log(mark.console, begin_us))
+        logs.mqtt = self._timed(mark, packets.since(mark.packets, "mqtt"))
+        logs.coap = self._timed(mark, packets.since(mark.packets, "coap"))
+        logs.fleet = self._timed(mark, self._of_fleet(mark))
         with contextlib.suppress(RigFault):  # what stands there may be off, or gone
             if modem is not None:
-                logs.at = modem.transcript(mark.at)
+                logs.at = modem.transcript(mark.at, begin_us)
             if current is not None:
-                logs.current = list(current.samples(mark.us))
+                logs.current = [(at - begin_us, ua) for at, ua in current.samples(mark.us)]
         return logs
+
+    def _of_fleet(self, mark: Mark) -> list[tuple[int, str]]:
+        lines = []
+        for told in [] if self.fleet is None else self.fleet.log(mark.fleet):
+            real = datetime.fromisoformat(told.pop("timestamp", "1970-01-01T00:00:00Z"))
+            lines.append((int(real.timestamp() * 1e6), json.dumps(told)))
+        return lines
+
+    def _timed(self, mark: Mark, lines: list[tuple[int, str]]) -> str:
+        """What has this machine's time, in the node's."""
+        at_us = self.strategy.clock.at_us
+        return "\n".join(
+            f"{(at_us(real_us) - mark.begin_us) / 1e6:9.3f} {line}" for real_us, line in lines
+        )
 
     def driver(self, protocol: Any) -> Any:
         """The active driver of the protocol; None where the place has none, or it is in no use."""

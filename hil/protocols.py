@@ -62,7 +62,11 @@ class Clock(abc.ABC):
 
     @abc.abstractmethod
     def now_us(self) -> int:
-        """Microseconds since 1970 UTC."""
+        """Microseconds since 1970 UTC. From any thread."""
+
+    def at_us(self, real_us: int) -> int:
+        """What `now_us` was at a moment of this machine's time, as far as anybody knows."""
+        return real_us
 
     @abc.abstractmethod
     def wait(self, seconds: float) -> None:
@@ -106,7 +110,7 @@ class NodeConsole(abc.ABC):
 
     @abc.abstractmethod
     def lines(self) -> list[tuple[float, str]]:
-        """All lines with the seconds since the place was taken."""
+        """All lines, each with when it was read: seconds of the node's time since 1970."""
 
     @abc.abstractmethod
     def lent(self) -> AbstractContextManager[None]:
@@ -253,10 +257,10 @@ class ModemControl(abc.ABC):
             if (not who or line.who == who) and re.search(pattern, line.text)
         ]
 
-    def transcript(self, since: int = 0) -> str:
-        """The log as text, for a report."""
+    def transcript(self, since: int = 0, begin_us: int = 0) -> str:
+        """The log as text, for a report; times in seconds since `begin_us`."""
         return "\n".join(
-            f"{line.at_us / 1e6:.3f} {'>' if line.who == 'host' else '<'} {line.text}"
+            f"{(line.at_us - begin_us) / 1e6:9.3f} {'<>'[line.who == 'host']} {line.text}"
             for line in self.log(since)
         )
 

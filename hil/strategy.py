@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 BOOT_S = 60.0  # of the node's time, from reset to the self-test's line
 ONLINE_S = 900.0  # from power-on to a receipt: an attach may take minutes
 ASLEEP_S = 900.0
+DEAD_STARTS = 2  # in sequence, of a node from blank flash: a wire, or no such node any more
 
 
 class Status(enum.Enum):
@@ -63,6 +64,7 @@ class NodeStrategy(Strategy):
         self.bundle: Path | None = None  # the release that it is to run; None: this tree
         self._flashed: tuple[str, Path | None] = ("", None)  # node type and bundle that lie there
         self.made_anew = ""  # the node's fault for which the last `bring` began from blank flash
+        self._dead: list[Status] = []  # where it did not get, test after test, from blank flash
         self._worn = False  # whether a test had it since it was flashed
         self._identity: tuple[str, object] | None = None  # node type and fleet
         self._provisioned: dict[str, Any] = {}  # the configuration that came with it
@@ -98,17 +100,32 @@ class NodeStrategy(Strategy):
     def bring(self, status: "Status | str") -> None:
         """As `transition`, before a test: what an earlier one did to a node is no fault of this
         one, so a node that does not get there is made anew from blank flash, once; `made_anew`
-        says why.
+        says why. DEAD_STARTS tests in sequence for which even that did not help break it.
         """
         self.made_anew = ""
+        wanted = Status[status] if isinstance(status, str) else status
         try:
-            self.transition(status)
+            self._bring(wanted)
+        except NodeFault as e:
+            self._dead.append(wanted)
+            if len(self._dead) >= DEAD_STARTS:
+                self.broken = NodeFault(
+                    f"{len(self._dead)} starts in sequence failed, from blank flash: {e}"
+                )
+            raise
+        # That a supply goes off says nothing of a node that does not report.
+        if all(wanted.value >= min(dead.value, Status.online.value) for dead in self._dead):
+            self._dead.clear()
+
+    def _bring(self, wanted: "Status") -> None:
+        try:
+            self.transition(wanted)
         except NodeFault as e:
             if not self._worn:
                 raise
             self.made_anew = str(e)
             self.blank()
-            self.transition(status)
+            self.transition(wanted)
 
     @step(args=["status"])
     def transition(self, status: "Status | str") -> None:

@@ -4,6 +4,8 @@ import json
 import os
 import signal
 import tempfile
+import time
+from bisect import bisect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -46,6 +48,7 @@ class BenchDriver(Driver, BoardLine, PowerProtocol, Clock):
         super().__attrs_post_init__()
         self._program: Program | None = None
         self._control = ""
+        self._seen: list[tuple[int, int]] = []  # real and virtual microseconds, both rising
         self.folder = Path()
 
     def on_activate(self) -> None:
@@ -86,9 +89,12 @@ class BenchDriver(Driver, BoardLine, PowerProtocol, Clock):
             raise RigFault(f"{self.target.name}: its bench has died: {last}")
         try:
             asked = {"board": BOARD, "do": do, **more}
-            return request(self._control, asked, PASS_S if do == "pass" else ANSWER)
+            told = request(self._control, asked, PASS_S if do == "pass" else ANSWER)
         except BenchGone as e:
             raise RigFault(f"{self.target.name}: {e}") from None
+        if "now_us" in told:
+            self._seen.append((time.time_ns() // 1000, int(told["now_us"])))
+        return told
 
     # The board's line
 
@@ -126,6 +132,7 @@ class BenchDriver(Driver, BoardLine, PowerProtocol, Clock):
     def renew(self) -> None:
         """Off, with real time, and the modem, its air and what the node senses as at first."""
         self.ask("renew")
+        self._seen.clear()
         self.ask("clock", rate=STILL)
 
     def told(self) -> dict[str, Any]:
@@ -168,6 +175,15 @@ class BenchDriver(Driver, BoardLine, PowerProtocol, Clock):
     def now_us(self) -> int:
         """The board's clock."""
         return int(self.ask("clock")["now_us"])
+
+    def at_us(self, real_us: int) -> int:
+        """Between two times at which the bench told its own, as if it had gone evenly."""
+        seen = sorted(self._seen)  # the console's reader asks, too
+        after = bisect(seen, (real_us, 0))
+        if not 0 < after < len(seen):
+            return seen[min(after, len(seen) - 1)][1] if seen else real_us
+        (real, at), (real_then, then) = seen[after - 1 : after + 1]
+        return at + (then - at) * (real_us - real) // max(real_then - real, 1)
 
     @contextmanager
     def running(self) -> Iterator[None]:

@@ -1,4 +1,4 @@
-"""A node's console: read in the background, kept with the time of each line, matched."""
+"""A node's console: read in the background, kept with the node's time of each line, matched."""
 
 import codecs
 import contextlib
@@ -40,8 +40,7 @@ class NodeConsoleDriver(Driver, NodeConsole):
         super().__attrs_post_init__()
         self._text = ""
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._stamps: list[tuple[int, float]] = []  # position and time of each piece
-        self._begun = time.monotonic()
+        self._stamps: list[tuple[int, int]] = []  # position, and when each piece was read
         self._seen = 0
         self._reader: threading.Thread | None = None
         self._end = threading.Event()
@@ -88,8 +87,14 @@ class NodeConsoleDriver(Driver, NodeConsole):
                     data += self._console.read(self._console.line.in_waiting)
                     if data:
                         self.line.heard_s = time.monotonic()
-                        self._stamps.append((len(self._text), self.line.heard_s - self._begun))
+                        self._stamps.append((len(self._text), self._now_us()))
                         self._text += self._decoder.decode(data).replace("\r", "")
+
+    def _now_us(self) -> int:
+        try:
+            return int(self.clock.now_us())
+        except RigFault:  # whoever waits for the node meets it, too
+            return self._stamps[-1][1] if self._stamps else 0
 
     @contextmanager
     def lent(self) -> Iterator[None]:
@@ -131,19 +136,19 @@ class NodeConsoleDriver(Driver, NodeConsole):
         return self._heard()[mark:]
 
     def lines(self) -> list[tuple[float, str]]:
-        """All lines, each with when its first piece came."""
-        found, at, stamp, stamps = [], 0, 0.0, list(self._stamps)
+        """All lines, each with when its first piece was read."""
+        found, at, stamp, stamps = [], 0, 0, list(self._stamps)
         for line in self._text.splitlines(keepends=True):
             while stamps and stamps[0][0] <= at:
                 stamp = stamps.pop(0)[1]
-            found.append((round(stamp, 3), line.rstrip("\n")))
+            found.append((stamp / 1e6, line.rstrip("\n")))
             at += len(line)
         return found
 
-    def log(self, mark: int = 0) -> str:
-        """What came behind the mark, each line with its time: for a report."""
-        at = self._text.count("\n", 0, mark)
-        return "\n".join(f"{stamp:9.3f} {line}" for stamp, line in self.lines()[at:])
+    def log(self, mark: int = 0, begin_us: int = 0) -> str:
+        """What came behind the mark, each line with its seconds since `begin_us`: for a report."""
+        at, begin_s = self._text.count("\n", 0, mark), begin_us / 1e6
+        return "\n".join(f"{stamp - begin_s:9.3f} {line}" for stamp, line in self.lines()[at:])
 
     def expect(self, pattern: str, seconds: float, since: int | None = None) -> re.Match[str]:
         """As NodeConsole."""

@@ -6,6 +6,7 @@
 pytest_plugins = (
     "hil.pytest_plugin.options",
     "hil.pytest_plugin.planning",
+    "hil.pytest_plugin.collected",
     "hil.pytest_plugin.groups",
     "hil.pytest_plugin.retry",
     "hil.pytest_plugin.report",

@@ -10,13 +10,15 @@ import pytest
 @dataclass
 class Logs:
     """What a place and its fleet said during one test. Texts, and the current as steps:
-    (microseconds of the node's clock, microamperes from then on).
+    (microseconds, microamperes from then on). All times are the node's, since the test began.
     """
 
     console: str = ""
     at: str = ""
-    mqtt: str = ""
+    mqtt: str = ""  # packets, where a server of the rig's stands in for the fleet
     current: Sequence[tuple[int, int]] = field(default_factory=list)
+    coap: str = ""  # datagrams, alike
+    fleet: str = ""  # what its process logged
 
 
 class Held(Protocol):

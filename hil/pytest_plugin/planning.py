@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
-from hil.inventory import Rig, RigFileError, load
+from hil.inventory import Rig, RigFileError, load, unknown_features
 from hil.pytest_plugin import requirements
 from hil.pytest_plugin.assignment import Ask, assign, lacking
 from hil.pytest_plugin.wanted import Wanted, wanted
 
 RIG = pytest.StashKey[Rig]()
 REQUIREMENTS = pytest.StashKey[Mapping[str, str]]()
+MEASURED = pytest.StashKey[frozenset[str]]()
 _PLACE = pytest.StashKey[str]()
 _REFUSED = pytest.StashKey[str]()
 # A test that asks for none of them runs without a place.
@@ -45,9 +46,9 @@ def pytest_configure(config: pytest.Config) -> None:
     path = config.getoption("--requirements")
     try:
         config.stash[RIG] = load(Path(config.getoption("--rig"))).only(config.getoption("--place"))
-        config.stash[REQUIREMENTS] = requirements.load(
-            Path(path) if path else requirements.DEFAULT
-        )
+        file = Path(path) if path else requirements.DEFAULT
+        config.stash[REQUIREMENTS] = requirements.load(file)
+        config.stash[MEASURED] = requirements.measured(file)
     except RigFileError as e:
         raise pytest.UsageError(str(e)) from None
 
@@ -82,7 +83,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     planned = [(item, wanted(item)) for item in items]
     placed: list[tuple[pytest.Item, Ask]] = []
     for item, wish in planned:
-        if refused := requirements.refusal(wish.requirements, config.stash[REQUIREMENTS]):
+        if refused := (
+            requirements.refusal(wish.requirements, config.stash[REQUIREMENTS])
+            or unknown_features(wish.needs)
+        ):
             item.stash[_REFUSED] = refused
             continue
         ask = Ask(item.nodeid.split("::")[0], wish.node, wish.needs)
@@ -135,6 +139,6 @@ def _sort(rig: Rig, items: list[pytest.Item], wishes: dict[pytest.Item, Wanted])
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """A test that proves nothing known fails, whatever it does."""
+    """A test that proves or needs nothing known fails, whatever it does."""
     if refused := item.stash.get(_REFUSED, None):
         pytest.fail(refused, pytrace=False)

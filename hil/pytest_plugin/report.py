@@ -1,5 +1,5 @@
 """What a test's report says beside pass or fail: rig, place, commit, requirements in JUnit and
-HTML, and what console, modem, broker and current meter logged meanwhile.
+HTML, and what console, modem, the rig's servers, the fleet and the meter logged meanwhile.
 """
 
 import base64
@@ -67,7 +67,10 @@ def pytest_runtest_makereport(
 
 
 def _texts(logs: Logs) -> list[tuple[str, str]]:
-    named = [("Console", logs.console), ("AT", logs.at), ("MQTT", logs.mqtt)]
+    named = [
+        ("Console", logs.console), ("AT", logs.at), ("MQTT", logs.mqtt), ("CoAP", logs.coap),
+        ("Fleet", logs.fleet),
+    ]  # fmt: skip
     return [(name, text) for name, text in named if text]
 
 

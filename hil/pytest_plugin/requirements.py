@@ -8,19 +8,33 @@ from pathlib import Path
 from hil.inventory import RigFileError
 
 DEFAULT = Path(__file__).parents[1] / "requirements.toml"
+MEASURED = "measured"  # a table at the end
 _ID = re.compile(r"K-[A-Z]{2,6}-[0-9]{2}")
 
 
 def load(path: Path = DEFAULT) -> dict[str, str]:
     """Id to text, in the file's order; RigFileError says what is wrong with it."""
+    return _read(path)[0]
+
+
+def measured(path: Path = DEFAULT) -> frozenset[str]:
+    """Those of which a virtual board's figures prove nothing; RigFileError."""
+    return _read(path)[1]
+
+
+def _read(path: Path) -> tuple[dict[str, str], frozenset[str]]:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as e:
         raise RigFileError(f"{path}: no TOML that can be read: {' '.join(str(e).split())}") from e
+    table = values.pop(MEASURED, {"ids": []})
     for name, text in values.items():
         if not _ID.fullmatch(name) or not isinstance(text, str) or not text.strip():
             raise RigFileError(f'{path}: {name}: an entry is K-AREA-01 = "what is required"')
-    return values
+    ids = table.get("ids") if isinstance(table, dict) else None
+    if not isinstance(ids, list) or not all(each in values for each in ids):
+        raise RigFileError(f'{path}: {MEASURED}: it is ids = ["K-AREA-01", ...] of those above')
+    return values, frozenset(ids)
 
 
 def refusal(named: Iterable[str], known: Mapping[str, str]) -> str | None:

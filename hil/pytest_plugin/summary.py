@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from hil.pytest_plugin.collected import collected
 from hil.pytest_plugin.held import MADE_ANEW
-from hil.pytest_plugin.planning import REQUIREMENTS, RIG
+from hil.pytest_plugin.planning import MEASURED, REQUIREMENTS, RIG
 from hil.pytest_plugin.report import commit, property_of
 from hil.pytest_plugin.retry import RETRIED
 
@@ -24,9 +25,13 @@ class Summary:
     """Outcomes of a run, by test and by requirement; one for a run, not for each worker."""
 
     def __init__(self, config: pytest.Config) -> None:
+        self._config = config
         self._known = config.stash[REQUIREMENTS]
         rig, self._within_s = config.stash[RIG], config.getoption("--within")
-        self._virtual = all("virtual" in place.features for place in rig.places)
+        self._virtual = {place.name for place in rig.places if "virtual" in place.features}
+        self._all_virtual = len(self._virtual) == len(rig.places)
+        self._measured = config.stash[MEASURED]
+        self._computed: set[str] = set()  # requirements that ask for a measurement, and got none
         self._began = time.monotonic()
         self.took_s = 0.0
         self._outcomes: dict[str, dict[str, str]] = defaultdict(dict)
@@ -49,21 +54,38 @@ class Summary:
             before = self._outcomes[each].get(report.nodeid, "passed")
             worst = before if before != "passed" else report.outcome
             self._outcomes[each][report.nodeid] = worst
+            if not self._virtual.isdisjoint(property_of(report, "place")):
+                self._computed |= {each} & self._measured
 
     def verdicts(self) -> dict[str, str]:
-        """Of each requirement: proved (each test of it passed), failed, skipped (in part), or not
-        tested in this run.
+        """Of each requirement: proved (each test of it passed), computed (so, but by figures
+        instead of a measurement), failed, skipped (at least in part), in part (some of its tests
+        passed, and others were not run), or not tested in this run.
         """
         found = {}
+        part = self._in_part()
         for each in self._known:
             outcomes = set(self._outcomes.get(each, {}).values())
             if not outcomes:
                 found[each] = "not tested"
             elif "failed" in outcomes:
                 found[each] = "failed"
+            elif "skipped" in outcomes:
+                found[each] = "skipped"
+            elif each in part:
+                found[each] = "in part"
             else:
-                found[each] = "skipped" if "skipped" in outcomes else "proved"
+                found[each] = "computed" if each in self._computed else "proved"
         return found
+
+    def _in_part(self) -> set[str]:
+        """Requirements of tests that were not run, or may not have been."""
+        known = collected(self._config)
+        if not known:
+            return set(self._known)
+        return {
+            each for test, ids in known.items() for each in ids if test not in self._outcomes[each]
+        }
 
     def lines(self) -> list[str]:
         """For a terminal."""
@@ -90,7 +112,7 @@ class Summary:
         took = f"time: {self.took_s:.0f} s"
         if self.late:
             return f"{took}: FAILED, --within allows {self._within_s:g} s"
-        if self._within_s is None and self._virtual and self.took_s > USUAL_S:
+        if self._within_s is None and self._all_virtual and self.took_s > USUAL_S:
             return f"{took}: warning, {USUAL_S:.0f} s are usual on two cores"
         return took
 

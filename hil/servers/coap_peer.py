@@ -5,6 +5,8 @@ import socket
 import threading
 from collections.abc import Callable
 
+from hil.servers import packets
+
 _MOST = 2048  # bytes of a datagram
 _LOOK_S = 0.1  # of real time: behind it a change of who answers is seen
 
@@ -70,9 +72,11 @@ class CoapPeer:
             with contextlib.suppress(OSError):  # nothing came, or a node's port is gone
                 data, sender = self._socket.recvfrom(_MOST)
                 self.came.append(data)
+                packets.coap(packets.CAME, data)
                 if self._relayed_to:
                     self._relay(data, sender)
                 for answer in self._answers(data) if not self._relayed_to else []:
+                    packets.coap(packets.WENT, answer)
                     self._socket.sendto(answer, sender)
 
     def _relay(self, data: bytes, sender: tuple[str, int]) -> None:
@@ -86,4 +90,6 @@ class CoapPeer:
     def _back(self, behind: socket.socket, sender: tuple[str, int]) -> None:
         with contextlib.suppress(OSError):
             while True:
-                self._socket.sendto(behind.recv(_MOST), sender)
+                answer = behind.recv(_MOST)
+                packets.coap(packets.WENT, answer)
+                self._socket.sendto(answer, sender)

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from fleet.wire import receipt, report
+from hil.servers import packets
 from hil.servers.front import Visit
 
 ANSWERS = ("CONNACK", "SUBACK", "PUBACK", "RECEIPT")
@@ -87,6 +88,7 @@ class StandIn:
                 self.packets.append(packet)
                 for answer, data in self._answers(packet):
                     if answer not in self._without:
+                        packets.mqtt_sent(data)
                         secure.sendall(data)
                         if answer == self._ends_with:
                             return
@@ -150,8 +152,9 @@ def _read(secure: ssl.SSLSocket) -> Packet | None:
         size |= (byte & 127) << shift
         if byte < 128:
             break
-    kind = _KINDS.get(head[0] >> 4, f"type {head[0] >> 4}")
-    return Packet(kind, head[0] & 15, _exactly(secure, size))
+    kind, body = _KINDS.get(head[0] >> 4, f"type {head[0] >> 4}"), _exactly(secure, size)
+    packets.mqtt(packets.CAME, head[0], body)
+    return Packet(kind, head[0] & 15, body)
 
 
 def _exactly(secure: ssl.SSLSocket, count: int) -> bytes:

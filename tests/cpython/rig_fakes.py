@@ -99,7 +99,7 @@ class PaperBoard(
     def since(self, mark: int = 0) -> str:
         return self.text[mark:]
 
-    def log(self, mark: int = 0) -> str:
+    def log(self, mark: int = 0, begin_us: int = 0) -> str:
         return self.text[mark:]
 
     def expect(self, pattern: str, seconds: float, since: int | None = None) -> Any:

@@ -50,6 +50,20 @@ def test_good(node): pass
     ])  # fmt: skip
 
 
+def test_a_feature_that_no_place_can_ever_have_is_refused_and_not_skipped_for(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(pytester, monkeypatch, """
+import pytest
+@pytest.mark.requirement("K-REG-01")
+@pytest.mark.needs("curent-meter", "power")
+def test_slip(node): pass
+""")  # fmt: skip
+    result = run(pytester)
+    assert outcomes(result) == {"errors": 1}
+    result.stdout.fnmatch_lines_random(["unknown feature curent-meter: power, stimulus, *"])
+
+
 @pytest.mark.parametrize("options", [(), ("-s", "-n", "2"), ("-n", "2")])
 def test_somebody_who_switches_power_must_be_there_to_be_asked(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
@@ -211,7 +225,10 @@ def test_every_requirement_has_a_test_and_every_test_a_requirement() -> None:
     assert named == set(requirements.load())
 
 
-@pytest.mark.parametrize("text", ["REG-1 = 'a'", "K-REG-01 = 3", "K-REG-01 = ' '", "K-REG-01 ="])
+@pytest.mark.parametrize("text", [
+    "REG-1 = 'a'", "K-REG-01 = 3", "K-REG-01 = ' '", "K-REG-01 =", "measured = 3",
+    "[measured]\nids = ['K-REG-01']", "K-REG-01 = 'a'\n[measured]\nids = 1",
+])  # fmt: skip
 def test_requirements_that_are_none_are_refused(
     tmp_path: pytest.TempPathFactory, text: str
 ) -> None:

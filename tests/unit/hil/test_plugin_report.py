@@ -3,6 +3,7 @@
 import json
 import re
 from collections import defaultdict
+from collections.abc import Callable
 from html import unescape
 from pathlib import Path
 from xml.etree import ElementTree
@@ -115,6 +116,64 @@ def test_a_run_tells_its_time_and_fails_by_it_where_asked(
     result = run(pytester, *options)
     assert (outcomes(result), result.ret) == ({"passed": 1}, code)
     result.stdout.fnmatch_lines([told])
+
+
+SHOWS = """
+import pytest
+@pytest.mark.requirement("K-REG-01")
+def test_one(node): pass
+@pytest.mark.requirement("K-REG-01", "K-LMP-01")
+def test_two(node): pass
+@pytest.mark.requirement("K-PWR-01")
+def test_draws(node): pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("runs", "options", "told"),
+    [
+        (run, (), ["requirements: 3 proved"]),
+        (run, ("-k", "one"), ["requirements: 0 proved", "  in part: K-REG-01"]),
+        (run, ("-k", "one or two"), ["requirements: 2 proved", "  not tested: K-PWR-01"]),
+        (run, ("test_shows.py",), ["requirements: 0 proved", "  in part: K-REG-01, K-PWR*"]),
+        (run, ("--deselect", "test_shows.py::test_two"), ["requirements: 1 proved", "  in part*"]),
+        (run_workers, (), ["requirements: 3 proved"]),
+        (run_workers, ("-k", "one"), ["requirements: 0 proved", "  in part: K-REG-01"]),
+    ],
+)  # fmt: skip
+def test_what_some_tests_show_is_not_proved_by_them(
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    runs: Callable[..., pytest.RunResult],
+    options: tuple[str, ...],
+    told: list[str],
+) -> None:
+    prepare(pytester, monkeypatch, "")
+    pytester.makepyfile(test_shows=SHOWS)
+    runs(pytester, *options).stdout.fnmatch_lines(told)
+
+
+def test_what_a_run_did_not_come_to_is_not_proved(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(pytester, monkeypatch, "")
+    dead = "@pytest.mark.requirement('K-PWR-01')\ndef test_dead(node): assert False\n"
+    pytester.makepyfile(test_shows=SHOWS.replace("import pytest\n", "import pytest\n" + dead))
+    run(pytester, "-x").stdout.fnmatch_lines(["requirements: 0 proved", "  failed: K-PWR-01"])
+
+
+@pytest.mark.parametrize(
+    ("virtual", "told"), [("", "requirements: 3 proved"), ("virtual, ", "  computed: K-PWR-01")]
+)
+def test_what_a_virtual_rig_computes_is_not_proved(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, virtual: str, told: str
+) -> None:
+    prepare(pytester, monkeypatch, "")
+    pytester.makepyfile(test_shows=SHOWS)
+    rig, known = pytester.path / "rig.yaml", pytester.path / "requirements.toml"
+    rig.write_text(rig.read_text().replace("features: [", f"features: [{virtual}"))
+    known.write_text(known.read_text() + '[measured]\nids = ["K-PWR-01"]\n')
+    run(pytester).stdout.fnmatch_lines([told])
 
 
 def test_two_workers_share_no_place_and_one_report_has_all(

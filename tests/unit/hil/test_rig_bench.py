@@ -24,6 +24,7 @@ from hil.places import Place
 from hil.power import Power
 from hil.pytest_plugin.faults import rig_fault
 from hil.resources import NodePort
+from hil.servers import packets
 
 ROOT = Path(__file__).parents[3]
 
@@ -185,6 +186,26 @@ def test_what_a_test_did_to_modem_and_stimulus_is_gone_before_the_next() -> None
     assert modem.did == []  # it begins now
     place.begin()
     assert "renew" in modem.did
+
+
+def test_all_logs_begin_with_the_test_in_the_node_s_time() -> None:
+    """An hour of a virtual board's is half a second of the fleet's."""
+    strategy, board, fleet = rig_fakes.place()
+    part(rig_fakes.PaperMeter, strategy.target)
+    place = Place("paper-1", "devkit", strategy.target)
+    place.fleet = fleet
+    place.begin()
+    board.now_us = lambda: 4_000_000  # type: ignore[method-assign]
+    board.at_us = lambda real_us: 4_000_000 + 7200 * real_us  # type: ignore[method-assign]
+    mark = place.mark()
+    packets.coap(packets.CAME, b"\x40\x02\x00\x01")
+    told = {"timestamp": "1970-01-01T00:00:00.500000Z", "event": "claimed"}
+    fleet.log = lambda since=0: [told]  # type: ignore[method-assign]
+    logs = place.logs(mark)
+    assert logs.fleet == ' 3600.000 {"event": "claimed"}'
+    assert logs.coap.endswith("> CON 0.02 id 1 4 bytes")
+    assert logs.mqtt == ""
+    assert logs.current == [(6_000_000, 8), (6_000_001, 8)]
 
 
 @pytest.mark.parametrize("said", ["", "zz", "ff", cbor.encode([1]).hex()])

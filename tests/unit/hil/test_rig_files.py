@@ -1,6 +1,7 @@
 """Rigs' files are validated without hardware; the run-book's wiring is that of hw/boards."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ from rig_parts import part
 
 from fleet.flashing.hardware import boards, load_board
 from hil import check, share, wiring
-from hil.inventory import load
+from hil.inventory import FEATURES, load
 from hil.resources import StimulusBoard
 from hil.virtual.bench.post import Post
 from hil.virtual.board import VirtualBoard
@@ -70,7 +71,9 @@ PLUGS = """      StimulusBoard: {port: /dev/s}
         ("      NodeStrategy: {}\n", "", "a: no driver is a strategy: add NodeStrategy"),
         ("[power]", "[power, stimulus]", "a: feature stimulus, and no driver that is a Stimulus"),
         ("[power]", "[]", "a: warning: it can do power, and tests that need it"),
-        ("[power]", "[power, virtual]", "a: feature virtual is for a VirtualBoard"),
+        ("[power]", "[power, virtual]", "a: feature virtual, and no VirtualBoard, which alone"),
+        ("[power]", "[power, valve]", "a: feature valve, and no driver that is a Stimulus"),
+        ("[power]", "[power, stimulous]", "a: unknown feature stimulous: power, stimulus, "),
         ('serial: "1"', 'seral: "1"', "unsupported attribute 'seral'"),
         ('serial: "1"', "serial: 1", "'serial' must be <class 'str'>"),
         (', serial: "1"', "", "a: its NodePort says neither `port` nor `serial`"),
@@ -95,6 +98,20 @@ def test_what_is_wrong_with_a_place_is_said(
 ) -> None:
     assert old in PLACE
     assert any(problem in each for each in _wrong(tmp_path, PLACE.replace(old, new)))
+
+
+def test_a_bench_with_a_stimulus_board_has_no_valve_all_the_same(tmp_path: Path) -> None:
+    bench = (ROOT / "hil/rigs/bench-example.yaml").read_text()
+    wrong = _wrong(tmp_path, bench.replace("current-meter]", "current-meter, valve]", 1))
+    assert wrong == ["meter-1: feature valve, and no VirtualBoard, which alone has it"]
+
+
+def test_the_run_book_lists_the_features_that_there_are() -> None:
+    page = (ROOT / "docs" / "hil.md").read_text(encoding="utf-8")
+    table = page.partition("| feature | what must stand there |\n|---|---|\n")[2].partition(
+        "\n\n"
+    )[0]
+    assert re.findall(r"^\| `([a-z-]+)` \|", table, re.MULTILINE) == list(FEATURES)
 
 
 def test_a_port_of_two_places_is_said(tmp_path: Path) -> None:

@@ -14,12 +14,12 @@ from rig_parts import part
 
 from fleet.flashing.ports import Port
 from hil.current import Trace
-from hil.drivers import NodeConsoleDriver, NodePortDriver, node_port
+from hil.drivers import BenchDriver, NodeConsoleDriver, NodePortDriver, node_port
 from hil.drivers.console import NotSeen
 from hil.faults import RigFault
 from hil.measuring import plateau
 from hil.processes import Program
-from hil.resources import NodePort
+from hil.resources import NodePort, VirtualBoard
 
 
 @pytest.fixture
@@ -52,6 +52,34 @@ def test_a_console_matches_what_comes_and_says_what_came_instead(wire: tuple[int
         console.expect("level", 0, mark)
     assert [line for _, line in console.lines()] == ["boot", "level 12 \u00b0C", "panic at 7"]
     assert console.log(mark).endswith(" panic at 7")
+
+
+def test_what_a_console_reads_has_the_node_s_time(
+    wire: tuple[int, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board, console = wire
+    for at_us, text in ((5_000_000, b"boot\r\n"), (3_605_250_000, b"an hour later\r\n")):
+        monkeypatch.setattr(console.clock, "now_us", lambda at_us=at_us: at_us)
+        os.write(board, text)
+        console.expect(text.decode().strip(), 10)
+    assert console.lines() == [(5.0, "boot"), (3605.25, "an hour later")]
+    assert console.log(0, 5_000_000) == "    0.000 boot\n 3600.250 an hour later"
+
+    def gone() -> int:
+        raise RigFault("the bench has died")
+
+    monkeypatch.setattr(console.clock, "now_us", gone)
+    os.write(board, b"still\r\n")
+    assert console.expect("still", 10)
+
+
+def test_between_two_looks_a_virtual_clock_went_evenly() -> None:
+    target = Target("paper-5")
+    part(VirtualBoard, target, board="devkit", nodes=["devkit"])
+    bench: Any = part(BenchDriver, target)
+    assert bench.at_us(7) == 7
+    bench._seen = [(100, 1000), (300, 5000), (200, 1000)]
+    assert [bench.at_us(at) for at in (50, 150, 250, 300, 900)] == [1000, 1000, 3000, 5000, 5000]
 
 
 def test_what_was_said_within_the_node_s_time_is_heard_a_little_later(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fleet.identity.authority import Authority
-from hil.servers import certificates, wrong
+from hil.servers import certificates, packets, wrong
 from hil.servers.front import Front, Relay, Silent
 from hil.servers.standin import StandIn
 
@@ -65,8 +65,26 @@ def connack(port: int, made: ssl.SSLContext) -> bytes:
 def test_a_careless_client_is_served(pki: Path, front: Front, tmp_path: Path, name: str) -> None:
     server = StandIn(context(pki, tmp_path, name))
     front.plays(server)
+    at = packets.mark()
     assert connack(front.port, client(pki, looks=False)) == b"\x20\x02\x00\x00"
     assert [packet.keep_alive_s for packet in server.of("CONNECT")] == [300]
+    noted = [line for _, line in packets.since(at, "mqtt")]
+    assert noted == ["> CONNECT 16 bytes", "< CONNACK code 0 2 bytes"]
+
+
+def test_packets_are_noted_without_their_contents() -> None:
+    at = packets.mark()
+    packets.mqtt(packets.CAME, 0x3A, b"\x00\x01a\x00\x07secret")
+    packets.mqtt_sent(b"\x40\x02\x00\x07" + b"\x30\x8b\x01\x00\x04down" + bytes(133))
+    packets.coap(packets.CAME, b"\x44\x02\x01\x00tokn")
+    packets.coap(packets.WENT, b"\x60")
+    assert [line for _, line in packets.since(at, "mqtt")] == [
+        "> PUBLISH a qos 1 id 7 dup 11 bytes", "< PUBACK id 7 2 bytes",
+        "< PUBLISH down qos 0 139 bytes",
+    ]  # fmt: skip
+    assert [line for _, line in packets.since(at, "coap")] == [
+        "> CON 0.02 id 256 8 bytes", "< no CoAP 1 bytes",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["good", "large"])

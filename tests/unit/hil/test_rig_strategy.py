@@ -1,5 +1,7 @@
 """What the strategy does to a place, and what it remembers."""
 
+from typing import Any
+
 import pytest
 import rig_fakes
 
@@ -50,6 +52,42 @@ def test_a_node_that_an_earlier_test_spoilt_is_made_anew_and_one_that_is_new_is_
         fresh.bring("online")
     assert dead.did.count("flash gas-meter") == 1
     assert fresh.broken is None
+
+
+def starts(strategy: Any, status: str) -> bool:
+    try:
+        strategy.bring(status)
+    except NodeFault:
+        return False
+    return True
+
+
+def test_a_node_that_starts_no_more_from_blank_flash_breaks_its_place() -> None:
+    """As where RXD and TXD are crossed: it boots, and reports to nobody."""
+    strategy, board, fleet = rig_fakes.place()
+    board.booted = lambda: None
+    assert starts(strategy, "provisioned")
+    assert not starts(strategy, "online")
+    assert strategy.made_anew
+    assert strategy.broken is None, "once may be chance"
+    assert starts(strategy, "off"), "which says nothing about reports"
+    assert starts(strategy, "provisioned")
+    assert not starts(strategy, "online")
+    assert "2 starts in sequence failed, from blank flash: paper-1: node" in str(strategy.broken)
+    with pytest.raises(RigFault, match="given up before"):
+        strategy.bring("online")
+    assert fleet.reports == 0
+
+
+def test_a_start_that_goes_well_forgives_the_one_before() -> None:
+    strategy, board, fleet = rig_fakes.place()
+    reports, board.booted = board.booted, lambda: None
+    for _ in range(3):
+        assert not starts(strategy, "online")
+        board.booted = reports
+        assert starts(strategy, "online")
+        board.booted, fleet.reports = (lambda: None), 0
+    assert strategy.broken is None
 
 
 def test_a_fault_of_the_rig_breaks_the_strategy_until_somebody_mends_it() -> None:
