@@ -55,8 +55,9 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
         except SQLAlchemyError as e:
             from fleet.db.base import reason_of
 
-            where = data_folder()
-            raise click.ClickException(f"the database in {where}: {reason_of(e)}") from None
+            raise click.ClickException(
+                f"the database in {data_folder()}: {reason_of(e)}"
+            ) from None
         except BrokenPipeError:
             raise
         except UnicodeEncodeError:

@@ -4,7 +4,7 @@ kinds, topics, ids and lengths for a report; neither contents nor secrets.
 
 import time
 
-_TYPES = {
+_TYPES = {  # MQTT 3.1.1, 2.2.1
     1: "CONNECT", 2: "CONNACK", 3: "PUBLISH", 4: "PUBACK", 8: "SUBSCRIBE", 9: "SUBACK",
     12: "PINGREQ", 13: "PINGRESP", 14: "DISCONNECT",
 }  # fmt: skip
@@ -24,18 +24,23 @@ def since(at: int, log: str) -> list[tuple[int, str]]:
     return [(real_us, line) for real_us, which, line in _noted[at:] if which == log]
 
 
+def kind(first: int) -> str:
+    """Of an MQTT packet, by its first byte."""
+    return _TYPES.get(first >> 4, f"type {first >> 4}")
+
+
 def mqtt(way: str, first: int, body: bytes) -> None:
     """One packet: its first byte, and what stands behind its length (MQTT 3.1.1)."""
-    kind, size = first >> 4, int.from_bytes(body[:2], "big")
-    words = [way, _TYPES.get(kind, f"type {kind}")]
-    if kind == 3:
+    number, size = first >> 4, int.from_bytes(body[:2], "big")
+    words = [way, kind(first)]
+    if number == 3:
         qos, at = first >> 1 & 3, 2 + size
         words += [body[2:at].decode(errors="replace"), f"qos {qos}"]
         words += [f"id {int.from_bytes(body[at : at + 2], 'big')}"] if qos else []
         words += ["dup"] if first & 8 else []
-    elif kind in (4, 8, 9):
+    elif number in (4, 8, 9):
         words.append(f"id {size}")
-    elif kind == 2:
+    elif number == 2:
         words.append(f"code {body[1]}" if len(body) > 1 else "short")
     _note("mqtt", [*words, f"{len(body)} bytes"])
 

@@ -12,7 +12,6 @@ from hil.servers import packets
 from hil.servers.front import Visit
 
 ANSWERS = ("CONNACK", "SUBACK", "PUBACK", "RECEIPT")
-_KINDS = {1: "CONNECT", 3: "PUBLISH", 8: "SUBSCRIBE", 12: "PINGREQ", 14: "DISCONNECT"}
 RECORD = 16_384  # bytes: the most that TLS lets one record carry (RFC 8446, 5.1)
 _IDLE = 1024  # bytes of a message that nobody asked for
 
@@ -152,7 +151,7 @@ def _read(secure: ssl.SSLSocket) -> Packet | None:
         size |= (byte & 127) << shift
         if byte < 128:
             break
-    kind, body = _KINDS.get(head[0] >> 4, f"type {head[0] >> 4}"), _exactly(secure, size)
+    kind, body = packets.kind(head[0]), _exactly(secure, size)
     packets.mqtt(packets.CAME, head[0], body)
     return Packet(kind, head[0] & 15, body)
 

@@ -2,12 +2,15 @@
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-import serial
+import serial as pyserial
 
 from fleet.flashing import console
 from fleet.flashing.ports import Port
+
+serial: Any = pyserial  # untyped
 
 
 class Bridge:
