@@ -89,7 +89,7 @@ def test_a_broker_that_was_gone_gets_each_sample_once(
 
 @pytest.mark.requirement("K-STO-04", "K-STO-02")
 @pytest.mark.node("gas-meter", config=HOURLY)
-@pytest.mark.needs("modem-twin")
+@pytest.mark.needs("stimulus", "modem-twin")
 def test_a_fleet_that_is_killed_in_a_contact_gets_it_again_and_stores_it_once(
     node: Node, fleet: Fleet, modem: ModemControl
 ) -> None:
@@ -117,7 +117,7 @@ def test_a_fleet_that_is_killed_in_a_contact_gets_it_again_and_stores_it_once(
 @pytest.mark.soak
 @pytest.mark.requirement("K-STO-03", "K-STO-01")
 @pytest.mark.node("gas-meter", config=HOURLY)
-@pytest.mark.needs("power")
+@pytest.mark.needs("stimulus", "power")
 def test_power_cuts_in_contacts_cost_no_record(node: Node, fleet: Fleet, power: Power) -> None:
     node.to("asleep")
     fleet.wait_reading(node, "gas_volume", 3 * HOUR_S)

@@ -18,7 +18,7 @@ HOUR_S = 3600
 STALLED = 3  # where a valve is: wire/quantity.py
 NOT_ARMED = 8  # docs/protocol.md, what became of an item
 
-pytestmark = pytest.mark.needs("valve")
+pytestmark = pytest.mark.needs("stimulus", "valve")
 
 
 @pytest.fixture(autouse=True)
