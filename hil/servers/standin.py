@@ -4,7 +4,7 @@ that a test chooses.
 
 import socket
 import ssl
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from fleet.wire import receipt, report
@@ -42,8 +42,8 @@ class Packet(NamedTuple):
 
 class StandIn:
     """Host of a front. It leaves out the answers `without`, hangs up behind its answer
-    `ends_with`, says `code` in its CONNACK, and with `large_record` sends its receipt behind a
-    record of TLS that is as large as one can be.
+    `ends_with`, says `code` in its CONNACK, gives the `items` with each of its receipts, and with
+    `large_record` sends its receipt behind a record of TLS that is as large as one can be.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class StandIn:
         without: Collection[str] = (),
         ends_with: str = "",
         code: int = 0,
+        items: Sequence[tuple[int, int, bytes | int]] = (),
         large_record: bool = False,
     ) -> None:
         assert {*without, ends_with} <= {*ANSWERS, ""}  # noqa: S101  a test's slip
@@ -60,6 +61,7 @@ class StandIn:
         self._without = frozenset(without)
         self._ends_with = ends_with
         self._code = code
+        self._items = items
         self._ahead = large_record
         self.packets: list[Packet] = []
 
@@ -119,7 +121,7 @@ class StandIn:
             else:
                 ranges.append((number, number))
         node = packet.topic.split("/")[1]
-        said = receipt.encode(told.epoch if ranges else 0, ranges)
+        said = receipt.encode(told.epoch if ranges else 0, ranges, self._items)
         message = _publish(f"k1/{node}/down/receipt", said)
         return _idle(f"k1/{node}/down/idle") + message if self._ahead else message
 

@@ -12,6 +12,8 @@ OTHER_KEY = (
     "import esp32\nnvs = esp32.NVS('kapok')\nnvs.set_blob('hmac', bytes(32))\nnvs.commit()\n"
 )
 
+pytestmark = pytest.mark.needs("stimulus")  # a button makes the contact that brings a command
+
 
 def done(fleet: Fleet, node: Node, since: int) -> int:
     """How often READ_NOW was done: nothing else tells where the valve is."""

@@ -12,6 +12,8 @@ from hil.node import Node
 HOUR_S = 3600
 BELOW, UNKNOWN, BOARDS, REVERTED = 22, 20, 26, 12  # docs/protocol.md, what became of an item
 
+pytestmark = pytest.mark.needs("stimulus")  # a button makes the contact that brings a patch
+
 
 def told(fleet: Fleet, node: Node, number: int) -> set[tuple[int, int]]:
     """(result, detail) that the node's records told of a patch."""

@@ -114,7 +114,7 @@ def test_a_cover_that_is_lifted_is_told_at_once(
     fleet.wait_over("cover-moved", node, 3 * SAMPLE_S)
 
 
-@pytest.mark.requirement("K-DRN-05")
+@pytest.mark.requirement("K-DRN-08")
 @fitted("water")
 def test_water_in_the_chamber_is_told_at_once(
     node: Node, fleet: Fleet, stimulus: Stimulus

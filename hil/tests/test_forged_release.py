@@ -37,6 +37,7 @@ def swap(fleet: Fleet, sequence: int, envelope: bytes | None) -> bytes:
 
 
 @pytest.mark.requirement("K-UPD-06")
+@pytest.mark.needs("stimulus")
 def test_a_signature_with_one_wrong_bit_is_refused_by_the_node(
     node: Node, fleet: Fleet, pair: Pair
 ) -> None:

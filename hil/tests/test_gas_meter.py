@@ -1,5 +1,7 @@
 """A gas meter against its wheel, its gas sensor, its battery, and a magnet."""
 
+from typing import Any
+
 import pytest
 
 from hil.fleet import Fleet, Reading
@@ -154,15 +156,31 @@ def test_gas_at_the_sensor_closes_the_valve_before_anybody_is_told(
     assert alarm.time_us <= closed.time_us <= alarm.time_us + 30 * 10**6
 
 
+def flow(kind: str, gap_ms: int, within_s: float, **watched: int) -> Any:
+    """Pulses that far apart; what would be told of another kind is not watched."""
+    marks = [pytest.mark.node("gas-meter", config={**HOURLY, **watched})]
+    marks += [pytest.mark.soak] if within_s > HOUR_S else []
+    return pytest.param(kind, gap_ms, within_s, marks=marks, id=kind)
+
+
 @pytest.mark.requirement("K-GAS-05")
 @pytest.mark.needs("valve")
-@pytest.mark.node("gas-meter", config=HOURLY)
-def test_a_burst_closes_the_valve(node: Node, fleet: Fleet, stimulus: Stimulus) -> None:
+@pytest.mark.parametrize(
+    ("kind", "gap_ms", "within_s"),
+    [
+        flow("over-flow", 1440, 6.3 * 60, burst_l_h=0),  # 24 m3/h; kapok valve latency
+        flow("burst", 1440, 6.3 * 60, over_flow_l_h=0),
+        flow("leak", 180_000, 4 * HOUR_S, leak_l_h=100, leak_s=HOUR_S),  # 200 l/h
+    ],
+)
+def test_a_dangerous_flow_is_told_and_closes_the_valve(
+    node: Node, fleet: Fleet, stimulus: Stimulus, kind: str, gap_ms: int, within_s: float
+) -> None:
     valves.open_again(node, stimulus)
     freeze(fleet, node)
     mark = fleet.mark()
-    stimulus.pulse("pulse", 400, gap_ms=1440)  # 24 m3/h
-    alarm = fleet.wait_alarm("over-flow", node, 6.3 * 60)  # kapok valve latency
+    stimulus.pulse("pulse", 400, gap_ms=gap_ms)
+    alarm = fleet.wait_alarm(kind, node, within_s)
     stimulus.pulse("pulse", 0)
     fleet.wait_reading(node, "valve", 60, mark, lambda one: one.value == 1)
     assert alarm["severity"] == "critical"

@@ -13,7 +13,7 @@ RESET_PIN, POWER_KEY, SUPPLY = "10", "11", "12"
 
 @pytest.mark.requirement("K-REG-06")
 @pytest.mark.node("gas-meter", config=told.HOURLY)
-@pytest.mark.needs("modem-twin")
+@pytest.mark.needs("stimulus", "modem-twin")
 def test_the_reset_pin_is_enough_for_a_modem_that_hangs(
     node: Node, fleet: Fleet, modem: ModemControl
 ) -> None:

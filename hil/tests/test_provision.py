@@ -1,6 +1,8 @@
 """Identities: each node its own, never two, and no key anywhere but on the node."""
 
+import base64
 import contextlib
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -85,20 +87,42 @@ def test_a_registered_node_without_its_keys_is_a_persons_decision(
     fleet.wait_report(node, 900)
 
 
+def forms(secret: bytes) -> set[bytes]:
+    """As files may have it: raw, in hexadecimal, in base64 wherever it begins there."""
+    found = {secret, secret.hex().encode(), secret.hex().upper().encode()}
+    for before in range(3):
+        text = base64.b64encode(bytes(before) + secret)
+        found.add(text[-(-before * 8 // 6) : (before + len(secret)) * 8 // 6])
+    return found
+
+
+def holding(secret: bytes, *folders: Path) -> list[Path]:
+    """Files below them that have it in some form."""
+    wanted, found = forms(secret), []
+    for path in (path for folder in folders for path in folder.rglob("*")):
+        with contextlib.suppress(OSError):
+            if path.is_file() and path.name != "flash.bin":  # that of a virtual board is the node
+                text = path.read_bytes()
+                whole = text.replace(b"\r", b"").replace(b"\n", b"")  # as PEM breaks its lines
+                if any(form in text or form in whole for form in wanted):
+                    found.append(path)
+    return found
+
+
 @pytest.mark.requirement("K-PROV-03")
-def test_the_nodes_key_is_on_the_node_alone(node: Node, fleet: Fleet, rig_folder: Path) -> None:
+def test_the_nodes_key_is_on_the_node_alone(
+    node: Node, fleet: Fleet, rig_folder: Path, tmp_path: Path
+) -> None:
     key = bytes.fromhex(node.prompt.exec(KEY).strip())
     assert len(key) > 32
     scalar = key[7:39] if key[:1] == b"\x30" else key[:32]  # of its DER, RFC 5915
-    looked = 0
-    for path in (*rig_folder.rglob("*"), *fleet.data.rglob("*")):
-        if path.is_file() and path.name != "flash.bin":  # that of a virtual board is the node
-            with contextlib.suppress(OSError):
-                text = path.read_bytes()
-                looked += 1
-                assert scalar not in text, path
-                assert scalar.hex().encode() not in text.lower(), path
-    assert looked
+    pem = b"-----BEGIN EC PRIVATE KEY-----\n" + base64.encodebytes(key)
+    (tmp_path / "key.pem").write_bytes(pem)
+    assert holding(scalar, tmp_path), "it would be found"
+    assert holding(node.id.encode(), fleet.data), "and it is looked for"
+    temporary = Path(tempfile.gettempdir()).glob("kapok-*")  # where it is flashed
+    others = [each for each in temporary if not each.name.startswith("kapok-hil-")]
+    assert not holding(scalar, rig_folder, fleet.data, *others)
 
 
 @pytest.mark.requirement("K-PROV-04")

@@ -40,7 +40,7 @@ def test_a_node_registers_and_reports_in_time(
 
 
 @pytest.mark.requirement("K-REG-02", "K-PWR-05")
-@pytest.mark.needs("current-meter")  # a search is as silent as sleep
+@pytest.mark.needs("stimulus", "current-meter")  # a search is as silent as sleep
 def test_a_node_without_coverage_gives_up_and_sleeps(
     node: Node, fleet: Fleet, modem: ModemControl
 ) -> None:
@@ -100,6 +100,7 @@ def broken_off(node: Node, fleet: Fleet, modem: ModemControl, what: str, **more:
 
 
 @pytest.mark.requirement("K-REG-04", "K-STO-01")
+@pytest.mark.needs("stimulus")
 def test_a_contact_in_which_the_network_detaches_the_node_is_made_again(
     node: Node, fleet: Fleet, modem: ModemControl
 ) -> None:
@@ -107,6 +108,7 @@ def test_a_contact_in_which_the_network_detaches_the_node_is_made_again(
 
 
 @pytest.mark.requirement("K-REG-04", "K-STO-01")
+@pytest.mark.needs("stimulus")
 def test_a_change_of_cell_in_a_contact_costs_no_record(
     node: Node, fleet: Fleet, modem: ModemControl
 ) -> None:
@@ -114,6 +116,7 @@ def test_a_change_of_cell_in_a_contact_costs_no_record(
 
 
 @pytest.mark.requirement("K-REG-07", "K-STO-01")
+@pytest.mark.needs("stimulus")
 def test_a_modem_that_reboots_in_a_contact_costs_no_record(
     node: Node, fleet: Fleet, modem: ModemControl
 ) -> None:
@@ -139,6 +142,7 @@ def test_a_technician_is_shown_the_signal_that_the_modem_tells(
 
 
 @pytest.mark.requirement("K-REG-06")
+@pytest.mark.needs("stimulus")
 def test_a_modem_that_hangs_is_reset_in_the_same_wake(
     node: Node, fleet: Fleet, modem: ModemControl
 ) -> None:
@@ -162,6 +166,7 @@ def test_power_saving_is_asked_for_and_reached(node: Node, modem: ModemControl) 
 
 
 @pytest.mark.requirement("K-PWR-02")
+@pytest.mark.needs("stimulus")
 @pytest.mark.start("off")
 def test_a_network_that_refuses_power_saving_costs_no_contact(
     node: Node, fleet: Fleet, modem: ModemControl

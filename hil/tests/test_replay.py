@@ -2,14 +2,13 @@
 
 import hashlib
 import hmac
-from typing import Any
 
 import pytest
 
-from fleet.wire import command, quantity, receipt, report
+from fleet.wire import command, quantity, receipt
 from hil.node import Node
 from hil.servers.door import Door
-from hil.servers.standin import Packet, StandIn, _publish
+from hil.servers.standin import StandIn
 
 NUMBER = 5000  # of the item: above all that this fleet has sent
 ITEM, RESULT = 900, 901
@@ -29,29 +28,14 @@ pytestmark = [
 ]
 
 
-class Repeats(StandIn):
-    """Each of its receipts carries the same command."""
-
-    def __init__(self, *settings: Any, payload: bytes) -> None:
-        super().__init__(*settings)
-        self._items: list[tuple[int, int, bytes | int]] = [(NUMBER, receipt.COMMAND, payload)]
-
-    def _receipt(self, packet: Packet) -> bytes:
-        told = report.decode(packet.payload)
-        numbers = [record.sequence for record in told.records]
-        ranges = [(numbers[0], numbers[-1])] if numbers else []
-        node = packet.topic.split("/")[1]
-        said = receipt.encode(told.epoch if ranges else 0, ranges, self._items)
-        return _publish(f"k1/{node}/down/receipt", said)
-
-    def results(self) -> list[int]:
-        """What the node says that became of it, as often as it says so, each record once."""
-        records = {
-            (told.epoch, one.sequence): dict(one.values)
-            for told in self.reports
-            for one in told.records
-        }
-        return [each[RESULT] for each in records.values() if each.get(ITEM) == NUMBER]
+def results(server: StandIn) -> list[int]:
+    """What the node says that became of it, as often as it says so, each record once."""
+    records = {
+        (told.epoch, one.sequence): dict(one.values)
+        for told in server.reports
+        for one in told.records
+    }
+    return [each[RESULT] for each in records.values() if each.get(ITEM) == NUMBER]
 
 
 @pytest.mark.requirement("K-CMD-01")
@@ -63,7 +47,7 @@ def test_a_command_that_is_sent_again_is_done_once(node: Node, door: Door) -> No
     said = command.signed(node.id, NUMBER, command.READ_NOW, [], 1, expiry)
     mac = hmac.new(key, said, hashlib.sha256).digest()[: command.MAC]
     payload = command.encode(command.READ_NOW, [], 1, expiry, mac)
-    server = Repeats(door.context(), payload=payload)
+    server = StandIn(door.context(), items=[(NUMBER, receipt.COMMAND, payload)])
     door.held_by(server)
     door.tried(4)
-    assert server.results() == [command.DONE]
+    assert results(server) == [command.DONE]

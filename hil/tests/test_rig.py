@@ -23,7 +23,7 @@ def test_pulses_of_the_wheel_are_gas(node: Node, fleet: Fleet, stimulus: Stimulu
 
 @pytest.mark.soak
 @pytest.mark.requirement("K-REG-03")
-@pytest.mark.needs("modem-twin")
+@pytest.mark.needs("stimulus", "modem-twin")
 @pytest.mark.node("gas-meter", config=told.HOURLY)
 def test_a_node_without_service_reports_when_it_is_back(
     node: Node, fleet: Fleet, modem: ModemControl
@@ -40,6 +40,7 @@ def test_a_node_without_service_reports_when_it_is_back(
 
 
 @pytest.mark.requirement("K-CFG-01")
+@pytest.mark.needs("stimulus")
 def test_a_configuration_goes_down_with_a_receipt(node: Node, fleet: Fleet) -> None:
     node.to("asleep")
     node.wake()
@@ -82,12 +83,15 @@ def test_a_drainage_point_reports(node: Node, fleet: Fleet) -> None:
 
 
 @pytest.mark.requirement("K-CMD-03")
+@pytest.mark.needs("stimulus")
 def test_a_command_is_done_with_the_next_contact(node: Node, fleet: Fleet) -> None:
-    sent = fleet.send(node, "valve-close")
-    fleet.approve(sent)
+    node.to("asleep")
+    mark = fleet.mark()
+    sent = fleet.send(node, "read-now")
     node.wake()
     delivery = fleet.wait_command(sent, node, 3600)
-    assert delivery["state"] == "executed"
+    assert (delivery["state"], delivery["result"]) == ("executed", 0)
+    assert fleet.readings(node, "valve", mark), "what was read is in the answer's report"
 
 
 @pytest.mark.requirement("K-UPD-01")

@@ -81,7 +81,7 @@ def test_a_contact_takes_the_charge_of_its_design(
 
 
 @pytest.mark.requirement("K-PWR-05")
-@pytest.mark.needs("current-meter", "modem-twin")
+@pytest.mark.needs("stimulus", "current-meter", "modem-twin")
 def test_without_a_network_a_node_sleeps_again_within_its_cap(
     node: Node, current: CurrentTrace, modem: ModemControl
 ) -> None:
@@ -98,6 +98,7 @@ def test_without_a_network_a_node_sleeps_again_within_its_cap(
 
 
 @pytest.mark.requirement("K-PWR-06")
+@pytest.mark.needs("stimulus")
 def test_the_button_wakes_a_sleeping_node(node: Node) -> None:
     node.to("asleep")
     mark = node.console.mark()

@@ -93,6 +93,7 @@ def slot(node: Node) -> tuple[list[str], str]:
 
 
 @pytest.mark.requirement("K-UPD-02")
+@pytest.mark.needs("stimulus")
 def test_a_delta_gives_the_very_bytes_of_the_image_and_is_confirmed(
     node: Node, fleet: Fleet, pair: Pair
 ) -> None:
@@ -104,7 +105,7 @@ def test_a_delta_gives_the_very_bytes_of_the_image_and_is_confirmed(
 
 
 @pytest.mark.requirement("K-UPD-03", "K-UPD-08")
-@pytest.mark.needs("power")
+@pytest.mark.needs("stimulus", "power")
 def test_power_cuts_cost_an_update_nothing_but_time(
     node: Node, fleet: Fleet, pair: Pair, power: Power
 ) -> None:
@@ -122,7 +123,7 @@ def test_power_cuts_cost_an_update_nothing_but_time(
 
 
 @pytest.mark.requirement("K-UPD-03")
-@pytest.mark.needs("modem-twin")
+@pytest.mark.needs("stimulus", "modem-twin")
 def test_a_transfer_goes_on_where_coverage_was_lost(
     node: Node, fleet: Fleet, pair: Pair, modem: ModemControl
 ) -> None:
@@ -147,6 +148,7 @@ def test_a_transfer_goes_on_where_coverage_was_lost(
 
 
 @pytest.mark.requirement("K-UPD-04")
+@pytest.mark.needs("stimulus")
 @pytest.mark.parametrize(
     ("what", "why"),
     [(versions.CRASHES, "crashed"), (versions.CANNOT_BE_IMPORTED, "not-imported")],
@@ -163,7 +165,7 @@ def test_a_version_that_does_not_run_is_gone_and_the_fleet_knows_why(
 
 
 @pytest.mark.requirement("K-UPD-04")
-@pytest.mark.needs("virtual")  # it takes two days to four
+@pytest.mark.needs("stimulus", "virtual")  # it takes two days to four
 def test_a_version_that_reaches_nobody_is_gone_after_two_days(
     node: Node, fleet: Fleet, pair: Pair
 ) -> None:
@@ -177,6 +179,7 @@ def test_a_version_that_reaches_nobody_is_gone_after_two_days(
 
 
 @pytest.mark.requirement("K-UPD-06")
+@pytest.mark.needs("stimulus")
 def test_what_no_trusted_key_has_signed_is_refused_by_the_node(
     node: Node, fleet: Fleet, pair: Pair
 ) -> None:
@@ -201,6 +204,7 @@ def test_what_nobody_has_signed_is_refused_by_the_fleet(node: Node, fleet: Fleet
 
 
 @pytest.mark.requirement("K-UPD-06")
+@pytest.mark.needs("stimulus")
 def test_what_is_for_another_board_is_refused_by_the_node(
     node: Node, fleet: Fleet, pair: Pair
 ) -> None:
@@ -212,6 +216,7 @@ def test_what_is_for_another_board_is_refused_by_the_node(
 
 
 @pytest.mark.requirement("K-UPD-07")
+@pytest.mark.needs("stimulus")
 def test_what_is_older_than_what_was_ever_confirmed_is_refused_by_the_node(
     node: Node, fleet: Fleet, pair: Pair
 ) -> None:

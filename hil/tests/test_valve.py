@@ -18,7 +18,7 @@ HOUR_S = 3600
 STALLED = 3  # where a valve is: wire/quantity.py
 NOT_ARMED = 8  # docs/protocol.md, what became of an item
 
-pytestmark = pytest.mark.needs("valve")
+pytestmark = pytest.mark.needs("stimulus", "valve")
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +61,7 @@ def test_a_valve_closes_with_the_contact_that_brings_the_command(
     assert fleet.wait_command(sent, node, HOUR_S)["state"] == "executed"
 
 
-@pytest.mark.requirement("K-VLV-01")
+@pytest.mark.requirement("K-VLV-05")
 def test_a_valve_needs_a_second_person(node: Node, fleet: Fleet, stimulus: Stimulus) -> None:
     fleet.send(node, "valve-close")
     node.wake()

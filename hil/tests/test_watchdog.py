@@ -88,7 +88,7 @@ def test_a_mains_node_that_is_well_is_not_reset(node: Node, fleet: Fleet) -> Non
 
 
 @pytest.mark.requirement("K-BRN-01")
-@pytest.mark.needs("virtual")  # a supply that dips for 20 ms
+@pytest.mark.needs("stimulus", "virtual")  # a supply that dips for 20 ms
 @pytest.mark.node("gas-meter", config=told.HOURLY)
 def test_a_dip_of_the_supply_resets_the_node_which_goes_on_and_tells(
     node: Node, fleet: Fleet, power: Power, stimulus: Stimulus
