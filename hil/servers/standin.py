@@ -4,7 +4,7 @@ that a test chooses.
 
 import socket
 import ssl
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import NamedTuple
 
 from fleet.wire import receipt, report
@@ -53,7 +53,7 @@ class StandIn:
         without: Collection[str] = (),
         ends_with: str = "",
         code: int = 0,
-        items: Sequence[tuple[int, int, bytes | int]] = (),
+        items: list[tuple[int, int, bytes | int]] | tuple[()] = (),
         large_record: bool = False,
     ) -> None:
         assert {*without, ends_with} <= {*ANSWERS, ""}  # noqa: S101  a test's slip
