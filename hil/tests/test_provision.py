@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import os
 import tempfile
 from pathlib import Path
 
@@ -99,7 +100,8 @@ def forms(secret: bytes) -> set[bytes]:
 def holding(secret: bytes, *folders: Path) -> list[Path]:
     """Files below them that have it in some form."""
     wanted, found = forms(secret), []
-    for path in (path for folder in folders for path in folder.rglob("*")):
+    walked = (each for folder in folders for each in os.walk(folder))  # quiet where one vanishes
+    for path in (Path(at, name) for at, _, names in walked for name in names):
         with contextlib.suppress(OSError):
             if path.is_file() and path.name != "flash.bin":  # that of a virtual board is the node
                 text = path.read_bytes()
