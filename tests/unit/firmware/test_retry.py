@@ -1,4 +1,4 @@
-"""The jitter of a contact that is tried again, for the fault that takes it away."""
+"""A contact that failed is tried again by chance, not to the second."""
 
 import asyncio
 import os
