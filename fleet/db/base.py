@@ -1,9 +1,9 @@
 """One declarative base for all tables; an engine with the durability that receipts promise."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
-from sqlalchemy import URL, MetaData, create_engine
+from sqlalchemy import URL, MetaData, create_engine, exc
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
@@ -29,7 +29,8 @@ def is_trouble(error: Exception) -> bool:
     when the whole transaction is tried again.
     """
     own = isinstance(error, DBAPIError) and not isinstance(error, IntegrityError | DataError)
-    return own or isinstance(error, sqlite.DatabaseGone | OSError | MemoryError)
+    # SQLAlchemy's TimeoutError: no connection of the pool, or no turn to write, came free.
+    return own or isinstance(error, sqlite.DatabaseGone | exc.TimeoutError | OSError | MemoryError)
 
 
 def reason_of(error: SQLAlchemyError) -> str:
@@ -49,14 +50,16 @@ class Database:
 
     def __init__(self, url: str | URL) -> None:
         self.engine = create_engine(url)
+        self._turn: AbstractContextManager[object] = nullcontext()
         if self.engine.dialect.name == "sqlite":
             sqlite.prepare(self.engine)
+            self._turn = sqlite.Turn()
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
 
     @contextmanager
     def begin(self) -> Iterator[Session]:
         """A session whose transaction commits at the end, or rolls back on an exception."""
-        with self._sessions.begin() as session:
+        with self._turn, self._sessions.begin() as session:
             session.connection(execution_options={"writes": True})
             yield session
 

@@ -2,17 +2,37 @@
 
 import os
 import sqlite3
+import threading
 from typing import Any
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, exc
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 BUSY_MS = 5000  # how long a statement waits for another process's lock
+TURN_S = 60.0  # how long a thread waits for the others of its process
 
 
 class DatabaseGone(SQLAlchemyError):
     """The database file was deleted or replaced while it was open."""
+
+
+class Turn:
+    """One writer of this process after the other.
+
+    SQLite has one writer, and those who wait for its lock ask now and then, at growing intervals:
+    of many, some never meet a free moment, and give up.
+    """
+
+    def __init__(self) -> None:
+        self._free = threading.Lock()
+
+    def __enter__(self) -> None:
+        if not self._free.acquire(timeout=TURN_S):
+            raise exc.TimeoutError(f"the database was busy for {TURN_S:g} s: try again")
+
+    def __exit__(self, *_: object) -> None:
+        self._free.release()
 
 
 def prepare(engine: Engine) -> None:

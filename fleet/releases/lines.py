@@ -7,6 +7,7 @@ statement by statement the same, so that the n-th is the n-th.
 import ast
 from bisect import bisect_right
 from collections.abc import Iterator
+from functools import lru_cache
 
 from fleet.releases.shrink import shrink
 
@@ -16,11 +17,17 @@ def source_line(text: str, line: int) -> int:
 
     A line behind the end gives the last statement's; a text without statements gives 1.
     """
-    small = shrink({"m.py": text}).sources["m.py"]
-    compiled = [node.lineno for node in _statements(ast.parse(small))]
-    written = [node.lineno for node in _statements(ast.parse(text))]
+    compiled, written = _lines(text)
     at = bisect_right(compiled, line) - 1
     return written[max(at, 0)] if written and len(written) == len(compiled) else 1
+
+
+@lru_cache(maxsize=64)  # a module that fails here and there in a fleet is asked for many lines
+def _lines(text: str) -> tuple[list[int], list[int]]:
+    """Of each statement: in what is compiled, and in the source."""
+    small = shrink({"m.py": text}).sources["m.py"]
+    compiled = [node.lineno for node in _statements(ast.parse(small))]
+    return compiled, [node.lineno for node in _statements(ast.parse(text))]
 
 
 def _statements(tree: ast.AST) -> Iterator[ast.stmt]:

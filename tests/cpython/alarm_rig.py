@@ -7,13 +7,13 @@ from types import SimpleNamespace
 
 import pytest
 from ingest_rig import node_ids
+from schema import new_file
 from sqlalchemy import event
 
 from fleet.alarms import intake, listing
 from fleet.alarms.listing import Filter, Listed
 from fleet.alarms.tables import OutMessage
 from fleet.db.base import Database
-from fleet.db.models import Base
 from fleet.registry import operations as registry
 from fleet.uplink.ingest import Ingest
 from fleet.uplink.message import Message
@@ -39,9 +39,9 @@ class AlarmRig:
         clock = SimpleNamespace(time_ns=lambda: int((START + self.now) * 1_000_000_000))
         monkeypatch.setattr(registry, "time", clock)
         self.path = folder / "kapok.db"
+        new_file(self.path)
         self.database = Database(f"sqlite:///{self.path}")
         event.listen(self.database.engine, "connect", _hurried)
-        Base.metadata.create_all(self.database.engine)
         self.ingest = Ingest(self.database)
         self._sequences: dict[str, int] = {}
         self._macs = 0

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from schema import new_file
 from sqlalchemy import delete
 
 from fleet.db.base import Database
@@ -31,9 +32,8 @@ def new_node_id() -> str:
 
 def open_database(folder: Path) -> Database:
     """A database file with every table, made without the migrations."""
-    database = Database(f"sqlite:///{folder / 'kapok.db'}")
-    Base.metadata.create_all(database.engine)
-    return database
+    new_file(folder / "kapok.db")
+    return Database(f"sqlite:///{folder / 'kapok.db'}")
 
 
 def empty(database: Database, *tables: type[Base]) -> None:

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
+from schema import new_file
+
 from fleet.db.base import Database
-from fleet.db.models import Base
 from fleet.registry import operations as registry
 from fleet.uplink.message import Message
 from fleet.wire import nodeid, quantity, report
@@ -18,8 +19,8 @@ NODE, OTHER = "1gntj14d2p", "1gntj14d2q"
 
 def open_database(folder: Path) -> Database:
     """A new database with every table, an area, and NODE and OTHER as drainage nodes."""
+    new_file(folder / "kapok.db")
     database = Database(f"sqlite:///{folder / 'kapok.db'}")
-    Base.metadata.create_all(database.engine)
     with database.begin() as session:
         registry.add_area(session, AREA, "Tianhe")
     add_nodes(database, (NODE, OTHER))

@@ -2,19 +2,22 @@
 
 import shutil
 import sqlite3
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ingest_rig import NODE, message, once, open_database, report_of, stored
-from sqlalchemy import event, text
+from sqlalchemy import event, exc, text
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from fleet.db import sqlite
-from fleet.db.base import Database
+from fleet.db.base import Database, is_trouble
 from fleet.db.sqlite import DatabaseGone
 from fleet.uplink.batch import Batch
 from fleet.uplink.ingest import Ingest, Outcome
@@ -220,3 +223,46 @@ def test_sabotage_receipts_before_the_commit_lose_readings(
     monkeypatch.undo()
     Ingest(database).process([message(payload) for payload in waiting.values()])
     assert stored(tmp_path) != once(NODE, range(1, 6))
+
+
+@pytest.mark.parametrize("in_turn", [True, False])
+def test_sabotage_without_turns_a_thread_gives_up_that_another_holds_up(
+    database: Database, in_turn: bool
+) -> None:
+    """A writer that takes longer than SQLite waits is waited for within one process."""
+    if not in_turn:
+        database._turn = nullcontext()
+    held = threading.Event()
+
+    def hold() -> None:
+        with database.begin():
+            held.set()
+            time.sleep(sqlite.BUSY_MS * 4 / 1000)  # what takes its time is the disk
+
+    def wait() -> str:
+        held.wait(30)
+        try:
+            with database.begin():
+                return "wrote"
+        except OperationalError as e:
+            return str(e.orig)
+
+    with ThreadPoolExecutor() as pool:
+        pool.submit(hold)
+        said = pool.submit(wait).result()
+    assert said == ("wrote" if in_turn else "database is locked")
+
+
+def test_a_turn_that_never_comes_is_the_databases_trouble(
+    tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So is a pool without a free connection: the batch is tried again, and nothing is refused."""
+    monkeypatch.setattr(sqlite, "TURN_S", 0.05)
+    ingest = Ingest(database)
+    with database.begin(), ThreadPoolExecutor() as pool:
+        refused = pool.submit(ingest.process, batch(1)).exception()
+    assert isinstance(refused, exc.TimeoutError)
+    assert is_trouble(refused)
+    assert str(refused) == "the database was busy for 0.05 s: try again"
+    assert stored(tmp_path) == []
+    assert receipted(ingest.process(batch(1))) == {1, 2, 3, 4, 5}
