@@ -80,7 +80,7 @@ class Campaign:
                 board: self._spread.point(kill or PHASES[(int(board) + number) % 2])
                 for board in bench.nodes
             }
-            used = number % USED_EVERY == USED_EVERY - 1
+            used = number % USED_EVERY == 0
             journals = self._wear(bench) if used else {}
             said = self._cut(bench, points, kill) + (", used boards" if used else "")
             for board in bench.nodes:

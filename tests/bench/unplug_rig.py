@@ -16,12 +16,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from fleet.releases.target import Target
 from hil.fleet_process import READY_S, FleetProcess, die_with_parent
 from hil.virtual.bench.control import ask
 from hil.virtual.bench.folder import BenchError
+from tests.bench.warm import warm
 
 KAPOK = [sys.executable, "-m", "fleet"]
-AREA, NODE = "440106", "gas-meter"
+AREA, NODE, BOARD = "440106", "gas-meter", "esp32s3-bc660k"
 HOMES = ("HOME", "TMPDIR", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME",
          "XDG_DATA_HOME", "XDG_RUNTIME_DIR")  # fmt: skip
 COMMANDS = {
@@ -97,8 +99,9 @@ class Rig:
         self.data = folder / "data"
         self.logs = folder / "logs"
         self.logs.mkdir()
+        warm(folder / "home" / "xdg_cache_home", Target(NODE, BOARD))
         for name in HOMES:
-            (folder / "home" / name.lower()).mkdir(parents=True, mode=0o700)
+            (folder / "home" / name.lower()).mkdir(parents=True, mode=0o700, exist_ok=True)
             os.environ[name] = str(folder / "home" / name.lower())
         # Not the checkout: what commands leave where they run is searched too.
         self.place = folder / "home" / "place"
@@ -141,7 +144,7 @@ class Rig:
         folder = self.folder / "bench"
         with (self.logs / "bench.log").open("ab") as log:
             process = subprocess.Popen(
-                [*KAPOK, "bench", "--boards", str(boards), "--pace", "none"],
+                [*KAPOK, "bench", "--boards", str(boards), "--board", BOARD, "--pace", "none"],
                 stdout=log, stderr=log, preexec_fn=die_with_parent,  # noqa: PLW1509 - none runs
             )  # fmt: skip
         try:

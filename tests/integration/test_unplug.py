@@ -22,9 +22,9 @@ def campaign(*words: str) -> tuple[int, dict[str, int], str]:
 
 
 def test_boards_that_were_unplugged_and_a_command_that_was_killed_end_good() -> None:
-    code, found, said = campaign("--points", "5", "--boards", "2", "--seed", "5")
-    assert (found["good"], found["identities"], found["found"]) == (5, 5, 0), said
-    assert (found["points"], found["kills"], found["keys"], code) == (5, 1, 12, 0), said
+    code, found, said = campaign("--points", "4", "--boards", "2", "--seed", "5")
+    assert (found["good"], found["identities"], found["found"]) == (4, 4, 0), said
+    assert (found["points"], found["kills"], found["keys"], code) == (4, 1, 10, 0), said
     assert "used boards" in said
 
 
