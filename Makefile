@@ -53,8 +53,8 @@ demo: .venv/.demo
 	@.venv/bin/kapok demo $(ARGS)
 
 # The hundreds of programs that tests start find our modules compiled.
-test: export PYTHONDONTWRITEBYTECODE :=
-test: export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/pycache
+test hil: export PYTHONDONTWRITEBYTECODE :=
+test hil: export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/pycache
 test: system .venv/.dev typings/.done
 	@$(PY) -m pytest -n 3 --dist worksteal $(HANGS) $(ARGS)
 
