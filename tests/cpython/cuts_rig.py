@@ -38,7 +38,7 @@ SCENES = (
     "full", "delta", "confirm", "revert", "unimportable", "lost", "misread", "unbooted",
     "damaged", "runtime", "runtime_back",
 )  # fmt: skip
-MEMORY = 2 * 4096 * 850
+MEMORY = 12 * 4096 * 850  # the flash and copies of it: see cuts_chip.py
 _MAIN = "import world\nPAD = %r\ndef run():\n    world.run(%r)\n"
 # The VM lives in a Python extension; what plays the flash is outside its heap.
 _START = """
@@ -222,7 +222,7 @@ def run(
     }  # fmt: skip
     script = ROOT / "tests" / "vm" / "cuts.py"
     command = [sys.executable, "-I", "-S", "-c", _START, str(Path(spec.origin).parent)]
-    command += [str(MEMORY), "6m", str(script), str(ROOT), str(world), json.dumps(plan)]
+    command += [str(MEMORY), "2m", str(script), str(ROOT), str(world), json.dumps(plan)]
     ran = subprocess.run(
         command,
         capture_output=True,

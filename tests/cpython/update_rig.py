@@ -13,16 +13,18 @@ import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from importlib.machinery import SourceFileLoader
+from pathlib import Path
 from types import CodeType
 from typing import Any
 
 import cycle_rig
 import esp32
+import firmware_modules
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cycle_rig import CONFIG
+from firmware_modules import code_of
 from flash_files import Files
 from node.store.rtcstate import RtcState
 from node.wire import cbor, receipt, release, trust, uplink
@@ -451,11 +453,6 @@ def _manners(rest: bytes) -> str:
     return rest[at : at + 16].decode("latin").strip()
 
 
-@functools.cache
-def _compiled(data: bytes, path: str) -> CodeType:
-    return compile(data, path, "exec", dont_inherit=True)
-
-
 _sabotaged: list[tuple[str, str, str]] = []
 
 
@@ -464,17 +461,15 @@ def sabotage(name: str, guard: str, without: str) -> None:
     _sabotaged.append((name, guard, without))
 
 
-def _code(_loader: object, data: Any, path: Any, **_: Any) -> CodeType:
-    text = bytes(data).decode()
-    for name, guard, without in _sabotaged:
-        if str(path).endswith(name):
-            assert text.count(guard) == 1, f"{name} has no such guard"
-            text = text.replace(guard, without)
-    return _compiled(text.encode(), str(path))
-
-
-def _not_cached(_loader: object, path: str) -> dict[str, Any]:
-    raise OSError(f"{path} is compiled anew")
+def _code(path: str) -> CodeType:
+    changes = [(guard, without) for name, guard, without in _sabotaged if path.endswith(name)]
+    if not changes:
+        return code_of(path)
+    text = Path(path).read_text()
+    for guard, without in changes:
+        assert text.count(guard) == 1, f"{path} has no such guard"
+        text = text.replace(guard, without)
+    return compile(text, path, "exec", dont_inherit=True)
 
 
 def boards(monkeypatch: pytest.MonkeyPatch) -> Iterator[Board]:
@@ -483,10 +478,7 @@ def boards(monkeypatch: pytest.MonkeyPatch) -> Iterator[Board]:
 
     esp32.flash = esp32.Flash()
     _sabotaged.clear()
-    # Every wake loads modules anew, which the cycle has forgotten: compiled once is enough.
-    monkeypatch.setattr(SourceFileLoader, "source_to_code", _code)
-    # What is sabotaged must neither come out of Python's cache of bytecode nor go into it.
-    monkeypatch.setattr(SourceFileLoader, "path_stats", _not_cached)
+    monkeypatch.setattr(firmware_modules, "code_of", _code)
     for name in [name for name in sys.modules if name.startswith("node.update")]:
         monkeypatch.delitem(sys.modules, name, raising=False)
     yield Board(monkeypatch)

@@ -26,7 +26,7 @@ def play(micropython: list[str], heap: str, script: str, *arguments: str) -> dic
 def test_a_power_cut_at_any_flash_operation_costs_at_most_the_record_being_written(
     micropython: list[str], scene: str
 ) -> None:
-    result = play(micropython, "8m", "journal_campaign.py", scene, "none")
+    result = play(micropython, "1m", "journal_campaign.py", scene, "none")
     operations = sum(result["operations"].values())
     print(f"{scene}: {result['cuts']} cuts, {operations} flash operations")
     assert result["bad"] == []
@@ -47,7 +47,7 @@ def test_a_power_cut_at_any_flash_operation_costs_at_most_the_record_being_writt
 def test_the_campaign_notices_a_guard_that_is_gone(
     micropython: list[str], scene: str, sabotage: str, seen: str
 ) -> None:
-    result = play(micropython, "8m", "journal_campaign.py", scene, sabotage)
+    result = play(micropython, "1m", "journal_campaign.py", scene, sabotage)
     assert any(seen in what for *_, what in result["bad"]), result["bad"]
 
 

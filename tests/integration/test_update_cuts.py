@@ -57,5 +57,7 @@ def test_five_cuts_in_a_row_neither(world: Path, scene: str) -> None:
 def test_the_campaign_notices_a_guard_that_is_gone(
     world: Path, sabotage: str, scene: str, seen: str
 ) -> None:
-    result = cuts_rig.run(world, scene, "odd", sabotage=sabotage)
+    # That one is seen late, and then wherever the power is cut.
+    step = 7 if sabotage == "runtime kept unconfirmed" else 1
+    result = cuts_rig.run(world, scene, "odd", step=step, sabotage=sabotage)
     assert any(seen in what for _, what in result["bad"]), result

@@ -14,7 +14,7 @@ import sys
 
 import vfs
 from cuts_chip import (
-    AT, BLOCK, KEPT, MEM, PLAN, PWRON, SIZE, TIME, Brick, Nvs, PowerCut, blank, fresh, link,
+    AREAS, AT, BLOCK, MEM, PLAN, PWRON, SIZE, TIME, Brick, Nvs, PowerCut, blank, fresh, link,
     mounted, put, region,
 )  # fmt: skip
 from cuts_sabotage import sabotage
@@ -24,6 +24,27 @@ from node.store.journal import Journal
 from node.wire import uplink
 
 BOOTS_MOST = 40
+
+
+class Begin:
+    """A board between two lives: all that it is by then is flash, NVS and what the world noted."""
+
+    def __init__(self, area, world, cause):
+        self.operations = link.flash.operations
+        self._area = area
+        self._world = world.copy()
+        self._cause = cause
+        self._running = link.running
+        self._nvs = dict(Nvs.kept)
+        memoryview(area)[:SIZE] = memoryview(MEM)[:SIZE]
+
+    def again(self):
+        """(world, cause of its next life)"""
+        memoryview(MEM)[:SIZE] = memoryview(self._area)[:SIZE]
+        Nvs.kept = dict(self._nvs)
+        link.running = self._running
+        link.flash.programs = self.operations
+        return self._world.copy(), self._cause
 
 
 class Scene:
@@ -38,6 +59,12 @@ class Scene:
     def __init__(self, name):
         self.stream = FILES[name + ".stream"]
         self.payload = FILES[name + ".payload"]
+        self.begins = []
+
+    def keep(self, world, cause):
+        """Note the board as it is before a life, while there is room."""
+        if len(self.begins) < len(AREAS):
+            self.begins.append(Begin(AREAS[len(self.begins)], world, cause))
 
     def dies(self, version):
         return False
@@ -47,7 +74,7 @@ class Scene:
         for label in AT:
             blank(label)
         region("ota_0", FILES["runtime1"])
-        region("rescue", FILES["rescue.img." + PLAN["layout"]["name"]])
+        region("rescue", FILES.pop("rescue.img." + PLAN["layout"]["name"]))
         device = link.flash.part(*AT["vfs"])
         vfs.VfsLfs2.mkfs(device, progsize=32, readsize=32, lookahead=32)
         Nvs.kept = {"hmac": FILES["hmac"], "trust": FILES["trust"], "seq": 1}
@@ -248,19 +275,22 @@ sys.modules["world"] = Api
 def play(scene, cuts):
     """Live through the scene with the power cut where `cuts` say, one after the other: operations
     after the cut before, and mode. The operations of what followed the last one; what was wrong.
+
+    What goes before the life with the first cut was the same when none was: it begins with that.
     """
-    fresh()
-    memoryview(MEM)[:SIZE] = memoryview(KEPT)[:SIZE]
-    Nvs.kept = dict(scene.nvs)
-    world = World(scene)
-    world.journaled = list(scene.records)
-    worlds[0] = world
-    cause = PWRON
     waiting = list(cuts)
+    begins = scene.begins[0]
     if waiting:
         n, mode = waiting.pop(0)
-        link.flash.arm(n, mode)
+        begins = [each for each in scene.begins if each.operations <= n][-1]
+    fresh()
+    world, cause = begins.again()
+    worlds[0] = world
+    if cuts:
+        link.flash.arm(n - begins.operations, mode)
     for _ in range(BOOTS_MOST):
+        if not cuts and link.flash.operations > scene.begins[-1].operations:
+            scene.keep(world, cause)
         try:
             cause = world.power(cause)
         except PowerCut:
@@ -299,8 +329,10 @@ def begin():
     scene = kind(name)
     fresh()
     scene.lay()
-    memoryview(KEPT)[:SIZE] = memoryview(MEM)[:SIZE]
-    scene.nvs = dict(Nvs.kept)
+    world = World(scene)
+    world.journaled = list(scene.records)
+    link.flash.programs = link.flash.erases = 0
+    scene.keep(world, PWRON)
     return scene
 
 

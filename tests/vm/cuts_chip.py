@@ -16,8 +16,9 @@ sys.path[:] = [ROOT + "/tests/vm", ".frozen", ROOT + "/firmware", ROOT + "/hil/v
 
 from flashdev import BLOCK, FlashDevice
 
-MEM = uctypes.bytearray_at(ADDRESS, MEMORY // 2)
-KEPT = uctypes.bytearray_at(ADDRESS + MEMORY // 2, MEMORY // 2)  # the flash as a scene begins
+AREA = 850 * BLOCK
+# The flash, and room for copies of it.
+MEM, *AREAS = (uctypes.bytearray_at(at, AREA) for at in range(ADDRESS, ADDRESS + MEMORY, AREA))
 PWRON, HARD, WDT, DEEPSLEEP, SOFT = 1, 2, 3, 4, 5
 ROWS = []  # of the partition table
 AT = {}  # (offset, size) by label
@@ -220,7 +221,7 @@ def _lay_out():
 
 
 SIZE = _lay_out()
-assert MEMORY // 2 >= SIZE
+assert AREA >= SIZE
 _vfs.where = AT["romfs"]
 _vfs.segment = uctypes.bytearray_at(ADDRESS + AT["romfs"][0], AT["romfs"][1])
 

@@ -26,7 +26,7 @@ ALL = 1 << 30
 
 # appends, a receipt after so many, segment bytes, segments at most, of them archived
 SCENES = {
-    "ring": (200, 8, 1024, 128, 0),
+    "ring": (120, 8, 1024, 128, 0),
     "full": (120, 40, 256, 5, 0),
     "archive": (72, 8, 256, 9, 4),
 }

@@ -1,8 +1,19 @@
 """Modules that leave the heap, and come back when they are imported again."""
 
 import sys
+from collections.abc import Callable
 
+import firmware_modules
+import pytest
+from node import modules
 from node.modules import forget
+
+
+@pytest.fixture(autouse=True, params=[firmware_modules.slow_forget, firmware_modules.quick_forget])
+def _either(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The firmware's own, and the one that stands in for it in these tests' process."""
+    way: Callable[[str], None] = request.param
+    monkeypatch.setattr(modules, "_forget", way)
 
 
 def test_a_forgotten_module_is_held_by_nothing_and_loads_again() -> None:
