@@ -12,25 +12,24 @@ from typing import Any
 import fleet_rig as rig
 import pytest
 from cli_rig import out, out_json, refusal, run
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives import serialization
 from ledger_rig import DAY, HOUR, Town
 
 from fleet.migration import states
 from fleet.migration.evidence_key import KEY
 from fleet.registry.labels import LabelText
 from fleet.registry.operations import now_us
-from fleet.releases import signers
 
 IMEI, ICCID = "867997041234567", "89860318040000000019"
 
 
-_load = functools.cache(load_pem_private_key)
+_load = functools.cache(serialization.load_pem_private_key)
 
 
 @pytest.fixture(autouse=True)
 def _key_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """OpenSSL proves a private key whenever it reads one, which takes longer than a command."""
-    monkeypatch.setattr(signers.serialization, "load_pem_private_key", _load)
+    monkeypatch.setattr(serialization, "load_pem_private_key", _load)
 
 
 @pytest.fixture(scope="module")
