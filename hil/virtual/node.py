@@ -1,5 +1,6 @@
 """A virtual node: board, firmware, modem twin and scene, provisioned as a real one would be."""
 
+import functools
 import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -42,6 +43,24 @@ def mac_of(seed: str) -> bytes:
     return b"\x02" + hashlib.sha256(seed.encode()).digest()[:5]
 
 
+class _Built(NamedTuple):
+    """A node's files beside and in its slot, and those of its rescue partition."""
+
+    files: dict[str, bytes]
+    rescued: dict[str, bytes]
+
+
+def _built(sources: Path) -> _Built:
+    out = slots.cache_dir() / "node"
+    return _Built(slots.build(sources, out), rescue.build(sources, out))
+
+
+@functools.cache
+def _shipped() -> _Built:
+    """Of the project's own sources: the same for each node of a town."""
+    return _built(firmware_dir())
+
+
 class VirtualNode:
     """One node in `folder`. Make it inside a running loop; `provision` it before `board.start`."""
 
@@ -63,13 +82,11 @@ class VirtualNode:
         self.scene = scene
         self.node_id = nodeid.from_mac(mac)
         self._description = load_board(scene.board)
-        built = slots.cache_dir() / "node"
-        self.files = slots.build(sources or firmware_dir(), built)
+        self.files, rescued = _built(sources) if sources else _shipped()
         table = self._description.table
         flash = folder / "flash.bin"
         if not flash.exists():
             firmware.make_flash(flash, table, FLASH_SIZE, self.files, self._description.chip)
-            rescued = rescue.build(sources or firmware_dir(), built)
             firmware.put_files(flash, table, "rescue", rescued)
         if self._description.modem is None:
             raise BoardError(f"{scene.board} has no modem of its own: the scene needs one")

@@ -10,6 +10,7 @@ import fleet_rig as rig
 import pytest
 import pytest_asyncio
 from aiocoap import CHANGED, FORBIDDEN
+from fleet_here import FleetHere
 from mqtt_peers import Client, Credential
 
 from fleet.alarms import operations as alarms
@@ -22,7 +23,6 @@ from fleet.registry import operations as registry
 from fleet.uplink import contents
 from fleet.uplink.ingest import Ingest
 from fleet.wire import report
-from hil.fleet_process import FleetProcess
 
 FLAGGED_S = 60.0
 
@@ -201,7 +201,7 @@ async def test_sabotage_without_the_digests_nobody_notices(
 
 
 async def test_attack_two_nodes_with_one_certificate(tmp_path: Path) -> None:
-    fleet = FleetProcess(
+    fleet = FleetHere(
         tmp_path / "fleet", "--port", "0", "--broker-port", "0", "--coap-port", "off"
     )
     await fleet.command("init")
@@ -234,12 +234,12 @@ async def test_attack_two_nodes_with_one_certificate(tmp_path: Path) -> None:
         await fleet.stop()
 
 
-async def _state(fleet: FleetProcess, node: str) -> str:
+async def _state(fleet: FleetHere, node: str) -> str:
     rows = rig.query(fleet.data / "kapok.db", "SELECT state FROM terminals WHERE id = ?", node)
     return str(rows[0][0])
 
 
-def _report(fleet: FleetProcess, port: int, credential: Credential, payload: bytes) -> None:
+def _report(fleet: FleetHere, port: int, credential: Credential, payload: bytes) -> None:
     with Client(port, fleet.data / "pki" / "root.crt", credential) as client:
         assert client.connect()
         client.publish(f"k1/{credential.cn}/up/report", payload)

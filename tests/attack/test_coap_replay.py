@@ -9,7 +9,9 @@ import nonces
 import pytest
 import pytest_asyncio
 from aiocoap import CHANGED, UNAUTHORIZED, Message
+from cli_rig import initialised
 from coap_rig import Link, Node, Rig
+from fleet_here import FleetHere
 
 from fleet.coap import contexts, echo
 from fleet.coap.contexts import Known
@@ -17,8 +19,6 @@ from fleet.coap.protected import Protected, Sealed
 from fleet.coap.security import Binding
 from fleet.control import operations as control
 from fleet.identity import oscore
-from fleet.setup import init
-from hil.fleet_process import FleetProcess
 
 
 @pytest_asyncio.fixture
@@ -77,10 +77,9 @@ async def test_attack_replay_of_what_the_server_forgot(rig: Rig) -> None:
 
 
 async def test_attack_replay_after_kill_9_and_restart(tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    init(data)
+    data = initialised(tmp_path / "data")
     (node,) = coap_rig.provision(data, 1)
-    fleet = FleetProcess(data, "--port", "0", "--broker-port", "0", "--coap-port", "0")
+    fleet = FleetHere(data, "--port", "0", "--broker-port", "0", "--coap-port", "0")
     recording = await recorded(Link((await fleet.start())["coap_port"]), node)
     await fleet.kill()
     link = Link((await fleet.start())["coap_port"])

@@ -12,12 +12,11 @@ from fleet.wire import command
 from tests.bench.valve import Outcome, campaign, text
 from tests.bench.valve_world import FOREIGN
 
-DELIVERIES = 6_000
+DELIVERIES = 6_000  # `make soak-valve` has a million
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_attack_replay_reorder_forge_delay_and_cut(seed: int) -> None:
-    out = campaign(DELIVERIES, seed)
+def test_attack_replay_reorder_forge_delay_and_cut() -> None:
+    out = campaign(DELIVERIES, 1)
     assert not +out.wrong, text(out)
     assert not out.silent, "commands of which nobody heard again"
     assert out.executed > DELIVERIES // 10
@@ -30,9 +29,11 @@ def test_attack_replay_reorder_forge_delay_and_cut(seed: int) -> None:
     assert set(out.results) >= {command.DONE, command.EXPIRED, command.FORGED, command.NO_CLOCK}
 
 
-def shown(sabotage: Callable[[Any], None], what: str) -> Outcome:
+def shown(
+    sabotage: Callable[[Any], None], what: str, deliveries: int = DELIVERIES // 2
+) -> Outcome:
     """A campaign without one guard shows what the guard is for."""
-    out = campaign(DELIVERIES, 3, sabotage)
+    out = campaign(deliveries, 3, sabotage)
     assert out.wrong[what] > 0, f"the guard guards nothing: {text(out)}"
     return out
 
@@ -57,7 +58,7 @@ def test_sabotage_a_number_noted_behind_the_act_doubles_it_at_a_power_cut() -> N
 
         downlink._command = behind
 
-    shown(late, "twice")
+    shown(late, "twice", DELIVERIES)  # a power cut must come between the two
 
 
 def test_sabotage_without_the_expiry_an_old_command_is_executed() -> None:
@@ -89,7 +90,7 @@ def test_sabotage_a_mac_that_is_not_over_the_number_lets_an_old_command_in(
         monkeypatch.setattr(modules.commands.command, "signed", blind)
         monkeypatch.setattr(command, "signed", blind)
 
-    shown(off, FOREIGN)
+    shown(off, FOREIGN, DELIVERIES)  # it takes an old command that is put before its node again
 
 
 def test_sabotage_without_the_button_leave_alone_opens() -> None:

@@ -284,7 +284,8 @@ class Thread:
         seen, since = -1, time.monotonic()
         while True:
             now = self._tally()
-            if now.lost == sum(n for k, n in now.by_node.items() if k in self.excused):
+            excused = sum(n for k, n in now.by_node.items() if k in self.excused)
+            if now.lost == excused <= self.held:  # more: the wiped node has still to report
                 return
             if now.stored != seen or self.horizon.waiting < len(self.nodes):
                 seen, since = now.stored, time.monotonic()

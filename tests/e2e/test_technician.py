@@ -1,4 +1,6 @@
-"""The README's technician chapter, pasted into three terminals as it stands."""
+"""The README's technician chapter, pasted into three terminals as it stands, but that fewer boards
+stand for its hub full of them: how many at once a machine can take is test_flash_many's matter.
+"""
 
 import os
 import re
@@ -13,6 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 READY_S, BOARDS_S = 60, 420
+GOOD = 3
 
 
 def blocks() -> list[str]:
@@ -72,6 +75,8 @@ class Desk:
 def test_the_chapter_as_pasted(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     fleet, bench, work = blocks()
+    assert "--boards 8 " in bench
+    bench = bench.replace("--boards 8 ", f"--boards {GOOD} ")
     *prepare, serve = fleet.splitlines()
     done = desk.run("\n".join(prepare))
     assert done.stdout.count("exit 0") == len(prepare), done.stdout
@@ -79,16 +84,17 @@ def test_the_chapter_as_pasted(tmp_path: Path) -> None:
     text = settings.read_text()  # other tests run beside this one: any free ports
     settings.write_text(re.sub(r"^port = \d+", "port = 0", text, flags=re.MULTILINE))
     assert "[enrol]" in settings.read_text()
-    with desk.terminal(serve, "serving:"), desk.terminal(bench.strip(), "10 boards"):
+    with desk.terminal(serve, "serving:"), desk.terminal(bench.strip(), f"{GOOD + 2} boards"):
         done = desk.run(work)
     out = done.stdout
     codes = [int(code) for code in re.findall(r"^exit (\d+)$", out, re.MULTILINE)]
-    # Two boards of ten fail to be flashed, and the ninth to be provisioned; the rest goes well.
+    # The last two boards fail to be flashed, and one of them to be provisioned; all else is well.
     assert codes == [1, 0, 1, 0, 0, 0], out
-    assert len(re.findall(r"^virtual:\d+: flashed, node", out, re.MULTILINE)) == 8
-    assert re.search(r"virtual:9: .*the chip is esp32c3, the board file says esp32s3", out)
-    assert re.search(r"virtual:10: .*", out)
-    assert len(re.findall(r"│ virtual:\d+ │ provisioned", out)) == 8
+    assert len(re.findall(r"^virtual:\d+: flashed, node", out, re.MULTILINE)) == GOOD
+    wrong = "the chip is esp32c3, the board file says esp32s3"
+    assert re.search(rf"virtual:{GOOD + 1}: .*{wrong}", out)
+    assert re.search(rf"virtual:{GOOD + 2}: .*", out)
+    assert len(re.findall(r"│ virtual:\d+ │ provisioned", out)) == GOOD
     assert "A report went through" in out
     assert (tmp_path / "labels.pdf").read_bytes().startswith(b"%PDF")
     assert "Traceback" not in out

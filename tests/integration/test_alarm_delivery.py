@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from alarm_rig import AlarmRig
 from delivery_rig import DOOR, KEY, LEAK, DeliveryRig
+from fleet_here import FleetHere
 from hook_server import Post, hook_server
 from mail_server import MailServer, mail_server
 
@@ -20,7 +21,6 @@ from fleet.alarms.marking import mark_sent
 from fleet.alarms.operations import raise_alarm
 from fleet.db.base import Database
 from fleet.settings import Mail, load
-from hil.fleet_process import FleetProcess
 from tests.support.pki import Pki
 
 ROOT = Path(__file__).parents[2]
@@ -217,7 +217,7 @@ async def test_through_kapok_serve_that_is_killed(tmp_path: Path) -> None:
     """The whole fleet: an alarm is raised while it serves, the receiver refuses, the fleet is
     killed and started again, the receiver takes it."""
     options = ("--port", "0", "--broker-port", "0", "--coap-port", "off")
-    fleet = FleetProcess(tmp_path / "data", *options)
+    fleet = FleetHere(tmp_path / "data", *options)
     await fleet.command("init")
     with hook_server() as hook:
         words = ("alarm", "channel", "add", "duty", "--webhook", hook.url, "--json")

@@ -17,9 +17,9 @@ import fleet_rig
 import pytest
 import pytest_asyncio
 from coap_rig import PATIENCE, Link, Node
+from fleet_here import FleetHere
 
-from fleet.setup import init
-from hil.fleet_process import FleetProcess, die_with_parent
+from hil.fleet_process import die_with_parent
 
 
 class Workers:
@@ -62,8 +62,7 @@ def is_alive(pid: int) -> bool:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    init(tmp_path / "data")
-    return tmp_path / "data"
+    return cli_rig.initialised(tmp_path / "data")
 
 
 @pytest_asyncio.fixture
@@ -102,7 +101,7 @@ def everything(nodes: list[Node], count: int) -> dict[tuple[str, int, int], int]
 
 async def test_workers_killed_again_and_again_lose_nothing(data: Path, workers: Workers) -> None:
     """Beside `kapok serve --coap-port off`, which shows what they store."""
-    fleet = FleetProcess(data, "--port", "0", "--broker-port", "0", "--coap-port", "off")
+    fleet = FleetHere(data, "--port", "0", "--broker-port", "0", "--coap-port", "off")
     run = await fleet.start()
     assert "coap_port" not in run
     nodes = coap_rig.provision(data, 8)
@@ -155,7 +154,7 @@ def test_wrong_values_are_said_in_one_line(data: Path, words: tuple[str, ...], s
 
 async def test_serve_answers_by_coap_beside_the_rest(data: Path) -> None:
     (node,) = coap_rig.provision(data, 1)
-    fleet = FleetProcess(data, "--port", "0", "--broker-port", "0", "--coap-port", "0")
+    fleet = FleetHere(data, "--port", "0", "--broker-port", "0", "--coap-port", "0")
     run = await fleet.start()
     assert run["coap_host"] == "127.0.0.1"
     link = Link(run["coap_port"])

@@ -4,6 +4,7 @@ become visible in another order than that of their ids.
 
 import threading
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import ledger_rig
 import postgres_rig
 import pytest
 from alembic import command
-from sqlalchemy import select, text
+from sqlalchemy import NullPool, create_engine, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -31,15 +32,26 @@ from tests.bench import migration
 pytestmark = pytest.mark.skipif(bool(postgres_rig.missing()), reason=postgres_rig.missing() or "-")
 
 
-@pytest.fixture
-def url() -> Iterator[str]:
+@pytest.fixture(scope="module")
+def migrated() -> Iterator[str]:
+    """The URL of a database with the schema, of which each test has a copy."""
     with postgres_rig.server() as made:
         command.upgrade(config(made), "head")
         yield made
 
 
+@pytest.fixture
+def url(migrated: str, request: pytest.FixtureRequest) -> str:
+    name = f"of_{zlib.crc32(request.node.name.encode())}"
+    # Nobody may be connected to what is copied.
+    engine = create_engine(migrated.replace("/postgres?", "/template1?"), poolclass=NullPool)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE postgres"))
+    return migrated.replace("/postgres?", f"/{name}?")
+
+
 def test_a_small_town_moves_on_postgresql(url: str, tmp_path: Path) -> None:
-    result = migration.run(tmp_path, 16, kills=2, rollbacks=2, url=url)
+    result = migration.run(tmp_path, 10, kills=2, rollbacks=2, url=url)
     told = migration.tell(result)
     assert result.is_well, told
     assert result.kills == 2

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from fleet_here import FleetHere
 
 from hil.virtual.scenes import SECOND
 from hil.virtual.stimulus import TraceError, read_trace
@@ -13,7 +14,8 @@ HOUR = 3600 * SECOND
 START = 1_648_810_510 * SECOND
 
 
-async def test_every_value_arrives_once(tmp_path: Path) -> None:
+async def test_every_value_arrives_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trace, "FleetProcess", FleetHere)
     rows = [(START + i * HOUR + i % 7 * 11 * SECOND, 1.5 + i % 40 / 10) for i in range(60)]
     rows += [(at + 24 * 24 * HOUR, value) for at, value in rows[:20]]  # a gap of three weeks
     rows[30] = (rows[30][0], 9.99)  # an outlier

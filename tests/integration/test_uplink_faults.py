@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from fleet_here import FleetHere
 from ingest_rig import AREA, NODE, once, report_of, stored
 from mqtt_peers import Client, Credential
 
@@ -26,12 +27,10 @@ DEADLINE = 60.0  # s for anything awaited here; a machine under load starts slow
 class Thread:
     """A data folder with one node enrolled through the command line, and that node as a client."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kind: type[FleetProcess]) -> None:
         self.data = folder / "data"
         self.folder = folder
-        self.fleet = FleetProcess(
-            self.data, "--port", "0", "--broker-port", "0", "--coap-port", "0"
-        )
+        self.fleet = kind(self.data, "--port", "0", "--broker-port", "0", "--coap-port", "0")
         self.run: dict[str, Any] = {}
         self.credential = Credential(NODE, folder / "node.crt", folder / "node.key")
 
@@ -87,8 +86,8 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 @pytest_asyncio.fixture
-async def thread(tmp_path: Path) -> AsyncIterator[Thread]:
-    made = Thread(tmp_path)
+async def thread(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Thread]:
+    made = Thread(tmp_path, getattr(request, "param", FleetHere))
     await made.enrol()
     yield made
     await made.fleet.kill()
@@ -181,6 +180,7 @@ async def test_a_broker_that_cannot_be_reached_is_said_once(thread: Thread) -> N
     assert await thread.fleet.stop() == 0
 
 
+@pytest.mark.parametrize("thread", [FleetProcess], indirect=True)  # by the commands of a person
 async def test_the_embedded_broker_from_init_to_readings(thread: Thread) -> None:
     await thread.start()
     with thread.client(thread.run["broker_port"]) as node:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from cli_rig import out, out_json, refusal, run
+from cli_rig import initialised, out, out_json, refusal, run
 from release_rig import METER, of, small, small_image
 
 from fleet.releases import bundle
@@ -32,8 +32,7 @@ def offline(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def data(tmp_path: Path, offline: Path) -> Path:
     """A fleet that trusts them."""
-    folder = tmp_path / "data"
-    out(folder, "init")
+    folder = initialised(tmp_path / "data")
     out(folder, "release", "keys", "install", offline / "trust")
     return folder
 
@@ -137,7 +136,7 @@ def test_wrong_usage_and_wrong_files(data: Path, offline: Path, tmp_path: Path) 
 
 
 def test_a_fleet_without_keys_says_so(tmp_path: Path) -> None:
-    out(tmp_path / "d", "init")
+    initialised(tmp_path / "d")
     bundle.write(tmp_path / "b", small(7))
     assert "kapok release keys install" in refusal(tmp_path / "d", "release", "promote",
                                                    tmp_path / "b")  # fmt: skip

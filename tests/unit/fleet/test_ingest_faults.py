@@ -70,7 +70,7 @@ def test_a_failed_commit_gives_no_receipt_and_nothing_is_lost(
 
 
 def test_a_full_disk_gives_no_receipt_and_then_takes_the_same_batch(
-    ingest: Ingest, database: Database, node: str, path: Path
+    ingest: Ingest, database: Database, path: Path
 ) -> None:
     """SQLite's own error, by a limit on the pages of the file."""
     limit = [0]
@@ -79,9 +79,10 @@ def test_a_full_disk_gives_no_receipt_and_then_takes_the_same_batch(
     def bound(connection: Any, *_: object) -> None:
         connection.execute(f"PRAGMA max_page_count={limit[0] or 1 << 30}")
 
+    nodes = rig.add_nodes(database, 19)
     ((pages,),) = rig.query(path, "PRAGMA page_count")
     limit[0] = pages
-    batch = [rig.message(node, rig.make_report(epoch, range(1, 257))) for epoch in range(1, 20)]
+    batch = [rig.message(node, rig.make_report(1, range(1, 257))) for node in nodes]
     with pytest.raises(OperationalError, match="full"):
         ingest.process(batch)
     assert not rig.stored(path)

@@ -20,7 +20,7 @@ from fleet.migration.states import Actor
 
 # Each litre is told by dials of 1 litre; what flows is in steps that the coarsest dial shows.
 STEP = 100
-LIVES = int(os.environ.get("KAPOK_LIVES", "40"))  # make soak-ledger plays more
+LIVES = int(os.environ.get("KAPOK_LIVES", "20"))  # make soak-ledger plays more
 SHAPES = (
     (LITRES, 1),
     (Meaning("m3", 1, step=1), 100),  # tenths of a cubic metre

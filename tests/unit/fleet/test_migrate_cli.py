@@ -1,6 +1,7 @@
 """`kapok migrate` from work orders to the audit: a programme by commands alone."""
 
 import contextlib
+import functools
 import json
 import shutil
 import sqlite3
@@ -11,6 +12,7 @@ from typing import Any
 import fleet_rig as rig
 import pytest
 from cli_rig import out, out_json, refusal, run
+from cryptography.hazmat.primitives import serialization
 from ledger_rig import DAY, HOUR, Town
 
 from fleet.migration import states
@@ -19,6 +21,15 @@ from fleet.registry.labels import LabelText
 from fleet.registry.operations import now_us
 
 IMEI, ICCID = "867997041234567", "89860318040000000019"
+
+
+_load = functools.cache(serialization.load_pem_private_key)
+
+
+@pytest.fixture(autouse=True)
+def _key_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenSSL proves a private key whenever it reads one, which takes longer than a command."""
+    monkeypatch.setattr(serialization, "load_pem_private_key", _load)
 
 
 @pytest.fixture(scope="module")
