@@ -1,6 +1,6 @@
 """The rules of a pack, as they are weighed: values scaled as on the wire, times in us."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
@@ -62,24 +62,6 @@ class Rate(Series):
     back: int
     over_us: int
     is_rise: bool
-
-    def changed(self, now: tuple[int, int], before: Sequence[tuple[int, int]]) -> int:
-        """The greatest change in this direction within the window, up to the reading `now`.
-
-        Readings are (us, value), oldest first; `before` begins with the last one ahead of the
-        window, if there is one. Where samples are rarer than the window, that one counts in
-        proportion: 0.6 in two hours are 0.3 in one.
-        """
-        time_us, value = now
-        sign = 1 if self.is_rise else -1
-        best = 0
-        for then_us, then in before:
-            moved = sign * (value - then)
-            apart = time_us - then_us
-            if apart > self.over_us:
-                moved = moved * self.over_us // apart
-            best = max(best, moved)
-        return best
 
     def beyond(self, change: int) -> bool:
         """Whether a change is one that raises."""

@@ -17,6 +17,7 @@ from fleet.alarms.hysteresis import Watch, step
 from fleet.alarms.packs import Rules
 from fleet.alarms.rules import Rate, Threshold
 from fleet.alarms.watches import Watches
+from fleet.alarms.window import Window
 from fleet.registry.whereabouts import Whereabouts
 from fleet.telemetry import newest
 from fleet.telemetry.newest import Old, Series
@@ -117,14 +118,13 @@ class _Weighing:
         fresh = [point for point in self.points if point.at_us >= max(newest_us, seen_us)]
         if not fresh:
             return False
-        history = self._history(old)
+        window = self._window(old)
         changed = False
         for point in fresh:
             if point.by_file and watch.is_on:
                 continue  # what a file says ends no alarm
-            figure = point.value
-            if isinstance(rule, Rate):
-                figure = rule.changed((point.at_us, point.value), history.upto(point.at_us))
+            value = point.value
+            figure = value if window is None else window.changed(point.at_us, value)
             after = step(
                 watch, rule.beyond(figure), rule.returned(figure), point.at_us, rule.hold_us,
                 rule.back_hold_us,
@@ -136,12 +136,12 @@ class _Weighing:
         self._watches.put(asset_id, rule.kind, watch, fresh[-1].at_us)
         return changed
 
-    def _history(self, old: list[Old]) -> "_History":
+    def _window(self, old: list[Old]) -> Window | None:
         if not isinstance(self.rule, Rate):
-            return _History([], 0)
+            return None
         stored = [(o.time_us, o.value) for o in old if o.quality in self.rule.qualities]
         new = [(point.at_us, point.value) for point in self.points]
-        return _History(sorted([*stored, *new], key=lambda each: each[0]), self.rule.over_us)
+        return Window(self.rule, sorted([*stored, *new], key=lambda each: each[0]))
 
     def _change(self, watch: Watch, point: Point, figure: int) -> None:
         subject = details.subject(self.series[0])
@@ -165,21 +165,3 @@ class _Weighing:
             more = {"change": figure if self.rule.is_rise else -figure}
             return {**detail, **more, "limit": self.rule.change, "over": self.rule.over_us}
         return {**detail, "limit": self.rule.limit}
-
-
-class _History:
-    """The readings of a window that goes along, each read once."""
-
-    def __init__(self, rows: list[tuple[int, int]], over_us: int) -> None:
-        self._rows = rows
-        self._over_us = over_us
-        self._first = self._last = 0
-
-    def upto(self, time_us: int) -> list[tuple[int, int]]:
-        """What lies within the window that ends at `time_us`, and the last one ahead of it."""
-        while self._last < len(self._rows) and self._rows[self._last][0] <= time_us:
-            self._last += 1
-        start = time_us - self._over_us
-        while self._first + 1 < self._last and self._rows[self._first + 1][0] < start:
-            self._first += 1
-        return self._rows[self._first : self._last]
