@@ -66,12 +66,12 @@ class Rig:
             preexec_fn=die_with_parent,
         )  # fmt: skip
         await asyncio.to_thread(_until_there, self.folder / "bench" / "bench.json")
-        self.port = json.loads((self.folder / "bench" / "bench.json").read_text())["boards"][0]
 
     def esptool(self, *words: str) -> None:
-        """The unmodified tool on the board."""
+        """The unmodified tool on the board, whose port may have another name after a power-on."""
+        told = json.loads((self.folder / "bench" / "bench.json").read_text())
         done = subprocess.run(
-            [sys.executable, "-m", "esptool", "--port", self.port["port"], *words],
+            [sys.executable, "-m", "esptool", "--port", told["boards"][0]["port"], *words],
             env=self.environment, capture_output=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout
