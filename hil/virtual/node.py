@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from fleet.flashing.built import Built
 from fleet.flashing.hardware import BUS_UART, load_board
 from fleet.flashing.journal import JournalContent
 from fleet.paths import firmware_dir
@@ -43,20 +44,13 @@ def mac_of(seed: str) -> bytes:
     return b"\x02" + hashlib.sha256(seed.encode()).digest()[:5]
 
 
-class _Built(NamedTuple):
-    """A node's files beside and in its slot, and those of its rescue partition."""
-
-    files: dict[str, bytes]
-    rescued: dict[str, bytes]
-
-
-def _built(sources: Path) -> _Built:
+def _built(sources: Path) -> Built:
     out = slots.cache_dir() / "node"
-    return _Built(slots.build(sources, out), rescue.build(sources, out))
+    return Built(slots.build(sources, out), rescue.build(sources, out))
 
 
 @functools.cache
-def _shipped() -> _Built:
+def _shipped() -> Built:
     """Of the project's own sources: the same for each node of a town."""
     return _built(firmware_dir())
 
